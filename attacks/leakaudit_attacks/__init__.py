@@ -1,0 +1,1 @@
+"""The built-in attacks; plug-ins like anybody's."""

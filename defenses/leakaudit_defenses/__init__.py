@@ -1,0 +1,1 @@
+"""The built-in defences; plug-ins like anybody's."""

@@ -1,0 +1,149 @@
+"""The Gaussian mechanism on the released activations of one patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Self, final
+
+import torch
+
+from leakaudit.api import (
+    ConfigError,
+    Defense,
+    Evidence,
+    Levels,
+    PrivacyGuarantee,
+    ReleaseSetting,
+    noise_multiplier,
+    normal_like,
+    require_between,
+    sensitivity,
+)
+
+_ASSUMPTIONS = (
+    "The patient was not among the patients the encoders were trained on (scope: inference).",
+    "Every site clips and adds its noise itself, with secret and independent randomness.",
+    "Neighbouring data sets differ by replacing one patient, all of whose slices and sites count.",
+    "The clip bound comes from auxiliary patients, never from private data.",
+    "Masks, returned gradients, encoder weights and timing are not covered.",
+)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DpGaussian(Defense):
+    """Clip each slice's joint vector over the released levels, then add Gaussian noise.
+
+    With clip C at each of S sites, replacing a record moves the joint release by at most
+    ``Delta = 2 C sqrt(S)``; the noise's standard deviation is ``z Delta`` with ``z`` from the exact
+    curve for all releases of one patient. Per sample; differentiable.
+
+    Args:
+        epsilon: total per patient over all its releases, above 0.
+        delta: total per patient, in (0, 1).
+        scope: ``inference``; ``training`` adds the noise and claims nothing, since the encoders
+            learn from raw images.
+        clip: L2 bound C of one slice's joint vector; None takes the median norm of the auxiliary
+            patients' slices under the freshly initialised encoders.
+        noise_std: set by `fit`; not for the audit file.
+        releases: set by `fit`: releases of one patient that the noise is made for.
+
+    Reference: Dwork et al. 2006; Balle and Wang 2018 (arXiv:1805.06530), theorem 8.
+    """
+
+    epsilon: float = 8.0
+    delta: float = 1e-5
+    scope: str = "inference"
+    clip: float | None = None
+    noise_std: float | None = field(default=None, repr=False, metadata={"fitted": True})
+    releases: int | None = field(default=None, repr=False, metadata={"fitted": True})
+
+    def __post_init__(self) -> None:
+        """Check the configuration.
+
+        Raises:
+            ConfigError: a value is outside its range, or ``scope`` is unknown.
+        """
+        require_between(self, 1e-6, 1e6, "epsilon")
+        require_between(self, 1e-30, 1 - 1e-9, "delta")
+        if self.scope not in ("inference", "training"):
+            raise ConfigError(f"DpGaussian: scope is {self.scope!r}; it is inference or training")
+        if self.clip is not None:
+            require_between(self, 1e-12, 1e12, "clip")
+
+    def fit(self, setting: ReleaseSetting) -> Self:
+        """Fix clip and noise from the number of sites, the releases and the auxiliary patients."""
+        clip = self.clip
+        if clip is None:
+            norms = torch.cat([_norms(levels) for levels in setting.auxiliary_levels])
+            clip = float(norms.median())
+        z = noise_multiplier(self.epsilon, self.delta, setting.releases_per_patient)
+        return replace(
+            self,
+            clip=clip,
+            noise_std=z * sensitivity(clip, setting.sites),
+            releases=setting.releases_per_patient,
+        )
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        """Standard normal values of the levels' shapes."""
+        return tuple(normal_like(level, generator) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        """Clip to the joint norm C, then add ``noise_std * drawn``."""
+        clip, noise_std = self._fitted()
+        factor = (clip / _norms(levels).clamp_min(1e-30)).clamp(max=1)
+        return tuple(
+            level * factor.to(level).view(-1, *[1] * (level.ndim - 1)) + noise_std * noise
+            for level, noise in zip(levels, drawn, strict=True)
+        )
+
+    def evidence(self, released: Levels) -> Evidence:
+        """The release with the variance of the noise; the clipping factor stays unknown."""
+        _, noise_std = self._fitted()
+        return Evidence(
+            values=released,
+            variances=tuple(torch.full_like(level, noise_std**2) for level in released),
+        )
+
+    def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
+        """Epsilon for one patient, or the reason why nothing is claimed."""
+        clip, noise_std = self._fitted()
+        reason = ""
+        if self.scope == "training":
+            reason = (
+                "the encoders learn from raw images, so a claim needs every trainable party under "
+                "DP-SGD: noise added, no DP guarantee claimed"
+            )
+        elif self.releases != releases:
+            reason = (
+                f"the noise was made for {self.releases} releases of a patient, not {releases}"
+            )
+        elif reproducible:
+            reason = (
+                "the noise of this run comes from a published seed, so that the run can be "
+                "repeated; the same mechanism with secret noise would claim these values"
+            )
+        return PrivacyGuarantee(
+            claimed=not reason,
+            epsilon=self.epsilon,
+            delta=self.delta,
+            releases=releases,
+            mechanism=(
+                f"Gaussian mechanism per site and slice: clip {clip:.4g}, noise standard deviation "
+                f"{noise_std:.4g} on every value"
+            ),
+            assumptions=_ASSUMPTIONS,
+            reason=reason,
+        )
+
+    def _fitted(self) -> tuple[float, float]:
+        if self.clip is None or self.noise_std is None:
+            raise ConfigError("DpGaussian: call fit before release; the clip is not fixed yet")
+        return self.clip, self.noise_std
+
+
+def _norms(levels: Levels) -> torch.Tensor:
+    """L2 norm of each sample's joint vector over all levels, ``(B,)``, in float64."""
+    squares = [level.double().flatten(1).square().sum(dim=1) for level in levels]
+    return torch.stack(squares).sum(dim=0).sqrt()

@@ -1,0 +1,26 @@
+"""No defence: the levels cross as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from leakaudit.api import Defense, Levels
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Identity(Defense):
+    """Release the levels unchanged: the undefended reference that every audit contains."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        """Nothing is random."""
+        del levels, generator
+        return ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        """The levels themselves."""
+        del drawn
+        return levels

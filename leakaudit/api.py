@@ -1,0 +1,51 @@
+"""What the author of an attack or a defence imports, and nothing else."""
+
+from leakaudit.contracts import (
+    Attack,
+    Attempt,
+    AuxiliaryPatients,
+    Capability,
+    Defense,
+    Evidence,
+    GradientRelease,
+    Observation,
+    PrivacyGuarantee,
+    Progress,
+    Reconstruction,
+    ReleaseSetting,
+    SystemLayout,
+    require_between,
+)
+from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
+from leakaudit.privacy.accounting import sensitivity
+from leakaudit.privacy.gaussian import noise_multiplier
+from leakaudit.randomness import normal_like, uniform_like
+from leakaudit.types import Images, Levels, SiteLevels
+
+__all__ = [
+    "Attack",
+    "Attempt",
+    "AuxiliaryPatients",
+    "Capability",
+    "CellError",
+    "ConfigError",
+    "Defense",
+    "Evidence",
+    "GradientRelease",
+    "Images",
+    "LeakauditError",
+    "Levels",
+    "NotGranted",
+    "Observation",
+    "PrivacyGuarantee",
+    "Progress",
+    "Reconstruction",
+    "ReleaseSetting",
+    "SiteLevels",
+    "SystemLayout",
+    "noise_multiplier",
+    "normal_like",
+    "require_between",
+    "sensitivity",
+    "uniform_like",
+]

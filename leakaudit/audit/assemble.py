@@ -1,0 +1,316 @@
+"""From stored records to the one record that the report shows.
+
+Positive controls are applied here, once every cell has ended: an attack that is not shown to work
+where it must has no leakage figure anywhere.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from leakaudit.audit.executors import Ended
+from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
+from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan
+from leakaudit.audit.store import RunStore
+from leakaudit.config import AuditConfig
+from leakaudit.data import Cohort, Splits
+from leakaudit.measure import controls, statistics
+from leakaudit.records import (
+    CellRecord,
+    Control,
+    DataRecord,
+    Leakage,
+    PluginRecord,
+    ReferenceComparison,
+    ReportRecord,
+    SplitRecord,
+    State,
+    TargetRecord,
+    ThreatRecord,
+    WorstCase,
+)
+from leakaudit.registry import Kind, load
+from leakaudit.threat.presets import threat_named
+
+_PACKAGES = ("leakaudit", "torch", "monai", "opacus", "scikit-image", "numpy", "scipy", "nibabel")
+
+
+def assemble(
+    config: AuditConfig,
+    matrix: Matrix,
+    cohort: Cohort,
+    splits: Splits,
+    store: RunStore,
+    ended: Mapping[str, Ended],
+) -> ReportRecord:
+    """Everything the run knows, with the final state of every cell.
+
+    Args:
+        config: the resolved audit.
+        matrix: what was asked for.
+        cohort: the patients.
+        splits: who played which part.
+        store: where finished results lie.
+        ended: how the jobs of this run ended; results of earlier runs are in ``store`` alone.
+    """
+    targets = tuple(_target(plan, store, ended) for plan in matrix.targets)
+    raw = {plan.key: _cell(plan, store, ended) for plan in matrix.cells}
+    cells = tuple(_with_positive_control(plan, raw) for plan in matrix.cells)
+    return ReportRecord(
+        name=config.name,
+        audit=config.model_dump(mode="json"),
+        images=config.images,
+        data=_data(cohort, splits),
+        threats=tuple(_threat(name) for name in config.threats),
+        plugins=tuple(_plugins(config)),
+        targets=targets,
+        cells=cells,
+        worst=_worst_cases(targets, cells),
+        references=_references(config, targets),
+        versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        volatile={"host": platform.machine(), "seconds": {k: e.seconds for k, e in ended.items()}},
+    )
+
+
+def _target(plan: TargetPlan, store: RunStore, ended: Mapping[str, Ended]) -> TargetRecord:
+    if store.is_done("targets", plan.key):
+        text = (store.folder("targets", plan.key) / TARGET_FILE).read_text()
+        record = TargetRecord.model_validate_json(text)
+        return record.model_copy(update={"control_only": plan.control_only})
+    state, reason = _how(plan.key, ended)
+    return TargetRecord(
+        **target_facts(plan),
+        fitted_defense="",
+        utility=None,
+        untrained_dice=None,
+        noise_to_signal=None,
+        state=state,
+        reason=reason,
+    )
+
+
+def _cell(plan: CellPlan, store: RunStore, ended: Mapping[str, Ended]) -> CellRecord:
+    if plan.missing:
+        reason = (
+            f"threat {plan.threat.name} does not grant {', '.join(sorted(plan.missing))}"
+        )
+        return CellRecord(**cell_facts(plan), state=State.UNSUPPORTED, reason=reason)
+    if store.is_done("cells", plan.key):
+        text = (store.folder("cells", plan.key) / CELL_FILE).read_text()
+        record = CellRecord.model_validate_json(text)
+        return record.model_copy(update={"control_only": plan.control_only})
+    state, reason = _how(plan.key, ended)
+    return CellRecord(**cell_facts(plan), state=state, reason=reason)
+
+
+def _how(key: str, ended: Mapping[str, Ended]) -> tuple[State, str]:
+    if key not in ended:
+        return State.NOT_RUN, "the run ended before it was reached"
+    outcome = ended[key]
+    if outcome.outcome == "ok":
+        return State.FAILED, "its result was changed or deleted after it was written"
+    return State(outcome.outcome), outcome.reason
+
+
+def _with_positive_control(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
+    record = raw[plan.key]
+    if record.state in (State.UNSUPPORTED, State.NOT_RUN):
+        return record
+    control = _positive(raw.get(plan.positive_control))
+    record = record.model_copy(update={"positive_control": control})
+    if control.passed or record.state is not State.OK:
+        return record
+    return record.model_copy(
+        update={
+            "state": State.CONTROL_FAILED,
+            "reason": f"attack not working: positive control {control.detail}",
+            "leakage": None,
+            "withheld": record.leakage,
+        }
+    )
+
+
+def _positive(easiest: CellRecord | None) -> Control:
+    """Whether the attack works undefended at the easiest cut."""
+    if easiest is None:
+        return Control(passed=None, detail="was not made")
+    where = f"(undefended, cut level {easiest.cut_level})"
+    if easiest.state is not State.OK or easiest.leakage is None:
+        return Control(passed=False, detail=f"{where} ended {easiest.state}: {easiest.reason}")
+    scores, floor = _scores(easiest.leakage)
+    control = controls.positive_control(scores, floor)
+    return control.model_copy(update={"detail": f"{where}: {control.detail}"})
+
+
+def _scores(leakage: Leakage) -> tuple[np.ndarray, np.ndarray]:
+    scores = np.array([patient.ssim_brain for patient in leakage.patients])
+    floor = np.array([patient.blind_floor for patient in leakage.patients])
+    return scores, floor
+
+
+def _worst_cases(
+    targets: Sequence[TargetRecord], cells: Sequence[CellRecord]
+) -> tuple[WorstCase, ...]:
+    cases = []
+    for target in targets:
+        mine = [cell for cell in cells if cell.target == target.target]
+        if target.control_only or not mine:
+            continue
+        reached = [(cell, cell.leakage) for cell in mine if cell.leakage is not None]
+        worst = max(reached, key=lambda pair: pair[1].ssim_brain.mean, default=None)
+        rivals = [pair for pair in reached if worst and pair[0].victims == worst[0].victims]
+        weakest = min(rivals, key=lambda pair: pair[1].ssim_brain.mean, default=None)
+        cases.append(
+            WorstCase(
+                target=target.target,
+                cut_level=target.cut_level,
+                shared_skips=target.shared_skips,
+                defense=target.defense,
+                seed=target.seed,
+                worst=worst[0].cell if worst else None,
+                weakest=weakest[0].cell if weakest else None,
+                ssim_brain=worst[1].ssim_brain if worst else None,
+                advantage=worst[1].advantage if worst else None,
+                misled_by=(
+                    worst[1].ssim_brain.mean - weakest[1].ssim_brain.mean
+                    if worst and weakest
+                    else None
+                ),
+                dice=target.utility.mean if target.utility else None,
+                pareto=False,
+                incomplete=tuple(
+                    f"{cell.attack_name} under {cell.threat}: {cell.state}"
+                    for cell in mine
+                    if cell.state is not State.OK
+                ),
+            )
+        )
+    return tuple(case.model_copy(update={"pareto": _on_front(case, cases)}) for case in cases)
+
+
+def _on_front(case: WorstCase, cases: Sequence[WorstCase]) -> bool:
+    """No other point of the same system and seed is better on one axis and no worse on the other."""
+    if case.dice is None or case.ssim_brain is None:
+        return False
+    for other in cases:
+        same = (other.cut_level, other.shared_skips, other.seed) == (
+            case.cut_level,
+            case.shared_skips,
+            case.seed,
+        )
+        if not same or other is case or other.dice is None or other.ssim_brain is None:
+            continue
+        gain = other.dice.mean - case.dice.mean
+        leak = other.ssim_brain.mean - case.ssim_brain.mean
+        if gain >= 0 and leak <= 0 and (gain > 0 or leak < 0):
+            return False
+    return True
+
+
+def _references(
+    config: AuditConfig, targets: Sequence[TargetRecord]
+) -> tuple[ReferenceComparison, ...]:
+    wanted = config.references
+    if wanted is None:
+        return ()
+    identity = [
+        t
+        for t in targets
+        if t.kind == "split"
+        and t.cut_level == wanted.cut_level
+        and load("defense", "identity").cls.__name__ == t.defense.split("(")[0]
+    ]
+    splits = {t.seed: t for t in identity if t.seed in wanted.seeds}
+    compared = []
+    others = [t for t in targets if t.kind != "split"]
+    for kind, site in dict.fromkeys((t.kind, t.site) for t in others):
+        rivals = {t.seed: t for t in others if (t.kind, t.site) == (kind, site)}
+        seeds = tuple(s for s in wanted.seeds if s in rivals and s in splits)
+        rival = _dice_by_patient([rivals[seed] for seed in seeds])
+        ours = _dice_by_patient([splits[seed] for seed in seeds])
+        patients = sorted(set(rival) & set(ours))
+        if len(seeds) < len(wanted.seeds) or not patients:
+            continue  # nothing is averaged over survivors
+        first = np.array([ours[name] for name in patients])
+        second = np.array([rival[name] for name in patients])
+        compared.append(
+            ReferenceComparison(
+                cut_level=wanted.cut_level,
+                kind=kind,
+                site=site,
+                seeds=seeds,
+                dice=statistics.interval(second),
+                split_dice=statistics.interval(first),
+                difference=statistics.paired(first, second),
+            )
+        )
+    return tuple(compared)
+
+
+def _dice_by_patient(targets: Sequence[TargetRecord]) -> dict[str, float]:
+    """Mean over seeds; only patients that have a figure under every seed."""
+    tables = [
+        {p.patient: p.mean for p in t.utility.patients if p.mean is not None}
+        for t in targets
+        if t.utility is not None
+    ]
+    if not tables or len(tables) < len(targets):
+        return {}
+    shared = set.intersection(*(set(table) for table in tables))
+    return {name: float(np.mean([table[name] for table in tables])) for name in shared}
+
+
+def _data(cohort: Cohort, splits: Splits) -> DataRecord:
+    return DataRecord(
+        name=cohort.name,
+        fingerprint=cohort.fingerprint,
+        modalities=cohort.modalities,
+        patients=len(cohort.patients),
+        slices=sum(len(patient.images) for patient in cohort.patients),
+        spatial=cohort.spatial,
+        split=SplitRecord(
+            train=splits.train,
+            validation=splits.validation,
+            auxiliary=splits.auxiliary,
+            victims=splits.victims,
+        ),
+        simulated=cohort.simulated,
+    )
+
+
+def _threat(name: str) -> ThreatRecord:
+    threat = threat_named(name)
+    return ThreatRecord(
+        name=threat.name,
+        position=threat.position,
+        behaviour=threat.behaviour,
+        capabilities=tuple(sorted(threat.capabilities)),
+        victims=threat.victims,
+        words=threat.words,
+    )
+
+
+def _plugins(config: AuditConfig) -> list[PluginRecord]:
+    used: list[tuple[Kind, str]] = [("defense", "identity")]
+    used += [("defense", use.name) for use in config.defenses]
+    used += [("attack", use.name) for use in config.attacks]
+    records = []
+    for kind, name in dict.fromkeys(used):
+        plugin = load(kind, name)
+        requires: Any = getattr(plugin.cls, "requires", ())
+        records.append(
+            PluginRecord(
+                name=name,
+                kind=kind,
+                summary=plugin.summary,
+                distribution=plugin.distribution,
+                version=plugin.version,
+                requires=tuple(sorted(requires)),
+            )
+        )
+    return records

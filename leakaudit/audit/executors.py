@@ -1,0 +1,198 @@
+"""Runs jobs side by side, each in a process of its own with one thread and a time limit.
+
+Processes are forked from a server that has imported torch and MONAI and never touched CUDA. When
+the parent dies, however it dies, its jobs end too.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, Literal, final
+
+from leakaudit.contracts import Progress
+
+Outcome = Literal["ok", "failed", "timed-out"]
+Work = Callable[[Any, Progress], None]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One piece of work.
+
+    Args:
+        key: unique.
+        label: a line for people.
+        work: module-level function ``work(argument, progress)`` run in the child.
+        argument: sent to the child by pickle.
+        needs: keys of jobs that must end ``ok`` first.
+    """
+
+    key: str
+    label: str
+    work: Work
+    argument: Any
+    needs: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended, why if not ``ok``, and after how many seconds."""
+
+    outcome: Outcome
+    reason: str
+    seconds: float
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: Any
+    connection: Connection
+    started: float
+    failure: str = ""
+    finished: bool = False
+
+
+@final
+@dataclass
+class Events:
+    """What a caller wants to hear; all optional."""
+
+    started: Callable[[Job], None] = field(default=lambda job: None)
+    progressed: Callable[[Job, int, int], None] = field(default=lambda job, done, total: None)
+    ended: Callable[[Job, Ended], None] = field(default=lambda job, ended: None)
+
+
+def run_jobs(
+    jobs: Sequence[Job], *, workers: int, seconds_per_job: float, events: Events
+) -> dict[str, Ended]:
+    """Run ``jobs`` in order as their needs are met, ``workers`` at a time.
+
+    A job whose needs did not end ``ok`` fails with that reason and is never started. Jobs that are
+    needed but not in ``jobs`` count as done.
+
+    Returns:
+        How each job ended, by key.
+    """
+    context = _server()
+    ended: dict[str, Ended] = {}
+    known = {job.key for job in jobs}
+    waiting = list(jobs)
+    running: list[_Running] = []
+    try:
+        while waiting or running:
+            for job in list(waiting):
+                needs = [key for key in job.needs if key in known]
+                broken = [key for key in needs if key in ended and ended[key].outcome != "ok"]
+                if broken:
+                    waiting.remove(job)
+                    reason = f"what it needs did not end well: {ended[broken[0]].reason}"
+                    ended[job.key] = Ended("failed", reason, 0.0)
+                    events.ended(job, ended[job.key])
+                elif len(running) < workers and all(key in ended for key in needs):
+                    waiting.remove(job)
+                    running.append(_start(context, job))
+                    events.started(job)
+            _listen(running, events)
+            for each in list(running):
+                outcome = _outcome(each, seconds_per_job)
+                if outcome is not None:
+                    running.remove(each)
+                    ended[each.job.key] = outcome
+                    events.ended(each.job, outcome)
+    finally:
+        for each in running:
+            each.process.kill()
+            each.process.join()
+    return ended
+
+
+def _server() -> Any:
+    # Inherited by the server and all its children; a second thread gains little here.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["leakaudit.audit.preload"])
+    return context
+
+
+def _start(context: Any, job: Job) -> _Running:
+    parent, child = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(job.work, job.argument, child), daemon=True)
+    process.start()
+    child.close()
+    return _Running(job, process, parent, time.monotonic())
+
+
+def _child(work: Work, argument: Any, connection: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+    last = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > 0.2 or done >= total:
+            last = now
+            connection.send(("progress", done, total))
+
+    try:
+        work(argument, progress)
+    except Exception as error:
+        connection.send(("failed", f"{type(error).__name__}: {error}".splitlines()[0][:500]))
+    else:
+        connection.send(("finished",))
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _listen(running: list[_Running], events: Events) -> None:
+    sources: list[Any] = [each.connection for each in running]
+    sources += [each.process.sentinel for each in running]
+    wait(sources, timeout=1.0)
+    for each in running:
+        with suppress(EOFError, OSError):
+            while each.connection.poll():
+                kind, *rest = each.connection.recv()
+                if kind == "progress":
+                    events.progressed(each.job, *rest)
+                elif kind == "failed":
+                    each.failure = rest[0]
+                else:
+                    each.finished = True
+
+
+def _outcome(each: _Running, limit: float) -> Ended | None:
+    seconds = time.monotonic() - each.started
+    if each.process.is_alive():
+        if seconds <= limit:
+            return None
+        each.process.kill()
+        each.process.join()
+        return Ended("timed-out", f"took longer than {limit:.0f} s", seconds)
+    each.process.join()
+    _listen([each], Events())  # what it said last
+    each.connection.close()
+    if each.finished:
+        return Ended("ok", "", seconds)
+    code = each.process.exitcode or 0
+    how = f"was killed by signal {-code}" if code < 0 else f"ended early with exit code {code}"
+    return Ended("failed", each.failure or f"its process {how}", seconds)

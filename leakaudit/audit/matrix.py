@@ -1,0 +1,281 @@
+"""From a configuration to the trainings and cells it asks for, each with the key of its result.
+
+A key is the SHA-256 of all that determines a result: resolved parameters, plug-in distribution,
+version and code, core code, data fingerprint, split, seed and metric version. Equal keys are the
+same work, done once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from typing import Any, final
+
+from leakaudit.config import AuditConfig, PluginUse, expand
+from leakaudit.contracts import Attack, Capability, Defense
+from leakaudit.data import Cohort, Splits
+from leakaudit.records import METRIC_VERSION
+from leakaudit.registry import core_code, load
+from leakaudit.target.split_unet import SplitUNetSpec, centralised_spec, single_site_spec
+from leakaudit.target.training import TrainingSettings
+from leakaudit.threat.presets import Threat, threat_named
+
+EASIEST_CUT = 0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TargetPlan:
+    """One network to train.
+
+    Args:
+        kind: ``split``, ``centralised`` or ``single-site``.
+        sites: modalities of each site of this network.
+        spec: its architecture.
+        defense_name: plug-in name.
+        defense: as configured, not fitted.
+        settings: how it is trained.
+        seed: of initialisation, order and noise.
+        releases: passes of an inference patient that the adversary sees.
+        control_only: trained only for a positive control.
+        key: of the result.
+    """
+
+    kind: str
+    sites: tuple[tuple[str, ...], ...]
+    spec: SplitUNetSpec
+    defense_name: str
+    defense: Defense
+    settings: TrainingSettings
+    seed: int
+    releases: int
+    control_only: bool = False
+    key: str = ""
+
+    @property
+    def label(self) -> str:
+        """A line for people: what is trained."""
+        if self.kind == "split":
+            return f"split-u-net cut {self.spec.cut_level} {self.defense!r} seed {self.seed}"
+        held = "+".join(modality for site in self.sites for modality in site)
+        return f"{self.kind} {held} seed {self.seed}"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CellPlan:
+    """One attack on one target under one threat.
+
+    Args:
+        target: the network.
+        attack_name: plug-in name.
+        attack: configured.
+        threat: preset.
+        releases: of each victim.
+        control_only: exists only as another cell's positive control.
+        positive_control: key of the cell that shows the attack at work (may be its own).
+        key: of the result.
+    """
+
+    target: TargetPlan
+    attack_name: str
+    attack: Attack
+    threat: Threat
+    releases: int
+    control_only: bool = False
+    positive_control: str = ""
+    key: str = ""
+
+    @property
+    def label(self) -> str:
+        """A line for people: who attacks what."""
+        return (
+            f"{self.attack_name} on cut {self.target.spec.cut_level} {self.target.defense!r} "
+            f"seed {self.target.seed}"
+        )
+
+    @property
+    def missing(self) -> frozenset[Capability]:
+        """What the attack needs and the threat does not grant."""
+        return self.attack.requires - self.threat.capabilities
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """All the work of an audit, without repetitions, in the order of the audit file."""
+
+    targets: tuple[TargetPlan, ...]
+    cells: tuple[CellPlan, ...]
+
+
+def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matrix:
+    """Expand lists and grids, add `identity`, references and positive controls.
+
+    Args:
+        config: the audit.
+        fingerprint: of the patients; part of every key.
+        splits: who plays which part; part of every key.
+    """
+    context = {
+        "data": fingerprint,
+        "splits": asdict(splits),
+        "metric": METRIC_VERSION,
+        "core": core_code(),
+        "torch": version("torch"),
+        "monai": version("monai"),
+        "scikit-image": version("scikit-image"),
+        "device": config.device,
+    }
+    planner = _Planner(config, context)
+    main = [
+        planner.split_target(cut, name, defense, seed)
+        for cut in config.target.cut_level
+        for name, defense in planner.defenses
+        for seed in config.seeds
+    ]
+    cells = [cell for target in main for cell in planner.cells(target)]
+    cells += list(planner.controls(cells))
+    references = list(planner.references())
+    targets = {plan.key: plan for plan in [*references, *(cell.target for cell in cells)]}
+    # A target that the audit itself asks for is no mere control.
+    targets.update({plan.key: plan for plan in main})
+    ordered = {plan.key: targets[plan.key] for plan in main} | targets
+    unique = {cell.key: cell for cell in reversed(cells)}
+    return Matrix(
+        targets=tuple(ordered.values()),
+        cells=tuple(unique[key] for key in dict.fromkeys(cell.key for cell in cells)),
+    )
+
+
+class _Planner:
+    def __init__(self, config: AuditConfig, context: dict[str, Any]) -> None:
+        self.config = config
+        self.context = context
+        uses = config.defenses
+        if not any(use.name == "identity" for use in uses):
+            uses = (PluginUse(name="identity"), *uses)
+        self.defenses = [(use.name, made) for use in uses for _, made in expand("defense", use)]
+        self.attacks = [(use.name, made) for use in config.attacks for _, made in expand("attack", use)]
+        self.identity = next(pair for pair in self.defenses if pair[0] == "identity")
+        training = config.target.training
+        self.settings = TrainingSettings(**training.model_dump())
+
+    def split_target(
+        self, cut: int, name: str, defense: Defense, seed: int, *, control_only: bool = False
+    ) -> TargetPlan:
+        target = self.config.target
+        shared = tuple(range(cut))
+        if target.shared_skips != "all":
+            shared = tuple(level for level in target.shared_skips if level < cut)
+        spec = SplitUNetSpec(
+            channels=tuple(len(site) for site in target.sites),
+            cut_level=cut,
+            shared_skips=shared,
+            features=target.features,
+            spatial_dims=self.config.data.spatial_dims,
+        )
+        return self._keyed_target(
+            TargetPlan(
+                kind="split",
+                sites=target.sites,
+                spec=spec,
+                defense_name=name,
+                defense=defense,
+                settings=self.settings,
+                seed=seed,
+                releases=self.config.releases,
+                control_only=control_only,
+            )
+        )
+
+    def references(self) -> Iterator[TargetPlan]:
+        """The undefended Split-U-Net, the centralised and every single-site training per seed."""
+        wanted = self.config.references
+        if wanted is None:
+            return
+        for seed in wanted.seeds:
+            split = self.split_target(wanted.cut_level, *self.identity, seed)
+            yield split
+            together = (tuple(m for site in split.sites for m in site),)
+            yield self._keyed_target(
+                replace(split, kind="centralised", sites=together, spec=centralised_spec(split.spec))
+            )
+            for index, site in enumerate(split.sites):
+                yield self._keyed_target(
+                    replace(
+                        split,
+                        kind="single-site",
+                        sites=(site,),
+                        spec=single_site_spec(split.spec, index),
+                    )
+                )
+
+    def cells(self, target: TargetPlan, *, control_only: bool = False) -> Iterator[CellPlan]:
+        for threat_name, meets in self.config.threats.items():
+            for name, attack in self.attacks:
+                if name in meets:
+                    yield self._keyed_cell(
+                        CellPlan(
+                            target=target,
+                            attack_name=name,
+                            attack=attack,
+                            threat=threat_named(threat_name),
+                            releases=self.config.releases,
+                            control_only=control_only,
+                        )
+                    )
+
+    def controls(self, cells: list[CellPlan]) -> Iterator[CellPlan]:
+        """The easiest cut, undefended, once per seed; only for attacks that run at all."""
+        for seed in dict.fromkeys(cell.target.seed for cell in cells):
+            target = self.split_target(EASIEST_CUT, *self.identity, seed, control_only=True)
+            yield from (
+                cell for cell in self.cells(target, control_only=True) if not cell.missing
+            )
+
+    def _keyed_target(self, plan: TargetPlan) -> TargetPlan:
+        plugin = load("defense", plan.defense_name)
+        key = _digest(
+            {
+                **self.context,
+                "kind": plan.kind,
+                "sites": plan.sites,
+                "spec": asdict(plan.spec),
+                "defense": [plan.defense_name, _configured(plan.defense)],
+                "defense_code": [plugin.distribution, plugin.version, plugin.code],
+                "settings": asdict(plan.settings),
+                "seed": plan.seed,
+                "releases": plan.releases,
+            }
+        )
+        return replace(plan, key=key)
+
+    def _keyed_cell(self, plan: CellPlan) -> CellPlan:
+        key = self._cell_key(plan, plan.target)
+        easiest = self.split_target(EASIEST_CUT, *self.identity, plan.target.seed)
+        return replace(plan, key=key, positive_control=self._cell_key(plan, easiest))
+
+    def _cell_key(self, plan: CellPlan, target: TargetPlan) -> str:
+        plugin = load("attack", plan.attack_name)
+        return _digest(
+            {
+                "target": target.key,
+                "attack": [plan.attack_name, _configured(plan.attack)],
+                "attack_code": [plugin.distribution, plugin.version, plugin.code],
+                "threat": [plan.threat.name, sorted(plan.threat.capabilities)],
+                "releases": plan.releases,
+            }
+        )
+
+
+def _configured(plugin: Any) -> dict[str, Any]:
+    return asdict(plugin)
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

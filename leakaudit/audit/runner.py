@@ -1,0 +1,180 @@
+"""Runs an audit: patients, matrix, jobs, report. The same command resumes what was interrupted."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from ruamel.yaml import YAML
+from safetensors.numpy import load_file
+
+from leakaudit.audit.assemble import assemble
+from leakaudit.audit.executors import Ended, Events, Job, run_jobs
+from leakaudit.audit.jobs import RECONSTRUCTIONS, Task, run_cell, train_target, victims_of
+from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan, build_matrix
+from leakaudit.audit.store import RunStore
+from leakaudit.config import AuditConfig
+from leakaudit.data import Cohort, Splits, load_folder, phantom_cohort, split_patients
+from leakaudit.errors import DataError
+from leakaudit.files import write_atomically
+from leakaudit.records import ReportRecord
+
+CellImages = dict[str, tuple[list[str], list[str], np.ndarray, np.ndarray]]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """An audit with its patients read and its matrix expanded; nothing has been trained.
+
+    Args:
+        config: the audit.
+        cohort: the patients.
+        splits: who plays which part.
+        matrix: targets and cells.
+    """
+
+    config: AuditConfig
+    cohort: Cohort
+    splits: Splits
+    matrix: Matrix
+
+
+def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
+    """Read the patients, split them and expand the matrix.
+
+    Args:
+        config: the audit.
+        cache: where simulated patients may be kept.
+
+    Raises:
+        DataError: patients are missing or bad.
+        SplitError: there are too few of them.
+    """
+    cohort = read_patients(config, cache=cache)
+    splits = split_patients([p.id for p in cohort.patients], config.data.split_seed)
+    held = [modality for site in config.target.sites for modality in site]
+    missing = [modality for modality in held if modality not in cohort.modalities]
+    if missing:
+        raise DataError(f"no patient has {', '.join(missing)}; the data has {cohort.modalities}")
+    return Plan(
+        config=config,
+        cohort=cohort,
+        splits=splits,
+        matrix=build_matrix(config, cohort.fingerprint, splits),
+    )
+
+
+def read_patients(config: AuditConfig, *, cache: Path | None = None) -> Cohort:
+    """The patients an audit names, prepared."""
+    data = config.data
+    if data.kind == "phantom":
+        return phantom_cohort(
+            patients=data.phantom.patients,
+            slices=data.phantom.slices,
+            size=data.size,
+            seed=data.phantom.seed,
+            spatial_dims=data.spatial_dims,
+            cache=cache,
+        )
+    if data.path is None:
+        raise DataError("no data folder: name it in the audit file, by --data or LEAKAUDIT_DATA")
+    return load_folder(
+        data.path,
+        size=data.size,
+        crop=data.crop,
+        modalities=[modality for site in config.target.sites for modality in site],
+        spatial_dims=data.spatial_dims,
+    )
+
+
+def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
+    """Do what is not done yet, then assemble the record of everything.
+
+    Args:
+        plan: what to do.
+        store: the run directory; the caller holds its lock.
+        events: who wants to hear of progress.
+
+    Raises:
+        StoreError: the run directory can not be written.
+    """
+    store.clean()
+    write_atomically(store.root / "audit.yaml", audit_yaml(plan.config))
+    jobs = [job for job in all_jobs(plan, store) if not _done(job, store)]
+    store.log("run", jobs=len(jobs))
+
+    def ended_and_logged(job: Job, end: Ended) -> None:
+        store.log("job", key=job.key, label=job.label, outcome=end.outcome, reason=end.reason)
+        events.ended(job, end)
+
+    ended = run_jobs(
+        jobs,
+        workers=plan.config.budgets.workers or os.cpu_count() or 1,
+        seconds_per_job=plan.config.budgets.minutes_per_job * 60,
+        events=replace(events, ended=ended_and_logged),
+    )
+    return assemble(plan.config, plan.matrix, plan.cohort, plan.splits, store, ended)
+
+
+def all_jobs(plan: Plan, store: RunStore) -> list[Job]:
+    """Every training, then every cell that its threat supports, as jobs."""
+
+    def task(target: TargetPlan, cell: CellPlan | None = None) -> Task:
+        return Task(
+            root=store.root,
+            cohort=plan.cohort,
+            splits=plan.splits,
+            device=plan.config.device,
+            target=target,
+            cell=cell,
+        )
+
+    trainings = [
+        Job(key=t.key, label=f"train {t.label}", work=train_target, argument=task(t))
+        for t in plan.matrix.targets
+    ]
+    cells = [
+        Job(
+            key=c.key,
+            label=c.label,
+            work=run_cell,
+            argument=task(c.target, c),
+            needs=(c.target.key,),
+        )
+        for c in plan.matrix.cells
+        if not c.missing
+    ]
+    return [*trainings, *cells]
+
+
+def audit_yaml(config: AuditConfig) -> str:
+    """The resolved audit as YAML, defaults written out."""
+    stream = io.StringIO()
+    YAML().dump(config.model_dump(mode="json"), stream)
+    return stream.getvalue()
+
+
+def cell_images(plan: Plan, store: RunStore, cells: Sequence[CellPlan]) -> CellImages:
+    """Per cell key: patients, modalities, originals and reconstructions ``(n, M, *spatial)``."""
+    by_id = {patient.id: patient for patient in plan.cohort.patients}
+    images: CellImages = {}
+    for cell in cells:
+        if not store.is_done("cells", cell.key):
+            continue
+        path = store.folder("cells", cell.key) / RECONSTRUCTIONS
+        names = victims_of(plan.splits, cell.threat.victims, cell.target.seed)
+        modalities = [modality for site in cell.target.sites for modality in site]
+        order = [plan.cohort.modalities.index(modality) for modality in modalities]
+        truth = np.stack([by_id[n].images[by_id[n].middle][order] for n in names])
+        images[cell.key] = (list(names), modalities, truth, load_file(path)["images"])
+    return images
+
+
+def _done(job: Job, store: RunStore) -> bool:
+    return store.is_done("cells" if job.needs else "targets", job.key)

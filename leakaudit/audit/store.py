@@ -1,0 +1,143 @@
+"""The run directory: results under their keys, each folder whole or absent.
+
+A folder is done when its manifest lists every file with the hash it still has; anything else is
+redone. Patient-derived files are 0600 in 0700 folders. The lock is an flock, so that nothing
+stays locked after a kill.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, final
+
+from leakaudit.errors import StoreError
+from leakaudit.files import make_private_folder, sha256_of, write_atomically
+
+Kind = Literal["targets", "cells"]
+_MANIFEST = "manifest.json"
+
+
+@final
+class RunStore:
+    """One run directory."""
+
+    def __init__(self, root: Path) -> None:
+        """Name the directory; nothing is touched yet."""
+        self.root = root
+
+    @property
+    def report(self) -> Path:
+        """Where the report goes."""
+        return self.root / "report"
+
+    def folder(self, kind: Kind, key: str) -> Path:
+        """The folder of a result, whether it exists or not."""
+        return self.root / kind / key
+
+    def scratch(self, key: str) -> Path:
+        """Where a training keeps its checkpoint until its target is done."""
+        return self.root / "targets" / f".{key}.training"
+
+    def prepare(self) -> None:
+        """Create the directory and prove that it can be written.
+
+        Raises:
+            StoreError: it can not.
+        """
+        for folder in (self.root, self.root / "targets", self.root / "cells"):
+            make_private_folder(folder)
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise StoreError(f"{self.root}: the run folder can not be written (permission denied)")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory against a second run.
+
+        Raises:
+            StoreError: another process holds it; the message names the process.
+        """
+        path = self.root / ".lock"
+        try:
+            file = path.open("a+")
+        except OSError as error:
+            raise StoreError(f"{path}: can not be opened ({error.strerror})") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise StoreError(f"{self.root}: in use by process {holder}; wait for it") from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def is_done(self, kind: Kind, key: str) -> bool:
+        """Whether a result is there, whole and unchanged."""
+        folder = self.folder(kind, key)
+        try:
+            manifest = json.loads((folder / _MANIFEST).read_text())
+            hashes: dict[str, str] = manifest["sha256"]
+            present = {path.name for path in folder.iterdir()} - {_MANIFEST}
+            return present == set(hashes) and all(
+                sha256_of(folder / name) == digest for name, digest in hashes.items()
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+
+    @contextmanager
+    def commit(self, kind: Kind, key: str) -> Iterator[Path]:
+        """Yield a temporary folder; on success it becomes the result, with its manifest.
+
+        Raises:
+            StoreError: it can not be written.
+        """
+        final = self.folder(kind, key)
+        try:
+            temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{key}."))
+        except OSError as error:
+            raise StoreError(f"{final}: can not be written ({error.strerror})") from error
+        try:
+            yield temporary
+            hashes = {}
+            for path in sorted(temporary.iterdir()):
+                path.chmod(0o600)
+                with path.open("rb+") as file:
+                    os.fsync(file.fileno())
+                hashes[path.name] = sha256_of(path)
+            write_atomically(temporary / _MANIFEST, json.dumps({"sha256": hashes}, indent=1))
+            if final.exists():
+                shutil.rmtree(final)
+            temporary.rename(final)
+        except OSError as error:
+            raise StoreError(f"{final}: can not be written ({error.strerror})") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def clean(self) -> None:
+        """Remove what killed processes left half-written; only call with the lock held."""
+        for kind in ("targets", "cells"):
+            for path in (self.root / kind).glob(".*"):
+                if not path.name.endswith(".training"):
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def log(self, event: str, **details: Any) -> None:
+        """Append one line to events.jsonl."""
+        line = json.dumps({"time": time.time(), "event": event, **details}, default=str)
+        path = self.root / "events.jsonl"
+        try:
+            with path.open("a") as file:
+                file.write(line + "\n")
+            with suppress(OSError):
+                path.chmod(0o600)
+        except OSError as error:
+            raise StoreError(f"{path}: can not be written ({error.strerror})") from error

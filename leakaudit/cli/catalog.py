@@ -1,0 +1,89 @@
+"""`leakaudit list` and `leakaudit show`: what is installed, and what it does and knows."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import fields
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from leakaudit.errors import PluginError
+from leakaudit.registry import Kind, Plugin, installed, load, nearest, usable
+from leakaudit.threat.presets import PRESETS, Threat
+
+
+class Listing(StrEnum):
+    """What can be listed."""
+
+    ATTACKS = "attacks"
+    DEFENSES = "defenses"
+    THREATS = "threats"
+
+
+_KINDS: dict[Listing, Kind] = {Listing.ATTACKS: "attack", Listing.DEFENSES: "defense"}
+
+
+def list_(what: Annotated[Listing, typer.Argument(help="attacks, defenses or threats")]) -> int:
+    """List installed attacks, defenses or threat presets."""
+    table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    if what is Listing.THREATS:
+        table.add_column("position", no_wrap=True)
+        table.add_column("grants")
+        for threat in PRESETS.values():
+            table.add_row(threat.name, threat.position, ", ".join(sorted(threat.capabilities)))
+    else:
+        table.add_column("what it does")
+        plugins, problems = usable(_KINDS[what])
+        for plugin in plugins:
+            table.add_row(plugin.name, plugin.summary)
+        for problem in problems:
+            print(f"leakaudit: warning: {problem}", file=sys.stderr)
+    Console(soft_wrap=False).print(table, markup=False)
+    return 0
+
+
+def show(name: Annotated[str, typer.Argument(help="An attack, defense or threat.")]) -> int:
+    """Show what an attack, defense or threat does, knows and can be set to."""
+    if name in PRESETS:
+        print(_describe_threat(PRESETS[name]))
+        return 0
+    kinds: tuple[Kind, ...] = ("attack", "defense")
+    for kind in kinds:
+        if any(point.name == name for point in installed(kind)):
+            print(_describe_plugin(load(kind, name)))
+            return 0
+    known = [*PRESETS, *(point.name for kind in kinds for point in installed(kind))]
+    raise PluginError(f"unknown name {name!r}{nearest(name, known)}; known: {', '.join(known)}")
+
+
+def _describe_threat(threat: Threat) -> str:
+    lines = [
+        f"{threat.name} (threat): {threat.behaviour} {threat.position}",
+        "",
+        threat.words,
+        "",
+        f"victims: {threat.victims}",
+        "grants: " + ", ".join(sorted(threat.capabilities)),
+    ]
+    return "\n".join(lines)
+
+
+def _describe_plugin(plugin: Plugin) -> str:
+    lines = [f"{plugin.name} ({plugin.kind}, {plugin.distribution} {plugin.version})", ""]
+    lines.append(inspect.getdoc(plugin.cls) or "")
+    requires = sorted(getattr(plugin.cls, "requires", ()))
+    if requires:
+        lines += ["", "needs: " + ", ".join(requires)]
+    settings = [
+        f"  {field.name}: {field.default!r}"
+        for field in fields(plugin.cls)
+        if field.name in plugin.parameters
+    ]
+    lines += ["", "parameters and defaults:", *(settings or ["  none"])]
+    return "\n".join(lines)

@@ -1,0 +1,29 @@
+"""`leakaudit init`: write a commented audit file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leakaudit.cli.sources import quick_audit_text
+from leakaudit.errors import StoreError
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("audit.yaml"),
+) -> int:
+    """Write a commented audit file to start from; an existing file is never replaced."""
+    text = quick_audit_text()
+    body = text[text.index("name:") :].replace("runs/quick", f"runs/{path.stem}", 1)
+    body = body.replace("name: quick  ", f"name: {path.stem}  ", 1)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"# An audit. Run it with: leakaudit run {path.name}\n\n{body}")
+    except FileExistsError as error:
+        raise StoreError(f"{path}: exists already; name another file") from error
+    except OSError as error:
+        raise StoreError(f"{path}: can not be written ({error.strerror})") from error
+    print(f"wrote {path}; next: leakaudit plan {path}")
+    return 0

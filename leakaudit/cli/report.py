@@ -1,0 +1,28 @@
+"""`leakaudit report`: write the report of a run again, without running anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leakaudit.errors import StoreError
+from leakaudit.report import read_report, write_report
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder, such as runs/quick.")],
+) -> int:
+    """Render report.html and cells.csv of RUN again from its report.json."""
+    folder = run / "report"
+    if not (folder / "report.json").is_file():
+        raise StoreError(f"{run}: no report.json here; run the audit first")
+    record = read_report(folder)
+    if record.images == "full":
+        raise StoreError(
+            f"{run}: this report shows images, which report.json does not hold; run the audit "
+            "again, which redoes nothing but the report"
+        )
+    print(write_report(record, folder))
+    return 0

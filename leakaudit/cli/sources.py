@@ -1,0 +1,44 @@
+"""Where an audit comes from and where its run goes, the same for every command."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leakaudit.config import AuditConfig, parse_audit, read_audit
+
+AuditFile = Annotated[
+    Path | None, typer.Argument(help="Audit file (YAML). Without one: the embedded quick audit.")
+]
+DataFolder = Annotated[
+    str | None,
+    typer.Option("--data", help="Data folder; replaces data.path. Also: LEAKAUDIT_DATA."),
+]
+RunsFolder = Annotated[Path, typer.Option("--out", help="Where runs are kept.")]
+DEFAULT_RUNS = Path("runs")
+
+
+def quick_audit_text() -> str:
+    """The embedded audit file, comments included."""
+    return files("leakaudit").joinpath("quick.yaml").read_text(encoding="utf-8")
+
+
+def read_config(audit: Path | None, data: str | None) -> AuditConfig:
+    """The audit a command was given.
+
+    Raises:
+        ConfigError: with file, line and nearest valid name.
+    """
+    if audit is None:
+        text = quick_audit_text().encode()
+        return parse_audit(text, "the embedded audit", folder=Path.cwd(), data=data)
+    return read_audit(audit, data=data or os.environ.get("LEAKAUDIT_DATA"))
+
+
+def cache_folder(out: Path) -> Path:
+    """Where simulated patients are kept between runs."""
+    return out / ".cache"

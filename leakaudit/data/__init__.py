@@ -1,0 +1,42 @@
+"""Patients: simulated ones, folders of NIfTI files, and who plays which part.
+
+Everything here returns a `Cohort` of prepared patients. The truth travels from here to the
+measures, past every attack.
+"""
+
+from __future__ import annotations
+
+from leakaudit.data.cohort import (
+    BRAIN_THRESHOLD,
+    CANONICAL,
+    CLASSES,
+    Cohort,
+    Patient,
+    area_mean,
+    brain_mask,
+    canonical_modality,
+    centre_crop,
+    normalise,
+    thin_masks,
+)
+from leakaudit.data.nifti import load_folder
+from leakaudit.data.phantom import phantom_cohort
+from leakaudit.data.splits import Splits, split_patients
+
+__all__ = [
+    "BRAIN_THRESHOLD",
+    "CANONICAL",
+    "CLASSES",
+    "Cohort",
+    "Patient",
+    "Splits",
+    "area_mean",
+    "brain_mask",
+    "canonical_modality",
+    "centre_crop",
+    "load_folder",
+    "normalise",
+    "phantom_cohort",
+    "split_patients",
+    "thin_masks",
+]

@@ -1,0 +1,76 @@
+"""Every error leakaudit raises on purpose.
+
+    LeakauditError
+    ├── UsageError                exit 2: the caller asked for something that can not be
+    │   ├── ConfigError           an audit file, a parameter, a name
+    │   └── SplitError            patients that can not be split as asked
+    ├── DataError                 exit 4: patients that are missing or bad (names patient, file)
+    ├── StoreError                exit 4: run folder, disk, permission, lock
+    ├── NotGranted                an attack asked for what its threat model does not grant
+    ├── PluginError               exit 2: a plug-in is unknown, broken or clashes
+    └── CellError                 a cell can not yield a figure; its state says why
+
+Messages are one sentence: what was expected, what came, what to do.
+"""
+
+from __future__ import annotations
+
+
+class LeakauditError(Exception):
+    """Root of the tree; ``exit_code`` is what the command line returns for it."""
+
+    exit_code = 70
+
+
+class UsageError(LeakauditError):
+    """The caller asked for something that can not be."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """An audit file, a parameter or a name is wrong."""
+
+
+class SplitError(UsageError):
+    """The patients can not be split into train, validation, auxiliary and victims."""
+
+
+class DataError(LeakauditError):
+    """A patient's files are missing or bad.
+
+    Args:
+        message: one sentence that says what is wrong.
+        patient: the patient's identifier, if one patient is at fault.
+        file: the offending file or folder, if one is.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, patient: str | None = None, file: str | None = None):
+        """Keep patient and file apart from the sentence, and show them before it."""
+        self.patient = patient
+        self.file = file
+        where = ": ".join(part for part in (patient, file) if part)
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class StoreError(LeakauditError):
+    """The run folder can not be read, written or locked."""
+
+    exit_code = 4
+
+
+class NotGranted(LeakauditError, AttributeError):
+    """The threat model does not grant what was asked of an `Observation`.
+
+    Also an `AttributeError`, so that `hasattr` tells an attack what it may use.
+    """
+
+
+class PluginError(UsageError):
+    """A plug-in is unknown, can not be imported, or two claim one name."""
+
+
+class CellError(LeakauditError):
+    """A cell can not yield a leakage figure."""

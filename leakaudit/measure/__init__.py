@@ -1,0 +1,1 @@
+"""How much a reconstruction gives away, and how much a network is worth."""

@@ -1,0 +1,160 @@
+"""What a figure is held against: blind floor, outline floor, negative and positive control.
+
+A score by itself says nothing. The floors say what somebody without any observation gets; the
+controls say whether an attack reads the observation at all, and whether it works where it must.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int
+
+from leakaudit.errors import CellError
+from leakaudit.measure.arrays import (
+    Scores,
+)
+from leakaudit.measure.floors import BlindGuess, best_blind_guess, blind_guesses, outline_floor
+from leakaudit.measure.statistics import paired
+from leakaudit.records import Control, Interval
+
+# The negative control may exceed the blind floor by this much SSIM (method: controls).
+NEGATIVE_MARGIN = 0.02
+# The positive control must exceed the blind floor by this much SSIM. Our choice, in no paper: five
+# times the negative margin, and a fraction of what a working attack gains undefended (about 0.5).
+POSITIVE_MARGIN = 0.10
+
+
+def derangement(n: int) -> Int[np.ndarray, " n"] | None:
+    """For each victim the patient whose observation the negative control uses: the next one.
+
+    Args:
+        n: number of victims.
+
+    Returns:
+        A cyclic shift by one, without a fixed point; None under two victims, where there is none.
+    """
+    return np.roll(np.arange(n), -1) if n >= 2 else None
+
+
+def negative_control(scores_on_wrong: Scores | None, floor: Scores) -> Control:
+    """Whether an attack that sees another patient's observation stays at the blind floor.
+
+    It fails if the paired mean exceeds the floor by more than `NEGATIVE_MARGIN` and the interval's
+    lower end lies above 0: then the score comes from something else than the observation.
+
+    Args:
+        scores_on_wrong: each victim's SSIM inside the brain under the same attack on the
+            observation of the patient given by `derangement`; None if there is no such patient.
+        floor: each victim's SSIM of the best blind guess.
+
+    Returns:
+        The outcome; ``passed`` is None, so not made, under two victims.
+
+    Raises:
+        CellError: different lengths, or a value that is not finite.
+    """
+    if scores_on_wrong is None or len(floor) < 2:
+        return _not_made("another patient's observation needs at least two victims")
+    difference = paired(scores_on_wrong, floor)
+    exceeds = difference.mean > NEGATIVE_MARGIN and _lower_end(difference) > 0
+    words = "above" if exceeds else "not above"
+    return Control(
+        passed=not exceeds,
+        detail=f"on another patient's observation: {_figures(difference)}, {words} the blind floor "
+        f"(margin {NEGATIVE_MARGIN:.2f})",
+        difference=difference,
+    )
+
+
+def positive_control(scores: Scores, floor: Scores) -> Control:
+    """Whether the attack works where it must: undefended, at the easiest cut.
+
+    It passes if the paired mean exceeds the floor by at least `POSITIVE_MARGIN` and the interval's
+    lower end lies above 0. If it does not, a low score elsewhere means "attack not working", never
+    "private"; nor may ``passed=None`` be read as passed.
+
+    Args:
+        scores: each victim's SSIM inside the brain under the attack.
+        floor: each victim's SSIM of the best blind guess.
+
+    Returns:
+        The outcome; ``passed`` is None, so not made, under two victims, where no interval exists.
+
+    Raises:
+        CellError: different lengths, or a value that is not finite.
+    """
+    if len(floor) < 2:
+        return _not_made("its interval needs at least two victims")
+    difference = paired(scores, floor)
+    works = difference.mean >= POSITIVE_MARGIN and _lower_end(difference) > 0
+    words = "works" if works else "does not work"
+    return Control(
+        passed=works,
+        detail=f"where it must work: {_figures(difference)}, the attack {words} "
+        f"(at least {POSITIVE_MARGIN:.2f})",
+        difference=difference,
+    )
+
+
+def advantage(scores: Scores, floor: Scores) -> Interval:
+    """How far the attack gets from knowing nothing (0) to the original (1); not clipped.
+
+    ``(mean score - mean floor) / (1 - mean floor)``. The interval is that of the paired
+    differences, the denominator fixed at the mean floor.
+
+    Args:
+        scores: each victim's SSIM inside the brain under the attack.
+        floor: each victim's SSIM of the best blind guess.
+
+    Returns:
+        At most 1; below 0 if the attack is worse than the guess.
+
+    Raises:
+        CellError: different lengths, a value that is not finite, or a mean floor of 1.
+    """
+    difference = paired(scores, floor)
+    room = 1 - float(floor.mean(dtype=np.float64))
+    if room <= 1e-9:
+        raise CellError("the blind guess is already the original; an advantage over it has no unit")
+
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else value / room
+
+    return Interval(
+        mean=difference.mean / room,
+        low=scaled(difference.low),
+        high=scaled(difference.high),
+        n=difference.n,
+        method=difference.method,
+    )
+
+
+def _not_made(why: str) -> Control:
+    return Control(passed=None, detail=f"not made: {why}")
+
+
+def _lower_end(difference: Interval) -> float:
+    if difference.low is None:
+        raise CellError("a control needs an interval, which one patient does not have")
+    return difference.low
+
+
+def _figures(difference: Interval) -> str:
+    return (
+        f"{difference.mean:+.3f} SSIM to the floor "
+        f"({difference.low:+.3f} to {difference.high:+.3f}, {difference.n} patients)"
+    )
+
+
+__all__ = [
+    "NEGATIVE_MARGIN",
+    "POSITIVE_MARGIN",
+    "BlindGuess",
+    "advantage",
+    "best_blind_guess",
+    "blind_guesses",
+    "derangement",
+    "negative_control",
+    "outline_floor",
+    "positive_control",
+]

@@ -1,0 +1,118 @@
+"""Means over patients with their 95 % intervals.
+
+The unit is the patient: a value per patient goes in, slices are never resampled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import beta
+from scipy.stats import t as student_t
+
+from leakaudit.errors import CellError
+from leakaudit.measure.arrays import Scores
+from leakaudit.records import Interval
+
+COVERAGE = 0.95
+# From this many patients on, the percentile bootstrap replaces the t-interval.
+BOOTSTRAP_FROM = 20
+BOOTSTRAP_RESAMPLES = 10_000
+# Fixed, so that the same values always give the same interval.
+BOOTSTRAP_SEED = 20_220_918
+
+# One figure per patient; two arguments of this type need not be equally long.
+Values = Float[np.ndarray, " _"] | Sequence[float]
+
+
+def interval(values: Values) -> Interval:
+    """The mean over patients with its 95 % interval.
+
+    Fewer than 20 patients: Student's t-interval. From 20: percentile bootstrap with 10,000
+    resamples of the patients under a fixed seed; the values are sorted first, so that their order
+    does not matter. One patient: no interval.
+
+    Args:
+        values: one figure per patient, any finite range.
+
+    Returns:
+        The mean, its interval (None for one patient), the number of patients and the method.
+
+    Raises:
+        CellError: no values, or one that is not finite.
+
+    Reference:
+        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3 (percentile).
+    """
+    given = np.sort(_checked(values))
+    n = len(given)
+    mean = float(given.mean())
+    if n == 1:
+        return Interval(mean=mean, low=None, high=None, n=1, method="none")
+    if n < BOOTSTRAP_FROM:
+        reach = float(student_t.ppf((1 + COVERAGE) / 2, n - 1) * given.std(ddof=1) / math.sqrt(n))
+        return Interval(mean=mean, low=mean - reach, high=mean + reach, n=n, method="t")
+    drawn = np.random.default_rng(BOOTSTRAP_SEED).integers(n, size=(BOOTSTRAP_RESAMPLES, n))
+    tail = (1 - COVERAGE) / 2
+    low, high = np.quantile(given[drawn].mean(axis=1), [tail, 1 - tail])
+    return Interval(mean=mean, low=float(low), high=float(high), n=n, method="bootstrap")
+
+
+def paired(a: Values, b: Values) -> Interval:
+    """The mean of ``a - b`` over the same patients in the same order, with its interval.
+
+    Args:
+        a: one figure per patient.
+        b: another figure of the same patients.
+
+    Raises:
+        CellError: different lengths, no values, or one that is not finite.
+    """
+    first, second = _checked(a), _checked(b)
+    if len(first) != len(second):
+        raise CellError(
+            f"paired figures need the same patients, got {len(first)} and {len(second)} values; "
+            "give one value per patient on both sides"
+        )
+    return interval(first - second)
+
+
+def clopper_pearson(successes: Fraction | int, n: int) -> tuple[float, float]:
+    """The exact 95 % interval of a share.
+
+    A tie can make the successes fractional, for which the binomial has no quantile: the lower end
+    is then taken at the floor and the upper end at the ceiling, which widens the interval.
+
+    Args:
+        successes: in [0, n].
+        n: trials, at least 1.
+
+    Returns:
+        Lower and upper end, in [0, 1].
+
+    Raises:
+        CellError: ``successes`` is not in [0, n], or ``n`` is 0.
+
+    Reference:
+        Clopper and Pearson, Biometrika 26, 1934.
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise CellError(f"expected 0 to n successes of n >= 1 trials, got {successes} of {n}")
+    fewest, most = math.floor(successes), math.ceil(successes)
+    tail = (1 - COVERAGE) / 2
+    low = 0.0 if fewest == 0 else float(beta.ppf(tail, fewest, n - fewest + 1))
+    high = 1.0 if most == n else float(beta.ppf(1 - tail, most + 1, n - most))
+    return low, high
+
+
+def _checked(values: Values) -> Scores:
+    given = np.asarray(values, dtype=np.float64)
+    if given.size == 0:
+        raise CellError("expected a figure for at least one patient, got none")
+    if not np.isfinite(given).all():
+        raise CellError("expected finite figures, got NaN or infinity; leave such patients null")
+    return given

@@ -1,0 +1,1 @@
+"""What a Gaussian release provably hides: exact curve, sensitivity, cross-check."""

@@ -1,0 +1,447 @@
+"""What is written down: plain data, no torch.
+
+A missing figure is None beside a reason, never 0 and never NaN: every model refuses NaN and
+infinity. What differs between two equal runs (times, process ids) stands under ``volatile`` only.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = "1"
+METRIC_VERSION = "1"
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, no unknown keys, no NaN."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="strings"
+    )
+
+
+class State(StrEnum):
+    """How a cell ended. Only ``ok`` has a leakage figure."""
+
+    OK = "ok"
+    UNSUPPORTED = "unsupported"
+    FAILED = "failed"
+    CONTROL_FAILED = "control-failed"
+    TIMED_OUT = "timed-out"
+    NOT_RUN = "not-run"
+
+
+class Interval(Record):
+    """A mean over patients with its 95 % interval.
+
+    Args:
+        mean: the mean.
+        low: lower end; None if there are too few patients for one.
+        high: upper end; None likewise.
+        n: number of patients.
+        method: ``"t"`` under 20 patients, ``"bootstrap"`` from 20, ``"none"`` for one patient.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+
+
+class PatientScore(Record):
+    """One victim's figures.
+
+    Args:
+        patient: the patient's identifier.
+        ssim_brain: SSIM inside the brain, mean over modalities and slices.
+        ssim_image: SSIM over the whole image.
+        psnr: peak signal-to-noise ratio in dB over the whole image, None if infinite.
+        mae: mean absolute error inside the brain.
+        blind_floor: SSIM inside the brain of the best blind guess.
+        outline_floor: SSIM inside the brain of the outline floor.
+    """
+
+    patient: str
+    ssim_brain: float
+    ssim_image: float
+    psnr: float | None
+    mae: float
+    blind_floor: float
+    outline_floor: float
+
+
+class Reidentification(Record):
+    """How often the reconstruction picks its own patient out of the gallery.
+
+    Args:
+        top1: share of victims whose own image is the most similar one; ties count in part.
+        low: lower end of the Clopper-Pearson 95 % interval.
+        high: its upper end.
+        chance: 1 / gallery.
+        gallery: patients to pick from (all but the auxiliary ones).
+        n: number of victims.
+        blind_top1: the same share for the blind floor's guess.
+    """
+
+    top1: float
+    low: float
+    high: float
+    chance: float
+    gallery: int
+    n: int
+    blind_top1: float
+
+
+class Control(Record):
+    """A control's outcome.
+
+    Args:
+        passed: whether it behaved as it must; None if it was not made.
+        detail: one sentence with the figures.
+        difference: mean paired difference to the blind floor with its interval.
+    """
+
+    passed: bool | None
+    detail: str
+    difference: Interval | None = None
+
+
+class Cost(Record):
+    """What the attack cost, but for time (see ``volatile``)."""
+
+    iterations: int
+    queries: int
+    auxiliary_patients: int
+
+
+class Leakage(Record):
+    """The figures of an attack that ran, whatever its controls say.
+
+    Args:
+        ssim_brain: SSIM inside the brain.
+        ssim_image: SSIM over the whole image; an all-black guess scores high here.
+        psnr: dB over the whole image; None if some victim's is infinite.
+        blind_floor: SSIM inside the brain of the best guess made without any observation.
+        blind_floor_name: which guess that is.
+        outline_floor: SSIM inside the brain of the true outline filled with auxiliary means.
+        advantage: (ssim_brain - blind_floor) / (1 - blind_floor) on the means.
+        reidentification: singling out.
+        patients: the victims one by one.
+        objective_first: the attack's own objective at its start.
+        objective_last: at what it returned.
+    """
+
+    ssim_brain: Interval
+    ssim_image: Interval
+    psnr: Interval | None
+    blind_floor: float
+    blind_floor_name: str
+    outline_floor: float
+    advantage: Interval
+    reidentification: Reidentification
+    patients: tuple[PatientScore, ...]
+    objective_first: float
+    objective_last: float
+
+
+class CellRecord(Record):
+    """One attack on one target under one threat.
+
+    Args:
+        cell: key of the cell.
+        target: key of the target.
+        cut_level: depth of the cut.
+        shared_skips: shallower levels that cross as well.
+        defense: repr of the defence, parameters included.
+        attack: repr of the attack, parameters included.
+        attack_name: its plug-in name.
+        threat: preset name.
+        victims: ``"inference"`` or ``"training"``.
+        releases: observed releases of each victim.
+        seed: seed of the target and the attack.
+        control_only: the cell exists only as another cell's positive control.
+        state: how it ended.
+        reason: why, if not ``ok``.
+        leakage: the figures if the state is ``ok``, else None.
+        withheld: the figures of an attack whose control failed; not to be read as leakage.
+        negative_control: the attack on observations that say nothing of the victim.
+        positive_control: the attack where it must work.
+        cost: iterations, queries, auxiliary patients.
+        notes: what the attack wants a reader to know.
+        volatile: seconds, process id, start: whatever differs between two equal runs.
+    """
+
+    cell: str
+    target: str
+    cut_level: int
+    shared_skips: tuple[int, ...]
+    defense: str
+    attack: str
+    attack_name: str
+    threat: str
+    victims: str
+    releases: int
+    seed: int
+    control_only: bool = False
+    state: State
+    reason: str = ""
+    leakage: Leakage | None = None
+    withheld: Leakage | None = None
+    negative_control: Control | None = None
+    positive_control: Control | None = None
+    cost: Cost | None = None
+    notes: tuple[str, ...] = ()
+    volatile: dict[str, Any] = {}
+
+
+class PatientDice(Record):
+    """Dice of one patient, slices pooled; a class absent from the truth is None.
+
+    Args:
+        patient: the patient's identifier.
+        edema: class 1.
+        non_enhancing: class 2.
+        enhancing: class 3.
+        whole_tumour: classes 1, 2, 3 together.
+        tumour_core: classes 2 and 3 together.
+        mean: mean over the present ones of the three classes; None if none is present.
+    """
+
+    patient: str
+    edema: float | None
+    non_enhancing: float | None
+    enhancing: float | None
+    whole_tumour: float | None
+    tumour_core: float | None
+    mean: float | None
+
+
+class Utility(Record):
+    """What a network is worth on the patients it never saw, the defence on.
+
+    Args:
+        mean: mean Dice of the three classes over patients.
+        by_class: mean Dice by name (``edema`` .. ``tumour_core``), None if absent everywhere.
+        absent: how many patients lack each class.
+        patients: the patients one by one.
+    """
+
+    mean: Interval
+    by_class: dict[str, float | None]
+    absent: dict[str, int]
+    patients: tuple[PatientDice, ...]
+
+
+class Guarantee(Record):
+    """A defence's privacy claim, or the reason why there is none."""
+
+    claimed: bool
+    epsilon: float | None
+    delta: float | None
+    releases: int
+    mechanism: str
+    assumptions: tuple[str, ...]
+    reason: str
+
+
+class TargetRecord(Record):
+    """One trained network: a Split-U-Net under a defence, or a reference.
+
+    Args:
+        target: key.
+        kind: ``"split"``, ``"centralised"`` or ``"single-site"``.
+        site: which site a single-site reference belongs to, as its modalities.
+        sites: the modalities of each site.
+        cut_level: depth of the cut.
+        shared_skips: shallower levels that cross as well.
+        features: channels per level and site.
+        parameters: trainable parameters of all parties.
+        defense: repr as written in the audit file, parameters included.
+        fitted_defense: repr after the defence was fitted to the system.
+        seed: seed of the training.
+        control_only: trained only for a positive control.
+        epochs: passes over the training slices.
+        utility: Dice on the victims; None if the training failed.
+        untrained_dice: mean Dice of the same network before training, as a yardstick.
+        noise_to_signal: ratio of standard deviations over all released values together, None for
+            a defence that released the levels unchanged.
+        noise_to_signal_by_level: the same per released level, by level number.
+        guarantee: privacy claim of the defence, None if it never makes one.
+        state: ``ok`` or ``failed`` (or ``timed-out``, ``not-run``).
+        reason: why, if not ``ok``.
+        volatile: seconds, process id, start, device.
+    """
+
+    target: str
+    kind: str
+    site: str = ""
+    sites: tuple[tuple[str, ...], ...]
+    cut_level: int
+    shared_skips: tuple[int, ...]
+    features: tuple[int, ...]
+    parameters: int
+    defense: str
+    fitted_defense: str
+    seed: int
+    control_only: bool = False
+    epochs: int
+    utility: Utility | None
+    untrained_dice: float | None
+    noise_to_signal: float | None
+    noise_to_signal_by_level: dict[str, float] = {}
+    guarantee: Guarantee | None = None
+    state: State
+    reason: str = ""
+    volatile: dict[str, Any] = {}
+
+
+class WorstCase(Record):
+    """The reported leakage of one (target, defence, seed): that of its worst attack.
+
+    Args:
+        target: key of the target.
+        cut_level: depth of the cut.
+        shared_skips: shallower levels that cross as well.
+        defense: repr of the defence.
+        seed: seed.
+        worst: key of the ``ok`` cell with the highest SSIM inside the brain; None if no cell is ok.
+        weakest: key of the ``ok`` cell (on the same victims) with the lowest; None likewise.
+        ssim_brain: of the worst cell.
+        advantage: of the worst cell.
+        misled_by: SSIM of the worst minus that of the weakest attack: how far an audit with the
+            weakest attack alone would have misled.
+        dice: mean Dice of the target; None if unknown.
+        pareto: no other point of the same cut level has both higher Dice and lower SSIM.
+        incomplete: cells of this target that are not ``ok``, as ``attack: state``.
+    """
+
+    target: str
+    cut_level: int
+    shared_skips: tuple[int, ...]
+    defense: str
+    seed: int
+    worst: str | None
+    weakest: str | None
+    ssim_brain: Interval | None
+    advantage: Interval | None
+    misled_by: float | None
+    dice: Interval | None
+    pareto: bool
+    incomplete: tuple[str, ...]
+
+
+class ReferenceComparison(Record):
+    """A reference training beside the undefended Split-U-Net, over the same patients and seeds.
+
+    Args:
+        cut_level: depth of the cut of the Split-U-Net.
+        kind: ``"centralised"`` or ``"single-site"``.
+        site: modalities of the single site, empty for the centralised one.
+        seeds: the seeds that were compared.
+        dice: mean Dice of the reference, seeds averaged within each patient.
+        split_dice: of the Split-U-Net likewise.
+        difference: Split-U-Net minus reference, paired by patient.
+    """
+
+    cut_level: int
+    kind: str
+    site: str
+    seeds: tuple[int, ...]
+    dice: Interval
+    split_dice: Interval
+    difference: Interval
+
+
+class SplitRecord(Record):
+    """Which patients played which part."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    auxiliary: tuple[str, ...]
+    victims: tuple[str, ...]
+
+
+class DataRecord(Record):
+    """The patients: what was read and how it was prepared.
+
+    Args:
+        name: ``"phantom"`` or the folder's name.
+        fingerprint: SHA-256 over identifiers, modalities, images and masks as prepared.
+        modalities: in channel order.
+        patients: number of patients.
+        slices: number of slices of all patients.
+        spatial: extents in voxels.
+        split: who played which part.
+        simulated: whether the patients are phantoms.
+    """
+
+    name: str
+    fingerprint: str
+    modalities: tuple[str, ...]
+    patients: int
+    slices: int
+    spatial: tuple[int, ...]
+    split: SplitRecord
+    simulated: bool
+
+
+class ThreatRecord(Record):
+    """A threat preset spelled out."""
+
+    name: str
+    position: str
+    behaviour: str
+    capabilities: tuple[str, ...]
+    victims: str
+    words: str
+
+
+class PluginRecord(Record):
+    """An attack or defence that ran: what it does in words, where it comes from."""
+
+    name: str
+    kind: str
+    summary: str
+    distribution: str
+    version: str
+    requires: tuple[str, ...] = ()
+
+
+class ReportRecord(Record):
+    """Everything in report.json.
+
+    Args:
+        schema_version: version of this layout.
+        name: name of the audit.
+        audit: the resolved audit file, defaults written out.
+        images: ``"none"`` or ``"full"``.
+        data: the patients.
+        threats: the presets that were used.
+        plugins: the attacks and defences that ran.
+        targets: every trained network, references and controls included.
+        cells: every cell, control cells included.
+        worst: one entry per (target, defence, seed), control targets left out.
+        references: Split-U-Net against centralised and single-site training.
+        versions: Python and package versions.
+        metric_version: version of the measures.
+        volatile: times, host facts.
+    """
+
+    schema_version: str = SCHEMA_VERSION
+    name: str
+    audit: dict[str, Any]
+    images: str
+    data: DataRecord
+    threats: tuple[ThreatRecord, ...]
+    plugins: tuple[PluginRecord, ...]
+    targets: tuple[TargetRecord, ...]
+    cells: tuple[CellRecord, ...]
+    worst: tuple[WorstCase, ...]
+    references: tuple[ReferenceComparison, ...]
+    versions: dict[str, str]
+    metric_version: str = METRIC_VERSION
+    volatile: dict[str, Any] = {}

@@ -1,0 +1,171 @@
+"""Entry points to plug-in classes; broken, clashing and unknown names are loud.
+
+A third party declares a plug-in exactly as the built-in ones are declared:
+
+    [project.entry-points."leakaudit.attacks"]
+    my-attack = "my_package.my_attack:MyAttack"
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import inspect
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal, final
+
+from pydantic import TypeAdapter, ValidationError
+
+from leakaudit.contracts import Attack, Defense
+from leakaudit.errors import ConfigError, PluginError
+
+Kind = Literal["attack", "defense"]
+_GROUPS: Mapping[Kind, str] = {"attack": "leakaudit.attacks", "defense": "leakaudit.defenses"}
+_BASES: Mapping[Kind, type] = {"attack": Attack, "defense": Defense}
+
+
+@final
+@dataclass(frozen=True)
+class Plugin:
+    """A plug-in that could be loaded.
+
+    Args:
+        name: entry point name.
+        kind: ``attack`` or ``defense``.
+        cls: the class.
+        distribution: name of the installed distribution that declares it.
+        version: version of that distribution.
+    """
+
+    name: str
+    kind: Kind
+    cls: type
+    distribution: str
+    version: str
+
+    @property
+    def summary(self) -> str:
+        """First line of the class's docstring."""
+        return (inspect.getdoc(self.cls) or "").split("\n", 1)[0]
+
+    @property
+    def code(self) -> str:
+        """SHA-256 over the plug-in's package's Python files: what it does is part of every key."""
+        source = inspect.getsourcefile(self.cls)
+        if source is None:
+            return "unknown"
+        return _code_of(Path(source).parent)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Its configurable fields with their types."""
+        hints = typing.get_type_hints(self.cls)
+        return {
+            field.name: hints[field.name]
+            for field in fields(self.cls)
+            if not field.metadata.get("fitted")
+        }
+
+    def make(self, parameters: Mapping[str, Any]) -> Any:
+        """Build the plug-in.
+
+        Raises:
+            ConfigError: an unknown parameter (with the nearest name), a wrong type, a bad value.
+        """
+        known = self.parameters
+        values = {}
+        for name, value in parameters.items():
+            if name not in known:
+                raise ConfigError(
+                    f"{self.name} has no parameter {name!r}{nearest(name, known)}; it has "
+                    f"{', '.join(known) or 'none'}"
+                )
+            try:
+                values[name] = TypeAdapter(known[name]).validate_python(value)
+            except ValidationError as error:
+                raise ConfigError(
+                    f"{self.name}: {name} is {value!r}; {error.errors()[0]['msg'].lower()}"
+                ) from error
+        return self.cls(**values)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the closest known name, or nothing."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+@cache
+def installed(kind: Kind) -> tuple[EntryPoint, ...]:
+    """All declared entry points of a kind, by name."""
+    return tuple(sorted(entry_points(group=_GROUPS[kind]), key=lambda point: point.name))
+
+
+def load(kind: Kind, name: str) -> Plugin:
+    """The plug-in of that name.
+
+    Raises:
+        PluginError: unknown (with the nearest name), claimed twice, or it can not be imported.
+    """
+    points = [point for point in installed(kind) if point.name == name]
+    if not points:
+        names = sorted({point.name for point in installed(kind)})
+        raise PluginError(
+            f"unknown {kind} {name!r}{nearest(name, names)}; installed: {', '.join(names)}"
+        )
+    if len(points) > 1:
+        owners = ", ".join(_distribution(point)[0] for point in points)
+        raise PluginError(f"{kind} {name!r} is declared by {owners}; uninstall all but one")
+    point = points[0]
+    distribution, version = _distribution(point)
+    try:
+        cls = point.load()
+    except Exception as error:
+        raise PluginError(
+            f"{kind} {name!r} of {distribution} ({point.value}) can not be imported: {error}"
+        ) from error
+    base = _BASES[kind]
+    if not (isinstance(cls, type) and issubclass(cls, base) and is_dataclass(cls)):
+        raise PluginError(
+            f"{kind} {name!r} of {distribution} ({point.value}) is no dataclass derived from "
+            f"{base.__name__}"
+        )
+    return Plugin(name, kind, cls, distribution, version)
+
+
+def usable(kind: Kind) -> tuple[list[Plugin], list[str]]:
+    """Every plug-in that loads, and one sentence for each that does not."""
+    plugins, problems = [], []
+    for name in sorted({point.name for point in installed(kind)}):
+        try:
+            plugins.append(load(kind, name))
+        except PluginError as error:
+            problems.append(str(error))
+    return plugins, problems
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    if point.dist is None:
+        return "unknown distribution", "0"
+    return point.dist.name, point.dist.version
+
+
+@cache
+def _code_of(folder: Path, without: tuple[str, ...] = ()) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        if path.relative_to(folder).parts[0] in without:
+            continue
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def core_code() -> str:
+    """The same digest over the core but for what only shows results."""
+    return _code_of(Path(__file__).parent, without=("report", "cli"))

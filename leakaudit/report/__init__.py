@@ -1,0 +1,13 @@
+"""From records to a report: report.json, cells.csv, report.html and a manifest. No torch.
+
+``report.json`` is the product; ``report.html`` is a view of it that can be drawn again from it.
+"""
+
+from __future__ import annotations
+
+from leakaudit.report.gallery import GalleryItem
+from leakaudit.report.page import render_html
+from leakaudit.report.table import cells_csv
+from leakaudit.report.writing import read_report, write_report
+
+__all__ = ["GalleryItem", "cells_csv", "read_report", "render_html", "write_report"]

@@ -1,0 +1,184 @@
+"""Figures and names as a reader sees them. Every number of the page goes through `figure`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from leakaudit.records import Interval, Reidentification, State
+
+MISSING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+_SPACE = "\N{NO-BREAK SPACE}"
+NOT_RECORDED = "not recorded"
+
+STATE_WORDS = {
+    State.OK: "Measured",
+    State.UNSUPPORTED: "Not applicable",
+    State.FAILED: "Failed",
+    State.CONTROL_FAILED: "Attack not shown to work",
+    State.TIMED_OUT: "Ran out of time",
+    State.NOT_RUN: "Not run",
+}
+STATE_MEANINGS = {
+    State.OK: "The attack ran, its controls held, and its figure counts.",
+    State.UNSUPPORTED: (
+        "The threat model does not grant what the attack needs, or the system sends no such "
+        "message. The attack says nothing about this setting."
+    ),
+    State.FAILED: "The attack or the training broke off. Nothing is known about this setting.",
+    State.CONTROL_FAILED: (
+        "A control failed, so the attack is not shown to work. Its silence means nothing."
+    ),
+    State.TIMED_OUT: "The time allowed was used up. Nothing is known about this setting.",
+    State.NOT_RUN: "The cell was planned and not run. Nothing is known about this setting.",
+}
+
+_PROPER = {"dp": "DP", "sgd": "SGD", "gaussian": "Gaussian", "laplace": "Laplace"}
+_CALL = re.compile(r"^([A-Za-z_]\w*)\((.*)\)$", re.DOTALL)
+_MINUS_SIGN = re.compile(r"(?<![\w)\]-])-(?=[\d.])|(?<=\de)-(?=\d)")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# Characters that reorder or hide neighbouring text, and control characters but newline and tab.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
+
+
+def figure(value: float | int | None, digits: int = 2, reason: str = NOT_RECORDED) -> str:
+    """A number with fixed decimals, or a dash and the reason why there is none.
+
+    Args:
+        value: the number; None if it is missing, which is never shown as 0.
+        digits: decimals; integers are shown without.
+        reason: why the value is missing.
+    """
+    if value is None:
+        return f"{MISSING} ({reason or NOT_RECORDED})"
+    if isinstance(value, int):
+        return str(value).replace("-", MINUS)
+    text = f"{value:.{digits}f}"
+    if float(text) == 0.0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def scientific(value: float | None, reason: str = NOT_RECORDED) -> str:
+    """A number of any magnitude with as few digits as it has, say 1e-05."""
+    if value is None:
+        return figure(None, reason=reason)
+    return f"{value:g}".replace("-", MINUS)
+
+
+def bounds(interval: Interval | None, digits: int = 2) -> str:
+    """The ends of an interval, ``0.69 to 0.79``, or why there are none."""
+    if interval is None:
+        return f"{MISSING} ({NOT_RECORDED})"
+    if interval.low is None or interval.high is None:
+        patients = "1 patient" if interval.n == 1 else f"{interval.n} patients"
+        return f"no interval from {patients}"
+    return f"{figure(interval.low, digits)} to {figure(interval.high, digits)}"
+
+
+def estimate(interval: Interval | None, digits: int = 2, reason: str = NOT_RECORDED) -> str:
+    """A mean with its 95 % interval for running text: ``0.74 (95 % CI 0.69 to 0.79)``."""
+    if interval is None:
+        return figure(None, reason=reason)
+    label = "" if interval.low is None or interval.high is None else f"95{_SPACE}% CI "
+    return f"{figure(interval.mean, digits)} ({label}{bounds(interval, digits)})"
+
+
+def percent(share: float | None, reason: str = NOT_RECORDED) -> str:
+    """A share as a whole percentage, one decimal below 10 %."""
+    if share is None:
+        return figure(None, reason=reason)
+    digits = 0 if share >= 0.0995 or share == 0 else 1
+    return f"{figure(100 * share, digits)}{_SPACE}%"
+
+
+def singled_out(measured: Reidentification) -> str:
+    """Re-identification in words, beside chance."""
+    return (
+        f"{percent(measured.top1)} of cases (95{_SPACE}% CI {percent(measured.low)} to "
+        f"{percent(measured.high)}; chance {percent(measured.chance)})"
+    )
+
+
+def duration(seconds: Any) -> str:
+    """Seconds as ``42 s``, ``3 min 05 s`` or ``2 h 10 min``."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return figure(None)
+    if seconds < 10:
+        return f"{figure(float(seconds), 1)} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def spoken(name: str, *, start: bool = True) -> str:
+    """A plug-in's name in words: ``dp-gaussian`` or ``DpGaussian`` to ``DP Gaussian``.
+
+    Args:
+        name: the name; what does not look like one is returned as it is.
+        start: whether it starts a sentence.
+    """
+    if not re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII):
+        return name
+    words = [_PROPER.get(word.lower(), word.lower()) for word in _WORD.findall(name)]
+    sentence = " ".join(words)
+    return sentence[:1].upper() + sentence[1:] if start else sentence
+
+
+def configured(representation: str) -> tuple[str, str]:
+    """A repr as name and parameters: ``Noise(std=1.0)`` to ``("Noise", "std 1.0")``.
+
+    The undefended system is called so. What does not look like a repr is returned as it is.
+    """
+    found = _CALL.match(representation)
+    if found is None:
+        return representation, ""
+    if undefended(representation):
+        return "No defence", ""
+    return spoken(found[1]), _MINUS_SIGN.sub(MINUS, found[2].replace("=", " "))
+
+
+def labelled(representation: str) -> str:
+    """A repr as one line of words: ``Gaussian noise, std 1.0``."""
+    return ", ".join(part for part in configured(representation) if part)
+
+
+def undefended(representation: str) -> bool:
+    """Whether a defence's repr is that of releasing the levels as they are."""
+    return representation == "Identity()"
+
+
+def levels(cut_level: int, shared_skips: tuple[int, ...]) -> str:
+    """Where a network is cut: ``Cut level 2, skips 0 and 1 shared``."""
+    if not shared_skips:
+        shared = "no skip shared" if cut_level else ""
+    else:
+        names = listed(tuple(str(level) for level in shared_skips))
+        shared = f"{'skip' if len(shared_skips) == 1 else 'skips'} {names} shared"
+    return ", ".join(part for part in (f"Cut level {cut_level}", shared) if part)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list in prose: ``a, b and c``."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def visible(value: Any) -> Any:
+    """Make characters that hide or reorder text visible, as ``[U+202E]``; leave markup alone.
+
+    Jinja2 calls it on whatever an expression yields, before escaping.
+    """
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return _INVISIBLE.sub(lambda found: f"[U+{ord(found[0]):04X}]", value)
+    return value

@@ -1,0 +1,115 @@
+"""report.html: one file that asks nobody for anything and runs nothing it did not bring."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from leakaudit.records import CellRecord, ReportRecord
+from leakaudit.report import formatting, words
+from leakaudit.report.gallery import GalleryItem, Picture, pictures_by_cell
+from leakaudit.report.tradeoff import tradeoffs
+from leakaudit.report.views import claims, matrices, networks, state_counts
+
+TEMPLATES = "leakaudit_templates"
+TITLE = "Technical annex to the data protection impact assessment"
+
+
+def render_html(record: ReportRecord, gallery: Sequence[GalleryItem] = ()) -> str:
+    """The report as one self-contained HTML document; equal input gives equal bytes.
+
+    Args:
+        record: what to report.
+        gallery: pictures, drawn only if the record allows full images.
+    """
+    style, script = _asset("report.css"), _asset("report.js")
+    tables = matrices(record)
+    pictures = pictures_by_cell(record, gallery)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=TITLE,
+            policy=(
+                "default-src 'none'; img-src data:; "
+                f"style-src '{_source(style)}'; script-src '{_source(script)}'; "
+                "base-uri 'none'; form-action 'none'"
+            ),
+            style=Markup(style),  # our own file, not input
+            script=Markup(script),  # our own file, not input
+            record=record,
+            headline=words.headline(record),
+            states=state_counts(record),
+            matrices=tables,
+            tradeoffs=tradeoffs(tables),
+            claims=claims(record),
+            networks=networks(record),
+            gallery=_shown(record, pictures),
+            withheld_pictures=_withheld(record, gallery, pictures),
+            resolved=json.dumps(
+                record.audit, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
+            ),
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(TEMPLATES, ""),
+        autoescape=True,  # select_autoescape() would leave .html.j2 out
+        undefined=StrictUndefined,
+        finalize=formatting.visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        figure=formatting.figure,
+        scientific=formatting.scientific,
+        bounds=formatting.bounds,
+        estimate=formatting.estimate,
+        percent=formatting.percent,
+        singled_out=formatting.singled_out,
+        duration=formatting.duration,
+        spoken=formatting.spoken,
+        labelled=formatting.labelled,
+        listed=formatting.listed,
+        victims_words=words.victims_words,
+    )
+    environment.globals.update(levels=formatting.levels)
+    return environment
+
+
+def _asset(name: str) -> str:
+    """A style sheet or script as it will stand in the page, line ends as the parser sees them."""
+    text = resources.files(TEMPLATES).joinpath(name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _source(text: str) -> str:
+    """The CSP source expression that allows exactly this text."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _shown(
+    record: ReportRecord, pictures: dict[str, tuple[Picture, ...]]
+) -> tuple[tuple[CellRecord, tuple[Picture, ...]], ...]:
+    return tuple((cell, pictures[cell.cell]) for cell in record.cells if cell.cell in pictures)
+
+
+def _withheld(
+    record: ReportRecord,
+    gallery: Sequence[GalleryItem],
+    pictures: dict[str, tuple[Picture, ...]],
+) -> int:
+    """How many pictures were given and left out because their cell has no valid figure."""
+    if record.images != "full":
+        return 0
+    return len(gallery) - sum(len(drawn) for drawn in pictures.values())

@@ -1,0 +1,237 @@
+"""What the templates are given: the record sorted into settings, with figures picked out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leakaudit.records import (
+    CellRecord,
+    Interval,
+    Leakage,
+    ReportRecord,
+    State,
+    TargetRecord,
+    ThreatRecord,
+    WorstCase,
+)
+from leakaudit.report import words
+from leakaudit.report.figures import Strip, strip
+from leakaudit.report.formatting import (
+    STATE_MEANINGS,
+    STATE_WORDS,
+    configured,
+    labelled,
+    levels,
+    spoken,
+)
+from leakaudit.report.validity import valid_leakage
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One row of the matrix; ``leakage`` is None unless the cell is ok."""
+
+    record: CellRecord
+    anchor: str
+    name: str
+    ambiguous: bool
+    state: str
+    meaning: str
+    leakage: Leakage | None
+    strip: Strip | None
+    worst: bool
+    threat: ThreatRecord | None
+
+
+@dataclass(frozen=True)
+class SettingView:
+    """One target: a defence at a cut level under a seed, with the cells that attack it."""
+
+    anchor: str
+    cut_level: int
+    shared_skips: tuple[int, ...]
+    seed: int
+    defense: str
+    name: str
+    parameters: str
+    target: TargetRecord | None
+    dice: Interval | None
+    noise_to_signal: float | None
+    missing: str
+    noise_missing: str
+    worst: WorstCase | None
+    worst_cell: CellView | None
+    sentences: tuple[str, ...]
+    weakest: str
+    incomplete: str
+    cells: tuple[CellView, ...]
+
+
+@dataclass(frozen=True)
+class MatrixView:
+    """The settings of one cut level and seed."""
+
+    anchor: str
+    title: str
+    settings: tuple[SettingView, ...]
+
+
+@dataclass(frozen=True)
+class StateCount:
+    """How many cells ended in a state."""
+
+    state: str
+    words: str
+    meaning: str
+    count: int
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """Settings whose defence claims the same."""
+
+    where: tuple[str, ...]
+    target: TargetRecord
+
+
+def matrices(record: ReportRecord) -> tuple[MatrixView, ...]:
+    """Every cell that is not a control's alone, grouped by cut level, seed and target."""
+    groups: dict[str, list[CellRecord]] = {}
+    for target in record.targets:
+        if target.kind == "split" and not target.control_only:
+            groups[target.target] = []
+    for cell in record.cells:
+        if not cell.control_only:
+            groups.setdefault(cell.target, []).append(cell)
+    anchors = {cell.cell: f"cell-{number}" for number, cell in enumerate(record.cells, 1)}
+    tables: dict[tuple[int, tuple[int, ...], int], list[SettingView]] = {}
+    for number, (key, cells) in enumerate(groups.items(), 1):
+        view = _setting(record, key, cells, anchors, f"setting-{number}")
+        tables.setdefault((view.cut_level, view.shared_skips, view.seed), []).append(view)
+    return tuple(
+        MatrixView(f"matrix-{number}", f"{levels(cut, skips)} · seed {seed}", tuple(settings))
+        for number, ((cut, skips, seed), settings) in enumerate(tables.items(), 1)
+    )
+
+
+def state_counts(record: ReportRecord) -> tuple[StateCount, ...]:
+    """Cells by state, states without cells included, control cells left out."""
+    states = [cell.state for cell in record.cells if not cell.control_only]
+    return tuple(
+        StateCount(state.value, STATE_WORDS[state], STATE_MEANINGS[state], states.count(state))
+        for state in State
+    )
+
+
+def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
+    """The privacy claims of the defences, equal ones together."""
+    grouped: dict[str, list[TargetRecord]] = {}
+    for target in record.targets:
+        if target.kind == "split" and not target.control_only:
+            claim = target.guarantee.model_dump_json() if target.guarantee else "none"
+            grouped.setdefault(f"{target.defense}\n{claim}", []).append(target)
+    return tuple(
+        ClaimView(
+            tuple(
+                dict.fromkeys(
+                    f"{levels(one.cut_level, one.shared_skips)}, seed {one.seed}" for one in targets
+                )
+            ),
+            targets[0],
+        )
+        for targets in grouped.values()
+    )
+
+
+def networks(record: ReportRecord) -> tuple[tuple[str, TargetRecord], ...]:
+    """Every trained network that is not a control's alone, with a name in words."""
+    return tuple(
+        (_network_name(target), target) for target in record.targets if not target.control_only
+    )
+
+
+def _network_name(target: TargetRecord) -> str:
+    if target.kind == "split":
+        return labelled(target.defense)
+    kind = spoken(target.kind)
+    return f"{kind} reference: {target.site}" if target.site else f"{kind} reference"
+
+
+def _setting(
+    record: ReportRecord,
+    key: str,
+    cells: Sequence[CellRecord],
+    anchors: dict[str, str],
+    anchor: str,
+) -> SettingView:
+    target = next((one for one in record.targets if one.target == key), None)
+    first = target if target is not None else cells[0]
+    worst = next((one for one in record.worst if one.target == key), None)
+    by_key = {cell.cell: cell for cell in record.cells}
+    top = by_key.get(worst.worst) if worst and worst.worst else None
+    if valid_leakage(top) is None:
+        top = None
+    views = tuple(_cell(record, cell, cells, anchors, top) for cell in cells)
+    threats = {threat.name: threat for threat in record.threats}
+    name, parameters = configured(first.defense)
+    return SettingView(
+        anchor=anchor,
+        cut_level=first.cut_level,
+        shared_skips=first.shared_skips,
+        seed=first.seed,
+        defense=first.defense,
+        name=name,
+        parameters=parameters,
+        target=target,
+        dice=target.utility.mean if target and target.utility else None,
+        noise_to_signal=target.noise_to_signal if target else None,
+        missing=_why_missing(target),
+        noise_missing=_why_no_noise(target),
+        worst=worst,
+        worst_cell=next((view for view in views if view.worst), None),
+        sentences=words.setting_sentences(worst, top, threats.get(top.threat) if top else None),
+        weakest=words.weakest_sentence(worst, by_key.get(worst.weakest or "")) if worst else "",
+        incomplete=words.incomplete_words(worst.incomplete) if worst else "",
+        cells=views,
+    )
+
+
+def _why_missing(target: TargetRecord | None) -> str:
+    if target is None:
+        return "the network was not trained"
+    if target.state is State.OK:
+        return "not measured"
+    return target.reason or STATE_WORDS[target.state].lower()
+
+
+def _why_no_noise(target: TargetRecord | None) -> str:
+    if target is not None and target.state is State.OK:
+        return "levels released unchanged"
+    return _why_missing(target)
+
+
+def _cell(
+    record: ReportRecord,
+    cell: CellRecord,
+    beside: Sequence[CellRecord],
+    anchors: dict[str, str],
+    top: CellRecord | None,
+) -> CellView:
+    leakage = valid_leakage(cell)
+    return CellView(
+        record=cell,
+        anchor=anchors[cell.cell],
+        name=spoken(cell.attack_name),
+        ambiguous=sum(_signature(other) == _signature(cell) for other in beside) > 1,
+        state=STATE_WORDS[cell.state],
+        meaning=STATE_MEANINGS[cell.state],
+        leakage=leakage,
+        strip=strip(leakage.ssim_brain, leakage.blind_floor) if leakage else None,
+        worst=top is not None and top.cell == cell.cell,
+        threat=next((one for one in record.threats if one.name == cell.threat), None),
+    )
+
+
+def _signature(cell: CellRecord) -> tuple[str, str, str, int]:
+    return (cell.attack_name, cell.threat, cell.victims, cell.releases)

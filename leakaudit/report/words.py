@@ -1,0 +1,159 @@
+"""The report's sentences: who could see what, and how well; no jargon and no verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leakaudit.records import (
+    CellRecord,
+    Interval,
+    Leakage,
+    ReportRecord,
+    State,
+    ThreatRecord,
+    WorstCase,
+)
+from leakaudit.report.formatting import (
+    STATE_WORDS,
+    estimate,
+    figure,
+    listed,
+    singled_out,
+    spoken,
+)
+from leakaudit.report.validity import valid_leakage
+
+SUPPORTS = "This supports, and does not replace, the controller's case-by-case assessment."
+
+
+def headline(record: ReportRecord) -> str:
+    """The highest observed leakage of all settings, in the words that the project agreed on."""
+    measured = [
+        leakage
+        for cell in record.cells
+        if not cell.control_only and (leakage := valid_leakage(cell)) is not None
+    ]
+    if not measured:
+        return (
+            "Within the tested attacks, budgets and data, no attack gave a valid figure: "
+            f"nothing can be said about what could be recovered. {SUPPORTS}"
+        )
+    top = max(measured, key=lambda leakage: leakage.ssim_brain.mean)
+    single = max(patient.ssim_brain for leakage in measured for patient in leakage.patients)
+    return (
+        "Within the tested attacks, budgets and data, the highest observed similarity of a "
+        "reconstruction to the original (SSIM inside the brain, 1 is identical) was "
+        f"{estimate(top.ssim_brain)} on average over {_patients(top.ssim_brain.n)}, and "
+        f"{figure(single)} for the worst single patient. {SUPPORTS}"
+    )
+
+
+def setting_sentences(
+    worst: WorstCase | None, cell: CellRecord | None, threat: ThreatRecord | None
+) -> tuple[str, ...]:
+    """Two or three sentences on one setting.
+
+    Args:
+        worst: its reported leakage.
+        cell: the cell of its worst attack, None if no attack gave a valid figure.
+        threat: the preset of that cell.
+    """
+    sentences: list[str] = []
+    leakage = valid_leakage(cell)
+    if cell is None or leakage is None:
+        sentences.append(
+            "No attack gave a valid figure here, so nothing can be said about what could be "
+            "recovered. This is not a sign of protection."
+        )
+    else:
+        sentences.append(_recovered(cell, leakage, threat))
+        sentences.append(_identified(leakage))
+    if worst is not None:
+        sentences.append(_kept(worst.dice))
+        if worst.incomplete and leakage is not None:
+            count = len(worst.incomplete)
+            sentences.append(
+                f"{count} planned {'attack' if count == 1 else 'attacks'} gave no figure here, so "
+                "the true worst case may be higher."
+            )
+    return tuple(sentences)
+
+
+def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
+    """How far the weakest attack alone would have misled; empty if only one attack counts."""
+    leakage = valid_leakage(weakest)
+    if weakest is None or leakage is None or worst.misled_by is None:
+        return ""
+    if weakest.cell == worst.worst:
+        return "Only one attack gave a valid figure on these patients; there is none to compare."
+    name = spoken(weakest.attack_name, start=False)
+    return (
+        f"An audit with the weakest attack alone ({name}) would have reported "
+        f"{figure(leakage.ssim_brain.mean)}, i.e. misled by {figure(worst.misled_by)}."
+    )
+
+
+def incomplete_words(incomplete: Sequence[str]) -> str:
+    """``attack: state`` entries as prose."""
+    words = []
+    for entry in incomplete:
+        name, _, state = entry.rpartition(": ")
+        known = state in {one.value for one in State}
+        described = STATE_WORDS[State(state)].lower() if known else state
+        words.append(f"{spoken(name)} ({described})" if name else described)
+    return listed(tuple(words))
+
+
+def victims_words(victims: str) -> str:
+    """Which patients were attacked."""
+    known = {
+        "inference": "patients the network never saw in training",
+        "training": "patients of the training set",
+    }
+    return known.get(victims, f"{victims} patients")
+
+
+def attacker(cell: CellRecord, threat: ThreatRecord | None) -> str:
+    """Who ran the attack."""
+    if threat is None:
+        return f"an adversary of preset {cell.threat}"
+    described = f"{threat.behaviour} {threat.position}".strip()
+    article = "an" if described[:1].lower() in "aeiou" or described.startswith("hon") else "a"
+    return f"{article} {described}"
+
+
+def _recovered(cell: CellRecord, leakage: Leakage, threat: ThreatRecord | None) -> str:
+    above = leakage.advantage.low is not None and leakage.advantage.low > 0
+    against = (
+        "against {floor} for the best guess that sees nothing"
+        if above
+        else "which is not shown to exceed the {floor} of the best guess that sees nothing"
+    ).format(floor=figure(leakage.blind_floor))
+    name = spoken(cell.attack_name, start=False)
+    return (
+        f"The strongest attack, {name} by {attacker(cell, threat)}, "
+        f"rebuilt the images of {leakage.ssim_brain.n} {victims_words(cell.victims)} with a mean "
+        f"SSIM inside the brain of {estimate(leakage.ssim_brain)}, {against}."
+    )
+
+
+def _identified(leakage: Leakage) -> str:
+    measured = leakage.reidentification
+    if measured.low > measured.chance:
+        compared = ""
+    else:
+        compared = ", which is not shown to be better than chance"
+    return (
+        f"From the rebuilt images the right patient was picked out of {measured.gallery} in "
+        f"{singled_out(measured)}{compared}."
+    )
+
+
+def _kept(dice: Interval | None) -> str:
+    if dice is None:
+        return "The tumour segmentation gave no figure in this setting."
+    return f"The tumour segmentation reaches a mean Dice of {estimate(dice)}."
+
+
+def _patients(count: int) -> str:
+    return "1 patient" if count == 1 else f"{count} patients"

@@ -1,0 +1,133 @@
+"""A report on disk: written whole or not at all, readable by its owner alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from leakaudit.errors import StoreError
+from leakaudit.records import SCHEMA_VERSION, ReportRecord
+from leakaudit.report.gallery import GalleryItem
+from leakaudit.report.page import render_html
+from leakaudit.report.table import cells_csv
+
+JSON_NAME = "report.json"
+CSV_NAME = "cells.csv"
+HTML_NAME = "report.html"
+MANIFEST_NAME = "manifest.json"
+
+
+def write_report(record: ReportRecord, folder: Path, gallery: Sequence[GalleryItem] = ()) -> Path:
+    """Write report.json, cells.csv, report.html and, last, manifest.json.
+
+    Args:
+        record: what to report.
+        folder: where to; made if it is missing, mode 0700.
+        gallery: pictures, drawn only if the record allows full images.
+
+    Returns:
+        Path of report.html.
+
+    Raises:
+        StoreError: a file can not be written, or the record holds a NaN.
+    """
+    contents = {
+        JSON_NAME: _json(record.model_dump(mode="json"), folder / JSON_NAME),
+        CSV_NAME: cells_csv(record).encode(),
+        HTML_NAME: render_html(record, gallery).encode(),
+    }
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    contents[MANIFEST_NAME] = _json({"sha256": digests}, folder / MANIFEST_NAME)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: the report folder can not be made: {error.strerror}"
+        ) from error
+    for name, data in contents.items():
+        _replace(folder / name, data)
+    return folder / HTML_NAME
+
+
+def read_report(folder: Path) -> ReportRecord:
+    """Read report.json back.
+
+    Raises:
+        StoreError: it is missing, changed since it was written, of another schema version, or
+            no report.
+    """
+    path = folder / JSON_NAME
+    try:
+        data = path.read_bytes()
+        manifest = folder / MANIFEST_NAME
+        expected = json.loads(manifest.read_bytes()) if manifest.exists() else None
+    except OSError as error:
+        raise StoreError(f"{path}: expected a report to read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{folder / MANIFEST_NAME}: expected JSON; run the audit again") from error
+    if expected is not None:
+        digests = expected.get("sha256") if isinstance(expected, dict) else None
+        if not isinstance(digests, dict) or digests.get(JSON_NAME) != _digest(data):
+            raise StoreError(
+                f"{path}: differs from what {MANIFEST_NAME} says was written; run the audit again"
+            )
+    try:
+        record = ReportRecord.model_validate_json(data)
+    except ValidationError as error:
+        raise StoreError(
+            f"{path}: expected a report of schema version {SCHEMA_VERSION}, got "
+            f"{error.error_count()} wrong entries, the first at "
+            f"{'.'.join(str(part) for part in error.errors()[0]['loc']) or 'the top'}"
+        ) from error
+    if record.schema_version != SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: expected schema version {SCHEMA_VERSION}, got {record.schema_version}; "
+            "read it with the version of leakaudit that wrote it"
+        )
+    return record
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _json(value: object, path: Path) -> bytes:
+    try:
+        text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False)
+    except ValueError as error:
+        raise StoreError(f"{path}: expected finite numbers, got NaN or infinity") from error
+    return (text + "\n").encode()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path``, mode 0600; a crash leaves the old file or the new one."""
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o600)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise StoreError(f"{path}: can not be written: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

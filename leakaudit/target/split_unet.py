@@ -1,0 +1,237 @@
+"""Split-U-Net: one encoder per data site, the rest of a U-Net at the label site.
+
+Reference: Roth et al., "Split-U-Net", DeCaF 2022 (doi:10.1007/978-3-031-18523-6_5), on MONAI's
+BasicUNet (Falk et al. 2019), from whose blocks both halves are built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from monai.networks.layers.factories import Conv
+from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
+from torch import nn
+
+from leakaudit.errors import ConfigError
+from leakaudit.types import Levels
+
+DEEPEST_LEVEL = 4
+# Not in place: an in-place activation breaks per-sample gradients.
+_ACTIVATION = ("LeakyReLU", {"negative_slope": 0.1, "inplace": False})
+_NORM = ("instance", {"affine": True})
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SplitUNetSpec:
+    """What determines the architecture of a Split-U-Net.
+
+    Args:
+        channels: input channels (modalities) of each data site, in site order.
+        cut_level: depth of the cut, 0 to 4; a site runs ``conv_0 .. down_<cut_level>``.
+        shared_skips: the levels above the cut whose tensors cross as well, a subset of
+            ``0 .. cut_level - 1``.
+        features: channels of the five levels and of the last decoder block, per site.
+        spatial_dims: 2 or 3.
+        classes: output channels, background included.
+    """
+
+    channels: tuple[int, ...]
+    cut_level: int
+    shared_skips: tuple[int, ...]
+    features: tuple[int, ...] = (16, 16, 32, 64, 128, 16)
+    spatial_dims: int = 2
+    classes: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse a network that can not be built.
+
+        Raises:
+            ConfigError: a value is outside its range, with the values that are allowed.
+        """
+        if not self.channels or min(self.channels) < 1:
+            raise ConfigError("every site needs at least one modality")
+        if not 0 <= self.cut_level <= DEEPEST_LEVEL:
+            raise ConfigError(f"cut_level is {self.cut_level}; it must be 0 to {DEEPEST_LEVEL}")
+        if len(self.features) != DEEPEST_LEVEL + 2 or min(self.features) < 1:
+            raise ConfigError(f"features needs six positive integers, got {list(self.features)}")
+        if self.spatial_dims not in (2, 3):
+            raise ConfigError(f"spatial_dims is {self.spatial_dims}; it must be 2 or 3")
+        allowed = range(self.cut_level)
+        if sorted(set(self.shared_skips)) != list(self.shared_skips) or not all(
+            level in allowed for level in self.shared_skips
+        ):
+            raise ConfigError(
+                f"shared_skips is {list(self.shared_skips)}; at cut_level {self.cut_level} it must "
+                f"be a rising subset of {list(allowed)}"
+            )
+
+    @property
+    def crossing(self) -> tuple[int, ...]:
+        """The levels whose tensors cross the cut, shallow to deep; the cut level is the last."""
+        return (*self.shared_skips, self.cut_level)
+
+    @property
+    def multiple(self) -> int:
+        """Spatial extents must be divisible by this many voxels."""
+        return int(2**DEEPEST_LEVEL)
+
+
+@final
+class SiteEncoder(nn.Module):
+    """A data site's part: ``conv_0 .. down_<cut_level>`` of a BasicUNet on its own modalities."""
+
+    def __init__(self, spec: SplitUNetSpec, site: int) -> None:
+        """Build the encoder of one site.
+
+        Args:
+            spec: the whole network.
+            site: index into ``spec.channels``.
+        """
+        super().__init__()
+        self.crossing = spec.crossing
+        dims, widths = spec.spatial_dims, spec.features
+        blocks: list[nn.Module] = [
+            TwoConv(dims, spec.channels[site], widths[0], _ACTIVATION, _NORM, True)
+        ]
+        for level in range(1, spec.cut_level + 1):
+            blocks.append(Down(dims, widths[level - 1], widths[level], _ACTIVATION, _NORM, True))
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, images: torch.Tensor) -> Levels:
+        """Encode ``(B, M, *spatial)`` images of this site.
+
+        Returns:
+            The crossing levels, shallow to deep, each ``(B, features[level], *spatial / 2**level)``.
+        """
+        crossing: list[torch.Tensor] = []
+        x = images
+        for level, block in enumerate(self.blocks):
+            x = block(x)
+            if level in self.crossing:
+                crossing.append(x)
+        return tuple(crossing)
+
+
+@final
+class Server(nn.Module):
+    """The label site's part: the levels below the cut, the decoder and the classifier."""
+
+    def __init__(self, spec: SplitUNetSpec) -> None:
+        """Build the label site's network for ``spec``; its widths are multiplied by the sites."""
+        super().__init__()
+        self.crossing = spec.crossing
+        self.cut_level = spec.cut_level
+        dims = spec.spatial_dims
+        widths = [len(spec.channels) * width for width in spec.features]
+        self.downs = nn.ModuleList(
+            Down(dims, widths[level - 1], widths[level], _ACTIVATION, _NORM, True)
+            for level in range(spec.cut_level + 1, DEEPEST_LEVEL + 1)
+        )
+        ups: list[nn.Module] = []
+        for level in reversed(range(DEEPEST_LEVEL)):
+            withheld = level < spec.cut_level and level not in spec.shared_skips
+            ups.append(
+                UpCat(
+                    dims,
+                    widths[level + 1],
+                    0 if withheld else widths[level],
+                    widths[level] if level else widths[5],
+                    _ACTIVATION,
+                    _NORM,
+                    True,
+                    halves=level > 0,
+                )
+            )
+        self.ups = nn.ModuleList(ups)
+        self.classifier = Conv["conv", dims](widths[5], spec.classes, kernel_size=1)
+
+    def forward(self, sites: Sequence[Levels]) -> torch.Tensor:
+        """Segment from what the sites released.
+
+        Args:
+            sites: per site its crossing levels as `SiteEncoder` orders them.
+
+        Returns:
+            Logits ``(B, classes, *spatial)``.
+        """
+        skips: dict[int, torch.Tensor] = {
+            level: torch.cat([levels[index] for levels in sites], dim=1)
+            for index, level in enumerate(self.crossing)
+        }
+        x = skips[self.cut_level]
+        for level, down in enumerate(self.downs, start=self.cut_level + 1):
+            x = down(x)
+            skips[level] = x
+        for level, up in zip(reversed(range(DEEPEST_LEVEL)), self.ups, strict=True):
+            x = up(x, skips.get(level))
+        logits: torch.Tensor = self.classifier(x)
+        return logits
+
+
+@final
+class SplitUNet(nn.Module):
+    """All parties of one Split-U-Net; as a module it is the same network in one autograd graph."""
+
+    def __init__(self, spec: SplitUNetSpec) -> None:
+        """Build every party's part with freshly initialised weights."""
+        super().__init__()
+        self.spec = spec
+        self.encoders = nn.ModuleList(
+            SiteEncoder(spec, site) for site in range(len(spec.channels))
+        )
+        self.server = Server(spec)
+
+    def encode(self, images: Sequence[torch.Tensor]) -> tuple[Levels, ...]:
+        """Run every site's encoder on its own ``(B, M, *spatial)`` images."""
+        return tuple(
+            encoder(image) for encoder, image in zip(self.encoders, images, strict=True)
+        )
+
+    def forward(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Logits ``(B, classes, *spatial)`` without a defence, in one graph."""
+        logits: torch.Tensor = self.server(self.encode(images))
+        return logits
+
+
+def centralised_spec(spec: SplitUNetSpec) -> SplitUNetSpec:
+    """The centralised reference: one site with all modalities, as many parameters within 2 %.
+
+    Args:
+        spec: the Split-U-Net to match.
+
+    Returns:
+        A one-site spec whose features are those of ``spec`` times one common factor.
+
+    Raises:
+        ConfigError: no factor comes within 2 % (only for degenerate widths).
+    """
+    wanted = parameter_count(spec)
+    total = (sum(spec.channels),)
+    best: SplitUNetSpec | None = None
+    best_error = float("inf")
+    for step in range(100, 100 * (len(spec.channels) + 1) + 1):
+        features = tuple(max(1, round(width * step / 100)) for width in spec.features)
+        candidate = replace(spec, channels=total, features=features)
+        error = abs(parameter_count(candidate) / wanted - 1)
+        if error < best_error:
+            best, best_error = candidate, error
+    if best is None or best_error > 0.02:
+        raise ConfigError(
+            f"no centralised reference within 2 % of {wanted} parameters for {list(spec.features)}"
+        )
+    return best
+
+
+def single_site_spec(spec: SplitUNetSpec, site: int) -> SplitUNetSpec:
+    """The reference of one site on its own: the same features, its modalities alone."""
+    return replace(spec, channels=(spec.channels[site],))
+
+
+def parameter_count(spec: SplitUNetSpec) -> int:
+    """Trainable parameters of all parties together; nothing is allocated."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in SplitUNet(spec).parameters())

@@ -1,0 +1,1 @@
+"""Threat models, and the observations they grant."""

@@ -1,0 +1,233 @@
+"""Fills an `Observation` with what a threat model grants, from a trained system and its patients.
+
+This is the only place where private images meet the adversary's side; they go in, and only
+releases and gradients come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+
+from leakaudit.contracts import (
+    AuxiliaryPatients,
+    Capability,
+    Defense,
+    GradientRelease,
+    Observation,
+    SystemLayout,
+)
+from leakaudit.data import Patient
+from leakaudit.target.protocol import Protocol
+from leakaudit.target.split_unet import SplitUNet
+from leakaudit.threat.presets import Threat
+from leakaudit.types import Images, SiteLevels
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A trained target as the auditor holds it.
+
+    Args:
+        network: with its final weights.
+        initial: the same network before its first step.
+        defense: fitted.
+        seed: seed of the target; every release of a patient is keyed by it.
+        device: where the parties compute.
+    """
+
+    network: SplitUNet
+    initial: SplitUNet
+    defense: Defense
+    seed: int
+    device: torch.device
+
+
+def layout_of(system: System, spatial: tuple[int, ...], victims: int) -> SystemLayout:
+    """What is public about a system."""
+    spec = system.network.spec
+    return SystemLayout(
+        channels=spec.channels,
+        crossing=spec.crossing,
+        features=spec.features,
+        spatial=spatial,
+        victims=victims,
+    )
+
+
+def images_of(patient: Patient) -> torch.Tensor:
+    """All slices of a patient, ``(slices, M, *spatial)`` float32."""
+    return torch.from_numpy(np.ascontiguousarray(patient.images))
+
+
+def masks_of(patient: Patient) -> torch.Tensor:
+    """Their masks, ``(slices, *spatial)`` int64."""
+    return torch.from_numpy(patient.masks.astype(np.int64))
+
+
+def release_patient(system: System, patient: Patient, release: int) -> SiteLevels:
+    """What crosses the cut when a patient's slices are segmented for the ``release``-th time.
+
+    The same draw serves the utility and the adversary's observation: one pass is one release.
+
+    Returns:
+        Per site its crossing levels, each ``(slices, C, *spatial)``, detached.
+    """
+    protocol = Protocol(system.network, system.defense)
+    views = images_of(patient).to(system.device).split(list(system.network.spec.channels), dim=1)
+    with torch.no_grad():
+        messages = protocol.send(views, system.seed, "inference", patient.id, release)
+    return tuple(message.levels for message in messages)
+
+
+def observe(
+    threat: Threat,
+    system: System,
+    *,
+    victims: Sequence[Patient],
+    auxiliary: Sequence[Patient],
+    releases: int,
+    shuffled: bool = False,
+) -> Observation:
+    """Fill an observation.
+
+    Args:
+        threat: what is granted.
+        system: the trained target.
+        victims: who is attacked, by their middle slice.
+        auxiliary: the adversary's own patients.
+        releases: how often each victim's slice was released, at least 1.
+        shuffled: answer queries with the release of a random auxiliary slice instead, so that a
+            learned attack can learn nothing: its negative control.
+    """
+    spatial = tuple(victims[0].images.shape[2:])
+    held: dict[Capability, object] = {}
+    for capability in threat.capabilities:
+        match capability:
+            case Capability.ACTIVATIONS:
+                held[capability] = _releases(system, victims, 1)[0]
+            case Capability.REPEATED_RELEASES:
+                held[capability] = _releases(system, victims, releases)
+            case Capability.ENCODER_ARCHITECTURE:
+                held[capability] = system.network.spec
+            case Capability.ENCODER_WEIGHTS:
+                held[capability] = _frozen(system.network.encoders)
+            case Capability.ENCODER_QUERIES:
+                held[capability] = _query(system, auxiliary if shuffled else None)
+            case Capability.AUXILIARY_PATIENTS:
+                held[capability] = _auxiliary(auxiliary, system.device)
+            case Capability.DEFENSE_PARAMETERS:
+                held[capability] = system.defense
+            case Capability.WEIGHT_GRADIENTS | Capability.CUT_GRADIENTS:
+                pass  # one pass through the protocol makes both, below
+            case _:
+                raise AssertionError(f"no preset grants {capability} yet")
+    gradients = {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS} & threat.capabilities
+    if gradients:
+        weight, cut = _gradients(system, victims)
+        made: dict[Capability, object] = {
+            Capability.WEIGHT_GRADIENTS: weight,
+            Capability.CUT_GRADIENTS: cut,
+        }
+        held.update({capability: made[capability] for capability in gradients})
+    return Observation(
+        threat=threat.name, layout=layout_of(system, spatial, len(victims)), held=held
+    )
+
+
+def _releases(
+    system: System, victims: Sequence[Patient], releases: int
+) -> tuple[SiteLevels, ...]:
+    observed = []
+    for release in range(releases):
+        of_patient = [
+            [
+                [level[patient.middle : patient.middle + 1] for level in levels]
+                for levels in release_patient(system, patient, release)
+            ]
+            for patient in victims
+        ]
+        observed.append(_stack(of_patient))
+    return tuple(observed)
+
+
+def _stack(of_patient: Sequence[Sequence[Sequence[torch.Tensor]]]) -> SiteLevels:
+    sites, levels = len(of_patient[0]), len(of_patient[0][0])
+    return tuple(
+        tuple(
+            torch.cat([patient[site][level] for patient in of_patient]) for level in range(levels)
+        )
+        for site in range(sites)
+    )
+
+
+def _frozen(encoders: torch.nn.ModuleList) -> tuple[torch.nn.Module, ...]:
+    copies = deepcopy(encoders).eval().requires_grad_(False)
+    return tuple(copies)
+
+
+def _query(
+    system: System, shuffle: Sequence[Patient] | None
+) -> Callable[[Images, torch.Generator], SiteLevels]:
+    encoders = _frozen(system.network.encoders)
+    channels = list(system.network.spec.channels)
+    pool = torch.cat([images_of(patient) for patient in shuffle]) if shuffle else None
+
+    def query(images: Images, generator: torch.Generator) -> SiteLevels:
+        if pool is not None:
+            index = torch.randint(len(pool), (len(images),), generator=generator)
+            images = pool[index.to(pool.device)]
+        views = images.to(system.device).split(channels, dim=1)
+        with torch.no_grad():
+            return tuple(
+                system.defense.release(encoder(view), generator=generator)
+                for encoder, view in zip(encoders, views, strict=True)
+            )
+
+    return query
+
+
+def _auxiliary(patients: Sequence[Patient], device: torch.device) -> AuxiliaryPatients:
+    counts = [len(patient.images) for patient in patients]
+    starts = np.cumsum([0, *counts[:-1]])
+    return AuxiliaryPatients(
+        images=torch.cat([images_of(patient) for patient in patients]).to(device),
+        patient=torch.repeat_interleave(torch.arange(len(patients)), torch.tensor(counts)),
+        middle=torch.tensor(
+            [int(start) + patient.middle for start, patient in zip(starts, patients, strict=True)]
+        ),
+    )
+
+
+def _gradients(
+    system: System, victims: Sequence[Patient]
+) -> tuple[tuple[GradientRelease, ...], tuple[SiteLevels, ...]]:
+    weight: list[GradientRelease] = []
+    cut: list[SiteLevels] = []
+    channels = list(system.network.spec.channels)
+    for checkpoint, network in (("initialisation", system.initial), ("final", system.network)):
+        # A copy, because sending gradients must leave no trace on the audited network.
+        protocol = Protocol(deepcopy(network).to(system.device), system.defense)
+        sent, returned = [], []
+        for patient in victims:
+            middle = slice(patient.middle, patient.middle + 1)
+            views = images_of(patient)[middle].to(system.device).split(channels, dim=1)
+            masks = masks_of(patient)[middle].to(system.device)
+            answers, messages = protocol.splitfed_messages(
+                views, masks, system.seed, checkpoint, patient.id
+            )
+            sent.append(tuple(tensor for message in messages for tensor in message.tensors))
+            returned.append([answer.levels for answer in answers])
+        weight.append(
+            GradientRelease(
+                checkpoint=checkpoint, encoders=_frozen(network.encoders), gradients=tuple(sent)
+            )
+        )
+        cut.append(_stack(returned))
+    return tuple(weight), tuple(cut)

@@ -1,0 +1,106 @@
+"""Named threat models: who the adversary is, what it holds, in terms and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from leakaudit.contracts import Capability
+from leakaudit.errors import ConfigError
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Threat:
+    """A threat model.
+
+    Args:
+        name: preset name.
+        position: ``server``, ``data site``, ``aggregator`` or ``eavesdropper``.
+        behaviour: ``honest-but-curious`` or ``malicious``.
+        capabilities: what the adversary holds.
+        victims: ``inference`` (patients never trained on) or ``training`` (members).
+        words: the same in words, for the report.
+    """
+
+    name: str
+    position: str
+    behaviour: str
+    capabilities: frozenset[Capability]
+    victims: str
+    words: str
+
+
+_CURIOUS_SERVER = frozenset(
+    {
+        Capability.ACTIVATIONS,
+        Capability.REPEATED_RELEASES,
+        Capability.ENCODER_ARCHITECTURE,
+        Capability.ENCODER_QUERIES,
+        Capability.AUXILIARY_PATIENTS,
+        Capability.DEFENSE_PARAMETERS,
+    }
+)
+
+PRESETS: dict[str, Threat] = {
+    threat.name: threat
+    for threat in (
+        Threat(
+            name="curious-server",
+            position="server",
+            behaviour="honest-but-curious",
+            capabilities=_CURIOUS_SERVER,
+            victims="inference",
+            words=(
+                "The label site follows the protocol and keeps every activation it receives. It "
+                "knows how the encoders are built and which defence is on, and it has patients of "
+                "its own whose activations it has obtained, as a site that once contributed data "
+                "has. It does not hold the encoders' weights."
+            ),
+        ),
+        Threat(
+            name="curious-server-with-encoder",
+            position="server",
+            behaviour="honest-but-curious",
+            capabilities=_CURIOUS_SERVER | {Capability.ENCODER_WEIGHTS},
+            victims="inference",
+            words=(
+                "As curious-server, and the label site also holds the trained encoders, as it does "
+                "where it distributes the model to the hospitals."
+            ),
+        ),
+        Threat(
+            name="aggregator",
+            position="aggregator",
+            behaviour="honest-but-curious",
+            capabilities=frozenset(
+                {
+                    Capability.WEIGHT_GRADIENTS,
+                    Capability.CUT_GRADIENTS,
+                    Capability.ENCODER_WEIGHTS,
+                    Capability.ENCODER_ARCHITECTURE,
+                    Capability.AUXILIARY_PATIENTS,
+                    Capability.DEFENSE_PARAMETERS,
+                }
+            ),
+            victims="training",
+            words=(
+                "In the SplitFed variant an aggregator averages the encoders. It holds their "
+                "weights before training and at the end, receives the weight gradient of one "
+                "batch that holds one slice of one training patient, and knows the cut gradient "
+                "that the label site returned for it. It is shown no activations."
+            ),
+        ),
+    )
+}
+
+
+def threat_named(name: str) -> Threat:
+    """The preset of that name.
+
+    Raises:
+        ConfigError: there is none; the message lists the presets.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"unknown threat {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]

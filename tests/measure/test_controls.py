@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from leakaudit.data.cohort import brain_mask
+from leakaudit.errors import CellError
+from leakaudit.measure.controls import (
+    BlindGuess,
+    advantage,
+    best_blind_guess,
+    blind_guesses,
+    derangement,
+    negative_control,
+    outline_floor,
+    positive_control,
+)
+from leakaudit.measure.fidelity import ssim_brain
+
+MakeBrains = Callable[..., NDArray[np.float32]]
+FLOOR = np.array([0.20, 0.35, 0.28, 0.31])
+STEADY = np.array([0.001, -0.001, 0.001, -0.001])
+SPREAD = np.array([0.3, -0.3, 0.3, -0.3])
+
+
+# --- floors -----------------------------------------------------------------
+
+
+def test_the_four_guesses_are_what_their_names_say() -> None:
+    patients = np.zeros((3, 1, 12, 12), dtype=np.float32)
+    patients[:, 0, 0, 0] = (0.0, 0.2, 1.0)
+    guesses = {guess.name: guess.images for guess in blind_guesses(patients)}
+    assert list(guesses) == ["zeros", "mean", "median", "medoid"]
+    values = {name: image[0, 0, 0] for name, image in guesses.items()}
+    assert values == {
+        "zeros": 0,
+        "mean": pytest.approx(0.4),
+        "median": pytest.approx(0.2),
+        "medoid": pytest.approx(0.2),
+    }
+    assert all(image.shape == (1, 12, 12) for image in guesses.values())
+    assert all(image.dtype == np.float32 for image in guesses.values())
+
+
+def test_the_medoid_is_one_of_the_patients_and_the_most_central(make_brains: MakeBrains) -> None:
+    patients = make_brains(5)
+    medoid = blind_guesses(patients)[3].images
+    sums = [sum(float(np.linalg.norm(a - b)) for b in patients) for a in patients]
+    assert np.array_equal(medoid, patients[int(np.argmin(sums))])
+
+
+def test_the_guess_with_the_best_mean_inside_the_brain_wins(make_brains: MakeBrains) -> None:
+    truth = make_brains(4)
+    brain = brain_mask(truth)
+    guesses = (
+        BlindGuess(name="zeros", images=np.zeros_like(truth[0])),
+        BlindGuess(name="spy", images=truth[2]),
+        BlindGuess(name="gray", images=np.full_like(truth[0], 0.01)),
+    )
+    name, images, scores = best_blind_guess(guesses, truth, brain)
+    assert name == "spy"
+    assert np.array_equal(images, truth[2])
+    assert scores[2] == pytest.approx(1)
+    np.testing.assert_allclose(scores, ssim_brain(np.stack([truth[2]] * 4), truth, brain))
+
+
+def test_the_blind_floor_beats_every_single_guess_on_the_mean(make_brains: MakeBrains) -> None:
+    truth, others = make_brains(4, seed=1), make_brains(6, seed=2)
+    brain = brain_mask(truth)
+    guesses = blind_guesses(others)
+    _, _, best = best_blind_guess(guesses, truth, brain)
+    for guess in guesses:
+        alone = ssim_brain(np.stack([guess.images] * 4), truth, brain)
+        assert best.mean() >= alone.mean()
+
+
+def test_the_outline_floor_is_the_true_outline_filled_with_auxiliary_means() -> None:
+    auxiliary = np.zeros((2, 2, 12, 12), dtype=np.float32)
+    auxiliary[0, 0, :2, :2], auxiliary[1, 0, :2, :4] = 0.3, 0.6
+    auxiliary[0, 1, :2, :2], auxiliary[1, 1, :2, :4] = 0.1, 0.4
+    brain = np.zeros((1, 12, 12), dtype=np.bool_)
+    brain[0, 5:7, 5:7] = True
+    filled = outline_floor(brain, auxiliary, brain_mask(auxiliary))
+    assert filled.shape == (1, 2, 12, 12)
+    # 4 voxels of 0.3 and 8 of 0.6; 4 of 0.1 and 8 of 0.4: voxels are pooled, not patients.
+    np.testing.assert_allclose(filled[0, 0][brain[0]], 0.5, rtol=1e-6)
+    np.testing.assert_allclose(filled[0, 1][brain[0]], 0.3, rtol=1e-6)
+    assert not filled[0][:, ~brain[0]].any()
+
+
+@pytest.mark.parametrize("spatial", [(48, 48), (16, 18, 20)])
+def test_knowing_the_outline_beats_knowing_nothing(
+    make_brains: MakeBrains, spatial: tuple[int, ...]
+) -> None:
+    truth = make_brains(4, seed=1, spatial=spatial)
+    others = make_brains(6, seed=2, spatial=spatial)
+    brain = brain_mask(truth)
+    _, _, blind = best_blind_guess(blind_guesses(others), truth, brain)
+    outline = ssim_brain(outline_floor(brain, others, brain_mask(others)), truth, brain)
+    assert outline.mean() > blind.mean() + 0.02
+
+
+def test_floors_refuse_missing_and_broken_auxiliary_patients(make_brains: MakeBrains) -> None:
+    patients = make_brains(2)
+    brain = brain_mask(patients)
+    with pytest.raises(CellError, match="at least one auxiliary patient"):
+        blind_guesses(patients[:0])
+    with pytest.raises(CellError, match="at least one auxiliary patient"):
+        outline_floor(brain, patients[:0], brain[:0])
+    with pytest.raises(CellError, match="at least one guess"):
+        best_blind_guess((), patients, brain)
+    with pytest.raises(CellError, match=r"\[0, 1\] is empty"):
+        outline_floor(brain, patients, np.zeros_like(brain))
+    patients[0, 0, 0, 0] = np.nan
+    with pytest.raises(CellError, match="NaN"):
+        blind_guesses(patients)
+    with pytest.raises(CellError, match="NaN"):
+        outline_floor(brain, patients, brain)
+
+
+# --- controls ---------------------------------------------------------------
+
+
+def test_a_derangement_gives_each_victim_another_patient() -> None:
+    for n in range(2, 9):
+        order = derangement(n)
+        assert order is not None
+        assert sorted(order) == list(range(n))
+        assert (order != np.arange(n)).all()
+    assert derangement(1) is None
+
+
+@pytest.mark.parametrize(
+    ("excess", "passed"),
+    [
+        (0.05 + STEADY, False),  # clearly above the floor
+        (0.015 + STEADY, True),  # surely above, but within the margin
+        (0.05 + SPREAD, True),  # above the margin, but the interval holds 0
+        (-0.10 + STEADY, True),  # worse than the guess
+    ],
+)
+def test_negative_control(excess: NDArray[np.float64], passed: bool) -> None:
+    found = negative_control(FLOOR + excess, FLOOR)
+    assert found.passed is passed
+    assert found.difference is not None
+    assert found.difference.mean == pytest.approx(excess.mean())
+    assert f"{excess.mean():+.3f} SSIM" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("gain", "passed"),
+    [
+        (0.40 + STEADY, True),
+        (0.11 + STEADY, True),
+        (0.09 + STEADY, False),  # surely above, but too little
+        (0.15 + SPREAD, False),  # enough, but the interval holds 0
+        (0.00 + STEADY, False),
+    ],
+)
+def test_positive_control(gain: NDArray[np.float64], passed: bool) -> None:
+    found = positive_control(FLOOR + gain, FLOOR)
+    assert found.passed is passed
+    assert found.difference is not None
+    assert ("does not work" in found.detail) is not passed
+
+
+def test_a_control_on_one_victim_is_not_made_rather_than_passed() -> None:
+    one = np.array([0.3])
+    for found in (negative_control(None, one), positive_control(one + 0.5, one)):
+        assert found.passed is None
+        assert found.difference is None
+        assert found.detail.startswith("not made")
+    assert negative_control(None, FLOOR).passed is None
+
+
+def test_advantage_is_zero_at_the_floor_and_one_at_the_original() -> None:
+    assert advantage(FLOOR, FLOOR).mean == 0
+    assert advantage(np.ones(4), FLOOR).mean == pytest.approx(1)
+    below = advantage(FLOOR - 0.2, FLOOR)
+    assert below.mean == pytest.approx(-0.2 / (1 - FLOOR.mean()))
+
+
+def test_advantage_is_on_means_with_the_denominator_fixed() -> None:
+    scores = np.array([0.9, 0.4, 0.7, 0.5])
+    found = advantage(scores, FLOOR)
+    differences = scores - FLOOR
+    room = 1 - FLOOR.mean()
+    half = 3.182446 * differences.std(ddof=1) / 2
+    assert found.mean == pytest.approx(differences.mean() / room)
+    assert found.low == pytest.approx((differences.mean() - half) / room)
+    assert found.high == pytest.approx((differences.mean() + half) / room)
+    assert (found.n, found.method) == (4, "t")
+    assert found.mean != pytest.approx((differences / (1 - FLOOR)).mean())
+
+
+def test_advantage_of_one_patient_has_no_interval_and_of_a_perfect_guess_is_refused() -> None:
+    found = advantage(np.array([0.6]), np.array([0.2]))
+    assert found.mean == pytest.approx(0.5)
+    assert found.low is None
+    assert found.high is None
+    with pytest.raises(CellError, match="already the original"):
+        advantage(np.ones(3), np.ones(3))

@@ -1,0 +1,448 @@
+"""A made-up report: test data, no audit ever gave these figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from leakaudit.records import (
+    CellRecord,
+    Control,
+    Cost,
+    DataRecord,
+    Guarantee,
+    Interval,
+    Leakage,
+    PatientDice,
+    PatientScore,
+    PluginRecord,
+    ReferenceComparison,
+    Reidentification,
+    ReportRecord,
+    SplitRecord,
+    State,
+    TargetRecord,
+    ThreatRecord,
+    Utility,
+    WorstCase,
+)
+from leakaudit.report import GalleryItem
+
+NAME = "SAMPLE (test data, not a real audit)"
+VICTIMS = tuple(f"sample-{number:02d}" for number in (3, 7, 11, 16, 19))
+TRAIN = tuple(f"sample-{number:02d}" for number in (1, 2, 4, 5, 6, 8, 9, 10, 12))
+AUXILIARY = tuple(f"sample-{number:02d}" for number in (13, 14, 15, 17, 18))
+MODALITIES = ("T1w", "T1gd", "FLAIR", "T2w")
+SITES = (("T1w", "T1gd"), ("FLAIR", "T2w"))
+SKIPS = {1: (0,), 2: (0, 1)}
+DEFENSES = (
+    "Identity()",
+    "GaussianNoise(std=1.0)",
+    "ActivationDropout(p=0.5)",
+    "DpGaussian(epsilon=8.0, delta=1e-05)",
+)
+DICE = {
+    DEFENSES[0]: (0.712, 0.684),
+    DEFENSES[1]: (0.694, 0.676),
+    DEFENSES[2]: (0.655, 0.662),
+    DEFENSES[3]: (0.081, 0.093),
+}
+NOISE = {DEFENSES[0]: None, DEFENSES[1]: 1.31, DEFENSES[2]: 0.97, DEFENSES[3]: 612.4}
+ATTACKS = {
+    "activation-inversion": (
+        "ActivationInversion(iterations=300, tv=0.01)",
+        "curious-server-with-encoder",
+        "inference",
+    ),
+    "decoder-inversion": ("DecoderInversion(epochs=40)", "curious-server", "inference"),
+    "gradient-inversion": ("GradientInversion(iterations=400)", "aggregator", "training"),
+}
+# SSIM inside the brain by cut level, defence and attack; a state where there is no figure.
+OUTCOMES: dict[tuple[int, int, str], float | State] = {
+    (1, 0, "activation-inversion"): 0.912,
+    (1, 0, "decoder-inversion"): 0.874,
+    (1, 0, "gradient-inversion"): 0.418,
+    (1, 1, "activation-inversion"): 0.337,
+    (1, 1, "decoder-inversion"): 0.781,
+    (1, 1, "gradient-inversion"): State.FAILED,
+    (1, 2, "activation-inversion"): 0.402,
+    (1, 2, "decoder-inversion"): 0.766,
+    (1, 2, "gradient-inversion"): State.UNSUPPORTED,
+    (1, 3, "activation-inversion"): State.CONTROL_FAILED,
+    (1, 3, "decoder-inversion"): 0.291,
+    (1, 3, "gradient-inversion"): State.UNSUPPORTED,
+    (2, 0, "activation-inversion"): 0.846,
+    (2, 0, "decoder-inversion"): 0.803,
+    (2, 0, "gradient-inversion"): 0.395,
+    (2, 1, "activation-inversion"): 0.284,
+    (2, 1, "decoder-inversion"): 0.742,
+    (2, 1, "gradient-inversion"): State.TIMED_OUT,
+    (2, 2, "activation-inversion"): 0.297,
+    (2, 2, "decoder-inversion"): 0.729,
+    (2, 2, "gradient-inversion"): State.UNSUPPORTED,
+    (2, 3, "activation-inversion"): State.CONTROL_FAILED,
+    (2, 3, "decoder-inversion"): State.CONTROL_FAILED,
+    (2, 3, "gradient-inversion"): State.NOT_RUN,
+}
+REASONS = {
+    State.UNSUPPORTED: "needs encoder weight gradients; this variant sends none under the defence",
+    State.FAILED: "RuntimeError: the objective became NaN at iteration 212",
+    State.CONTROL_FAILED: "positive control: on the undefended system at cut level 0 the attack "
+    "did not exceed the blind floor",
+    State.TIMED_OUT: "stopped after 1800 s; 230 of 400 iterations were done",
+    State.NOT_RUN: "the run was stopped before this cell",
+}
+FLOOR = 0.297
+OUTLINE = 0.364
+_SPREAD = (-0.041, 0.013, 0.028, -0.022, 0.022)
+
+
+def interval(mean: float, half: float = 0.05, n: int = 5) -> Interval:
+    if n == 1:
+        return Interval(mean=mean, low=None, high=None, n=1, method="none")
+    return Interval(mean=mean, low=mean - half, high=mean + half, n=n, method="t")
+
+
+def leakage(ssim: float) -> Leakage:
+    hits = 5 if ssim > 0.7 else 2 if ssim > 0.35 else 0
+    low, high = {5: (0.478, 1.0), 2: (0.053, 0.853), 0: (0.0, 0.522)}[hits]
+    return Leakage(
+        ssim_brain=interval(ssim, 0.036),
+        ssim_image=interval(min(0.97, 0.5 + ssim / 2), 0.03),
+        psnr=interval(14 + 14 * ssim, 1.4),
+        blind_floor=FLOOR,
+        blind_floor_name="auxiliary mean",
+        outline_floor=OUTLINE,
+        advantage=interval((ssim - FLOOR) / (1 - FLOOR), 0.036 / (1 - FLOOR)),
+        reidentification=Reidentification(
+            top1=hits / 5, low=low, high=high, chance=1 / 15, gallery=15, n=5, blind_top1=0.067
+        ),
+        patients=tuple(
+            PatientScore(
+                patient=patient,
+                ssim_brain=ssim + spread,
+                ssim_image=min(0.98, 0.5 + ssim / 2 + spread),
+                psnr=14 + 14 * ssim + 10 * spread,
+                mae=0.2 * (1 - ssim),
+                blind_floor=FLOOR + spread / 2,
+                outline_floor=OUTLINE + spread / 2,
+            )
+            for patient, spread in zip(VICTIMS, _SPREAD, strict=True)
+        ),
+        objective_first=1.73,
+        objective_last=0.041,
+    )
+
+
+def cell(cut: int, index: int, attack: str) -> CellRecord:
+    representation, threat, victims = ATTACKS[attack]
+    outcome = OUTCOMES[cut, index, attack]
+    failed_control = outcome is State.CONTROL_FAILED
+    figures = leakage(outcome) if isinstance(outcome, float) else None
+    ran = figures is not None or failed_control
+    return CellRecord(
+        cell=f"cell-{cut}-{index}-{attack}",
+        target=f"target-{cut}-{index}",
+        cut_level=cut,
+        shared_skips=SKIPS[cut],
+        defense=DEFENSES[index],
+        attack=representation,
+        attack_name=attack,
+        threat=threat,
+        victims=victims,
+        releases=12 if victims == "training" else 1,
+        seed=1,
+        state=State.OK if isinstance(outcome, float) else outcome,
+        reason="" if isinstance(outcome, float) else REASONS[outcome],
+        leakage=figures,
+        withheld=leakage(0.1234) if failed_control else None,
+        negative_control=Control(
+            passed=True,
+            detail="on another patient's observation: 0.01 below the blind floor",
+            difference=interval(-0.012, 0.02),
+        )
+        if ran
+        else None,
+        positive_control=Control(
+            passed=not failed_control,
+            detail="undefended at cut level 0: 0.00 above the blind floor, expected more than 0.02"
+            if failed_control
+            else "undefended at cut level 0: 0.58 above the blind floor",
+            difference=interval(0.004 if failed_control else 0.58, 0.02),
+        )
+        if ran
+        else None,
+        cost=Cost(iterations=300, queries=0, auxiliary_patients=5) if ran else None,
+        notes=("Noise is averaged out by training with the defence on.",) if ran else (),
+        volatile={"seconds": 61.5 + 40 * index, "pid": 4242} if ran else {},
+    )
+
+
+def utility(mean: float) -> Utility:
+    return Utility(
+        mean=interval(mean, 0.083),
+        by_class={
+            "edema": mean + 0.06,
+            "non_enhancing": mean - 0.09 if mean > 0.1 else 0.012,
+            "enhancing": mean + 0.03,
+            "whole_tumour": mean + 0.12,
+            "tumour_core": mean + 0.01,
+        },
+        absent={
+            "edema": 0,
+            "non_enhancing": 0,
+            "enhancing": 1,
+            "whole_tumour": 0,
+            "tumour_core": 0,
+        },
+        patients=tuple(
+            PatientDice(
+                patient=patient,
+                edema=mean + 0.06 + spread,
+                non_enhancing=max(0.0, mean - 0.09 + spread),
+                enhancing=None if patient == VICTIMS[0] else mean + 0.03 + spread,
+                whole_tumour=mean + 0.12 + spread,
+                tumour_core=mean + 0.01 + spread,
+                mean=mean + spread,
+            )
+            for patient, spread in zip(VICTIMS, _SPREAD, strict=True)
+        ),
+    )
+
+
+def target(cut: int, index: int) -> TargetRecord:
+    defense = DEFENSES[index]
+    noise = NOISE[defense]
+    dp = defense.startswith("Dp")
+    return TargetRecord(
+        target=f"target-{cut}-{index}",
+        kind="split",
+        sites=SITES,
+        cut_level=cut,
+        shared_skips=SKIPS[cut],
+        features=(16, 16, 32, 64, 128),
+        parameters=1_284_312,
+        defense=defense,
+        fitted_defense=defense.replace(")", ", clip=318.4)") if dp else defense,
+        seed=1,
+        epochs=60,
+        utility=utility(DICE[defense][cut - 1]),
+        untrained_dice=0.031,
+        noise_to_signal=noise,
+        noise_to_signal_by_level={}
+        if noise is None
+        else {str(level): noise * (1 + 0.1 * level) for level in (*SKIPS[cut], cut)},
+        guarantee=Guarantee(
+            claimed=cut == 2,
+            epsilon=8.0 if cut == 2 else None,
+            delta=1e-5 if cut == 2 else None,
+            releases=1,
+            mechanism="Gaussian mechanism, clip norm 318.4, noise standard deviation 612.4",
+            assumptions=(
+                "The patient took no part in the training of the encoder.",
+                "One evaluation pass of one slice crosses the cut.",
+                "Labels and returned gradients are not covered.",
+            ),
+            reason="" if cut == 2 else "the noise comes from a published seed",
+        )
+        if dp
+        else None,
+        state=State.OK,
+        volatile={"seconds": 812.0, "device": "cpu"},
+    )
+
+
+def reference(cut: int, kind: str, site: str, mean: float) -> TargetRecord:
+    return target(cut, 0).model_copy(
+        update={
+            "target": f"reference-{cut}-{kind}-{site}",
+            "kind": kind,
+            "site": site,
+            "utility": utility(mean),
+        }
+    )
+
+
+def worst(cut: int, index: int) -> WorstCase:
+    cells = [cell(cut, index, attack) for attack in ATTACKS]
+    scored = [one for one in cells if one.leakage]
+    order = sorted(scored, key=lambda one: one.leakage.ssim_brain.mean if one.leakage else 0.0)
+    same = [one for one in order if order and one.victims == order[-1].victims]
+    top = order[-1].leakage if order else None
+    low = same[0].leakage if same else None
+    return WorstCase(
+        target=f"target-{cut}-{index}",
+        cut_level=cut,
+        shared_skips=SKIPS[cut],
+        defense=DEFENSES[index],
+        seed=1,
+        worst=order[-1].cell if order else None,
+        weakest=same[0].cell if same else None,
+        ssim_brain=top.ssim_brain if top else None,
+        advantage=top.advantage if top else None,
+        misled_by=top.ssim_brain.mean - low.ssim_brain.mean if top and low else None,
+        dice=interval(DICE[DEFENSES[index]][cut - 1], 0.083),
+        pareto=bool(order) and (index != 2 or cut == 1),
+        incomplete=tuple(
+            f"{one.attack_name}: {one.state.value}" for one in cells if one.state is not State.OK
+        ),
+    )
+
+
+def sample_report(**changes: Any) -> ReportRecord:
+    """Two cut levels, four defences, three attacks, every state; fields can be replaced."""
+    grid = [(cut, index) for cut in SKIPS for index in range(len(DEFENSES))]
+    control = cell(1, 0, "activation-inversion").model_copy(
+        update={
+            "cell": "cell-control",
+            "target": "target-control",
+            "cut_level": 0,
+            "shared_skips": (),
+            "control_only": True,
+        }
+    )
+    control_target = target(1, 0).model_copy(
+        update={
+            "target": "target-control",
+            "cut_level": 0,
+            "shared_skips": (),
+            "control_only": True,
+        }
+    )
+    references = [
+        (cut, kind, site, mean)
+        for cut in SKIPS
+        for kind, site, mean in (
+            ("centralised", "", 0.731),
+            ("single-site", "T1w, T1gd", 0.522),
+            ("single-site", "FLAIR, T2w", 0.561),
+        )
+    ]
+    fields: dict[str, Any] = {
+        "name": NAME,
+        "audit": {
+            "name": NAME,
+            "data": {"source": "phantom", "patients": 20},
+            "system": {"cut_level": [1, 2], "sites": [list(site) for site in SITES]},
+            "seeds": [1],
+            "defenses": list(DEFENSES),
+            "attacks": [representation for representation, _, _ in ATTACKS.values()],
+        },
+        "images": "none",
+        "data": DataRecord(
+            name="phantom",
+            fingerprint="5a3b" * 16,
+            modalities=MODALITIES,
+            patients=20,
+            slices=640,
+            spatial=(96, 96),
+            split=SplitRecord(
+                train=TRAIN, validation=("sample-20",), auxiliary=AUXILIARY, victims=VICTIMS
+            ),
+            simulated=True,
+        ),
+        "threats": (
+            ThreatRecord(
+                name="curious-server-with-encoder",
+                position="server",
+                behaviour="honest-but-curious",
+                capabilities=("activations", "encoder-weights", "auxiliary-patients"),
+                victims="inference",
+                words="The server follows the protocol, keeps what it receives, knows the sites' "
+                "encoders and has five patients of its own.",
+            ),
+            ThreatRecord(
+                name="curious-server",
+                position="server",
+                behaviour="honest-but-curious",
+                capabilities=("activations", "encoder-queries", "auxiliary-patients"),
+                victims="inference",
+                words="The server follows the protocol, keeps what it receives, can ask the "
+                "encoders about its own five patients and does not see their weights.",
+            ),
+            ThreatRecord(
+                name="aggregator",
+                position="aggregator",
+                behaviour="honest-but-curious",
+                capabilities=("weight-gradients", "encoder-weights"),
+                victims="training",
+                words="The party that averages the encoders sees the weight gradients of every "
+                "epoch.",
+            ),
+        ),
+        "plugins": (
+            *(
+                PluginRecord(
+                    name=name,
+                    kind="attack",
+                    summary=f"Sample summary of {name}.",
+                    distribution="leakaudit",
+                    version="0.1.0",
+                    requires=("activations",),
+                )
+                for name in ATTACKS
+            ),
+            *(
+                PluginRecord(
+                    name=name,
+                    kind="defense",
+                    summary=f"Sample summary of {name}.",
+                    distribution="leakaudit",
+                    version="0.1.0",
+                )
+                for name in ("identity", "gaussian-noise", "activation-dropout", "dp-gaussian")
+            ),
+        ),
+        "targets": (
+            *(target(cut, index) for cut, index in grid),
+            *(reference(*one) for one in references),
+            control_target,
+        ),
+        "cells": (
+            *(cell(cut, index, attack) for cut, index in grid for attack in ATTACKS),
+            control,
+        ),
+        "worst": tuple(worst(cut, index) for cut, index in grid),
+        "references": tuple(
+            ReferenceComparison(
+                cut_level=cut,
+                kind=kind,
+                site=site,
+                seeds=(1,),
+                dice=interval(mean, 0.08),
+                split_dice=interval(DICE[DEFENSES[0]][cut - 1], 0.083),
+                difference=interval(DICE[DEFENSES[0]][cut - 1] - mean, 0.031),
+            )
+            for cut, kind, site, mean in references
+        ),
+        "versions": {"python": "3.11.7", "leakaudit": "0.1.0", "torch": "2.9.0", "monai": "1.5.2"},
+        "volatile": {"started": "2000-01-01T00:00:00Z", "seconds": 5400.0},
+    }
+    return ReportRecord(**{**fields, **changes})
+
+
+def sample_gallery(
+    cells: tuple[str, ...] = ("cell-1-0-activation-inversion",),
+) -> tuple[GalleryItem, ...]:
+    """Discs with a bright spot, and the same with noise."""
+    rows, columns = np.mgrid[0:48, 0:48] / 47 - 0.5
+    noise = np.random.default_rng(7)
+    items = []
+    for key in cells:
+        for number, patient in enumerate(VICTIMS[:2]):
+            for shift, modality in enumerate(MODALITIES):
+                head = (rows**2 * 1.6 + columns**2 * 2.2 < 0.3) * (0.35 + 0.08 * shift)
+                spot = (rows - 0.1 + 0.1 * number) ** 2 + (columns - 0.12) ** 2 < 0.008
+                image = np.clip(head + 0.4 * spot * (head > 0), 0, 1)
+                blurred = np.clip(image + noise.normal(0, 0.07, image.shape), 0, 1)
+                items.append(
+                    GalleryItem(
+                        cell=key,
+                        patient=patient,
+                        modality=modality,
+                        original=image,
+                        reconstruction=blurred,
+                    )
+                )
+    return tuple(items)

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from leakaudit.report import write_report
+from tests.report.sample import sample_gallery, sample_report
+
+CHROMIUM = os.environ.get("LEAKAUDIT_CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    record = sample_report(images="full")
+    return write_report(record, tmp_path_factory.mktemp("report"), sample_gallery()).as_uri()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_opens_silently_and_asks_nobody(browser: Browser, address: str, scheme: str) -> None:
+    page = browser.new_page(color_scheme="dark" if scheme == "dark" else "light")
+    messages: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(address)
+    page.select_option("#rows", "worst")
+    assert page.locator("tr.cell:visible").count() == page.locator("tr.worst").count() > 0
+    page.select_option("#rows", "all")
+    page.click("#details")
+    assert page.locator("tr.more details[open]").count() == page.locator("tr.more").count()
+    loaded = page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    page.close()
+    assert loaded
+    assert messages == []
+    assert [url for url in requests if not url.startswith("data:")] == [address]
+
+
+def test_a_script_that_is_not_ours_does_not_run(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(address)
+    page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.injected = true";
+            document.body.append(script);
+            document.body.insertAdjacentHTML("beforeend", "<i onclick='window.injected = true'>");
+            document.body.lastElementChild.click();
+        }"""
+    )
+    injected = page.evaluate("window.injected === undefined")
+    page.close()
+    assert injected
+    assert any("Content Security Policy" in text for text in refused)
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1360])
+def test_the_page_never_scrolls_sideways(browser: Browser, address: str, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(address)
+    page.click("#details")
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    page.close()
+    assert overflow <= 0
+
+
+def test_it_can_be_read_without_javascript(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    text = page.inner_text("main")
+    tools = page.locator(".tools").is_visible()
+    page.locator("tr.more summary").first.click()
+    opened = page.locator("tr.more .inner").first.is_visible()
+    context.close()
+    assert "Within the tested attacks, budgets and data" in text
+    assert not tools
+    assert opened
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(browser: Browser, address: str, scheme: str) -> None:
+    page = browser.new_page(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(address)
+    pairs = page.evaluate(
+        """() => {
+            const style = getComputedStyle(document.documentElement);
+            const value = name => style.getPropertyValue(name).trim();
+            const light = hex => {
+                const channels = [1, 3, 5].map(at => parseInt(hex.slice(at, at + 2), 16) / 255)
+                    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+                return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2];
+            };
+            const ratio = (a, b) => {
+                const [low, high] = [light(a), light(b)].sort((x, y) => x - y);
+                return (high + 0.05) / (low + 0.05);
+            };
+            const found = {};
+            for (const text of ["--ink", "--muted", "--accent"])
+                for (const ground of ["--paper", "--raised", "--tint"])
+                    found[text + " on " + ground] = ratio(value(text), value(ground));
+            found["--strong on --paper (lines)"] = ratio(value("--strong"), value("--paper")) * 1.5;
+            return found;
+        }"""
+    )
+    page.close()
+    assert {name: ratio for name, ratio in pairs.items() if ratio < 4.5} == {}
+
+
+def test_it_prints_with_the_details_open(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.goto(address)
+    page.emulate_media(media="print")
+    data = page.pdf(prefer_css_page_size=True)
+    shown = page.evaluate("document.querySelector('tr.more .inner').getBoundingClientRect().height")
+    still = page.evaluate("document.querySelectorAll('tr.more details[open]').length")
+    page.close()
+    assert data.startswith(b"%PDF")
+    assert len(data) > 50_000
+    assert shown > 0
+    assert still == 0

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from leakaudit.errors import UsageError
+from leakaudit.records import ReportRecord, State
+from leakaudit.report import GalleryItem, render_html
+from tests.report.sample import NAME, sample_gallery, sample_report
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "{{7*7}}{% raw %}",
+    "=cmd",
+    "</style><b id=broken>",
+    'a" onload="alert(1)',
+    "gnp.\u202ereport",
+)
+
+
+class Page(HTMLParser):
+    """Tags and attributes of a page, and its text but for style and script."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open.append(f"/{tag}")
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] not in ("style", "script"):
+            self.text += data
+
+
+def hostile_report(name: str) -> ReportRecord:
+    record = sample_report(name=name, audit={"name": name})
+    cell = record.cells[0].model_copy(
+        update={"attack": name, "attack_name": name, "threat": name, "notes": (name,)}
+    )
+    bad = record.cells[5].model_copy(update={"reason": name, "attack_name": name})
+    target = record.targets[0].model_copy(update={"defense": name, "fitted_defense": name})
+    data = record.data.model_copy(update={"name": name, "modalities": (name,)})
+    threat = record.threats[0].model_copy(update={"name": name, "words": name})
+    return record.model_copy(
+        update={
+            "cells": (cell, *record.cells[1:5], bad, *record.cells[6:]),
+            "targets": (target, *record.targets[1:]),
+            "data": data,
+            "threats": (threat, *record.threats[1:]),
+        }
+    )
+
+
+def row_of(html: str, cell: str, record: ReportRecord) -> str:
+    number = 1 + [one.cell for one in record.cells].index(cell)
+    start = html.index(f'<tr id="cell-{number}" ')
+    return html[start : html.index("</tr>", start)]
+
+
+def test_rendering_twice_is_byte_equal() -> None:
+    record = sample_report(images="full")
+    assert render_html(record, sample_gallery()) == render_html(record, sample_gallery())
+
+
+def test_the_policy_allows_exactly_our_own_style_and_script() -> None:
+    html = render_html(sample_report())
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)
+    assert policy is not None
+    allowed = policy[1].replace("&#39;", "'")
+    assert "default-src 'none'; img-src data:;" in allowed
+    for tag in ("style", "script"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in allowed
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    assert len(script) < 4096
+
+
+def test_nothing_is_inline_but_style_and_script_and_nothing_is_fetched() -> None:
+    page = Page(render_html(sample_report(images="full"), sample_gallery()))
+    for tag, attributes in page.tags:
+        assert tag not in ("link", "iframe", "object", "embed", "form", "base")
+        for name, value in attributes.items():
+            assert name != "style"
+            assert not name.startswith("on")
+            if name in ("src", "href"):
+                assert value is not None
+                assert value.startswith(("#", "data:image/png;base64,"))
+
+
+def test_title_order_and_structure() -> None:
+    html = render_html(sample_report())
+    assert f"<title>Technical annex to the data protection impact assessment: {NAME}" in html
+    page = Page(html)
+    sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+    assert sections == [
+        "short",
+        "scope",
+        "matrix",
+        "tradeoff",
+        "utility",
+        "guarantees",
+        "method",
+        "reproducibility",
+    ]
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+    names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(names) == len(set(names))
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("caption") == tags.count("table")
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+
+
+def test_the_agreed_sentence_and_none_of_the_forbidden_words() -> None:
+    text = " ".join(Page(render_html(sample_report())).text.split())
+    assert "Within the tested attacks, budgets and data, the highest observed" in text
+    assert "was 0.91 (95 % CI 0.88 to 0.95)" in text
+    assert "This supports, and does not replace, the controller's case-by-case assessment." in text
+    assert "say nothing about real patients" in text
+    assert "would have reported 0.34, i.e. misled by 0.44." in text
+    for word in ("anonymous", "gdpr compliant", "certified", "no leakage"):
+        assert word not in text.lower()
+
+
+def test_cells_that_are_not_ok_show_state_and_reason_and_never_a_figure() -> None:
+    record = sample_report()
+    leaky = tuple(
+        cell.model_copy(update={"leakage": record.cells[0].leakage, "reason": "stopped early"})
+        if cell.state is not State.OK
+        else cell
+        for cell in record.cells
+    )
+    record = record.model_copy(update={"cells": leaky})
+    html = render_html(record)
+    for cell in record.cells:
+        if cell.control_only:
+            continue
+        row = row_of(html, cell.cell, record)
+        numbers = re.findall(r"\d\.\d\d", row)
+        assert bool(numbers) == (cell.state is State.OK)
+        if cell.state is not State.OK:
+            assert "stopped early" in row
+    assert "Its silence means nothing." in html
+
+
+def test_withheld_figures_stand_in_details_alone_and_are_labelled() -> None:
+    html = render_html(sample_report())
+    outside = re.sub(r"<details>.*?</details>", "", html, flags=re.DOTALL)
+    outside = outside[outside.index('id="matrix"') : outside.index('id="tradeoff"')]
+    inside = re.findall(r'<div class="withheld">.*?</div>\s*</div>', html, re.DOTALL)
+    assert len(inside) == 3
+    assert all("Not a leakage figure" in block and "0.12" in block for block in inside)
+    assert 'class="withheld"' not in outside
+    assert ">0.12<" not in outside
+
+
+def test_no_valid_attack_is_not_called_safe() -> None:
+    record = sample_report()
+    cells = tuple(
+        cell.model_copy(update={"state": State.FAILED, "leakage": None}) for cell in record.cells
+    )
+    worst = tuple(
+        one.model_copy(update={"worst": None, "ssim_brain": None, "pareto": False})
+        for one in record.worst
+    )
+    text = Page(render_html(record.model_copy(update={"cells": cells, "worst": worst}))).text
+    assert "nothing can be said about what could be recovered" in text
+    assert "This is not a sign of protection." in text
+    assert "Nothing can be drawn" in text
+
+
+def test_an_empty_record_renders() -> None:
+    html = render_html(sample_report(targets=(), cells=(), worst=(), references=(), plugins=()))
+    assert "no attack gave a valid figure" in html
+    assert "No reference was trained" in html
+
+
+def test_a_target_that_failed_says_why() -> None:
+    record = sample_report()
+    failed = record.targets[1].model_copy(
+        update={"utility": None, "state": State.FAILED, "reason": "loss became NaN"}
+    )
+    worst = tuple(
+        one.model_copy(update={"dice": None}) if one.target == failed.target else one
+        for one in record.worst
+    )
+    targets = (record.targets[0], failed, *record.targets[2:])
+    html = render_html(record.model_copy(update={"targets": targets, "worst": worst}))
+    assert html.count("loss became NaN") >= 3
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_inert(name: str) -> None:
+    record = hostile_report(name)
+    clean = Page(render_html(sample_report()))
+    html = render_html(record)
+    page = Page(html)
+    tags = {tag for tag, _ in page.tags}
+    assert tags == {tag for tag, _ in clean.tags}
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert not any("onload" in attributes for _, attributes in page.tags)
+    assert "\u202e" not in html
+    assert name.replace("\u202e", "[U+202E]") in page.text
+
+
+def test_pictures_need_full_images_and_a_valid_cell() -> None:
+    gallery = sample_gallery(("cell-1-0-activation-inversion", "cell-1-3-activation-inversion"))
+    assert "<img" not in render_html(sample_report(), gallery)
+    html = render_html(sample_report(images="full"), gallery)
+    assert html.count("<img") == len(gallery)  # two a picture, half of the pictures
+    assert "8 pictures are left out" in html
+    assert 'alt="Original, patient sample-03, T1w"' in html
+    assert "Simulated images." in html
+    assert 'class="banner"' not in render_html(sample_report(images="full"))
+
+
+def test_pictures_of_patients_bring_a_banner() -> None:
+    record = sample_report(images="full")
+    real = record.model_copy(update={"data": record.data.model_copy(update={"simulated": False})})
+    html = render_html(real, sample_gallery())
+    assert '<body class="personal-data">' in html
+    assert "This report contains personal data:" in html
+    assert '<body class="personal-data">' not in render_html(real)
+    assert "phantom" not in Page(render_html(real)).text.replace(real.data.name, "").lower()
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        GalleryItem("unknown", "p", "T1w", np.zeros((4, 4)), np.zeros((4, 4))),
+        GalleryItem(
+            "cell-1-0-activation-inversion", "p", "T1w", np.zeros((4, 4)), np.zeros((4, 5))
+        ),
+        GalleryItem(
+            "cell-1-0-activation-inversion", "p", "T1w", np.zeros((4, 4)), np.full((4, 4), np.nan)
+        ),
+    ],
+)
+def test_bad_pictures_are_refused(item: GalleryItem) -> None:
+    with pytest.raises(UsageError):
+        render_html(sample_report(images="full"), [item])
+
+
+def test_five_hundred_cells_stay_small() -> None:
+    record = sample_report()
+    cells = tuple(
+        cell.model_copy(update={"cell": f"{cell.cell}-{copy}"})
+        for copy in range(20)
+        for cell in record.cells
+    )
+    assert len(cells) >= 500
+    assert len(render_html(record.model_copy(update={"cells": cells})).encode()) < 5_000_000
+
+
+def test_the_report_needs_no_torch() -> None:
+    code = (
+        "import sys; from tests.report.sample import sample_report; import leakaudit.report as r; "
+        "r.render_html(sample_report()); r.cells_csv(sample_report()); "
+        "bad = {'torch', 'monai', 'leakaudit.audit'} & set(sys.modules); assert not bad, bad"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

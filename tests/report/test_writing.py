@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from leakaudit.errors import StoreError
+from leakaudit.records import State
+from leakaudit.report import cells_csv, read_report, write_report
+from leakaudit.report.table import COLUMNS
+from tests.report.sample import sample_report
+
+REQUIRED = [
+    "cell",
+    "target",
+    "cut_level",
+    "shared_skips",
+    "defense",
+    "attack",
+    "threat",
+    "victims",
+    "releases",
+    "seed",
+    "state",
+    "reason",
+    "n_victims",
+    "ssim_brain",
+    "ssim_brain_low",
+    "ssim_brain_high",
+    "blind_floor",
+    "advantage",
+    "reid_top1",
+    "dice_mean",
+    "noise_to_signal",
+    "seconds",
+]
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_columns_stand_in_their_order_and_control_cells_are_marked() -> None:
+    assert list(COLUMNS) == [*REQUIRED, "control_only"]
+    record = sample_report()
+    table = rows(cells_csv(record))
+    assert len(table) == len(record.cells)
+    assert [row["control_only"] for row in table].count("true") == 1
+
+
+def test_a_missing_figure_is_an_empty_field() -> None:
+    for row in rows(cells_csv(sample_report())):
+        figures = [row[name] for name in REQUIRED[12:19]]
+        assert all(figures) if row["state"] == "ok" else not any(figures)
+    undefended = rows(cells_csv(sample_report()))[0]
+    assert undefended["noise_to_signal"] == ""
+    assert undefended["shared_skips"] == "0"
+    assert float(undefended["dice_mean"]) == 0.712
+
+
+def test_figures_that_a_bad_cell_carries_are_not_written() -> None:
+    record = sample_report()
+    bad = record.cells[0].model_copy(update={"state": State.CONTROL_FAILED})
+    row = rows(cells_csv(record.model_copy(update={"cells": (bad,)})))[0]
+    assert row["ssim_brain"] == row["advantage"] == row["n_victims"] == ""
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_formulas_are_neutralised_and_negative_numbers_are_not(start: str) -> None:
+    record = sample_report()
+    cell = record.cells[0].model_copy(update={"reason": f"{start}cmd|' /C calc'!A0"})
+    assert cell.leakage is not None
+    advantage = cell.leakage.advantage.model_copy(update={"mean": -0.25})
+    leakage = cell.leakage.model_copy(update={"advantage": advantage})
+    cell = cell.model_copy(update={"leakage": leakage})
+    row = rows(cells_csv(record.model_copy(update={"cells": (cell,)})))[0]
+    assert row["reason"].startswith(f"'{start}")
+    assert row["advantage"] == "-0.25"
+
+
+def test_a_report_is_written_whole_private_and_read_back(tmp_path: Path) -> None:
+    record = sample_report()
+    folder = tmp_path / "deep" / "report"
+    page = write_report(record, folder)
+    assert page == folder / "report.html"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "cells.csv",
+        "manifest.json",
+        "report.html",
+        "report.json",
+    ]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for path in folder.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name, digest in manifest["sha256"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert set(manifest["sha256"]) == {"report.json", "cells.csv", "report.html"}
+    assert read_report(folder) == record
+    text = (folder / "report.json").read_text()
+    expected = json.dumps(record.model_dump(mode="json"), sort_keys=True, indent=1)
+    assert text == expected + "\n"
+
+
+def test_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    write_report(sample_report(), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write_report(read_report(tmp_path), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_can_not_be_made_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="file"):
+        write_report(sample_report(), tmp_path / "file" / "report")
+
+
+def test_a_file_that_can_not_be_replaced_is_a_store_error_and_leaves_no_rest(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "cells.csv").mkdir()
+    with pytest.raises(StoreError, match=r"cells\.csv"):
+        write_report(sample_report(), tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_nan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="NaN"):
+        write_report(sample_report(volatile={"seconds": float("nan")}), tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_missing_changed_or_strange_report_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"report\.json"):
+        read_report(tmp_path)
+    write_report(sample_report(), tmp_path)
+    path = tmp_path / "report.json"
+    path.write_text(path.read_text().replace("0.912", "0.212"))
+    with pytest.raises(StoreError, match="differs"):
+        read_report(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    path.write_text('{"name": 3}')
+    with pytest.raises(StoreError, match="wrong entries"):
+        read_report(tmp_path)
+    write_report(sample_report(schema_version="99"), tmp_path)
+    with pytest.raises(StoreError, match="schema version"):
+        read_report(tmp_path)
