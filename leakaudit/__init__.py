@@ -1,0 +1,1 @@
+"""leakaudit measures what split learning leaks."""

@@ -224,7 +224,9 @@ class AuditConfig(_Section):
         if unmet:
             raise ValueError(f"no threat meets {', '.join(sorted(unmet))}; name it under threats")
         if self.data.kind == "folder" and self.data.path is None:
-            raise ValueError("data.kind is folder: data.path, --data or LEAKAUDIT_DATA must name it")
+            raise ValueError(
+                "data.kind is folder: data.path, --data or LEAKAUDIT_DATA must name it"
+            )
         return self
 
 
@@ -245,9 +247,7 @@ def read_audit(path: Path, *, data: str | None = None) -> AuditConfig:
     return parse_audit(text, str(path), folder=path.parent, data=data)
 
 
-def parse_audit(
-    text: bytes, source: str, *, folder: Path, data: str | None = None
-) -> AuditConfig:
+def parse_audit(text: bytes, source: str, *, folder: Path, data: str | None = None) -> AuditConfig:
     """Parse the content of an audit file; ``source`` names it in messages."""
     if len(text) > _LARGEST_FILE:
         raise ConfigError(f"{source}: larger than {_LARGEST_FILE} bytes; that is no audit file")

@@ -112,7 +112,7 @@ class Defense(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
-        """The randomness of one release, drawn by `leakaudit.randomness`; empty if there is none."""
+        """The randomness of one release, from `leakaudit.randomness`; empty if there is none."""
 
     @abc.abstractmethod
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
@@ -348,7 +348,7 @@ class Attack(abc.ABC):
     """An adversary: frozen, keyword-only dataclass whose fields are its whole configuration."""
 
     requires: ClassVar[frozenset[Capability]]
-    # A learned attack gets its pairs from `Observation.query`; its negative control shuffles them.
+    # A learned attack gets its pairs from `Observation.query`, where a control can shuffle them.
     learns_from_queries: ClassVar[bool] = False
 
     @abc.abstractmethod
@@ -364,13 +364,11 @@ class Attack(abc.ABC):
         """
 
     def shuffled(self) -> Self:
-        """The configuration whose learned part alone is tried in the shuffled negative control."""
+        """The configuration that is trained on shuffled pairs as a control of the learned part."""
         return self
 
     @final
-    def __call__(
-        self, observation: Observation, *, seed: int, progress: Progress
-    ) -> Attempt:
+    def __call__(self, observation: Observation, *, seed: int, progress: Progress) -> Attempt:
         """Run the attack, which is not trusted, and check what comes back.
 
         Raises:

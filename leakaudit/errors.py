@@ -61,7 +61,7 @@ class StoreError(LeakauditError):
     exit_code = 4
 
 
-class NotGranted(LeakauditError, AttributeError):
+class NotGranted(LeakauditError, AttributeError):  # noqa: N818  (the term of the design)
     """The threat model does not grant what was asked of an `Observation`.
 
     Also an `AttributeError`, so that `hasattr` tells an attack what it may use.

@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-Images: TypeAlias = Float[torch.Tensor, "b m *s"]
-Masks: TypeAlias = Int[torch.Tensor, "b *s"]
-Logits: TypeAlias = Float[torch.Tensor, "b c *s"]
-BrainMask: TypeAlias = Bool[torch.Tensor, "b *s"]
+Images: TypeAlias = Float[torch.Tensor, " b m *s"]
+Masks: TypeAlias = Int[torch.Tensor, " b *s"]
+Logits: TypeAlias = Float[torch.Tensor, " b c *s"]
+BrainMask: TypeAlias = Bool[torch.Tensor, " b *s"]
 
 # What one site sends: one tensor per crossing level, shallow to deep, each (b, c, *s / 2**level).
 Levels: TypeAlias = tuple[torch.Tensor, ...]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
-from leakaudit_attacks.matching import descend, start_image, total_variation
 
 from leakaudit.api import (
     Attack,
@@ -19,6 +18,7 @@ from leakaudit.api import (
     SiteLevels,
     require_between,
 )
+from leakaudit_attacks.matching import descend, start_image, total_variation
 
 
 @final
@@ -98,7 +98,10 @@ class _Objective:
         evidence = _pooled_evidence(observation)
         self.values = [each.values for each in evidence]
         self.weights = [
-            [_weights(value, variance) for value, variance in zip(each.values, each.variances)]
+            [
+                _weights(value, variance)
+                for value, variance in zip(each.values, each.variances, strict=True)
+            ]
             for each in evidence
         ]
         trusted = sum(float((w > 0).sum()) for site in self.weights for w in site)
@@ -109,8 +112,10 @@ class _Objective:
         del step
         misfit = images.new_zeros(len(images))
         views = self.layout.views(images)
-        for encoder, view, values, weights in zip(self.encoders, views, self.values, self.weights):
-            for level, value, weight in zip(encoder(view), values, weights):
+        for encoder, view, values, weights in zip(
+            self.encoders, views, self.values, self.weights, strict=True
+        ):
+            for level, value, weight in zip(encoder(view), values, weights, strict=True):
                 misfit = misfit + (weight * (level - value).square()).flatten(1).sum(dim=1)
         return misfit * self.scale + self.tv * total_variation(images)
 
@@ -147,7 +152,7 @@ def _noise_share(evidence: list[Evidence]) -> float:
     """Mean share of the error's variance in the variance of what is known, 0 to 1."""
     shares = []
     for each in evidence:
-        for value, variance in zip(each.values, each.variances):
+        for value, variance in zip(each.values, each.variances, strict=True):
             known = torch.isfinite(variance)
             if int(known.sum()) > 1:
                 shares.append(variance[known].mean() / value[known].var().clamp_min(1e-12))

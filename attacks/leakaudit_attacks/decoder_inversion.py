@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self, final
 
 import torch
-from leakaudit_attacks.activation_inversion import ActivationInversion
 from monai.losses import SSIMLoss
 from monai.networks.nets.basic_unet import TwoConv
 from torch import nn
@@ -25,6 +24,7 @@ from leakaudit.api import (
     SystemLayout,
     require_between,
 )
+from leakaudit_attacks.activation_inversion import ActivationInversion
 
 
 @final
@@ -159,7 +159,14 @@ class Decoder(nn.Module):
             if level in layout.crossing:
                 entering = len(layout.channels) * layout.features[level]
             blocks.append(
-                TwoConv(dims, carried + entering, width, activation, ("instance", {"affine": True}), True)
+                TwoConv(
+                    dims,
+                    carried + entering,
+                    width,
+                    activation,
+                    ("instance", {"affine": True}),
+                    True,
+                )
             )
             carried = width
         self.blocks = nn.ModuleList(blocks)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import ClassVar, final
 
 import torch
-from leakaudit_attacks.matching import descend, start_image, total_variation
 
 from leakaudit.api import (
     Attack,
@@ -19,6 +18,7 @@ from leakaudit.api import (
     SiteLevels,
     require_between,
 )
+from leakaudit_attacks.matching import descend, start_image, total_variation
 
 
 @final

@@ -116,9 +116,7 @@ class DpGaussian(Defense):
                 "DP-SGD: noise added, no DP guarantee claimed"
             )
         elif self.releases != releases:
-            reason = (
-                f"the noise was made for {self.releases} releases of a patient, not {releases}"
-            )
+            reason = f"the noise was made for {self.releases} releases of a patient, not {releases}"
         elif reproducible:
             reason = (
                 "the noise of this run comes from a published seed, so that the run can be "

@@ -40,9 +40,7 @@ class GaussianNoise(Defense):
 
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
         """``level + std * drawn``."""
-        return tuple(
-            level + self.std * noise for level, noise in zip(levels, drawn, strict=True)
-        )
+        return tuple(level + self.std * noise for level, noise in zip(levels, drawn, strict=True))
 
     def evidence(self, released: Levels) -> Evidence:
         """Unbiased, with the variance of the noise."""

@@ -72,7 +72,10 @@ def assemble(
         cells=cells,
         worst=_worst_cases(targets, cells),
         references=_references(config, targets),
-        versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        versions={
+            "python": platform.python_version(),
+            **{name: version(name) for name in _PACKAGES},
+        },
         volatile={"host": platform.machine(), "seconds": {k: e.seconds for k, e in ended.items()}},
     )
 
@@ -96,9 +99,7 @@ def _target(plan: TargetPlan, store: RunStore, ended: Mapping[str, Ended]) -> Ta
 
 def _cell(plan: CellPlan, store: RunStore, ended: Mapping[str, Ended]) -> CellRecord:
     if plan.missing:
-        reason = (
-            f"threat {plan.threat.name} does not grant {', '.join(sorted(plan.missing))}"
-        )
+        reason = f"threat {plan.threat.name} does not grant {', '.join(sorted(plan.missing))}"
         return CellRecord(**cell_facts(plan), state=State.UNSUPPORTED, reason=reason)
     if store.is_done("cells", plan.key):
         text = (store.folder("cells", plan.key) / CELL_FILE).read_text()
@@ -194,7 +195,7 @@ def _worst_cases(
 
 
 def _on_front(case: WorstCase, cases: Sequence[WorstCase]) -> bool:
-    """No other point of the same system and seed is better on one axis and no worse on the other."""
+    """No other point of the same system and seed is better on one axis and no worse on both."""
     if case.dice is None or case.ssim_brain is None:
         return False
     for other in cases:

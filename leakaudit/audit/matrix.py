@@ -16,7 +16,7 @@ from typing import Any, final
 
 from leakaudit.config import AuditConfig, PluginUse, expand
 from leakaudit.contracts import Attack, Capability, Defense
-from leakaudit.data import Cohort, Splits
+from leakaudit.data import Splits
 from leakaudit.records import METRIC_VERSION
 from leakaudit.registry import core_code, load
 from leakaudit.target.split_unet import SplitUNetSpec, centralised_spec, single_site_spec
@@ -159,7 +159,9 @@ class _Planner:
         if not any(use.name == "identity" for use in uses):
             uses = (PluginUse(name="identity"), *uses)
         self.defenses = [(use.name, made) for use in uses for _, made in expand("defense", use)]
-        self.attacks = [(use.name, made) for use in config.attacks for _, made in expand("attack", use)]
+        self.attacks = [
+            (use.name, made) for use in config.attacks for _, made in expand("attack", use)
+        ]
         self.identity = next(pair for pair in self.defenses if pair[0] == "identity")
         training = config.target.training
         self.settings = TrainingSettings(**training.model_dump())
@@ -202,7 +204,9 @@ class _Planner:
             yield split
             together = (tuple(m for site in split.sites for m in site),)
             yield self._keyed_target(
-                replace(split, kind="centralised", sites=together, spec=centralised_spec(split.spec))
+                replace(
+                    split, kind="centralised", sites=together, spec=centralised_spec(split.spec)
+                )
             )
             for index, site in enumerate(split.sites):
                 yield self._keyed_target(
@@ -233,9 +237,7 @@ class _Planner:
         """The easiest cut, undefended, once per seed; only for attacks that run at all."""
         for seed in dict.fromkeys(cell.target.seed for cell in cells):
             target = self.split_target(EASIEST_CUT, *self.identity, seed, control_only=True)
-            yield from (
-                cell for cell in self.cells(target, control_only=True) if not cell.missing
-            )
+            yield from (cell for cell in self.cells(target, control_only=True) if not cell.missing)
 
     def _keyed_target(self, plan: TargetPlan) -> TargetPlan:
         plugin = load("defense", plan.defense_name)

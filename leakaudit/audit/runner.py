@@ -15,9 +15,10 @@ from safetensors.numpy import load_file
 
 from leakaudit.audit.assemble import assemble
 from leakaudit.audit.executors import Ended, Events, Job, run_jobs
-from leakaudit.audit.jobs import RECONSTRUCTIONS, Task, run_cell, train_target, victims_of
+from leakaudit.audit.jobs import RECONSTRUCTIONS, run_cell, train_target
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan, build_matrix
 from leakaudit.audit.store import RunStore
+from leakaudit.audit.systems import Task, victims_of
 from leakaudit.config import AuditConfig
 from leakaudit.data import Cohort, Splits, load_folder, phantom_cohort, split_patients
 from leakaudit.errors import DataError

@@ -14,9 +14,7 @@ from leakaudit.cli.sources import (
 )
 
 
-def plan(
-    audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEFAULT_RUNS
-) -> int:
+def plan(audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEFAULT_RUNS) -> int:
     """Show the patients, trainings, cells and controls of an audit, and a rough estimate."""
     made = plan_audit(read_config(audit, data), cache=cache_folder(out))
     splits, matrix = made.splits, made.matrix

@@ -25,10 +25,7 @@ def progress_events() -> Iterator[Events]:
         ) as progress:
             yield _Bars(progress).events()
     else:
-        yield Events(ended=lambda job, ended: console.print(_line(job, ended), **_PLAIN))
-
-
-_PLAIN = {"markup": False, "highlight": False, "soft_wrap": True}
+        yield Events(ended=lambda job, ended: _print_line(console, job, ended))
 
 
 class _Bars:
@@ -49,9 +46,11 @@ class _Bars:
     def ended(self, job: Job, ended: Ended) -> None:
         if job.key in self.bars:
             self.progress.remove_task(self.bars.pop(job.key))
-        self.progress.console.print(_line(job, ended), **_PLAIN)
+        _print_line(self.progress.console, job, ended)
 
 
-def _line(job: Job, ended: Ended) -> str:
+def _print_line(console: Console, job: Job, ended: Ended) -> None:
     text = f"{ended.outcome:>9}  {ended.seconds:6.1f} s  {job.label}"
-    return f"{text}: {ended.reason}" if ended.reason else text
+    if ended.reason:
+        text = f"{text}: {ended.reason}"
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -57,8 +57,10 @@ def _row(
     shown = []
     for attack in attacks:
         matching = [cell for cell in cells if (cell.attack_name, cell.threat) == attack]
-        shown.append("\n".join(_cell(cell) for cell in matching) or "–")
-    floors = [cell.leakage.blind_floor for cell in cells if cell.cell == case.worst and cell.leakage]
+        shown.append("\n".join(_cell(cell) for cell in matching) or "-")
+    floors = [
+        cell.leakage.blind_floor for cell in cells if cell.cell == case.worst and cell.leakage
+    ]
     defense = case.defense.split("(")[0]
     strength = case.defense.removeprefix(defense).strip("()").replace(", ", "\n")
     return [
@@ -89,7 +91,7 @@ def _skips(levels: tuple[int, ...]) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _interval(value: Interval) -> str:

@@ -1,0 +1,1 @@
+"""The system under audit: a Split-U-Net, its protocol and its training."""

@@ -165,8 +165,7 @@ class Protocol:
         _, answers = self.label_site.step(self.send(views, seed, *labels), masks)
         self.label_site.server.zero_grad(set_to_none=True)
         gradients = tuple(
-            site.weight_gradients(answer)
-            for site, answer in zip(self.sites, answers, strict=True)
+            site.weight_gradients(answer) for site, answer in zip(self.sites, answers, strict=True)
         )
         return answers, gradients
 

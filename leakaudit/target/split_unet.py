@@ -105,7 +105,8 @@ class SiteEncoder(nn.Module):
         """Encode ``(B, M, *spatial)`` images of this site.
 
         Returns:
-            The crossing levels, shallow to deep, each ``(B, features[level], *spatial / 2**level)``.
+            The crossing levels, shallow to deep, each
+            ``(B, features[level], *spatial / 2**level)``.
         """
         crossing: list[torch.Tensor] = []
         x = images
@@ -180,16 +181,12 @@ class SplitUNet(nn.Module):
         """Build every party's part with freshly initialised weights."""
         super().__init__()
         self.spec = spec
-        self.encoders = nn.ModuleList(
-            SiteEncoder(spec, site) for site in range(len(spec.channels))
-        )
+        self.encoders = nn.ModuleList(SiteEncoder(spec, site) for site in range(len(spec.channels)))
         self.server = Server(spec)
 
     def encode(self, images: Sequence[torch.Tensor]) -> tuple[Levels, ...]:
         """Run every site's encoder on its own ``(B, M, *spatial)`` images."""
-        return tuple(
-            encoder(image) for encoder, image in zip(self.encoders, images, strict=True)
-        )
+        return tuple(encoder(image) for encoder, image in zip(self.encoders, images, strict=True))
 
     def forward(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
         """Logits ``(B, classes, *spatial)`` without a defence, in one graph."""

@@ -181,9 +181,7 @@ def _save(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with replace_atomically(folder / _CHECKPOINT) as temporary:
-        save_file(
-            _state(network, optimizers), temporary, metadata={"history": json.dumps(history)}
-        )
+        save_file(_state(network, optimizers), temporary, metadata={"history": json.dumps(history)})
 
 
 def _resume(

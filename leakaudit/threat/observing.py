@@ -141,9 +141,7 @@ def observe(
     )
 
 
-def _releases(
-    system: System, victims: Sequence[Patient], releases: int
-) -> tuple[SiteLevels, ...]:
+def _releases(system: System, victims: Sequence[Patient], releases: int) -> tuple[SiteLevels, ...]:
     observed = []
     for release in range(releases):
         of_patient = [

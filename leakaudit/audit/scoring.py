@@ -1,0 +1,129 @@
+"""Where truth and reconstruction meet: figures, floors and the negative control of one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+
+from leakaudit.audit.systems import middle_images
+from leakaudit.contracts import Reconstruction
+from leakaudit.data import Patient, brain_mask
+from leakaudit.errors import CellError
+from leakaudit.measure import controls, fidelity, identity, statistics
+from leakaudit.records import CellRecord, Control, Leakage, PatientScore, State
+
+
+@final
+class Scorer:
+    """Holds the truth about a cell's victims and the guesses made without any observation."""
+
+    def __init__(
+        self,
+        victims: Sequence[Patient],
+        auxiliary: Sequence[Patient],
+        gallery: Sequence[Patient],
+    ) -> None:
+        """Score the blind guesses.
+
+        Args:
+            victims: whose middle slices are attacked.
+            auxiliary: whom the blind guesses are made from.
+            gallery: among whom a victim is to be singled out; all but the auxiliary patients.
+        """
+        self._victims = victims
+        self._gallery = gallery
+        self._truth = middle_images(victims)
+        self._brain = brain_mask(self._truth)
+        others = middle_images(auxiliary)
+        self._guess_name, self._guess, self.floor = controls.best_blind_guess(
+            controls.blind_guesses(others), self._truth, self._brain
+        )
+        outline = controls.outline_floor(self._brain, others, brain_mask(others))
+        self._outline_floor = fidelity.ssim_brain(outline, self._truth, self._brain)
+
+    def leakage(self, reconstruction: Reconstruction) -> Leakage:
+        """All figures of a reconstruction."""
+        images = reconstruction.images.numpy()
+        inside = fidelity.ssim_brain(images, self._truth, self._brain)
+        whole = fidelity.ssim_image(images, self._truth)
+        ratio = fidelity.psnr(images, self._truth)
+        error = fidelity.mae(images, self._truth, self._brain)
+        return Leakage(
+            ssim_brain=statistics.interval(inside),
+            ssim_image=statistics.interval(whole),
+            psnr=statistics.interval(ratio) if np.isfinite(ratio).all() else None,
+            blind_floor=float(self.floor.mean()),
+            blind_floor_name=self._guess_name,
+            outline_floor=float(self._outline_floor.mean()),
+            advantage=controls.advantage(inside, self.floor),
+            reidentification=identity.reidentify(
+                images,
+                self._guess,
+                [patient.id for patient in self._victims],
+                middle_images(self._gallery),
+                [patient.id for patient in self._gallery],
+            ),
+            patients=tuple(
+                PatientScore(
+                    patient=patient.id,
+                    ssim_brain=float(inside[index]),
+                    ssim_image=float(whole[index]),
+                    psnr=float(ratio[index]) if np.isfinite(ratio[index]) else None,
+                    mae=float(error[index]),
+                    blind_floor=float(self.floor[index]),
+                    outline_floor=float(self._outline_floor[index]),
+                )
+                for index, patient in enumerate(self._victims)
+            ),
+            objective_first=reconstruction.objective_first,
+            objective_last=reconstruction.objective_last,
+        )
+
+    def on_others(self, reconstruction: Reconstruction) -> np.ndarray | None:
+        """SSIM of each reconstruction with the next victim; None if there is only one victim.
+
+        That is the attack on another patient's observation, victims being attacked one by one.
+        """
+        order = controls.derangement(len(self._truth))
+        if order is None:
+            return None
+        images = reconstruction.images.numpy()[order]
+        scores: np.ndarray = fidelity.ssim_brain(images, self._truth, self._brain)
+        return scores
+
+    def negative_control(
+        self, reconstruction: Reconstruction, reference: np.ndarray | None = None
+    ) -> Control:
+        """The attack on other patients' observations, held against the floor or ``reference``."""
+        return controls.negative_control(
+            self.on_others(reconstruction), self.floor if reference is None else reference
+        )
+
+
+def judged(record: CellRecord) -> CellRecord:
+    """An attack whose own control or objective failed has no leakage figure."""
+    leakage, negative = record.leakage, record.negative_control
+    if leakage is None or negative is None:
+        raise CellError("the attack left no figures")
+    reason = ""
+    if negative.passed is None:
+        reason = f"no negative control: {negative.detail}"
+    elif not negative.passed:
+        reason = f"negative control failed: {negative.detail}"
+    elif not leakage.objective_last < leakage.objective_first:
+        reason = (
+            f"attack not working: its own objective did not fall "
+            f"({leakage.objective_first:.4g} to {leakage.objective_last:.4g})"
+        )
+    if not reason:
+        return record
+    return record.model_copy(
+        update={
+            "state": State.CONTROL_FAILED,
+            "reason": reason,
+            "leakage": None,
+            "withheld": leakage,
+        }
+    )

@@ -1,0 +1,171 @@
+"""A job's system: the patients of one network, the network with its defence, what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from leakaudit.audit.matrix import CellPlan, TargetPlan
+from leakaudit.audit.store import RunStore
+from leakaudit.contracts import ReleaseSetting
+from leakaudit.data import Cohort, Patient, Splits
+from leakaudit.measure import utility as dice
+from leakaudit.randomness import derive_seed
+from leakaudit.records import Utility
+from leakaudit.target.protocol import Activations, LabelSite, segmentation_loss
+from leakaudit.target.training import build, choose_device
+from leakaudit.threat.observing import System, images_of, release_patient
+
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a job needs to know; crosses to the child by pickle.
+
+    Args:
+        root: the run directory.
+        cohort: all patients, in memory only.
+        splits: who plays which part.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        target: the network to train or to attack.
+        cell: the attack, for a cell.
+    """
+
+    root: Path
+    cohort: Cohort
+    splits: Splits
+    device: str
+    target: TargetPlan
+    cell: CellPlan | None = None
+
+
+def victims_of(splits: Splits, kind: str, seed: int) -> tuple[str, ...]:
+    """Who is attacked: the victims, or as many members of the train split, drawn by the seed."""
+    if kind == "inference":
+        return splits.victims
+    rng = np.random.default_rng(derive_seed(seed, "training victims"))
+    count = min(len(splits.victims), len(splits.train))
+    return tuple(sorted(rng.choice(splits.train, size=count, replace=False).tolist()))
+
+
+@final
+class People:
+    """The patients with the modalities of one network, in its sites' order."""
+
+    def __init__(self, cohort: Cohort, sites: Sequence[Sequence[str]]) -> None:
+        """Select and order the modalities of every patient."""
+        order = [cohort.modalities.index(modality) for site in sites for modality in site]
+        self.patients = {
+            patient.id: Patient(id=patient.id, images=patient.images[:, order], masks=patient.masks)
+            for patient in cohort.patients
+        }
+
+    def of(self, ids: Sequence[str]) -> list[Patient]:
+        """The patients of these identifiers, in order."""
+        return [self.patients[name] for name in ids]
+
+    def all_but(self, ids: Sequence[str]) -> list[Patient]:
+        """Everybody else."""
+        return [patient for name, patient in self.patients.items() if name not in ids]
+
+
+def people_of(task: Task) -> People:
+    """The patients as the task's network sees them."""
+    return People(task.cohort, task.target.sites)
+
+
+def cell_victims(task: Task) -> tuple[str, ...]:
+    """Who is attacked in the task's cell."""
+    if task.cell is None:
+        return task.splits.victims
+    return victims_of(task.splits, task.cell.threat.victims, task.cell.target.seed)
+
+
+def middle_images(patients: Sequence[Patient]) -> np.ndarray:
+    """Each patient's middle tumour-bearing slice, ``(patients, M, *spatial)``."""
+    return np.stack([patient.images[patient.middle] for patient in patients])
+
+
+def releases_per_patient(task: Task, people: People) -> int:
+    """Passes x slices: what the label site sees of one inference patient."""
+    slices = max(len(patient.images) for patient in people.of(task.splits.victims))
+    return task.target.releases * slices
+
+
+def untrained_system(task: Task, people: People) -> System:
+    """The freshly built network with its defence fitted to it."""
+    plan = task.target
+    device = choose_device(task.device)
+    initial = build(plan.spec, plan.seed).to(device).eval()
+    auxiliary = torch.cat([images_of(patient) for patient in people.of(task.splits.auxiliary)])
+    with torch.no_grad():
+        levels = initial.encode(auxiliary.to(device).split(list(plan.spec.channels), dim=1))
+    setting = ReleaseSetting(
+        sites=len(plan.sites),
+        releases_per_patient=releases_per_patient(task, people),
+        auxiliary_levels=levels,
+    )
+    return System(
+        network=build(plan.spec, plan.seed).to(device),
+        initial=initial,
+        defense=plan.defense.fit(setting),
+        seed=plan.seed,
+        device=device,
+    )
+
+
+def trained_system(task: Task, people: People, store: RunStore) -> System:
+    """The same with the weights of its finished training."""
+    system = untrained_system(task, people)
+    path = store.folder("targets", task.target.key) / WEIGHTS_FILE
+    system.network.load_state_dict(load_file(path))
+    system.network.to(system.device).eval()
+    return system
+
+
+def utility_of(system: System, patients: Sequence[Patient]) -> Utility:
+    """Dice with the defence on; the release that is segmented is the one an adversary sees."""
+    label_site = LabelSite(system.network.server, segmentation_loss())
+    found = []
+    for patient in patients:
+        messages = [Activations(levels) for levels in release_patient(system, patient, 0)]
+        predicted = label_site.segment(messages).cpu().numpy()
+        found.append(dice.dice_patient(predicted, patient.masks.astype(np.int64), patient.id))
+    return dice.utility(found)
+
+
+def noise_to_signal(
+    system: System, patients: Sequence[Patient]
+) -> tuple[float | None, dict[str, float]]:
+    """Standard deviation of what the defence changed over that of the undefended levels."""
+    crossing = system.network.spec.crossing
+    noise: dict[int, list[torch.Tensor]] = {level: [] for level in crossing}
+    signal: dict[int, list[torch.Tensor]] = {level: [] for level in crossing}
+    for patient in patients:
+        views = (
+            images_of(patient).to(system.device).split(list(system.network.spec.channels), dim=1)
+        )
+        with torch.no_grad():
+            clean = system.network.encode(views)
+        for sent, was in zip(release_patient(system, patient, 0), clean, strict=True):
+            for level, after, before in zip(crossing, sent, was, strict=True):
+                noise[level].append((after - before).flatten())
+                signal[level].append(before.flatten())
+    if not any(bool(part.any()) for parts in noise.values() for part in parts):
+        return None, {}
+    by_level = {
+        str(level): float(torch.cat(noise[level]).std() / torch.cat(signal[level]).std())
+        for level in crossing
+    }
+    everything = [
+        torch.cat([part for parts in side.values() for part in parts]) for side in (noise, signal)
+    ]
+    return float(everything[0].std() / everything[1].std()), by_level
