@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+)
 
 from leakaudit.data import CANONICAL
 from leakaudit.errors import ConfigError, UsageError
 from leakaudit.registry import Kind, load, nearest
 from leakaudit.threat.presets import PRESETS
 
-_LARGEST_FILE = 1_000_000
+_LARGEST_FILE = 100_000
+_DEEPEST = 20
+_Channels = Annotated[StrictInt, Field(ge=1, le=4096)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PhantomConfig(_Section):
     """Simulated patients."""
 
-    patients: int = Field(default=40, ge=4, le=10_000)
-    slices: int = Field(default=8, ge=1, le=256)
-    seed: int = Field(default=0, ge=0)
+    patients: StrictInt = Field(default=40, ge=4, le=10_000)
+    slices: StrictInt = Field(default=8, ge=1, le=256)
+    seed: StrictInt = Field(default=0, ge=0)
 
 
 class DataConfig(_Section):
@@ -49,19 +67,27 @@ class DataConfig(_Section):
 
     kind: Literal["phantom", "folder"] = "phantom"
     path: str | None = None
-    size: int = Field(default=96, ge=16, le=1024, multiple_of=16)
-    crop: int | None = Field(default=None, ge=16)
+    size: StrictInt = Field(default=96, ge=16, le=1024, multiple_of=16)
+    crop: StrictInt | None = Field(default=None, ge=16)
     spatial_dims: Literal[2, 3] = 2
-    split_seed: int = Field(default=0, ge=0)
+    split_seed: StrictInt = Field(default=0, ge=0)
     phantom: PhantomConfig = PhantomConfig()
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> DataConfig:
+        if self.kind == "phantom" and (self.path is not None or self.crop is not None):
+            raise ValueError("path and crop are for kind: folder, but kind is phantom")
+        if self.crop is not None and self.crop % self.size:
+            raise ValueError(f"crop must be a whole multiple of size {self.size}, got {self.crop}")
+        return self
 
 
 class TrainingConfig(_Section):
     """How every network is trained."""
 
-    epochs: int = Field(default=4, ge=1)
-    batch_size: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
+    epochs: StrictInt = Field(default=4, ge=1)
+    batch_size: StrictInt = Field(default=8, ge=1)
+    learning_rate: StrictFloat = Field(default=2e-3, gt=0)
 
 
 class TargetConfig(_Section):
@@ -76,9 +102,16 @@ class TargetConfig(_Section):
     """
 
     sites: tuple[tuple[str, ...], ...] = (("T1w", "T1gd"), ("FLAIR", "T2w"))
-    cut_level: tuple[int, ...] = (2,)
-    shared_skips: Literal["all"] | tuple[int, ...] = "all"
-    features: tuple[int, int, int, int, int, int] = (16, 16, 32, 64, 128, 16)
+    cut_level: tuple[StrictInt, ...] = (2,)
+    shared_skips: Literal["all"] | tuple[StrictInt, ...] = "all"
+    features: tuple[_Channels, _Channels, _Channels, _Channels, _Channels, _Channels] = (
+        16,
+        16,
+        32,
+        64,
+        128,
+        16,
+    )
     training: TrainingConfig = TrainingConfig()
 
     @field_validator("cut_level", mode="before")
@@ -92,6 +125,21 @@ class TargetConfig(_Section):
         if not value or not all(0 <= level <= 4 for level in value):
             raise ValueError("cut levels are 0 to 4")
         return value
+
+    @model_validator(mode="after")
+    def _skips_exist(self) -> TargetConfig:
+        if self.shared_skips == "all":
+            return self
+        deepest = max(self.cut_level)
+        if deepest == 0:
+            raise ValueError("shared_skips: at cut level 0 there is no skip to share or withhold")
+        levels = list(self.shared_skips)
+        if levels != sorted(set(levels)) or not set(levels) <= set(range(deepest)):
+            raise ValueError(
+                f"shared_skips is {levels}; below cut level {deepest} it must be a rising subset "
+                f"of {list(range(deepest))}"
+            )
+        return self
 
     @field_validator("sites")
     @classmethod
@@ -135,8 +183,8 @@ class ReferenceConfig(_Section):
         seeds: trainings of each.
     """
 
-    cut_level: int = Field(default=2, ge=0, le=4)
-    seeds: tuple[int, ...] = (0,)
+    cut_level: StrictInt = Field(default=2, ge=0, le=4)
+    seeds: tuple[StrictInt, ...] = (0,)
 
 
 class BudgetConfig(_Section):
@@ -147,8 +195,8 @@ class BudgetConfig(_Section):
         minutes_per_job: a training or a cell that takes longer is ``timed-out``.
     """
 
-    workers: int | None = Field(default=None, ge=1, le=256)
-    minutes_per_job: float = Field(default=30, gt=0)
+    workers: StrictInt | None = Field(default=None, ge=1, le=256)
+    minutes_per_job: StrictFloat = Field(default=30.0, gt=0)
 
 
 class AuditConfig(_Section):
@@ -175,8 +223,8 @@ class AuditConfig(_Section):
     defenses: tuple[PluginUse, ...] = ()
     attacks: tuple[PluginUse, ...] = Field(min_length=1)
     threats: dict[str, tuple[str, ...]]
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    releases: int = Field(default=1, ge=1, le=10_000)
+    seeds: tuple[StrictInt, ...] = Field(default=(0,), min_length=1)
+    releases: StrictInt = Field(default=1, ge=1, le=10_000)
     references: ReferenceConfig | None = None
     images: Literal["none", "full"] = "none"
     budgets: BudgetConfig = BudgetConfig()
@@ -193,32 +241,37 @@ class AuditConfig(_Section):
     @classmethod
     def _threat_list(cls, value: Any) -> Any:
         """A plain list of presets meets every attack."""
-        if isinstance(value, Mapping) and isinstance(value.get("threats"), list | tuple):
-            uses = [PluginUse.model_validate(use) for use in value.get("attacks") or ()]
-            names = tuple(dict.fromkeys(use.name for use in uses))
-            return {**value, "threats": dict.fromkeys(value["threats"], names)}
-        return value
+        threats = value.get("threats") if isinstance(value, Mapping) else None
+        if not isinstance(threats, list) or not all(isinstance(name, str) for name in threats):
+            return value
+        # Whatever is no attack is left out here, and refused where attacks are checked.
+        attacks = value.get("attacks")
+        names = [_name_of(use) for use in attacks] if isinstance(attacks, list) else []
+        met = tuple(dict.fromkeys(name for name in names if name))
+        return {**value, "threats": dict.fromkeys(threats, met)}
 
     @field_validator("threats")
     @classmethod
     def _known_threats(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for threat in value:
             if threat not in PRESETS:
-                raise ValueError(
+                raise _refusal(
                     f"unknown threat {threat!r}{nearest(threat, PRESETS)}; there are "
-                    f"{', '.join(PRESETS)}"
+                    f"{', '.join(PRESETS)}",
+                    threat,
                 )
         return value
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Self:
+    def _names_fit(self) -> AuditConfig:
         attacks = {use.name for use in self.attacks}
         for threat, meets in self.threats.items():
             for attack in meets:
                 if attack not in attacks:
-                    raise ValueError(
+                    raise _refusal(
                         f"threat {threat!r} names attack {attack!r}, which is not under attacks"
-                        f"{nearest(attack, attacks)}"
+                        f"{nearest(attack, attacks)}",
+                        *("threats", threat, attack),
                     )
         unmet = attacks - {attack for meets in self.threats.values() for attack in meets}
         if unmet:
@@ -230,36 +283,60 @@ class AuditConfig(_Section):
         return self
 
 
-def read_audit(path: Path, *, data: str | None = None) -> AuditConfig:
+def _name_of(use: object) -> str | None:
+    """The name in any form in which a plug-in may be written; None if it is none."""
+    if isinstance(use, Mapping):
+        use = use.get("name", next(iter(use), None))
+    return use if isinstance(use, str) else None
+
+
+def _refusal(message: str, *at: str) -> PydanticCustomError:
+    """An error that knows which part below its field is at fault."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "at": list(at)})
+
+
+def read_audit(
+    path: Path, *, data: str | None = None, usual_data: str | None = None
+) -> AuditConfig:
     """Read an audit file.
 
     Args:
         path: the file.
         data: replaces ``data.path``, relative to the working folder; makes ``data.kind`` folder.
+        usual_data: the same, but only if ``data.kind`` is folder already: where this machine
+            keeps its data says nothing about which audits mean that data.
 
     Raises:
         ConfigError: with file, line and, for a misspelt key, the nearest valid one.
     """
     try:
-        text = path.read_bytes()
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise ConfigError(f"{path}: the audit file can not be read ({error.strerror})") from error
-    return parse_audit(text, str(path), folder=path.parent, data=data)
+    return parse_audit(text, str(path), folder=path.parent, data=data, usual_data=usual_data)
 
 
-def parse_audit(text: bytes, source: str, *, folder: Path, data: str | None = None) -> AuditConfig:
-    """Parse the content of an audit file; ``source`` names it in messages."""
+def parse_audit(
+    text: bytes,
+    source: str,
+    *,
+    folder: Path,
+    data: str | None = None,
+    usual_data: str | None = None,
+) -> AuditConfig:
+    """Parse the content of an audit file; ``source`` names it in messages, else as `read_audit`."""
     if len(text) > _LARGEST_FILE:
         raise ConfigError(f"{source}: larger than {_LARGEST_FILE} bytes; that is no audit file")
     tree = _parse_yaml(text, source)
-    plain = _plain(tree)
-    section = plain.get("data")
-    if data is not None:
-        section = {} if section is None else section
-        if isinstance(section, dict):
-            plain["data"] = {**section, "kind": "folder", "path": str(Path(data).resolve())}
-    elif isinstance(section, dict) and isinstance(section.get("path"), str):
-        plain["data"] = {**section, "path": str((folder / section["path"]).resolve())}
+    plain = _plain(tree, source)
+    section = {} if plain.get("data") is None else plain["data"]
+    if isinstance(section, dict):
+        given = data or (usual_data if section.get("kind") == "folder" else None)
+        if given:
+            plain["data"] = {**section, "kind": "folder", "path": _resolved(Path(given), source)}
+        elif isinstance(section.get("path"), str):
+            plain["data"] = {**section, "path": _resolved(folder / section["path"], source)}
     try:
         config = AuditConfig.model_validate(plain)
     except ValidationError as error:
@@ -276,6 +353,9 @@ def expand(kind: Kind, use: PluginUse) -> list[tuple[dict[str, Any], Any]]:
         ConfigError: the name or a parameter is wrong.
     """
     plugin = load(kind, use.name)
+    empty = [name for name, value in use.parameters.items() if value == []]
+    if empty:
+        raise ConfigError(f"{use.name}: the list for {empty[0]} is empty; name at least one value")
     choices = [
         value if isinstance(value, list | tuple) else [value] for value in use.parameters.values()
     ]
@@ -290,13 +370,31 @@ def _check_plugins(
         try:
             expand(kind, use)
         except UsageError as error:
-            line = _line(tree, [f"{kind}s", index, use.name])
-            raise type(error)(f"{source}, line {line}: {error}") from error
+            location: list[int | str] = [f"{kind}s", index, use.name]
+            if isinstance(error, ConfigError):
+                known = load(kind, use.name).parameters
+                location += [name for name in use.parameters if name not in known][:1]
+            raise type(error)(f"{source}, line {_line(tree, location)}: {error}") from error
+
+
+def _resolved(path: Path, source: str) -> str:
+    try:
+        return str(path.resolve())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{source}: data path {str(path)!r} is no path ({error})") from error
 
 
 def _parse_yaml(text: bytes, source: str) -> CommentedMap:
+    depth = 0
     try:
         for event in YAML().parse(text):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > _DEEPEST:  # the parser's time grows with the square of the depth
+                line = event.start_mark.line + 1
+                raise ConfigError(f"{source}, line {line}: nested deeper than {_DEEPEST} levels")
+            if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
+                line = event.start_mark.line + 1
+                raise ConfigError(f"{source}, line {line}: directives are not supported")
             if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
                 line = event.start_mark.line + 1
                 raise ConfigError(f"{source}, line {line}: anchors and aliases are not supported")
@@ -317,12 +415,14 @@ def _parse_yaml(text: bytes, source: str) -> CommentedMap:
     return tree
 
 
-def _plain(tree: Any) -> Any:
+def _plain(tree: Any, source: str) -> Any:
     """Containers and scalars of Python's own types."""
     if isinstance(tree, Mapping):
-        return {str(key): _plain(value) for key, value in tree.items()}
+        return {str(key): _plain(value, source) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_plain(value) for value in tree]
+        return [_plain(value, source) for value in tree]
+    if isinstance(tree, float) and not math.isfinite(tree):
+        raise ConfigError(f"{source}: {float(tree)} is no value that anything here can have")
     for scalar in (bool, int, float, str):
         if isinstance(tree, scalar):
             return scalar(tree)
@@ -332,7 +432,7 @@ def _plain(tree: Any) -> Any:
 def _explain(error: ValidationError, tree: CommentedMap, source: str) -> str:
     first = error.errors()[0]
     location = [part for part in first["loc"] if part != "function-after"]
-    line = _line(tree, location)
+    line = _line(tree, [*location, *first.get("ctx", {}).get("at", ())])
     where = ".".join(str(part) for part in location)
     if first["type"] == "extra_forbidden":
         known = _keys_beside(location)
@@ -357,6 +457,8 @@ def _line(tree: Any, location: list[int | str]) -> int:
         elif isinstance(tree, CommentedSeq) and isinstance(part, int) and part < len(tree):
             line = int(tree.lc.item(part)[0]) + 1
             tree = tree[part]
+        elif isinstance(tree, CommentedSeq) and isinstance(part, str) and part in tree:
+            line = int(tree.lc.item(tree.index(part))[0]) + 1
         else:
             break
     return line

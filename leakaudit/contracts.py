@@ -10,7 +10,7 @@ import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar, NoReturn, Self, final
+from typing import ClassVar, NoReturn, final
 
 import torch
 
@@ -105,7 +105,7 @@ class Defense(abc.ABC):
     must treat every sample on its own.
     """
 
-    def fit(self, setting: ReleaseSetting) -> Self:
+    def fit(self, setting: ReleaseSetting) -> Defense:
         """Fix what depends on the system (a clip bound, say); called once, before training."""
         del setting
         return self
@@ -363,7 +363,11 @@ class Attack(abc.ABC):
             progress: call with (done, total) now and then.
         """
 
-    def shuffled(self) -> Self:
+    def needs(self) -> frozenset[Capability]:
+        """What this configuration requires; at least `requires`."""
+        return self.requires
+
+    def shuffled(self) -> Attack:
         """The configuration that is trained on shuffled pairs as a control of the learned part."""
         return self
 
@@ -375,7 +379,7 @@ class Attack(abc.ABC):
             NotGranted: the threat model lacks a capability the attack requires.
             CellError: shape, range or finiteness of the reconstruction is wrong.
         """
-        missing = self.requires - observation.granted
+        missing = self.needs() - observation.granted
         if missing:
             raise NotGranted(
                 f"{type(self).__name__} needs {', '.join(sorted(missing))}, which threat model "
@@ -428,7 +432,7 @@ def _check(result: Reconstruction, layout: SystemLayout) -> None:
         raise CellError(f"the attack returned values in [{low:.3g}, {high:.3g}], expected [0, 1]")
 
 
-def require_between(owner: object, low: float, high: float, *names: str) -> None:
+def require_between(owner: object, low: float | int, high: float | int, *names: str) -> None:
     """Check that the named fields of a plug-in lie in [low, high].
 
     Raises:

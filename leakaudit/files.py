@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from leakaudit.errors import StoreError
 
 
@@ -34,6 +36,8 @@ def replace_atomically(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"{path}: can not be written ({error.strerror})") from error
+    except SafetensorError as error:  # what safetensors makes of a full disk
+        raise StoreError(f"{path}: can not be written ({error})") from error
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
@@ -47,7 +51,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Create ``path`` and its parents, mode 0700.
+    """Create ``path`` with mode 0700, and the parents it lacks.
 
     Raises:
         StoreError: it can not be created.

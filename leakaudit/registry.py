@@ -22,7 +22,8 @@ from typing import Any, Literal, final
 from pydantic import TypeAdapter, ValidationError
 
 from leakaudit.contracts import Attack, Defense
-from leakaudit.errors import ConfigError, PluginError
+from leakaudit.errors import ConfigError, LeakauditError, PluginError
+from leakaudit.files import sha256_of
 
 Kind = Literal["attack", "defense"]
 _GROUPS: Mapping[Kind, str] = {"attack": "leakaudit.attacks", "defense": "leakaudit.defenses"}
@@ -59,6 +60,8 @@ class Plugin:
         source = inspect.getsourcefile(self.cls)
         if source is None:
             return "unknown"
+        if "." not in self.cls.__module__:  # beside it may lie all of site-packages
+            return sha256_of(Path(source))
         return _code_of(Path(source).parent)
 
     @property
@@ -91,7 +94,12 @@ class Plugin:
                 raise ConfigError(
                     f"{self.name}: {name} is {value!r}; {error.errors()[0]['msg'].lower()}"
                 ) from error
-        return self.cls(**values)
+        try:
+            return self.cls(**values)
+        except LeakauditError:
+            raise
+        except Exception as error:  # whatever a third party's own checks raise
+            raise ConfigError(f"{self.name}: {type(error).__name__}: {error}") from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -168,4 +176,4 @@ def _code_of(folder: Path, without: tuple[str, ...] = ()) -> str:
 
 def core_code() -> str:
     """The same digest over the core but for what only shows results."""
-    return _code_of(Path(__file__).parent, without=("report", "cli"))
+    return _code_of(Path(__file__).parent, without=("report", "cli", "testing.py"))

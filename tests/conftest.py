@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+Audit = dict[str, Any]
+Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
@@ -19,4 +27,89 @@ def real_patients() -> Path:
     folder = Path(named) if named else beside
     if not (folder / "dataset.json").is_file():
         pytest.skip(f"no real patients in {folder}; set LEAKAUDIT_TEST_DATA to a folder of them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_audit() -> Audit:
+    """An audit with every kind of cell that runs in seconds; change a copy."""
+    return {
+        "name": "tiny",
+        "data": {"size": 32, "phantom": {"patients": 12, "slices": 2, "seed": 0}},
+        "target": {
+            "cut_level": 0,
+            "features": [8, 8, 8, 16, 16, 8],
+            "training": {"epochs": 8, "batch_size": 8, "learning_rate": 0.002},
+        },
+        "defenses": [{"gaussian-noise": {"std": 1.0}}],
+        "attacks": [
+            {"activation-inversion": {"iterations": 10}},
+            {"decoder-inversion": {"steps": 5, "width": 8}},
+            {"gradient-inversion": {"iterations": 2}},
+        ],
+        "threats": {
+            "curious-server": ["activation-inversion", "decoder-inversion"],
+            "curious-server-with-encoder": ["activation-inversion"],
+            "aggregator": ["gradient-inversion"],
+        },
+        "budgets": {"workers": 1},
+    }
+
+
+@pytest.fixture(scope="session")
+def write_audit() -> Callable[[Path, Audit], Path]:
+    """Write an audit file; JSON is YAML."""
+
+    def write(path: Path, audit: Audit) -> Path:
+        path.write_text(json.dumps(audit, indent=1))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """What a `leakaudit` of the tests inherits: no terminal of ours, no data of ours."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    kept.pop("LEAKAUDIT_DATA", None)
+    return kept
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """The installed command."""
+    return Path(sys.executable).parent / "leakaudit"
+
+
+@pytest.fixture(scope="session")
+def leakaudit(environment: dict[str, str], program: Path) -> Leakaudit:
+    """Run the installed command: ``leakaudit("plan", file, cwd=folder, COLUMNS="80")``."""
+
+    def run(*arguments: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *arguments],
+            cwd=cwd,
+            env={**environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_audit: Audit,
+    write_audit: Callable[[Path, Audit], Path],
+    leakaudit: Leakaudit,
+) -> Path:
+    """A folder with ``tiny.yaml``, its run under ``runs/tiny``, and what it printed; copy it."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_audit(folder / "tiny.yaml", tiny_audit)
+    done = leakaudit("run", "tiny.yaml", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.txt").write_text(done.stdout)
+    (folder / "stderr.txt").write_text(done.stderr)
     return folder

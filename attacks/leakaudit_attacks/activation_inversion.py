@@ -46,7 +46,7 @@ class ActivationInversion(Attack):
     iterations: int = 300
     learning_rate: float = 0.05
     tv: float = 2e-4
-    tv_noise: float = 0.5
+    tv_noise: float = 0.2
 
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.ACTIVATIONS, Capability.ENCODER_WEIGHTS, Capability.DEFENSE_PARAMETERS}
@@ -104,9 +104,10 @@ class _Objective:
             ]
             for each in evidence
         ]
-        trusted = sum(float((w > 0).sum()) for site in self.weights for w in site)
-        self.scale = self.layout.victims / max(trusted, 1.0)
-        self.tv = attack.tv + attack.tv_noise * _noise_share(evidence)
+        # Tensors throughout, so that nothing waits for the device or branches on its values.
+        trusted = torch.stack([(w > 0).sum() for site in self.weights for w in site]).sum()
+        self.scale = (self.layout.victims / trusted.clamp_min(1).double()).float()
+        self.tv = (attack.tv + attack.tv_noise * _noise_share(evidence)).float()
 
     def __call__(self, images: Images, step: int) -> torch.Tensor:
         del step
@@ -144,16 +145,31 @@ def _pooled_evidence(observation: Observation) -> list[Evidence]:
 def _weights(value: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     """1 / (variance of the level + variance of the error), 0 where nothing is known."""
     known = torch.isfinite(variance)
-    spread = value[known].var() if int(known.sum()) > 1 else value.new_ones(())
+    spread = torch.where(known.sum() > 1, _variance(value, known), 1.0).to(value)
     return torch.where(known, 1 / (spread.clamp_min(1e-12) + variance), torch.zeros_like(value))
 
 
-def _noise_share(evidence: list[Evidence]) -> float:
-    """Mean share of the error's variance in the variance of what is known, 0 to 1."""
-    shares = []
+def _noise_share(evidence: list[Evidence]) -> torch.Tensor:
+    """Mean share of the error's variance in the variance of what is known, 0 to 1; 1 if nothing is.
+
+    Returns:
+        A float64 scalar.
+    """
+    shares, counted = [], []
     for each in evidence:
         for value, variance in zip(each.values, each.variances, strict=True):
             known = torch.isfinite(variance)
-            if int(known.sum()) > 1:
-                shares.append(variance[known].mean() / value[known].var().clamp_min(1e-12))
-    return float(torch.stack(shares).mean().clamp(0, 1)) if shares else 1.0
+            error = torch.where(known, variance, 0.0).double().sum() / known.sum().clamp_min(1)
+            shares.append(error / _variance(value, known).clamp_min(1e-12))
+            counted.append(known.sum() > 1)
+    usable = torch.stack(counted)
+    mean = torch.where(usable, torch.stack(shares), 0.0).sum() / usable.sum().clamp_min(1)
+    return torch.where(usable.any(), mean.clamp(0, 1), 1.0)
+
+
+def _variance(value: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Unbiased variance of the known values in float64: ``value[known].var()`` without a wait."""
+    count = known.sum()
+    mean = torch.where(known, value, 0.0).double().sum() / count.clamp_min(1)
+    squares = torch.where(known, value.double() - mean, 0.0).square().sum()
+    return squares / (count - 1).clamp_min(1)

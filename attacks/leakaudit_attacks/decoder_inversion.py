@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self, final
+from typing import ClassVar, final
 
 import torch
 from monai.losses import SSIMLoss
@@ -25,6 +25,7 @@ from leakaudit.api import (
     require_between,
 )
 from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.matching import auxiliary_mean
 
 
 @final
@@ -34,16 +35,17 @@ class DecoderInversion(Attack):
 
     Knows no weights: it queries the sites' encoders with auxiliary patients, gets what they would
     release, and learns the way back; every step asks for fresh releases, so that it learns to
-    undo the defence's randomness. Repeated releases of a victim are decoded one by one and
-    averaged.
+    undo the defence's randomness. It starts from the auxiliary patients' mean and learns where to
+    doubt it, so that a release that says nothing leaves it with a blind guess. Repeated releases
+    of a victim are decoded one by one and averaged.
 
     Args:
         steps: training steps.
-        batch_size: auxiliary slices per step, each flipped at random.
+        batch_size: auxiliary slices per step, mirrored left to right at random.
         width: channels of the decoder.
         learning_rate: peak of a one-cycle schedule.
-        refine: iterations of activation inversion from the decoder's output; needs the encoders'
-            weights. 0 for none.
+        refine: iterations of activation inversion from the decoder's output, which need the
+            encoders' weights and the defence's parameters. 0 for none.
 
     Reference: He, Zhang, Lee 2019, section 5 (black-box, inverse network).
     """
@@ -69,7 +71,11 @@ class DecoderInversion(Attack):
         require_between(self, 0, 1_000_000, "refine")
         require_between(self, 0, 1e6, "learning_rate")
 
-    def shuffled(self) -> Self:
+    def needs(self) -> frozenset[Capability]:
+        """What `ActivationInversion` requires as well, if it refines."""
+        return self.requires | ActivationInversion.requires if self.refine else self.requires
+
+    def shuffled(self) -> DecoderInversion:
         """Without refinement, which uses the victim's own activations and so must succeed."""
         return replace(self, refine=0)
 
@@ -104,7 +110,9 @@ class DecoderInversion(Attack):
         progress: Progress,
     ) -> tuple[Decoder, float, float]:
         auxiliary = observation.auxiliary.images.to(device)
+        base = auxiliary_mean(observation.auxiliary, 1).to(device)
         decoder = _fresh_decoder(observation.layout, self.width, generator).to(device)
+        decoder.start_from((base + base.flip(-1)) / 2)
         optimizer = torch.optim.Adam(decoder.parameters(), lr=self.learning_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.learning_rate, total_steps=max(self.steps, 2)
@@ -124,9 +132,8 @@ class DecoderInversion(Attack):
         for step in range(self.steps):
             index = torch.randint(len(auxiliary), (self.batch_size,), generator=generator)
             images = auxiliary[index.to(device)]
-            for axis in (-1, -2):
-                if bool(torch.rand((), generator=generator) < 0.5):
-                    images = images.flip(axis)
+            if bool(torch.rand((), generator=generator) < 0.5):
+                images = images.flip(-1)
             optimizer.zero_grad(set_to_none=True)
             loss_of(images, generator).backward()
             optimizer.step()
@@ -171,8 +178,15 @@ class Decoder(nn.Module):
             carried = width
         self.blocks = nn.ModuleList(blocks)
         convolution = nn.Conv2d if dims == 2 else nn.Conv3d
-        self.output = convolution(width, sum(layout.channels), kernel_size=3, padding=1)
+        self.output = convolution(width, 2 * sum(layout.channels), kernel_size=3, padding=1)
         self.interpolation = "bilinear" if dims == 2 else "trilinear"
+        self.register_buffer("base", torch.zeros(1, sum(layout.channels), *layout.spatial))
+
+    def start_from(self, image: Images) -> None:
+        """Put out ``image`` ``(1, modalities, *spatial)`` until training says otherwise."""
+        self.base = image.clamp(0.02, 0.98).logit()
+        for parameter in self.output.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, levels: Sequence[torch.Tensor]) -> Images:
         """Decode joined levels, shallow to deep, into ``(B, modalities, *spatial)``."""
@@ -189,7 +203,8 @@ class Decoder(nn.Module):
                     )
                 )
             x = block(torch.cat(parts, dim=1))
-        images: torch.Tensor = self.output(x).sigmoid()
+        change, doubt = self.output(x).chunk(2, dim=1)
+        images: torch.Tensor = (change + (1 + doubt) * self.base).sigmoid()
         return images
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, final
@@ -42,9 +43,9 @@ class GradientInversion(Attack):
     Reference: Geiping et al. 2020 (arXiv:2003.14053), equation 4.
     """
 
-    iterations: int = 60
-    learning_rate: float = 0.05
-    tv: float = 0.05
+    iterations: int = 100
+    learning_rate: float = 0.02
+    tv: float = 0.5
 
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {
@@ -118,9 +119,8 @@ class GradientObjective:
         self.tv = tv
         self.layout = observation.layout
         self.defense = observation.defense
-        self.encoders = release.encoders
-        for encoder in self.encoders:
-            encoder.requires_grad_(True)
+        # Copies: the observation's own encoders keep their gradients off.
+        self.encoders = [deepcopy(encoder).requires_grad_(True) for encoder in release.encoders]
         self.parameters = [p for encoder in self.encoders for p in encoder.parameters()]
         self.observed = release.gradients
         self.returned: SiteLevels = observation.cut_gradients[checkpoint]

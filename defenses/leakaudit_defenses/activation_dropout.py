@@ -13,7 +13,7 @@ from leakaudit.api import Defense, Evidence, Levels, require_between, uniform_li
 @final
 @dataclass(frozen=True, kw_only=True)
 class ActivationDropout(Defense):
-    """Set each released value to 0 with probability ``p``, scale the rest by 1 / (1 - p).
+    """Set each released value to 0 with probability p, scale the rest by 1 / (1 - p).
 
     On at inference too, unlike dropout as a regulariser (Srivastava et al. 2014). A zero tells an
     adversary which values were dropped, and the kept ones are exact. Carries no guarantee.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Self, final
+from typing import final
 
 import torch
 
@@ -71,12 +71,12 @@ class DpGaussian(Defense):
         if self.clip is not None:
             require_between(self, 1e-12, 1e12, "clip")
 
-    def fit(self, setting: ReleaseSetting) -> Self:
+    def fit(self, setting: ReleaseSetting) -> DpGaussian:
         """Fix clip and noise from the number of sites, the releases and the auxiliary patients."""
         clip = self.clip
         if clip is None:
-            norms = torch.cat([_norms(levels) for levels in setting.auxiliary_levels])
-            clip = float(norms.median())
+            squares = torch.cat([_squares(levels) for levels in setting.auxiliary_levels])
+            clip = float(squares.sqrt().median())
         z = noise_multiplier(self.epsilon, self.delta, setting.releases_per_patient)
         return replace(
             self,
@@ -92,7 +92,8 @@ class DpGaussian(Defense):
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
         """Clip to the joint norm C, then add ``noise_std * drawn``."""
         clip, noise_std = self._fitted()
-        factor = (clip / _norms(levels).clamp_min(1e-30)).clamp(max=1)
+        # Bounded before the root, whose gradient is infinite for the levels of a blank image.
+        factor = (clip / _squares(levels).clamp_min(1e-60).sqrt()).clamp(max=1)
         return tuple(
             level * factor.to(level).view(-1, *[1] * (level.ndim - 1)) + noise_std * noise
             for level, noise in zip(levels, drawn, strict=True)
@@ -141,7 +142,7 @@ class DpGaussian(Defense):
         return self.clip, self.noise_std
 
 
-def _norms(levels: Levels) -> torch.Tensor:
-    """L2 norm of each sample's joint vector over all levels, ``(B,)``, in float64."""
+def _squares(levels: Levels) -> torch.Tensor:
+    """Squared L2 norm of each sample's joint vector over all levels, ``(B,)``, in float64."""
     squares = [level.double().flatten(1).square().sum(dim=1) for level in levels]
-    return torch.stack(squares).sum(dim=0).sqrt()
+    return torch.stack(squares).sum(dim=0)

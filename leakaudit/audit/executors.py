@@ -1,7 +1,7 @@
 """Runs jobs side by side, each in a process of its own with one thread and a time limit.
 
 Processes are forked from a server that has imported torch and MONAI and never touched CUDA. When
-the parent dies, however it dies, its jobs end too.
+the parent dies, however it dies, its jobs end too. A first Ctrl-C lets running jobs end.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, final
 
 from leakaudit.contracts import Progress
+from leakaudit.errors import StoreError
 
 Outcome = Literal["ok", "failed", "timed-out"]
 Work = Callable[[Any, Progress], None]
@@ -60,6 +61,7 @@ class _Running:
     connection: Connection
     started: float
     failure: str = ""
+    no_store: bool = False
     finished: bool = False
 
 
@@ -71,6 +73,7 @@ class Events:
     started: Callable[[Job], None] = field(default=lambda job: None)
     progressed: Callable[[Job, int, int], None] = field(default=lambda job, done, total: None)
     ended: Callable[[Job, Ended], None] = field(default=lambda job, ended: None)
+    interrupted: Callable[[int], None] = field(default=lambda running: None)
 
 
 def run_jobs(
@@ -83,14 +86,36 @@ def run_jobs(
 
     Returns:
         How each job ended, by key.
+
+    Raises:
+        StoreError: a job could not write its result; the others are stopped.
+        KeyboardInterrupt: after a first Ctrl-C, once the running jobs have ended; at once after a
+            second.
     """
-    context = _server()
     ended: dict[str, Ended] = {}
-    known = {job.key for job in jobs}
-    waiting = list(jobs)
+    with _first_interrupt_noted() as noted:
+        _run_all(list(jobs), ended, noted, workers, seconds_per_job, events)
+    if noted:
+        raise KeyboardInterrupt
+    return ended
+
+
+def _run_all(
+    waiting: list[Job],
+    ended: dict[str, Ended],
+    noted: list[int],
+    workers: int,
+    seconds_per_job: float,
+    events: Events,
+) -> None:
+    context = _server()
+    known = {job.key for job in waiting}
     running: list[_Running] = []
     try:
         while waiting or running:
+            if noted and waiting:
+                waiting.clear()
+                events.interrupted(len(running))
             for job in list(waiting):
                 needs = [key for key in job.needs if key in known]
                 broken = [key for key in needs if key in ended and ended[key].outcome != "ok"]
@@ -110,11 +135,32 @@ def run_jobs(
                     running.remove(each)
                     ended[each.job.key] = outcome
                     events.ended(each.job, outcome)
+                    if each.no_store:
+                        raise StoreError(each.failure)
     finally:
         for each in running:
             each.process.kill()
             each.process.join()
-    return ended
+
+
+@contextmanager
+def _first_interrupt_noted() -> Iterator[list[int]]:
+    """Yield a list that a first SIGINT is put into; a second one is a KeyboardInterrupt."""
+    noted: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield noted  # only the main thread may set a handler
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _server() -> Any:
@@ -122,7 +168,8 @@ def _server() -> Any:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["leakaudit.audit.preload"])
+    # "__main__" as well, else every job imports the program's main module anew.
+    context.set_forkserver_preload(["__main__", "leakaudit.audit.preload"])
     return context
 
 
@@ -151,6 +198,8 @@ def _child(work: Work, argument: Any, connection: Connection) -> None:
 
     try:
         work(argument, progress)
+    except StoreError as error:
+        connection.send(("no store", str(error)))
     except Exception as error:
         connection.send(("failed", f"{type(error).__name__}: {error}".splitlines()[0][:500]))
     else:
@@ -174,8 +223,10 @@ def _listen(running: list[_Running], events: Events) -> None:
                 kind, *rest = each.connection.recv()
                 if kind == "progress":
                     events.progressed(each.job, *rest)
-                elif kind == "failed":
-                    each.failure = rest[0]
+                elif kind in ("failed", "no store"):
+                    # A plug-in's words end on terminals: no control codes.
+                    each.failure = "".join(c if c.isprintable() else " " for c in rest[0])
+                    each.no_store = kind == "no store"
                 else:
                     each.finished = True
 

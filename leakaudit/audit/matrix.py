@@ -100,7 +100,7 @@ class CellPlan:
     @property
     def missing(self) -> frozenset[Capability]:
         """What the attack needs and the threat does not grant."""
-        return self.attack.requires - self.threat.capabilities
+        return self.attack.needs() - self.threat.capabilities
 
 
 @final

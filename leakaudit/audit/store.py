@@ -1,8 +1,8 @@
 """The run directory: results under their keys, each folder whole or absent.
 
-A folder is done when its manifest lists every file with the hash it still has; anything else is
-redone. Patient-derived files are 0600 in 0700 folders. The lock is an flock, so that nothing
-stays locked after a kill.
+A folder is done when its manifest names its key and every file with the hash it still has;
+anything else is redone. Patient-derived files are 0600 in 0700 folders. The lock is an flock, so
+that nothing stays locked after a kill.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, final
+
+from safetensors import SafetensorError
 
 from leakaudit.errors import StoreError
 from leakaudit.files import make_private_folder, sha256_of, write_atomically
@@ -88,9 +90,9 @@ class RunStore:
             manifest = json.loads((folder / _MANIFEST).read_text())
             hashes: dict[str, str] = manifest["sha256"]
             present = {path.name for path in folder.iterdir()} - {_MANIFEST}
-            return present == set(hashes) and all(
-                sha256_of(folder / name) == digest for name, digest in hashes.items()
-            )
+            if manifest["key"] != key or not hashes or present != set(hashes):
+                return False
+            return all(sha256_of(folder / name) == digest for name, digest in hashes.items())
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 
@@ -114,12 +116,17 @@ class RunStore:
                 with path.open("rb+") as file:
                     os.fsync(file.fileno())
                 hashes[path.name] = sha256_of(path)
-            write_atomically(temporary / _MANIFEST, json.dumps({"sha256": hashes}, indent=1))
-            if final.exists():
+            manifest = json.dumps({"key": key, "sha256": hashes}, indent=1)
+            write_atomically(temporary / _MANIFEST, manifest)
+            if final.is_dir():
                 shutil.rmtree(final)
+            else:
+                final.unlink(missing_ok=True)
             temporary.rename(final)
         except OSError as error:
             raise StoreError(f"{final}: can not be written ({error.strerror})") from error
+        except SafetensorError as error:  # what safetensors makes of a full disk
+            raise StoreError(f"{final}: can not be written ({error})") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -127,7 +134,9 @@ class RunStore:
         """Remove what killed processes left half-written; only call with the lock held."""
         for kind in ("targets", "cells"):
             for path in (self.root / kind).glob(".*"):
-                if not path.name.endswith(".training"):
+                of_training = path.name.endswith(".training")
+                key = path.name.removeprefix(".").removesuffix(".training")
+                if not of_training or self.is_done("targets", key):
                     shutil.rmtree(path, ignore_errors=True)
 
     def log(self, event: str, **details: Any) -> None:

@@ -1,30 +1,66 @@
-"""The command line; one module per command."""
+"""The command line; one module per command, imported when the command is called."""
 
 from __future__ import annotations
 
+import difflib
 import sys
 import traceback
+from importlib import import_module
+from typing import Any, final
 
-import click
 import typer
+from typer.core import TyperGroup
 
-from leakaudit.cli import catalog, init, plan, report, run
 from leakaudit.errors import LeakauditError
+
+_INTERRUPTED = 130
+# Name, the function that is called, and a line for --help, which must not wait for torch.
+_COMMANDS = {
+    "run": ("run:run", "Run an audit and write its report; again: resume."),
+    "plan": ("plan:plan", "Show what a run would do, and how long it may take."),
+    "report": ("report:report", "Render the report of a finished run again."),
+    "list": ("catalog:list_", "List attacks, defenses or threats."),
+    "show": ("catalog:show", "Show what an attack, defense or threat is."),
+    "init": ("init:init", "Write a commented audit file to start from."),
+}
+
+
+@final
+class _Commands(TyperGroup):
+    """Imports the module of the command that is called, and no other."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            close = difflib.get_close_matches(cmd_name, _COMMANDS, n=1)
+            ctx.fail(
+                f"no such command {cmd_name!r}{f'; did you mean {close[0]!r}?' if close else ''}"
+            )
+        module, function = _COMMANDS[cmd_name][0].split(":")
+        only = typer.Typer(add_completion=False, rich_markup_mode=None)
+        only.command(cmd_name)(getattr(import_module(f"leakaudit.cli.{module}"), function))
+        return typer.main.get_command(only)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
 
 app = typer.Typer(
     name="leakaudit",
-    help="Measure what split learning leaks: attacks x defenses, Dice against SSIM.",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("run")(run.run)
-app.command("plan")(plan.plan)
-app.command("report")(report.report)
-app.command("list")(catalog.list_)
-app.command("show")(catalog.show)
-app.command("init")(init.init)
+
+
+@app.callback()
+def leakaudit() -> None:
+    """Measure what split learning leaks: attacks x defenses, Dice against SSIM."""
 
 
 def main() -> None:
@@ -36,19 +72,25 @@ def _run() -> int:
     try:
         result = app(standalone_mode=False)
     except LeakauditError as error:
-        print(f"leakaudit: {error}", file=sys.stderr)
+        print(f"leakaudit: {_one_line(str(error))}", file=sys.stderr)
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("leakaudit: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, typer.Abort):
+        result = _INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except Exception as error:
-        if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's own usage errors
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # the parser's usage errors
             error.show()
             return int(error.exit_code)
         traceback.print_exc()
         print("leakaudit: internal error, see above; please report it", file=sys.stderr)
         return 70
+    if result == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt
+        print("leakaudit: interrupted; the same command goes on from here", file=sys.stderr)
     return result if isinstance(result, int) else 0
+
+
+def _one_line(text: str) -> str:
+    """``text`` without line breaks and terminal codes, which a file name may hold."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 import sys
+import textwrap
 from dataclasses import fields
 from enum import StrEnum
 from typing import Annotated
@@ -66,12 +68,17 @@ def _describe_threat(threat: Threat) -> str:
     lines = [
         f"{threat.name} (threat): {threat.behaviour} {threat.position}",
         "",
-        threat.words,
+        *_wrapped(threat.words),
         "",
         f"victims: {threat.victims}",
-        "grants: " + ", ".join(sorted(threat.capabilities)),
+        *_wrapped("grants: " + ", ".join(sorted(threat.capabilities))),
     ]
     return "\n".join(lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+    return textwrap.wrap(text, max(20, width), break_on_hyphens=False)
 
 
 def _describe_plugin(plugin: Plugin) -> str:
@@ -79,7 +86,7 @@ def _describe_plugin(plugin: Plugin) -> str:
     lines.append(inspect.getdoc(plugin.cls) or "")
     requires = sorted(getattr(plugin.cls, "requires", ()))
     if requires:
-        lines += ["", "needs: " + ", ".join(requires)]
+        lines += ["", *_wrapped("needs: " + ", ".join(requires))]
     settings = [
         f"  {field.name}: {field.default!r}"
         for field in fields(plugin.cls)

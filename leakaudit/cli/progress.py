@@ -25,7 +25,10 @@ def progress_events() -> Iterator[Events]:
         ) as progress:
             yield _Bars(progress).events()
     else:
-        yield Events(ended=lambda job, ended: _print_line(console, job, ended))
+        yield Events(
+            ended=lambda job, ended: _print_line(console, job, ended),
+            interrupted=lambda running: _print_interrupted(console, running),
+        )
 
 
 class _Bars:
@@ -34,7 +37,12 @@ class _Bars:
         self.bars: dict[str, TaskID] = {}
 
     def events(self) -> Events:
-        return Events(started=self.started, progressed=self.progressed, ended=self.ended)
+        return Events(
+            started=self.started,
+            progressed=self.progressed,
+            ended=self.ended,
+            interrupted=lambda running: _print_interrupted(self.progress.console, running),
+        )
 
     def started(self, job: Job) -> None:
         width = max(20, self.progress.console.width - 36)
@@ -54,3 +62,8 @@ def _print_line(console: Console, job: Job, ended: Ended) -> None:
     if ended.reason:
         text = f"{text}: {ended.reason}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_interrupted(console: Console, running: int) -> None:
+    text = f"interrupted: waiting for {running} running jobs; Ctrl-C again stops them"
+    console.print(text, markup=False, highlight=False)

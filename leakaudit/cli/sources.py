@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from leakaudit.cli.embedded import quick_audit_text
 from leakaudit.config import AuditConfig, parse_audit, read_audit
 
 AuditFile = Annotated[
@@ -16,15 +16,12 @@ AuditFile = Annotated[
 ]
 DataFolder = Annotated[
     str | None,
-    typer.Option("--data", help="Data folder; replaces data.path. Also: LEAKAUDIT_DATA."),
+    typer.Option(
+        "--data", help="Data folder; makes data.kind folder. For such audits also: LEAKAUDIT_DATA."
+    ),
 ]
 RunsFolder = Annotated[Path, typer.Option("--out", help="Where runs are kept.")]
 DEFAULT_RUNS = Path("runs")
-
-
-def quick_audit_text() -> str:
-    """The embedded audit file, comments included."""
-    return files("leakaudit").joinpath("quick.yaml").read_text(encoding="utf-8")
 
 
 def read_config(audit: Path | None, data: str | None) -> AuditConfig:
@@ -36,7 +33,7 @@ def read_config(audit: Path | None, data: str | None) -> AuditConfig:
     if audit is None:
         text = quick_audit_text().encode()
         return parse_audit(text, "the embedded audit", folder=Path.cwd(), data=data)
-    return read_audit(audit, data=data or os.environ.get("LEAKAUDIT_DATA"))
+    return read_audit(audit, data=data, usual_data=os.environ.get("LEAKAUDIT_DATA"))
 
 
 def cache_folder(out: Path) -> Path:

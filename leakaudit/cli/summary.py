@@ -29,7 +29,7 @@ def print_matrix(record: ReportRecord) -> None:
         table.add_column("defense", max_width=22)
         table.add_column("Dice", justify="right")
         for name, _ in attacks:
-            table.add_column(name.replace("-", " "), justify="right", max_width=12)
+            table.add_column(name.replace("-", " "), justify="right", max_width=14)
         table.add_column("worst", justify="right")
         table.add_column("floor", justify="right")
         for case in record.worst:

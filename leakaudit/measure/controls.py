@@ -87,11 +87,11 @@ def positive_control(scores: Scores, floor: Scores) -> Control:
         return _not_made("its interval needs at least two victims")
     difference = paired(scores, floor)
     works = difference.mean >= POSITIVE_MARGIN and _lower_end(difference) > 0
-    words = "works" if works else "does not work"
+    words = "works" if works else "is not shown to work"
     return Control(
         passed=works,
         detail=f"where it must work: {_figures(difference)}, the attack {words} "
-        f"(at least {POSITIVE_MARGIN:.2f})",
+        f"(needs {POSITIVE_MARGIN:.2f} and an interval above 0)",
         difference=difference,
     )
 

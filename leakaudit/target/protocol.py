@@ -19,6 +19,7 @@ from monai.losses import DiceCELoss
 from torch import nn
 
 from leakaudit.api import Defense, Levels
+from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for
 from leakaudit.target.split_unet import SplitUNet
 
@@ -120,12 +121,16 @@ class LabelSite:
         return loss.detach(), answers
 
     def segment(self, messages: Sequence[Activations]) -> torch.Tensor:
-        """Predicted classes ``(B, *spatial)``."""
+        """Predicted classes ``(B, *spatial)``.
+
+        Raises:
+            CellError: the network's output is not finite: argmax would make a class of a NaN.
+        """
         with torch.no_grad(), _autocast(messages[0].levels[0].device):
-            predicted: torch.Tensor = self.server([message.levels for message in messages]).argmax(
-                dim=1
-            )
-        return predicted
+            logits: torch.Tensor = self.server([message.levels for message in messages])
+        if not bool(torch.isfinite(logits).all()):
+            raise CellError("the network's output is not finite; there is no Dice to give")
+        return logits.argmax(dim=1)
 
 
 @final

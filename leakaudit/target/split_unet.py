@@ -6,6 +6,7 @@ BasicUNet (Falk et al. 2019), from whose blocks both halves are built.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -208,15 +209,19 @@ def centralised_spec(spec: SplitUNetSpec) -> SplitUNetSpec:
     """
     wanted = parameter_count(spec)
     total = (sum(spec.channels),)
-    best: SplitUNetSpec | None = None
-    best_error = float("inf")
-    for step in range(100, 100 * (len(spec.channels) + 1) + 1):
-        features = tuple(max(1, round(width * step / 100)) for width in spec.features)
-        candidate = replace(spec, channels=total, features=features)
-        error = abs(parameter_count(candidate) / wanted - 1)
-        if error < best_error:
-            best, best_error = candidate, error
-    if best is None or best_error > 0.02:
+
+    def scaled(percent: int) -> SplitUNetSpec:
+        features = tuple(max(1, round(width * percent / 100)) for width in spec.features)
+        return replace(spec, channels=total, features=features)
+
+    def error(candidate: SplitUNetSpec) -> float:
+        return abs(parameter_count(candidate) / wanted - 1)
+
+    # The count rises with the factor, so the closest is the first to reach it or the one before.
+    percents = range(100, 100 * (len(spec.channels) + 1) + 1)
+    reached = bisect_left(percents, wanted, key=lambda percent: parameter_count(scaled(percent)))
+    best = min(map(scaled, percents[max(reached - 1, 0) : reached + 1]), key=error)
+    if error(best) > 0.02:
         raise ConfigError(
             f"no centralised reference within 2 % of {wanted} parameters for {list(spec.features)}"
         )

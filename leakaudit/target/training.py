@@ -6,9 +6,10 @@ resumed from its checkpoint ends with the weights of an uninterrupted one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -19,7 +20,7 @@ from safetensors.torch import save_file
 
 from leakaudit.api import Defense, Progress
 from leakaudit.errors import CellError
-from leakaudit.files import replace_atomically
+from leakaudit.files import make_private_folder, replace_atomically
 from leakaudit.randomness import derive_seed, generator_for
 from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
@@ -179,9 +180,18 @@ def _save(
     optimizers: Sequence[torch.optim.Adam],
     history: list[dict[str, float | None]],
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(folder)
+    state, text = _state(network, optimizers), json.dumps(history)
     with replace_atomically(folder / _CHECKPOINT) as temporary:
-        save_file(_state(network, optimizers), temporary, metadata={"history": json.dumps(history)})
+        save_file(state, temporary, {"history": text, "sha256": _digest(state, text)})
+
+
+def _digest(state: Mapping[str, torch.Tensor], history: str) -> str:
+    digest = hashlib.sha256(history.encode())
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _resume(
@@ -192,10 +202,14 @@ def _resume(
         return []
     try:
         with safe_open(path, framework="pt") as file:
-            history: list[dict[str, float | None]] = json.loads(file.metadata()["history"])
+            stored = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        history: list[dict[str, float | None]] = json.loads(stored["history"])
+        whole = stored["sha256"] == _digest(tensors, stored["history"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        return []  # a checkpoint that can not be read is redone, never used
+        whole = False
+    if not whole:
+        return []  # a checkpoint that is not what was written is redone, never used
     network.load_state_dict(
         {
             name.removeprefix("network."): tensor

@@ -164,7 +164,7 @@ def test_positive_control(gain: NDArray[np.float64], passed: bool) -> None:
     found = positive_control(FLOOR + gain, FLOOR)
     assert found.passed is passed
     assert found.difference is not None
-    assert ("does not work" in found.detail) is not passed
+    assert ("is not shown to work" in found.detail) is not passed
 
 
 def test_a_control_on_one_victim_is_not_made_rather_than_passed() -> None:

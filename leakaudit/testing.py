@@ -1,0 +1,199 @@
+"""The contracts that every plug-in is tested against, ours and a third party's.
+
+In a test of your own: ``check_defense(MyDefense(strength=0.5))``. A check raises `AssertionError`
+with one sentence that says what does not hold.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import partial
+
+import torch
+
+from leakaudit.contracts import (
+    Attack,
+    Attempt,
+    Capability,
+    Defense,
+    Observation,
+    ReleaseSetting,
+)
+from leakaudit.errors import NotGranted
+from leakaudit.randomness import generator_for, normal_like
+from leakaudit.types import Levels
+
+_BATCH = 3
+
+
+def check_defense(
+    defense: Defense, *, sites: int = 2, spatial: tuple[int, ...] = (16, 16), seed: int = 0
+) -> None:
+    """Check that a defence keeps its contract, in 2D and in 3D.
+
+    It is fitted to random levels and releases them in float32, in float64 and as `meta` tensors,
+    which hold no values and so show a tensor that is made on the wrong device.
+
+    Args:
+        defense: as an audit file would configure it, not fitted.
+        sites: number of data sites it is fitted for.
+        spatial: extents of the shallower of two levels, even; the other dimension gets the first.
+        seed: of the levels and the draws.
+
+    Raises:
+        AssertionError: something does not hold.
+    """
+    _check_configuration(defense)
+    for extents in (spatial, (spatial[0],) * (5 - len(spatial))):
+        levels = _levels(extents, seed)
+        own = (levels,) * sites
+        fitted = defense.fit(
+            ReleaseSetting(sites=sites, releases_per_patient=2, auxiliary_levels=own)
+        )
+        with _untouched(f"{type(defense).__name__}.release"):
+            _check_release(fitted, levels, seed)
+            _check_release(fitted, tuple(level.double() for level in levels), seed)
+            _check_apply(fitted, levels, seed)
+    for reproducible in (True, False):
+        guarantee = fitted.guarantee(2, reproducible=reproducible)
+        if guarantee is not None:
+            assert guarantee.claimed != bool(guarantee.reason), "a guarantee claims or says why not"
+            assert not (guarantee.claimed and reproducible), "reproducible noise carries no claim"
+
+
+def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> Attempt:
+    """Check that an attack keeps its contract where it is granted what it needs; its `Attempt`.
+
+    Args:
+        attack: configured to be quick, it runs twice.
+        observation: of a small system.
+        seed: of the attack.
+
+    Raises:
+        AssertionError: something does not hold.
+        CellError: the reconstruction has another shape, leaves [0, 1] or is not finite.
+    """
+    name = type(attack).__name__
+    _check_configuration(attack)
+    held = {capability: observation._get(capability) for capability in observation.granted}
+    assert attack.requires, f"{name}.requires is empty; name the capabilities it uses"
+    assert attack.requires <= attack.needs(), f"{name}.needs leaves out what it requires"
+    quietly = partial(attack, seed=seed, progress=lambda done, total: None)
+    for lacking in sorted(attack.needs()):
+        poorer = {each: value for each, value in held.items() if each != lacking}
+        try:
+            quietly(Observation(threat="less", layout=observation.layout, held=poorer))
+            raise AssertionError(f"{name} runs without {lacking}, which it needs")
+        except NotGranted:
+            pass
+
+    before = {each: _frozen(each, value) for each, value in held.items()}
+    steps: list[tuple[int, int]] = []
+    with _untouched(f"{name}.run"):
+        attempt = attack(observation, seed=seed, progress=lambda *step: steps.append(step))
+    changed = [each for each, value in held.items() if _frozen(each, value) != before[each]]
+    assert not changed, f"{name} modified its observation ({', '.join(changed)}); work on a copy"
+    assert all(0 <= done <= total for done, total in steps), f"{name} reports progress past its end"
+    result, again = attempt.reconstruction, quietly(observation).reconstruction
+    assert torch.equal(result.images, again.images), f"{name} is not repeatable for a given seed"
+    objectives = (result.objective_first, result.objective_last)
+    assert all(map(math.isfinite, objectives)), f"{name} returned the objectives {objectives}"
+    return attempt
+
+
+def _check_configuration(plugin: object) -> None:
+    cls = type(plugin)
+    name = cls.__name__
+    assert is_dataclass(cls), f"{name} is no dataclass; its fields must be its whole configuration"
+    assert getattr(cls, "__dataclass_params__").frozen, f"{name} must be frozen"  # noqa: B009
+    assert all(field.kw_only for field in fields(cls)), f"{name} must be keyword-only"
+    rebuilt = eval(repr(plugin), {name: cls, "inf": math.inf, "__builtins__": {}})
+    for field in fields(cls):
+        if not field.metadata.get("fitted"):
+            same = getattr(plugin, field.name) == getattr(rebuilt, field.name)
+            assert same, f"{plugin!r} does not rebuild {name}: another {field.name}"
+
+
+def _check_release(defense: Defense, levels: Levels, seed: int) -> None:
+    name = type(defense).__name__
+    kept = [level.clone() for level in levels]
+    drawing, again, on_meta = (generator_for(seed, "draw") for _ in range(3))
+    released = defense.release(levels, generator=drawing)
+    assert all(map(torch.equal, levels, kept)), f"{name} modified the levels in place"
+    _check_like(released, levels, f"{name}.release")
+    repeated = defense.release(levels, generator=again)
+    assert all(map(torch.equal, released, repeated)), f"{name} is random beyond its generator"
+    for variance in _check_evidence(defense, released):
+        assert bool((variance >= 0).all()), f"{name}.evidence has a variance that is not at least 0"
+
+    meta = tuple(level.to("meta") for level in levels)
+    try:
+        hollow = defense.release(meta, generator=on_meta)
+        _check_like(hollow, meta, f"{name}.release on meta")
+        _check_evidence(defense, hollow)
+    except RuntimeError as error:
+        raise AssertionError(f"{name} fails on meta tensors: {error}") from error
+    drew_alike = torch.equal(drawing.get_state(), on_meta.get_state())
+    assert drew_alike, f"{name} draws by device; draw on generator.device, then move"
+
+
+def _check_evidence(defense: Defense, released: Levels) -> Levels:
+    evidence = defense.evidence(released)
+    both = (*evidence.values, *evidence.variances)
+    _check_like(both, (*released, *released), f"{type(defense).__name__}.evidence")
+    return evidence.variances
+
+
+def _check_apply(defense: Defense, levels: Levels, seed: int) -> None:
+    name = type(defense).__name__
+    drawn = defense.draw(levels, generator_for(seed, "draw"))
+    assert all(len(draw) == _BATCH for draw in drawn), f"{name}.draw needs the batch as first axis"
+    together = defense.apply(levels, drawn)
+    for sample in range(_BATCH):
+        one = slice(sample, sample + 1)
+        alone = defense.apply(tuple(x[one] for x in levels), tuple(x[one] for x in drawn))
+        for whole, part in zip(together, alone, strict=True):
+            same = torch.allclose(whole[one], part, rtol=1e-5, atol=1e-6)
+            assert same, f"{name} treats sample {sample} otherwise alone than in a batch"
+
+    inputs = tuple(level.clone().requires_grad_() for level in levels)
+    released = defense.release(inputs, generator=generator_for(seed, "draw"))
+    assert all(level.requires_grad for level in released), f"{name} cuts the gradient off"
+    gradients = torch.autograd.grad(released, inputs, levels, materialize_grads=True)
+    for index, gradient in enumerate(gradients):
+        reached = bool(gradient.any() & gradient.isfinite().all())
+        assert reached, f"no finite gradient reaches tensor {index} through {name}.apply"
+
+
+def _check_like(tensors: Levels, wanted: Levels, what: str) -> None:
+    found, expected = (
+        [(tuple(each.shape), each.dtype, each.device.type) for each in side]
+        for side in (tensors, wanted)
+    )
+    assert found == expected, f"{what} gives {found}, expected {expected}"
+
+
+def _levels(extents: tuple[int, ...], seed: int) -> Levels:
+    shapes = ((_BATCH, 3, *extents), (_BATCH, 4, *(extent // 2 for extent in extents)))
+    generator = generator_for(seed, "levels", *extents)
+    return tuple(normal_like(torch.empty(shape), generator) for shape in shapes)
+
+
+@contextmanager
+def _untouched(what: str) -> Iterator[None]:
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    yield
+    assert torch.equal(state, torch.get_rng_state()), f"{what} used the global random state"
+    assert threads == torch.get_num_threads(), f"{what} changed the number of threads"
+
+
+def _frozen(capability: Capability, value: object) -> bytes:
+    """What an attack could modify of a granted value: tensors, and modules with their flags."""
+    stream = io.BytesIO()
+    if capability not in (Capability.ENCODER_QUERIES, Capability.DEFENSE_PARAMETERS):
+        torch.save(value, stream)
+    return stream.getvalue()

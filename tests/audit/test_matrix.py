@@ -1,0 +1,196 @@
+"""The cells of an audit, and what their keys depend on."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leakaudit.audit.matrix import Matrix, build_matrix
+from leakaudit.config import parse_audit
+from leakaudit.contracts import Capability
+from leakaudit.data import Splits
+
+SPLITS = Splits(train=("a", "b"), validation=("c",), auxiliary=("d",), victims=("e",))
+Change = Callable[[dict[str, Any]], object]
+
+
+def matrix(
+    audit: dict[str, Any],
+    change: Change = lambda audit: None,
+    *,
+    data: str = "fingerprint",
+    splits: Splits = SPLITS,
+) -> Matrix:
+    changed = copy.deepcopy(audit)
+    change(changed)
+    config = parse_audit(json.dumps(changed).encode(), "audit", folder=Path("/"))
+    return build_matrix(config, data, splits)
+
+
+def keys(made: Matrix) -> tuple[set[str], set[str]]:
+    return {target.key for target in made.targets}, {cell.key for cell in made.cells}
+
+
+def test_cells_are_targets_times_the_attacks_that_their_threats_meet(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def grid(audit: dict[str, Any]) -> None:
+        audit["target"]["cut_level"] = [0, 2]
+        audit["seeds"] = [0, 1, 1]
+        audit["defenses"] = [{"gaussian-noise": {"std": [0.5, 1.0]}}]
+
+    made = matrix(tiny_audit, grid)
+    assert len(made.targets) == 2 * 3 * 2  # cuts, identity and two defences, seeds
+    assert len(made.cells) == len(made.targets) * 4  # four meetings of threat and attack
+    assert not any(target.control_only for target in made.targets)
+    assert not any(cell.control_only for cell in made.cells)
+    asked = {(c.target.key, c.threat.name, c.attack_name) for c in made.cells}
+    assert len(asked) == len(made.cells)
+    assert len(keys(made)[0]) == len(made.targets)
+    assert len(keys(made)[1]) == len(made.cells)
+
+
+@pytest.mark.parametrize("named", [[], ["identity"], ["gaussian-noise", "identity", "identity"]])
+def test_identity_is_there_once(tiny_audit: dict[str, Any], named: list[str]) -> None:
+    made = matrix(tiny_audit, lambda audit: audit.update(defenses=named))
+    assert [t.defense_name for t in made.targets].count("identity") == 1
+
+
+def test_the_positive_control_is_added_where_it_is_missing(tiny_audit: dict[str, Any]) -> None:
+    made = matrix(tiny_audit, lambda audit: audit["target"].update(cut_level=[2]))
+    controls = [target for target in made.targets if target.control_only]
+    assert [(t.spec.cut_level, t.defense_name) for t in controls] == [(0, "identity")]
+    cells = {cell.key: cell for cell in made.cells}
+    for cell in made.cells:
+        if cell.missing:
+            continue
+        control = cells[cell.positive_control]
+        assert control.control_only
+        assert control.target.key == controls[0].key
+        assert (control.attack, control.threat) == (cell.attack, cell.threat)
+    assert not any(c.missing for c in made.cells if c.control_only)
+
+
+def test_a_control_that_the_audit_asks_for_itself_is_no_mere_control(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def both(audit: dict[str, Any]) -> None:
+        audit["target"]["cut_level"] = [2, 0]
+        audit["references"] = {"cut_level": 0, "seeds": [0]}
+
+    made = matrix(tiny_audit, both)
+    assert not any(target.control_only for target in made.targets)
+    assert not any(cell.control_only for cell in made.cells)
+    easiest = {
+        c.key
+        for c in made.cells
+        if (c.target.spec.cut_level, c.target.defense_name) == (0, "identity")
+    }
+    assert {c.positive_control for c in made.cells} <= easiest
+
+
+def test_a_control_per_seed(tiny_audit: dict[str, Any]) -> None:
+    made = matrix(tiny_audit, lambda a: a.update(seeds=[3, 4], target={"cut_level": 1}))
+    seeds = [target.seed for target in made.targets if target.control_only]
+    assert seeds == [3, 4]
+    by_key = {cell.key: cell for cell in made.cells}
+    assert all(
+        by_key[c.positive_control].target.seed == c.target.seed for c in made.cells if not c.missing
+    )
+
+
+def test_a_cell_that_can_not_be_says_what_is_not_granted(tiny_audit: dict[str, Any]) -> None:
+    made = matrix(tiny_audit)
+    refused = [cell for cell in made.cells if cell.missing]
+    assert {(c.threat.name, c.attack_name) for c in refused} == {
+        ("curious-server", "activation-inversion")
+    }
+    assert {c.missing for c in refused} == {frozenset({Capability.ENCODER_WEIGHTS})}
+    assert len(refused) == 2
+
+
+def test_equal_work_has_equal_keys(tiny_audit: dict[str, Any]) -> None:
+    def otherwise(audit: dict[str, Any]) -> None:
+        audit["name"] = "another"
+        audit["budgets"] = {"workers": 7}
+        audit["images"] = "full"
+        audit["defenses"] = ["identity", {"gaussian-noise": {"std": 1}}]
+        audit["attacks"].reverse()
+
+    assert keys(matrix(tiny_audit, otherwise)) == keys(matrix(tiny_audit))
+
+
+CHANGES: dict[str, Change] = {
+    "seed": lambda a: a.update(seeds=[1]),
+    "releases": lambda a: a.update(releases=2),
+    "epochs": lambda a: a["target"]["training"].update(epochs=9),
+    "batch size": lambda a: a["target"]["training"].update(batch_size=4),
+    "learning rate": lambda a: a["target"]["training"].update(learning_rate=0.003),
+    "features": lambda a: a["target"].update(features=[8, 8, 8, 16, 16, 16]),
+    "sites": lambda a: a["target"].update(sites=[["T1w"], ["T1gd", "FLAIR", "T2w"]]),
+    "order of modalities": lambda a: a["target"].update(sites=[["T1gd", "T1w"], ["FLAIR", "T2w"]]),
+    "device": lambda a: a.update(device="cpu"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_key_changes_with_what_every_result_depends_on(
+    tiny_audit: dict[str, Any], change: Change
+) -> None:
+    for before, after in zip(
+        keys(matrix(tiny_audit)), keys(matrix(tiny_audit, change)), strict=True
+    ):
+        assert len(before) == len(after)
+        assert not before & after
+
+
+def test_every_key_changes_with_the_patients_and_their_split(tiny_audit: dict[str, Any]) -> None:
+    swapped = Splits(train=("a", "c"), validation=("b",), auxiliary=("d",), victims=("e",))
+    before = keys(matrix(tiny_audit))
+    for other in (matrix(tiny_audit, data="other"), matrix(tiny_audit, splits=swapped)):
+        assert not before[0] & keys(other)[0]
+        assert not before[1] & keys(other)[1]
+
+
+def test_a_parameter_of_a_defense_changes_what_it_defends_alone(tiny_audit: dict[str, Any]) -> None:
+    before = matrix(tiny_audit)
+    after = matrix(tiny_audit, lambda a: a.update(defenses=[{"gaussian-noise": {"std": 1.5}}]))
+    undefended = {t.key for t in before.targets if t.defense_name == "identity"}
+    assert keys(before)[0] & keys(after)[0] == undefended
+    kept = {c.key for c in before.cells if c.target.key in undefended}
+    assert keys(before)[1] & keys(after)[1] == kept
+
+
+def test_a_parameter_of_an_attack_changes_its_cells_alone(tiny_audit: dict[str, Any]) -> None:
+    before = matrix(tiny_audit)
+    after = matrix(tiny_audit, lambda a: a["attacks"][1]["decoder-inversion"].update(steps=6))
+    assert keys(before)[0] == keys(after)[0]
+    kept = {c.key for c in before.cells if c.attack_name != "decoder-inversion"}
+    assert keys(before)[1] & keys(after)[1] == kept
+    assert len(keys(before)[1]) == len(keys(after)[1])
+
+
+def test_withheld_skips_change_the_target(tiny_audit: dict[str, Any]) -> None:
+    def skips(levels: object) -> Matrix:
+        return matrix(tiny_audit, lambda a: a["target"].update(cut_level=2, shared_skips=levels))
+
+    everything = skips("all")
+    assert keys(everything) == keys(skips([0, 1]))
+    some = skips([1])
+    controls = {t.key for t in everything.targets if t.control_only}
+    assert keys(everything)[0] & keys(some)[0] == controls
+    assert {t.spec.crossing for t in some.targets if not t.control_only} == {(1, 2)}
+
+
+def test_references_are_trained_beside_and_never_attacked(tiny_audit: dict[str, Any]) -> None:
+    made = matrix(tiny_audit, lambda a: a.update(references={"cut_level": 1, "seeds": [0, 1]}))
+    kinds = [t.kind for t in made.targets]
+    assert kinds.count("centralised") == 2
+    assert kinds.count("single-site") == 2 * 2
+    assert sum(t.kind == "split" and t.spec.cut_level == 1 for t in made.targets) == 2
+    assert {c.target.spec.cut_level for c in made.cells} == {0}

@@ -1,0 +1,280 @@
+"""Whole audits in processes of their own: killed, resumed, damaged, attacked by bad plug-ins."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+
+from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
+
+Audit = dict[str, Any]
+Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
+Result = Callable[[Path], tuple[Any, list[dict[str, str]]]]
+Stamps = Callable[[Path], dict[str, int]]
+KilledRun = Callable[[Path, Callable[[Path], bool]], None]
+TINY = Path("runs") / "tiny"
+
+
+def report_of(run: Path) -> ReportRecord:
+    return ReportRecord.model_validate_json((run / "report" / "report.json").read_bytes())
+
+
+def events_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+
+
+def test_a_small_audit_runs_from_end_to_end(finished_run: Path) -> None:
+    run = finished_run / TINY
+    report = report_of(run)
+    assert len(report.cells) == 8
+    states = {(c.attack_name, c.threat): set[State]() for c in report.cells}
+    for cell in report.cells:
+        states[cell.attack_name, cell.threat].add(cell.state)
+    assert states["activation-inversion", "curious-server-with-encoder"] == {State.OK}
+    assert states["activation-inversion", "curious-server"] == {State.UNSUPPORTED}
+    assert {path.name for path in (run / "report").iterdir()} == {
+        "report.html",
+        "report.json",
+        "cells.csv",
+        "manifest.json",
+    }
+    assert not list(run.glob("*/.*"))  # nothing half-written stays
+    modes = {path.stat().st_mode & 0o777 for path in run.rglob("*") if path.parent != run}
+    assert modes == {0o600, 0o700}
+
+
+def test_the_report_has_the_figures_of_the_records(finished_run: Path, result_of: Result) -> None:
+    run = finished_run / TINY
+    report, (_, rows) = report_of(run), result_of(run)
+    for cell, row in zip(report.cells, rows, strict=True):
+        assert row["cell"] == cell.cell
+        assert row["state"] == cell.state
+        if cell.state is State.UNSUPPORTED:
+            assert not (run / "cells" / cell.cell).exists()
+            continue
+        stored = CellRecord.model_validate_json(
+            (run / "cells" / cell.cell / "cell.json").read_bytes()
+        )
+        assert (cell.leakage or cell.withheld) == (stored.leakage or stored.withheld)
+        assert cell.negative_control == stored.negative_control
+        if cell.leakage is not None:
+            assert float(row["ssim_brain"]) == pytest.approx(cell.leakage.ssim_brain.mean, abs=1e-9)
+    for target in report.targets:
+        stored_target = TargetRecord.model_validate_json(
+            (run / "targets" / target.target / "target.json").read_bytes()
+        )
+        assert target == stored_target
+    worst = {case.target: case for case in report.worst}
+    for target in report.targets:
+        reached = [
+            c.leakage.ssim_brain.mean
+            for c in report.cells
+            if c.target == target.target and c.leakage
+        ]
+        case = worst[target.target]
+        assert case.ssim_brain is not None
+        assert case.ssim_brain.mean == max(reached)
+        assert case.dice == (target.utility.mean if target.utility else None)
+
+
+def test_only_an_ok_cell_has_a_leakage_figure(finished_run: Path, result_of: Result) -> None:
+    run = finished_run / TINY
+    for cell, row in zip(report_of(run).cells, result_of(run)[1], strict=True):
+        assert (cell.leakage is not None) == (cell.state is State.OK)
+        figures = [row[name] for name in ("ssim_brain", "advantage", "reid_top1")]
+        assert all(figures) if cell.state is State.OK else not any(figures)
+        assert bool(cell.reason) == (cell.state is not State.OK)
+        if cell.withheld is not None:
+            assert cell.state is State.CONTROL_FAILED
+
+
+@pytest.mark.slow
+def test_the_same_command_again_redoes_nothing(
+    copied: Path, leakaudit: Leakaudit, stamps: Stamps, result_of: Result
+) -> None:
+    before, result = stamps(copied / TINY), result_of(copied / TINY)
+    assert len(before) == 8
+    again = leakaudit("run", "tiny.yaml", cwd=copied)
+    assert again.returncode == 0
+    assert stamps(copied / TINY) == before
+    assert result_of(copied / TINY) == result
+    assert again.stdout == (copied / "stdout.txt").read_text()
+    events = events_of(copied / TINY)
+    assert [event["jobs"] for event in events if event["event"] == "run"] == [8, 0]
+    assert sum(event["event"] == "job" for event in events) == 8
+
+
+@pytest.mark.slow
+def test_damaged_results_are_found_and_redone(
+    copied: Path, leakaudit: Leakaudit, stamps: Stamps, result_of: Result
+) -> None:
+    run = copied / TINY
+    before, result = stamps(run), result_of(run)
+    cells = sorted((run / "cells").iterdir())
+    target = sorted((run / "targets").iterdir())[0]
+    os.truncate(cells[0] / "reconstructions.safetensors", 50)
+    (cells[1] / "cell.json").unlink()
+    aside = run / "aside"
+    for old, new in ((cells[2], aside), (cells[3], cells[2]), (aside, cells[3])):
+        old.rename(new)
+    weights = bytearray((target / "weights.safetensors").read_bytes())
+    weights[-100] ^= 1
+    (target / "weights.safetensors").write_bytes(weights)
+    assert leakaudit("run", "tiny.yaml", cwd=copied).returncode == 0
+    assert result_of(run) == result
+    after = stamps(run)
+    redone = {key for key in before if after[key] != before[key]}
+    assert redone == {target.name, *(cell.name for cell in cells[:4])}
+
+
+@pytest.mark.slow
+def test_a_run_killed_while_training_goes_on_from_its_checkpoint(
+    finished_run: Path,
+    tmp_path: Path,
+    killed_run: KilledRun,
+    leakaudit: Leakaudit,
+    result_of: Result,
+    tiny_audit: Audit,
+) -> None:
+    shutil.copy(finished_run / "tiny.yaml", tmp_path)
+    killed_run(tmp_path, lambda run: any(run.glob("targets/.*.training/checkpoint.safetensors")))
+    (checkpoint,) = (tmp_path / TINY).glob("targets/.*.training/checkpoint.safetensors")
+    with safe_open(checkpoint, framework="np") as file:
+        epochs = len(json.loads(file.metadata()["history"]))
+    assert 1 <= epochs < tiny_audit["target"]["training"]["epochs"]
+    assert leakaudit("run", "tiny.yaml", cwd=tmp_path).returncode == 0
+    assert result_of(tmp_path / TINY) == result_of(finished_run / TINY)
+    assert not checkpoint.exists()
+
+
+@pytest.mark.slow
+def test_a_run_killed_after_a_cell_keeps_what_is_done(
+    finished_run: Path,
+    tmp_path: Path,
+    killed_run: KilledRun,
+    leakaudit: Leakaudit,
+    result_of: Result,
+    stamps: Stamps,
+) -> None:
+    shutil.copy(finished_run / "tiny.yaml", tmp_path)
+    run = tmp_path / TINY
+    killed_run(tmp_path, lambda run: any(run.glob("cells/[!.]*/manifest.json")))
+    before = stamps(run)
+    assert 3 <= len(before) < 8
+    assert leakaudit("run", "tiny.yaml", cwd=tmp_path).returncode == 0
+    assert result_of(run) == result_of(finished_run / TINY)
+    after = stamps(run)
+    assert {key: after[key] for key in before} == before
+    ran = [event["jobs"] for event in events_of(run) if event["event"] == "run"]
+    assert ran == [8, 8 - len(before)]
+
+
+BAD_PLUGIN = '''
+import os
+from dataclasses import dataclass
+from typing import final
+import torch
+from leakaudit.api import Attack, Capability, Reconstruction
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Bad(Attack):
+    """End in every bad way."""
+    how: str = "raise"
+    requires = frozenset({Capability.ACTIVATIONS})
+
+    def run(self, observation, *, generator, progress):
+        shape = observation.layout.image_shape
+        if self.how == "raise":
+            raise RuntimeError("broken on purpose")
+        if self.how == "exit":
+            os._exit(0)
+        images = torch.full(shape, torch.nan if self.how == "nan" else 0.5)
+        if self.how == "shape":
+            images = images[1:]
+        last = {"no objective": float("nan"), "no descent": 1.0}.get(self.how, 0.5)
+        return Reconstruction(
+            images=images, objective_first=1.0, objective_last=last, iterations=1
+        )
+'''
+BAD_ENDS = {
+    "raise": "RuntimeError: broken on purpose",
+    "exit": "its process ended early with exit code 0",
+    "nan": "values that are not finite",
+    "shape": "the attack returned shape",
+    "no objective": "",
+}
+
+
+@pytest.mark.slow
+def test_a_third_party_attack_that_goes_wrong_fails_its_cells_alone(
+    tmp_path: Path, tiny_audit: Audit, write_audit: Callable[..., Path], leakaudit: Leakaudit
+) -> None:
+    site = tmp_path / "site"
+    info = site / "bad_attack-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-attack\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[leakaudit.attacks]\nbad = bad_attack:Bad\n")
+    (site / "bad_attack.py").write_text(BAD_PLUGIN)
+    audit = {
+        **tiny_audit,
+        "defenses": [],
+        "attacks": [
+            {"bad": {"how": [*BAD_ENDS, "no descent"]}},
+            {"activation-inversion": {"iterations": 10}},
+        ],
+        "threats": ["curious-server-with-encoder"],
+    }
+    write_audit(tmp_path / "tiny.yaml", audit)
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    done = leakaudit("run", "tiny.yaml", cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 3, done.stderr
+    cells = {c.attack: c for c in report_of(tmp_path / TINY).cells}
+    good = cells.pop("ActivationInversion(iterations=10)", None) or next(
+        cells.pop(name) for name in list(cells) if name.startswith("Activation")
+    )
+    assert good.state is State.OK
+    assert {c.leakage for c in cells.values()} == {None}
+    for how, reason in BAD_ENDS.items():
+        cell = cells.pop(f"Bad(how={how!r})")
+        assert cell.state is State.FAILED
+        assert reason in cell.reason
+        assert reason in done.stderr
+    (flat,) = cells.values()
+    assert flat.state is State.CONTROL_FAILED
+    assert "its own objective did not fall" in flat.reason
+
+
+@pytest.mark.slow
+def test_training_teaches_the_network_to_segment(
+    tmp_path: Path, tiny_audit: Audit, write_audit: Callable[..., Path], leakaudit: Leakaudit
+) -> None:
+    audit = {
+        **tiny_audit,
+        "data": {"size": 48, "phantom": {"patients": 20, "slices": 6, "seed": 0}},
+        "target": {
+            "cut_level": 0,
+            "features": [8, 8, 16, 16, 32, 8],
+            "training": {"epochs": 10, "batch_size": 4, "learning_rate": 0.005},
+        },
+        "defenses": [],
+        "attacks": [{"activation-inversion": {"iterations": 10}}],
+        "threats": ["curious-server-with-encoder"],
+    }
+    write_audit(tmp_path / "tiny.yaml", audit)
+    done = leakaudit("run", "tiny.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (target,) = report_of(tmp_path / TINY).targets
+    assert target.utility is not None
+    assert target.untrained_dice is not None
+    assert target.utility.mean.mean >= 0.4
+    assert target.utility.mean.mean >= target.untrained_dice + 0.2

@@ -1,0 +1,311 @@
+"""The command line: what it prints, where, and the codes it exits with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from leakaudit.config import read_audit
+
+Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
+WriteAudit = Callable[[Path, dict[str, Any]], Path]
+NAMES = {
+    "attacks": ["activation-inversion", "decoder-inversion", "gradient-inversion"],
+    "defenses": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
+    "threats": ["aggregator", "curious-server", "curious-server-with-encoder"],
+}
+
+
+def widest(text: str) -> int:
+    return max(len(line) for line in text.splitlines())
+
+
+def sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one sentence on stderr of a command that failed as it should."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("leakaudit: ")
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+    return done.stderr.strip()
+
+
+def test_help_names_every_command_and_waits_for_no_torch(
+    leakaudit: Leakaudit, tmp_path: Path
+) -> None:
+    done = leakaudit("--help", cwd=tmp_path, COLUMNS="80")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert widest(done.stdout) <= 80
+    listed = done.stdout.partition("Commands:")[2].split("\n")
+    assert [line.split()[0] for line in listed if line.strip()] == [
+        *("run", "plan", "report", "list", "show", "init")
+    ]
+    code = "import sys, leakaudit.cli; print([m for m in ('torch', 'monai') if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert loaded.stdout == "[]\n"
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error(
+    leakaudit: Leakaudit, tmp_path: Path
+) -> None:
+    done = leakaudit("rum", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no such command 'rum'; did you mean 'run'?" in done.stderr
+    assert leakaudit(cwd=tmp_path).returncode == 2
+
+
+def test_the_command_line_needs_no_network(tmp_path: Path, program: Path) -> None:
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-n", "true"]).returncode:
+        pytest.skip("a namespace without network needs root and unshare(1)")
+    done = subprocess.run(
+        ["unshare", "-n", program, "list", "attacks"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_list_names_what_is_installed(leakaudit: Leakaudit, tmp_path: Path, kind: str) -> None:
+    done = leakaudit("list", kind, cwd=tmp_path, COLUMNS="80", NO_COLOR="1")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert widest(done.stdout) <= 80
+    assert "\x1b" not in done.stdout
+    first = [line.split()[0] for line in done.stdout.splitlines()[1:] if line[0] != " "]
+    assert first == sorted(first) or kind == "threats"
+    assert set(NAMES[kind]) <= set(first)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("decoder-inversion", ["(attack, leakaudit ", "needs: activations", "  steps: "]),
+        ("gaussian-noise", ["(defense, leakaudit ", "  std: "]),
+        ("aggregator", ["(threat)", "victims: training", "grants: ", "weight-gradients"]),
+    ],
+)
+def test_show_describes_what_it_is(
+    leakaudit: Leakaudit, tmp_path: Path, name: str, words: list[str]
+) -> None:
+    done = leakaudit("show", name, cwd=tmp_path, COLUMNS="80")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{name} (")
+    assert all(word in done.stdout for word in words)
+    assert widest(done.stdout) <= 100
+
+
+def test_show_of_an_unknown_name_has_the_nearest(leakaudit: Leakaudit, tmp_path: Path) -> None:
+    told = sentence(leakaudit("show", "gausian-noise", cwd=tmp_path), 2)
+    assert "unknown name 'gausian-noise'; did you mean 'gaussian-noise'?" in told
+
+
+@pytest.mark.parametrize("file", ["mine.yaml", "010.yaml", "no.yaml", "a b\u00fc..yaml", "-.yaml"])
+def test_init_writes_a_file_that_parses(leakaudit: Leakaudit, tmp_path: Path, file: str) -> None:
+    done = leakaudit("init", "--", file, cwd=tmp_path, COLUMNS="80")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert widest(done.stdout) <= 80
+    audit = read_audit(tmp_path / file)
+    if file == "010.yaml":
+        assert audit.name == "010"
+    text = (tmp_path / file).read_text()
+    assert text.count("#") > 5
+    assert "quick" not in text
+
+
+@pytest.mark.slow
+def test_init_replaces_nothing_and_its_file_plans(leakaudit: Leakaudit, tmp_path: Path) -> None:
+    assert leakaudit("init", "mine.yaml", cwd=tmp_path).returncode == 0
+    before = (tmp_path / "mine.yaml").read_bytes()
+    assert "exists already" in sentence(leakaudit("init", "mine.yaml", cwd=tmp_path), 4)
+    assert (tmp_path / "mine.yaml").read_bytes() == before
+    assert "can not be written" in sentence(leakaudit("init", "no/mine.yaml", cwd=tmp_path), 4)
+    done = leakaudit("plan", "mine.yaml", cwd=tmp_path, COLUMNS="80")
+    assert done.returncode == 0, done.stderr
+    assert widest(done.stdout) <= 80
+
+
+def test_plan_shows_the_cells_and_trains_nothing(
+    leakaudit: Leakaudit, tmp_path: Path, tiny_audit: dict[str, Any], write_audit: WriteAudit
+) -> None:
+    audit = {**tiny_audit, "target": {**tiny_audit["target"], "cut_level": 1}}
+    write_audit(tmp_path / "tiny.yaml", audit)
+    done = leakaudit("plan", "tiny.yaml", cwd=tmp_path, COLUMNS="80")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert widest(done.stdout) <= 80
+    text = " ".join(done.stdout.split())
+    assert "12 (phantom): 5 train, 1 validation, 3 auxiliary, 3 victims" in text
+    assert "trainings: 3" in text
+    assert "cut 0 Identity() seed 0 (positive control)" in text
+    assert "cells: 11" in text
+    assert text.count("unsupported: curious-server lacks encoder-weights") == 2
+    assert not (tmp_path / "runs" / "tiny").exists()
+
+
+def test_run_prints_data_on_stdout_and_progress_on_stderr(finished_run: Path) -> None:
+    out = (finished_run / "stdout.txt").read_text()
+    err = (finished_run / "stderr.txt").read_text()
+    assert out.rstrip().endswith("report: runs/tiny/report/report.html")
+    assert "Identity" in out
+    assert "control-failed" in out or "unsupported" in out
+    assert len(err.splitlines()) == 8
+    assert all(line.split()[0] == "ok" for line in err.splitlines())
+    assert "\x1b" not in out + err
+
+
+def test_report_draws_the_same_page_again(
+    finished_run: Path, leakaudit: Leakaudit, tmp_path: Path
+) -> None:
+    shutil.copytree(finished_run / "runs" / "tiny", tmp_path / "tiny")
+    folder = tmp_path / "tiny" / "report"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / "report.html").write_text("lost")
+    done = leakaudit("report", "tiny", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "tiny/report/report.html\n")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / "report.json").write_bytes(before["report.json"].replace(b"0.", b"1.", 1))
+    assert "differs from what" in sentence(leakaudit("report", "tiny", cwd=tmp_path), 4)
+    (folder / "report.json").unlink()
+    assert "no report.json here" in sentence(leakaudit("report", "tiny", cwd=tmp_path), 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sedes": [1]}, "unknown key 'sedes'; did you mean 'seeds'?"),
+        ({"attacks": ["decodr-inversion"]}, "'decodr-inversion'; did you mean 'decoder-inv"),
+    ],
+    ids=["key", "attack"],
+)
+def test_a_wrong_audit_file_ends_with_2(
+    leakaudit: Leakaudit,
+    tmp_path: Path,
+    tiny_audit: dict[str, Any],
+    write_audit: WriteAudit,
+    change: dict[str, Any],
+    words: str,
+) -> None:
+    audit = {**tiny_audit, "threats": ["curious-server"], **change}
+    write_audit(tmp_path / "tiny.yaml", audit)
+    told = sentence(leakaudit("run", "tiny.yaml", cwd=tmp_path), 2)
+    assert told.startswith("leakaudit: tiny.yaml, line ")
+    assert words in told
+    assert not (tmp_path / "runs").exists()
+
+
+def brats(folder: Path, patient: str) -> dict[str, Path]:
+    """One small patient in the layout of BraTS 2023."""
+    rng = np.random.default_rng(0)
+    files = {}
+    for kind in ("t1n", "t1c", "t2f", "t2w", "seg"):
+        volume = rng.integers(1, 200, (32, 32, 3)).astype(np.int16)
+        if kind == "seg":
+            volume = np.zeros((32, 32, 3), np.int16)
+            volume[10:20, 10:20] = 1
+        files[kind] = folder / patient / f"{patient}-{kind}.nii.gz"
+        files[kind].parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(volume, np.eye(4)), files[kind])
+    return files
+
+
+def truncate(files: dict[str, Path]) -> None:
+    os.truncate(files["t1c"], 100)
+
+
+def wrong_label(files: dict[str, Path]) -> None:
+    nib.save(nib.Nifti1Image(np.full((32, 32, 3), 7, np.int16), np.eye(4)), files["seg"])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (truncate, ["-t1c.nii.gz"]),
+        (lambda files: files["t2w"].unlink(), ["modality T2w is missing"]),
+        (wrong_label, ["-seg.nii.gz", "label values 7 are outside"]),
+        (lambda files: shutil.rmtree(files["seg"].parents[1]), ["can not be read"]),
+    ],
+    ids=["truncated", "modality missing", "label of 7", "folder missing"],
+)
+def test_bad_data_ends_with_4(
+    leakaudit: Leakaudit,
+    tmp_path: Path,
+    tiny_audit: dict[str, Any],
+    write_audit: WriteAudit,
+    damage: Callable[[dict[str, Path]], object],
+    words: list[str],
+) -> None:
+    damage([brats(tmp_path / "patients", f"BraTS-GLI-0000{n}-000") for n in range(5)][2])
+    write_audit(tmp_path / "tiny.yaml", tiny_audit)
+    done = leakaudit("run", "tiny.yaml", "--data", "patients", cwd=tmp_path)
+    told = sentence(done, 4)
+    assert all(word in told for word in words)
+    assert ("BraTS-GLI-00002-000" in told) == (tmp_path / "patients").exists()
+
+
+def test_a_run_folder_that_can_not_be_written_ends_with_4(
+    leakaudit: Leakaudit, tmp_path: Path, tiny_audit: dict[str, Any], write_audit: WriteAudit
+) -> None:
+    write_audit(tmp_path / "tiny.yaml", tiny_audit)
+    (tmp_path / "file").write_text("x")
+    told = sentence(leakaudit("run", "tiny.yaml", "--out", "file", cwd=tmp_path), 4)
+    assert "file/tiny: can not be created" in told
+
+
+def test_the_usual_data_folder_comes_from_the_environment(
+    leakaudit: Leakaudit, tmp_path: Path, tiny_audit: dict[str, Any], write_audit: WriteAudit
+) -> None:
+    write_audit(tmp_path / "folder.yaml", {**tiny_audit, "data": {"kind": "folder", "size": 32}})
+    usual = str(tmp_path / "nowhere")
+    done = leakaudit("plan", "folder.yaml", cwd=tmp_path, LEAKAUDIT_DATA=usual)
+    assert f"{usual}: the data folder can not be read" in sentence(done, 4)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
+    finished_run: Path,
+    leakaudit: Leakaudit,
+    tmp_path: Path,
+    program: Path,
+    environment: dict[str, str],
+) -> None:
+    shutil.copy(finished_run / "tiny.yaml", tmp_path)
+    run = tmp_path / "runs" / "tiny"
+    process = subprocess.Popen(
+        [program, "run", "tiny.yaml"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 120
+    while not list(run.glob("targets/.*.training/checkpoint.safetensors")):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the jobs as well
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert "interrupted: waiting for 1 running jobs" in err
+    assert err.endswith("leakaudit: interrupted; the same command goes on from here\n")
+    assert "Traceback" not in err
+    assert [line.split()[0] for line in err.splitlines() if "train" in line] == ["ok"]
+    assert not (run / "report").exists()
+    again = leakaudit("run", "tiny.yaml", cwd=tmp_path)
+    assert again.returncode == 0
+    assert len(again.stderr.splitlines()) == 7

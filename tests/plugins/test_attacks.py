@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from leakaudit.contracts import Attack, Capability, Defense, Observation
+from leakaudit.data import Patient, brain_mask
+from leakaudit.errors import ConfigError, NotGranted
+from leakaudit.measure.fidelity import ssim_brain
+from leakaudit.registry import usable
+from leakaudit.target.split_unet import SplitUNetSpec
+from leakaudit.testing import check_attack
+from leakaudit.threat.presets import PRESETS
+from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.decoder_inversion import DecoderInversion
+from leakaudit_attacks.gradient_inversion import GradientInversion
+from leakaudit_attacks.matching import auxiliary_mean, descend, start_image, total_variation
+from leakaudit_defenses.activation_dropout import ActivationDropout
+from leakaudit_defenses.gaussian_noise import GaussianNoise
+from leakaudit_defenses.identity import Identity
+from tests.tiny import tiny_observation, tiny_patients, tiny_spec
+
+# Each built-in attack in a configuration that is quick, and a threat that grants what it requires.
+QUICK: dict[str, tuple[dict[str, int], str]] = {
+    "activation-inversion": ({"iterations": 3}, "curious-server-with-encoder"),
+    "decoder-inversion": ({"steps": 3, "width": 4, "batch_size": 2}, "curious-server"),
+    "gradient-inversion": ({"iterations": 2}, "aggregator"),
+}
+INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
+VICTIMS = tiny_patients(2, slices=1, seed=1)
+AUXILIARY = tiny_patients(3, slices=2, seed=2)
+EASY = tiny_spec(cut_level=0, features=(16, 4, 4, 4, 4, 4))
+
+
+def quietly(done: int, total: int) -> None:
+    pass
+
+
+def quick(name: str) -> Attack:
+    made = INSTALLED[name].make(QUICK[name][0])
+    assert isinstance(made, Attack)
+    return made
+
+
+def observation_for(
+    threat: str,
+    defense: Defense | None = None,
+    spec: SplitUNetSpec | None = None,
+    releases: int = 1,
+) -> Observation:
+    return tiny_observation(
+        threat,
+        defense or Identity(),
+        spec,
+        victims=VICTIMS,
+        auxiliary=AUXILIARY,
+        releases=releases,
+    )
+
+
+def truth(patients: list[Patient]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.stack([patient.images[patient.middle] for patient in patients])
+
+
+def score(images: torch.Tensor) -> float:
+    """SSIM inside the brain, mean over the victims."""
+    private = truth(VICTIMS)
+    return float(ssim_brain(images.numpy(), private, brain_mask(private)).mean())
+
+
+# --- every attack ---------------------------------------------------------------------------
+
+
+def test_the_built_in_attacks_are_installed() -> None:
+    built_in = {name for name, plugin in INSTALLED.items() if plugin.distribution == "leakaudit"}
+    assert built_in == set(QUICK)
+
+
+@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("defense", [Identity(), ActivationDropout(p=0.5)], ids=repr)
+def test_every_attack_keeps_its_contract(name: str, defense: Defense) -> None:
+    attack = quick(name)
+    attempt = check_attack(attack, observation_for(QUICK[name][1], defense))
+    assert attempt.auxiliary_patients == len(AUXILIARY)
+    assert (attempt.queries > 0) == attack.learns_from_queries
+
+
+@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("threat", PRESETS)
+def test_an_attack_runs_if_and_only_if_its_threat_grants_what_it_requires(
+    name: str, threat: str
+) -> None:
+    attack, observation = quick(name), observation_for(threat)
+    lacking = attack.needs() - PRESETS[threat].capabilities
+    if not lacking:
+        attack(observation, seed=0, progress=quietly)
+        return
+    with pytest.raises(NotGranted, match=", ".join(sorted(lacking))):
+        attack(observation, seed=0, progress=quietly)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_every_attack_has_a_summary_and_counts_its_iterations(name: str) -> None:
+    assert len(INSTALLED[name].summary) > 20
+    steps: list[tuple[int, int]] = []
+    attempt = quick(name)(
+        observation_for(QUICK[name][1]), seed=0, progress=lambda *step: steps.append(step)
+    )
+    count = attempt.reconstruction.iterations
+    assert steps == [(step + 1, count) for step in range(count)]
+
+
+# --- activation inversion -------------------------------------------------------------------
+
+
+def test_activation_inversion_recovers_what_an_easy_cut_shows() -> None:
+    attack = ActivationInversion(iterations=150)
+    observation = observation_for("curious-server-with-encoder", spec=EASY)
+    found = attack(observation, seed=0, progress=quietly).reconstruction
+    assert score(found.images) > 0.9
+    assert found.objective_last < 0.2 * found.objective_first
+    start = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(start) < 0.5, "the start itself must not do"
+
+
+def test_activation_inversion_sees_through_dropout() -> None:
+    attack = ActivationInversion(iterations=150)
+    observation = observation_for("curious-server-with-encoder", ActivationDropout(p=0.5), EASY)
+    assert score(attack(observation, seed=0, progress=quietly).reconstruction.images) > 0.8
+
+
+def test_activation_inversion_gains_from_repeated_releases() -> None:
+    attack = ActivationInversion(iterations=80)
+    scores = [
+        score(
+            attack(
+                observation_for("curious-server-with-encoder", GaussianNoise(std=1.0), EASY, count),
+                seed=0,
+                progress=quietly,
+            ).reconstruction.images
+        )
+        for count in (1, 16)
+    ]
+    assert scores[1] > scores[0] + 0.05, scores
+
+
+# --- decoder inversion ----------------------------------------------------------------------
+
+
+def test_decoder_inversion_learns_more_than_the_mean_of_its_patients() -> None:
+    observation = observation_for("curious-server", spec=EASY)
+    attack = DecoderInversion(steps=60, width=16, batch_size=4)
+    attempt = attack(observation, seed=0, progress=quietly)
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(attempt.reconstruction.images) > score(mean) + 0.1
+    assert attempt.reconstruction.objective_last < attempt.reconstruction.objective_first
+    # Every step asks for a batch, and the probe twice for one slice of each auxiliary patient.
+    assert attempt.queries == 60 * 4 + 2 * len(AUXILIARY)
+
+
+def test_refining_needs_the_encoders_and_lowers_the_objective() -> None:
+    attack = DecoderInversion(steps=5, width=4, batch_size=2, refine=30)
+    found = attack(
+        observation_for("curious-server-with-encoder", spec=EASY), seed=0, progress=quietly
+    ).reconstruction
+    assert found.iterations == 35
+    assert found.objective_last < found.objective_first
+    with pytest.raises(NotGranted, match="needs encoder-weights"):
+        attack(observation_for("curious-server", spec=EASY), seed=0, progress=quietly)
+
+
+def test_the_shuffled_twin_is_not_refined() -> None:
+    attack = DecoderInversion(steps=5, refine=30)
+    assert attack.shuffled() == DecoderInversion(steps=5)
+    assert ActivationInversion().shuffled() == ActivationInversion()
+
+
+# --- gradient inversion ---------------------------------------------------------------------
+
+
+def test_gradient_inversion_lowers_its_own_objective() -> None:
+    attack = GradientInversion(iterations=20)
+    found = attack(observation_for("aggregator"), seed=0, progress=quietly).reconstruction
+    assert found.objective_last < found.objective_first - 0.01
+    assert found.iterations == 40
+    counted = [int(note.split()[0]) for note in found.notes]
+    assert len(counted) == 2
+    assert sum(counted) == len(VICTIMS)
+
+
+# --- what the optimising attacks share ------------------------------------------------------
+
+
+def test_total_variation_is_that_of_a_step_edge() -> None:
+    flat = torch.full((1, 1, 8, 8), 0.5)
+    edge = torch.zeros(1, 1, 8, 8)
+    edge[..., 4:] = 1
+    # The root is smoothed by 1e-6, so that flat costs 1e-3; an edge costs 1 in one of 8 columns.
+    assert float(total_variation(flat)) == pytest.approx(1e-3)
+    assert float(total_variation(edge)) == pytest.approx(1 / 8, abs=2e-3)
+
+
+def test_descent_stays_in_the_box_and_reaches_the_nearest_point() -> None:
+    wanted = torch.tensor([-1.0, 0.25, 2.0]).view(3, 1, 1)
+    start = torch.full((3, 1, 1), 0.5)
+    found = descend(
+        lambda images, step: (images - wanted).square().flatten(1).sum(dim=1),
+        start,
+        iterations=200,
+        learning_rate=0.05,
+        progress=quietly,
+    )
+    torch.testing.assert_close(found.flatten(), torch.tensor([0.0, 0.25, 1.0]), atol=1e-3, rtol=0)
+    assert bool((start == 0.5).all()), "the start is left as it was"
+
+
+def test_the_start_is_grey_without_auxiliary_patients() -> None:
+    observation = observation_for("curious-server")
+    mean = truth(AUXILIARY).mean(axis=0)
+    with_them = start_image(observation, torch.device("cpu"))
+    np.testing.assert_allclose(with_them[0].numpy(), mean, rtol=1e-5)
+    held = {Capability.ACTIVATIONS: observation.activations}
+    without = Observation(threat="test", layout=observation.layout, held=held)
+    grey = start_image(without, torch.device("cpu"))
+    assert torch.equal(grey, torch.full((2, 4, 32, 32), 0.5))
+
+
+# --- refusals -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ActivationInversion(iterations=0), "iterations is 0; it must be 1 to"),
+        (lambda: ActivationInversion(learning_rate=-1.0), "learning_rate is -1.0"),
+        (lambda: ActivationInversion(tv=math.nan), "tv is nan"),
+        (lambda: ActivationInversion(tv_noise=-1.0), "tv_noise is -1.0"),
+        (lambda: DecoderInversion(steps=0), "steps is 0"),
+        (lambda: DecoderInversion(batch_size=0), "batch_size is 0"),
+        (lambda: DecoderInversion(width=0), "width is 0"),
+        (lambda: DecoderInversion(refine=-1), "refine is -1"),
+        (lambda: GradientInversion(iterations=0), "iterations is 0"),
+        (lambda: GradientInversion(tv=-1.0), "tv is -1.0"),
+    ],
+)
+def test_a_bad_parameter_is_refused(make: Callable[[], Attack], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make()

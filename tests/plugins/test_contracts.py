@@ -1,0 +1,373 @@
+"""That `leakaudit.testing` tells a broken plug-in so: a check that can not fail checks nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+
+from leakaudit.contracts import (
+    Attack,
+    Capability,
+    Defense,
+    Evidence,
+    Observation,
+    PrivacyGuarantee,
+    Progress,
+    Reconstruction,
+)
+from leakaudit.errors import CellError
+from leakaudit.testing import check_attack, check_defense
+from leakaudit.types import Levels
+from leakaudit_defenses.identity import Identity
+from tests.tiny import tiny_observation, tiny_patients
+
+
+@dataclass(frozen=True, kw_only=True)
+class Honest(Defense):
+    strength: float = 1.0
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(torch.randn(level.shape, generator=generator).to(level) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(a + self.strength * b for a, b in zip(levels, drawn, strict=True))
+
+
+class MixesTheBatch(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level - level.mean(dim=0) for level in levels)
+
+
+class ChangesTheShape(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level[..., ::2] for level in levels)
+
+
+class ChangesTheType(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level.float() for level in levels)
+
+
+class DropsALevel(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return levels[:1]
+
+
+class Detaches(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level.detach() for level in levels)
+
+
+class RoundsTheGradientAway(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level.round() for level in levels)
+
+
+class UsesTheGlobalState(Honest):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(torch.randn_like(level) for level in levels)
+
+
+class SeedsTheGlobalState(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        torch.manual_seed(0)
+        return levels
+
+
+class DrawsInApply(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        generator = torch.Generator()
+        generator.seed()
+        return Honest.apply(self, levels, Honest.draw(self, levels, generator))
+
+
+class LooksAtValues(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level / (2 if bool((level == level).all()) else 3) for level in levels)
+
+
+class MakesATensorOnTheCpu(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level + torch.ones(level.shape, dtype=level.dtype) for level in levels)
+
+
+class WorksInPlace(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level.mul_(2) for level in levels)
+
+
+class DrawsByDevice(Honest):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        if levels[0].is_meta:
+            return tuple(torch.empty_like(level) for level in levels)
+        return Honest.draw(self, levels, generator)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class HidesAField(Honest):
+    def __repr__(self) -> str:
+        return "HidesAField()"
+
+
+class CertainOfAnotherShape(Honest):
+    def evidence(self, released: Levels) -> Evidence:
+        return Evidence(values=released, variances=tuple(torch.zeros(1) for _ in released))
+
+
+class CertainBeyondCertainty(Honest):
+    def evidence(self, released: Levels) -> Evidence:
+        return Evidence(values=released, variances=tuple(0 * each - 1 for each in released))
+
+
+class ClaimsOnPublishedNoise(Honest):
+    def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
+        return PrivacyGuarantee(
+            claimed=True,
+            epsilon=1.0,
+            delta=1e-5,
+            releases=releases,
+            mechanism="none",
+            assumptions=(),
+        )
+
+
+class NoDataclassOfItsOwn(Defense):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return levels
+
+
+@dataclass(kw_only=True)
+class Mutable(NoDataclassOfItsOwn):
+    pass
+
+
+@dataclass(frozen=True)
+class Positional(NoDataclassOfItsOwn):
+    strength: float = 1.0
+
+
+@pytest.mark.parametrize(
+    ("defense", "sentence"),
+    [
+        (MixesTheBatch(), "otherwise alone than in a batch"),
+        (ChangesTheShape(), r"release gives .*\(3, 3, 16, 8\).*expected .*\(3, 3, 16, 16\)"),
+        (ChangesTheType(), r"release gives .*float32.*expected .*float64"),
+        (DropsALevel(), r"release gives .*expected"),
+        (Detaches(), "cuts the gradient off"),
+        (RoundsTheGradientAway(), "no finite gradient reaches"),
+        (UsesTheGlobalState(), "random beyond its generator"),
+        (SeedsTheGlobalState(), "global random state"),
+        (DrawsInApply(), "random beyond its generator"),
+        (LooksAtValues(), "fails on meta tensors"),
+        (MakesATensorOnTheCpu(), "fails on meta tensors"),
+        (WorksInPlace(), "in place"),
+        (DrawsByDevice(), r"draw on generator\.device"),
+        (HidesAField(strength=2.0), "another strength"),
+        (CertainOfAnotherShape(), r"evidence gives .*\(1,\).*expected"),
+        (CertainBeyondCertainty(), "variance that is not at least 0"),
+        (ClaimsOnPublishedNoise(), "reproducible noise carries no claim"),
+        (NoDataclassOfItsOwn(), "no dataclass"),
+        (Mutable(), "must be frozen"),
+        (Positional(), "must be keyword-only"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
+)
+def test_a_broken_defence_is_told_so_in_a_sentence(defense: Defense, sentence: str) -> None:
+    with pytest.raises(AssertionError, match=sentence):
+        check_defense(defense)
+
+
+@pytest.mark.parametrize("spatial", [(16, 16), (8, 8, 8)])
+def test_an_honest_defence_of_a_third_party_passes(spatial: tuple[int, ...]) -> None:
+    check_defense(Honest(strength=0.5), sites=3, spatial=spatial)
+
+
+# --- attacks --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def observation() -> Observation:
+    return tiny_observation(
+        "curious-server-with-encoder",
+        Identity(),
+        victims=tiny_patients(2, slices=1, seed=1),
+        auxiliary=tiny_patients(2, slices=1, seed=2),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grey(Attack):
+    """Returns mid-grey for every victim."""
+
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.ACTIVATIONS})
+
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        return self.claim(torch.full(observation.layout.image_shape, 0.5))
+
+    def claim(self, images: torch.Tensor, objective: float = 1.0) -> Reconstruction:
+        return Reconstruction(
+            images=images, objective_first=2.0, objective_last=objective, iterations=0
+        )
+
+
+class Wrapped(Grey):
+    """Does one thing wrong around the same guess."""
+
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        return images
+
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        grey = Grey.run(self, observation, generator=generator, progress=progress)
+        return self.claim(self.spoil(observation, grey.images))
+
+
+class DrawsGlobally(Wrapped):
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        torch.rand(1)
+        return images
+
+
+class NeverTheSame(Wrapped):
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator()
+        generator.seed()
+        return torch.rand(images.shape, generator=generator)
+
+
+class ChangesTheThreads(Wrapped):
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        return images
+
+
+class WritesToTheActivations(Wrapped):
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        observation.activations[1][0].add_(1)
+        return images
+
+
+class UnfreezesTheEncoders(Wrapped):
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.ENCODER_WEIGHTS})
+
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        observation.encoders[0].requires_grad_(True)
+        return images
+
+
+class RequiresNothing(Grey):
+    requires: ClassVar[frozenset[Capability]] = frozenset()
+
+
+class NeedsLessThanItRequires(Grey):
+    def needs(self) -> frozenset[Capability]:
+        return frozenset()
+
+
+class NotAFiniteObjective(Grey):
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        return self.claim(torch.full(observation.layout.image_shape, 0.5), float("nan"))
+
+
+class OvershootsItsTotal(Grey):
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        progress(2, 1)
+        return Grey.run(self, observation, generator=generator, progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("attack", "sentence"),
+    [
+        (DrawsGlobally(), "global random state"),
+        (NeverTheSame(), "not repeatable"),
+        (ChangesTheThreads(), "number of threads"),
+        (WritesToTheActivations(), r"modified its observation \(activations"),
+        (UnfreezesTheEncoders(), r"modified its observation \(encoder-weights\)"),
+        (RequiresNothing(), "requires is empty"),
+        (NeedsLessThanItRequires(), "leaves out what it requires"),
+        (NotAFiniteObjective(), "returned the objectives"),
+        (OvershootsItsTotal(), "progress past its end"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
+)
+def test_a_broken_attack_is_told_so_in_a_sentence(attack: Attack, sentence: str) -> None:
+    # An observation of its own: two of the attacks spoil theirs.
+    threads = torch.get_num_threads()
+    own = tiny_observation(
+        "curious-server-with-encoder",
+        Identity(),
+        victims=tiny_patients(1, slices=1, seed=1),
+        auxiliary=tiny_patients(1, slices=1, seed=2),
+    )
+    try:
+        with pytest.raises(AssertionError, match=sentence):
+            check_attack(attack, own)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_an_honest_attack_of_a_third_party_passes(observation: Observation) -> None:
+    attempt = check_attack(Grey(), observation)
+    assert attempt.queries == 0
+    assert attempt.auxiliary_patients == 2
+
+
+# --- an attack is not trusted ---------------------------------------------------------------
+
+
+class NotANumber(Wrapped):
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        images[0, 0, 0, 0] = torch.nan
+        return images
+
+
+class Infinite(Wrapped):
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        images[0, 0, 0, 0] = torch.inf
+        return images
+
+
+class OneVictimOnly(Wrapped):
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        return images[:1]
+
+
+class TooBright(Wrapped):
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        return images + 0.6
+
+
+class TooDark(Wrapped):
+    def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
+        return images - 0.6
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        (NotANumber(), "not finite"),
+        (Infinite(), "not finite"),
+        (OneVictimOnly(), r"shape \(1, 4, 32, 32\), expected \(2, 4, 32, 32\)"),
+        (TooBright(), r"values in \[1.1, 1.1\], expected \[0, 1\]"),
+        (TooDark(), r"values in \[-0.1, -0.1\], expected \[0, 1\]"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
+)
+def test_a_cheating_attack_is_refused(
+    observation: Observation, attack: Attack, message: str
+) -> None:
+    with pytest.raises(CellError, match=message):
+        attack(observation, seed=0, progress=lambda done, total: None)

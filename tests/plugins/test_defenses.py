@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from scipy.stats import norm
+
+from leakaudit.contracts import Defense, ReleaseSetting
+from leakaudit.errors import ConfigError
+from leakaudit.randomness import generator_for
+from leakaudit.registry import usable
+from leakaudit.testing import check_defense
+from leakaudit.types import Levels
+from leakaudit_defenses.activation_dropout import ActivationDropout
+from leakaudit_defenses.dp_gaussian import DpGaussian
+from leakaudit_defenses.gaussian_noise import GaussianNoise
+from leakaudit_defenses.identity import Identity
+
+BUILT_IN = {
+    plugin.name: plugin.cls for plugin in usable("defense")[0] if plugin.distribution == "leakaudit"
+}
+
+
+def levels_of(batch: int = 2, scale: float = 1.0, seed: int = 0) -> Levels:
+    generator = generator_for(seed, "levels")
+    return tuple(
+        scale * torch.randn(batch, channels, extent, extent, generator=generator)
+        for channels, extent in ((4, 64), (8, 32))
+    )
+
+
+def setting(sites: int = 2, releases: int = 3, levels: Levels | None = None) -> ReleaseSetting:
+    levels = levels_of() if levels is None else levels
+    return ReleaseSetting(
+        sites=sites, releases_per_patient=releases, auxiliary_levels=(levels,) * sites
+    )
+
+
+def released(defense: Defense, levels: Levels, seed: int = 0) -> Levels:
+    return defense.release(levels, generator=generator_for(seed, "release"))
+
+
+# --- every defence --------------------------------------------------------------------------
+
+
+def test_the_four_built_in_defences_are_installed() -> None:
+    assert set(BUILT_IN) == {"activation-dropout", "dp-gaussian", "gaussian-noise", "identity"}
+
+
+@pytest.mark.parametrize("cls", BUILT_IN.values(), ids=BUILT_IN)
+@pytest.mark.parametrize("sites", [1, 4])
+def test_every_defence_keeps_its_contract(cls: Callable[[], Defense], sites: int) -> None:
+    check_defense(cls(), sites=sites)
+
+
+@pytest.mark.parametrize(
+    "defense",
+    [
+        GaussianNoise(std=0.0),
+        ActivationDropout(p=0.0),
+        ActivationDropout(p=0.99),
+        DpGaussian(clip=1e-3),
+        DpGaussian(clip=1e6, scope="training"),
+    ],
+    ids=repr,
+)
+def test_the_contract_holds_at_the_ends_of_the_range(defense: Defense) -> None:
+    check_defense(defense)
+
+
+@pytest.mark.parametrize("cls", BUILT_IN.values(), ids=BUILT_IN)
+def test_the_levels_of_a_blank_image_have_a_finite_gradient(cls: Callable[[], Defense]) -> None:
+    defense = cls().fit(setting())
+    blank = tuple(torch.zeros_like(level).requires_grad_() for level in levels_of())
+    total = torch.stack([level.sum() for level in released(defense, blank)]).sum()
+    for gradient in torch.autograd.grad(total, blank):
+        assert gradient.isfinite().all()
+
+
+# --- identity and noise ---------------------------------------------------------------------
+
+
+def test_identity_releases_the_levels_themselves() -> None:
+    levels = levels_of()
+    assert all(map(torch.equal, released(Identity(), levels), levels))
+    assert Identity().guarantee(1, reproducible=False) is None
+
+
+def test_gaussian_noise_has_the_stated_standard_deviation_and_no_mean() -> None:
+    levels = levels_of(scale=5.0)
+    for std in (0.1, 3.0):
+        for after, before in zip(released(GaussianNoise(std=std), levels), levels, strict=True):
+            noise = after - before
+            # Of n values the estimate of the deviation varies by 1/sqrt(2 n): 5 of these.
+            tolerance = 5 / math.sqrt(2 * noise.numel())
+            assert float(noise.std()) == pytest.approx(std, rel=tolerance)
+            assert abs(float(noise.mean())) < 5 * std / math.sqrt(noise.numel())
+
+
+def test_gaussian_noise_states_its_variance_as_evidence() -> None:
+    evidence = GaussianNoise(std=3.0).evidence(levels_of())
+    assert all(bool((variance == 9).all()) for variance in evidence.variances)
+
+
+@pytest.mark.parametrize("defense", [GaussianNoise(std=0.0), ActivationDropout(p=0.0)], ids=repr)
+def test_no_strength_is_the_identity(defense: Defense) -> None:
+    levels = levels_of()
+    assert all(map(torch.equal, released(defense, levels), levels))
+    assert not any(bool(v.any()) for v in defense.evidence(levels).variances)
+
+
+# --- dropout --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.99])
+def test_dropout_drops_the_stated_share_and_keeps_the_mean(p: float) -> None:
+    ones = tuple(torch.ones_like(level) for level in levels_of())
+    for level in released(ActivationDropout(p=p), ones):
+        deviation = math.sqrt(p * (1 - p) / level.numel())
+        assert float((level == 0).float().mean()) == pytest.approx(p, abs=5 * deviation)
+        kept = level[level != 0]
+        assert torch.allclose(kept, torch.full_like(kept, 1 / (1 - p)))
+
+
+def test_dropout_evidence_is_exact_for_what_was_kept_and_void_for_the_rest() -> None:
+    levels, defense = levels_of(), ActivationDropout(p=0.5)
+    sent = released(defense, levels)
+    evidence = defense.evidence(sent)
+    for before, after, value, variance in zip(
+        levels, sent, evidence.values, evidence.variances, strict=True
+    ):
+        kept = after != 0
+        torch.testing.assert_close(value[kept], before[kept])
+        assert (variance[kept] == 0).all()
+        assert variance[~kept].isinf().all()
+
+
+# --- the Gaussian mechanism -----------------------------------------------------------------
+
+
+def exact_delta(epsilon: float, z: float, releases: int) -> float:
+    """Balle and Wang 2018, theorem 8, written from the paper for T releases."""
+    mu = math.sqrt(releases) / z
+    tail = norm.cdf(-mu / 2 - epsilon / mu)
+    return float(norm.cdf(mu / 2 - epsilon / mu) - math.exp(epsilon) * tail)
+
+
+@pytest.mark.parametrize("sites", [1, 2, 4])
+@pytest.mark.parametrize("releases", [1, 50])
+def test_the_noise_is_the_least_that_gives_epsilon(sites: int, releases: int) -> None:
+    clip = 2.0
+    fitted = DpGaussian(epsilon=8.0, delta=1e-5, clip=clip).fit(setting(sites, releases))
+    assert fitted.noise_std is not None
+    z = fitted.noise_std / (2 * clip * math.sqrt(sites))
+    assert exact_delta(8.0, z, releases) == pytest.approx(1e-5, rel=1e-4)
+    blank = tuple(torch.zeros_like(level) for level in levels_of())
+    for level in released(fitted, blank):
+        tolerance = 5 / math.sqrt(2 * level.numel())
+        assert float(level.std()) == pytest.approx(fitted.noise_std, rel=tolerance)
+
+
+def test_the_joint_norm_over_the_levels_is_clipped_per_sample() -> None:
+    clip = 10.0
+    defense = DpGaussian(clip=clip, noise_std=1.0, releases=1)
+    levels = tuple(
+        level * torch.tensor([1.0, 1e-4]).view(2, 1, 1, 1) for level in levels_of(scale=3.0)
+    )
+    quiet = tuple(torch.zeros_like(level) for level in levels)
+    sent = defense.apply(levels, quiet)
+    norms = torch.cat([level.flatten(1) for level in sent], dim=1).norm(dim=1)
+    assert float(norms[0]) == pytest.approx(clip, rel=1e-5)
+    for after, before in zip(sent, levels, strict=True):
+        assert torch.equal(after[1], before[1]), "a sample within the bound is left as it is"
+        torch.testing.assert_close(
+            after[0] / before[0], (after[0] / before[0])[:1, :1, :1] + 0 * before[0]
+        )
+
+
+def test_the_default_clip_is_the_median_norm_of_the_auxiliary_slices() -> None:
+    levels = tuple(
+        level * torch.tensor([1.0, 2.0, 50.0]).view(3, 1, 1, 1) for level in levels_of(batch=3)
+    )
+    fitted = DpGaussian().fit(setting(levels=levels))
+    norms = torch.cat([level.flatten(1) for level in levels], dim=1).norm(dim=1)
+    assert fitted.clip == pytest.approx(float(norms[1]), rel=1e-5)
+    assert (
+        repr(DpGaussian()) == "DpGaussian(epsilon=8.0, delta=1e-05, scope='inference', clip=None)"
+    )
+
+
+def test_nothing_is_released_before_the_noise_is_fixed() -> None:
+    for defense in (DpGaussian(), DpGaussian(clip=1.0)):
+        with pytest.raises(ConfigError, match="call fit before release"):
+            released(defense, levels_of())
+
+
+def test_a_claim_needs_secret_noise_the_inference_scope_and_the_releases_of_the_noise() -> None:
+    fitted = DpGaussian().fit(setting(releases=3))
+    claim = fitted.guarantee(3, reproducible=False)
+    assert (claim.claimed, claim.reason) == (True, "")
+    assert (claim.epsilon, claim.delta, claim.releases) == (8.0, 1e-5, 3)
+    assert len(claim.assumptions) >= 4
+
+    for refused, reason in (
+        (fitted.guarantee(3, reproducible=True), "published seed"),
+        (fitted.guarantee(4, reproducible=False), "made for 3 releases"),
+        (fitted.guarantee(2, reproducible=False), "made for 3 releases"),
+        (replace(fitted, scope="training").guarantee(3, reproducible=False), "no DP guarantee"),
+        (replace(fitted, scope="training").guarantee(3, reproducible=True), "no DP guarantee"),
+    ):
+        assert not refused.claimed
+        assert reason in refused.reason
+
+
+def test_evidence_states_the_variance_of_the_noise() -> None:
+    fitted = DpGaussian(clip=1.0).fit(setting())
+    assert fitted.noise_std is not None
+    for variance in fitted.evidence(levels_of()).variances:
+        torch.testing.assert_close(variance, torch.full_like(variance, fitted.noise_std**2))
+
+
+# --- refusals -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GaussianNoise(std=-0.1), "std is -0.1; it must be 0 to"),
+        (lambda: GaussianNoise(std=math.nan), "std is nan"),
+        (lambda: GaussianNoise(std=math.inf), "std is inf"),
+        (lambda: ActivationDropout(p=1.0), "p is 1.0; it must be 0 to 0.99"),
+        (lambda: ActivationDropout(p=-0.1), "p is -0.1"),
+        (lambda: ActivationDropout(p=math.nan), "p is nan"),
+        (lambda: DpGaussian(epsilon=0.0), "epsilon is 0.0"),
+        (lambda: DpGaussian(epsilon=math.nan), "epsilon is nan"),
+        (lambda: DpGaussian(delta=0.0), "delta is 0.0"),
+        (lambda: DpGaussian(delta=1.0), "delta is 1.0"),
+        (lambda: DpGaussian(clip=0.0), "clip is 0.0"),
+        (lambda: DpGaussian(clip=-1.0), "clip is -1.0"),
+        (lambda: DpGaussian(scope="both"), "scope is 'both'; it is inference or training"),
+    ],
+)
+def test_a_bad_parameter_is_refused(make: Callable[[], Defense], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make()

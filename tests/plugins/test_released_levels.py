@@ -1,0 +1,55 @@
+"""More released levels never hide what fewer gave away."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from leakaudit.contracts import Capability, Observation, SystemLayout
+from leakaudit.data import brain_mask, phantom_cohort
+from leakaudit.measure.fidelity import ssim_brain
+from leakaudit.target.split_unet import SplitUNetSpec
+from leakaudit.target.training import build
+from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_defenses.identity import Identity
+
+
+def test_all_levels_recover_as_much_as_the_first_alone() -> None:
+    patients = phantom_cohort(patients=4, slices=1, size=48, seed=3).patients
+    images = np.stack([patient.images[0] for patient in patients])
+    brain = brain_mask(images)
+    deep = SplitUNetSpec(channels=(2, 2), cut_level=2, shared_skips=(0, 1))
+    network = build(deep, seed=5).eval().requires_grad_(False)
+    released = network.encode(torch.from_numpy(images).split([2, 2], dim=1))
+    first = build(SplitUNetSpec(channels=(2, 2), cut_level=0, shared_skips=()), seed=5)
+    first.eval().requires_grad_(False)
+    for shallow, encoder in zip(first.encoders, network.encoders, strict=True):
+        shallow.load_state_dict(
+            {k: v for k, v in encoder.state_dict().items() if k.startswith("blocks.0.")}
+        )
+    scores = {}
+    for name, spec, encoders, levels in (
+        ("all", deep, network.encoders, released),
+        ("first", first.spec, first.encoders, tuple((site[0],) for site in released)),
+    ):
+        observation = Observation(
+            threat="test",
+            layout=SystemLayout(
+                channels=(2, 2),
+                crossing=spec.crossing,
+                features=spec.features,
+                spatial=(48, 48),
+                victims=len(images),
+            ),
+            held={
+                Capability.ACTIVATIONS: levels,
+                Capability.ENCODER_WEIGHTS: tuple(encoders),
+                Capability.DEFENSE_PARAMETERS: Identity(),
+            },
+        )
+        attempt = ActivationInversion(iterations=300)(
+            observation, seed=0, progress=lambda done, total: None
+        )
+        scores[name] = ssim_brain(attempt.reconstruction.images.numpy(), images, brain).mean()
+    assert scores["first"] > 0.9
+    assert scores["all"] - scores["first"] >= -0.01

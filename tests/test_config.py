@@ -1,0 +1,258 @@
+"""Audit files: the right value, or one sentence with file, line and the nearest name."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leakaudit.config import AuditConfig, PluginUse, expand, parse_audit, read_audit
+from leakaudit.errors import ConfigError, UsageError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REST = """
+attacks:
+- activation-inversion
+threats: [curious-server-with-encoder]
+"""
+
+
+def parse(text: str, **more: Any) -> AuditConfig:
+    return parse_audit(text.encode(), "a.yaml", folder=Path("/files"), **more)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    message = str(caught.value)
+    assert message.startswith("a.yaml")
+    assert "\n" not in message
+    return message
+
+
+def test_yaml_1_2_reads_no_as_a_word_and_010_as_ten() -> None:
+    audit = parse(f"name: no\nseeds: [010]\ntarget: {{training: {{learning_rate: 1e-5}}}}{REST}")
+    assert audit.name == "no"
+    assert audit.seeds == (10,)
+    assert audit.target.training.learning_rate == 1e-5
+    assert refusal(f"name: 010{REST}") == "a.yaml, line 1: name: input should be a valid string"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("name: x\nsedes: [1]" + REST, 2, "unknown key 'sedes'; did you mean 'seeds'?"),
+        ("name: x\ntarget:\n  cutlevel: 1" + REST, 3, "'cutlevel'; did you mean 'cut_level'?"),
+        ("name: x\ndata:\n  phantom:\n    slice: 1" + REST, 4, "did you mean 'slices'?"),
+        ("name: x\ntarget:\n  training: {epoch: 1}" + REST, 3, "did you mean 'epochs'?"),
+        ("name: x\nreferences:\n  seed: [1]" + REST, 3, "did you mean 'seeds'?"),
+        ("name: x\nbudgets:\n  worker: 1" + REST, 3, "did you mean 'workers'?"),
+        ("name: x\ntarget:\n  sites: [[T1w, T1c]]" + REST, 3, "unknown modality 'T1c'; did you"),
+    ],
+)
+def test_a_misspelt_key_has_its_line_and_the_nearest(text: str, line: int, words: str) -> None:
+    message = refusal(text)
+    assert message.startswith(f"a.yaml, line {line}: ")
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "nearest"),
+    [
+        ("name: x\nattacks:\n- actvation-inversion\nthreats: [curious-server]", 3, "activation-"),
+        ("name: x\ndefenses:\n- dp-gaussian\n- gausian-noise: {std: 1}" + REST, 4, "gaussian-no"),
+        ("name: x\nattacks: [decoder-inversion]\nthreats:\n- curious-serve", 4, "curious-server"),
+        ("name: x\nattacks: [decoder-inversion]\nthreats:\n  agregator: []", 4, "aggregator"),
+        ("name: x\ndefenses:\n- gaussian-noise:\n    sdt: 1" + REST, 4, "std"),
+        (
+            "name: x\nattacks: [decoder-inversion]\nthreats:\n  curious-server:\n"
+            "  - decoder-inversion\n  - decoder-invasion",
+            6,
+            "decoder-inversion",
+        ),
+    ],
+    ids=["attack", "defense", "threat in a list", "threat", "parameter", "attack of a threat"],
+)
+def test_a_misspelt_name_has_its_line_and_the_nearest(text: str, line: int, nearest: str) -> None:
+    message = refusal(text)
+    assert message.startswith(f"a.yaml, line {line}: ")
+    assert f"; did you mean '{nearest}" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("name: x\nname: y" + REST, 2, 'duplicate key "name"'),
+        ("name: &a x" + REST, 1, "anchors and aliases are not supported"),
+        ("a: &a [x]\nb: [*a, *a]\nname: x" + REST, 1, "anchors and aliases"),
+        ("name: !!python/object:os.system x" + REST, 1, "tags are not supported"),
+        ("name: x\nseeds: !!set {1}" + REST, 2, "tags are not supported"),
+        ("%YAML 1.1\n---\nname: x" + REST, 2, "directives are not supported"),
+        ("name: x\nseeds: [1" + REST, 3, "expected"),
+    ],
+)
+def test_what_yaml_can_do_but_an_audit_needs_not(text: str, line: int, words: str) -> None:
+    message = refusal(text)
+    assert message.startswith(f"a.yaml, line {line}: ")
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "target: {training: {epochs: true}}",
+        "target: {training: {epochs: '3'}}",
+        "target: {training: {epochs: 2.0}}",
+        "target: {training: {epochs: 0}}",
+        "target: {training: {learning_rate: .inf}}",
+        "target: {training: {learning_rate: .nan}}",
+        "target: {training: {learning_rate: -1e-3}}",
+        "target: {cut_level: 5}",
+        "target: {cut_level: []}",
+        "target: {features: [8, 8]}",
+        "target: {features: [8, 8, 8, 8, 8, 0]}",
+        "target: {cut_level: 0, shared_skips: []}",
+        "target: {cut_level: 2, shared_skips: [2]}",
+        "target: {cut_level: 2, shared_skips: [1, 0]}",
+        "target: {sites: [[T1w], [T1w]]}",
+        "target: {sites: []}",
+        "data: {size: 40}",
+        "data: {path: somewhere}",
+        "data: {crop: 64}",
+        "data: {kind: folder}",
+        "data: {kind: folder, path: x, size: 32, crop: 48}",
+        'data: {kind: folder, path: "a\\0b"}',
+        "data: 3",
+        "seeds: []",
+        "seeds: [1.5]",
+        "releases: 0",
+        "images: some",
+        "defenses: [3]",
+        "defenses: [gaussian-noise: {std: []}]",
+        "defenses: [gaussian-noise: {std: .nan}]",
+        "defenses: [gaussian-noise: {std: .inf}]",
+        "defenses: [gaussian-noise: {std: wide}]",
+        "defenses: [gaussian-noise: {std: -1}]",
+        "defenses: [gaussian-noise: [std]]",
+        "budgets: {workers: 0}",
+        "budgets: {minutes_per_job: .inf}",
+    ],
+)
+def test_a_wrong_value_is_refused(part: str) -> None:
+    assert "wrong value" not in refusal(f"name: x\n{part}{REST}")
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", ".hidden", "x" * 65, "'x\ny'", "<script>", "''"])
+def test_a_name_is_a_plain_folder_name(name: str) -> None:
+    assert "name: " in refusal(f'name: "{name}"{REST}')
+
+
+@pytest.mark.parametrize(
+    "threats", ["[[1]]", "[{a: b}]", "3", "{}", "{curious-server: []}", "null", "[1]"]
+)
+@pytest.mark.parametrize("attacks", ["[decoder-inversion]", "3", "[[1]]", "[{a: 1, b: 2}]", "[]"])
+def test_wrong_threats_and_attacks_are_refused(threats: str, attacks: str) -> None:
+    refusal(f"name: x\nattacks: {attacks}\nthreats: {threats}")
+
+
+def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
+    file = tmp_path / "huge.yaml"
+    with file.open("wb") as handle:
+        handle.truncate(100_000_000_000)
+    with pytest.raises(ConfigError, match="larger than 100000 bytes"):
+        read_audit(file)
+
+
+def test_deep_nesting_is_refused() -> None:
+    assert "nested deeper than 20 levels" in refusal("name: " + "[" * 99_000)
+
+
+def test_a_missing_audit_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no\.yaml: the audit file can not be read"):
+        read_audit(tmp_path / "no.yaml")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_raise_a_config_error_or_nothing(text: bytes) -> None:
+    with pytest.raises(UsageError):
+        parse_audit(text, "a.yaml", folder=Path("/"))
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+_TREES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+_KEYS = st.sampled_from([*AuditConfig.model_fields, "other"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(_KEYS, _TREES))
+def test_any_tree_raises_a_config_error_or_nothing(tree: dict[str, Any]) -> None:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.compat import StringIO
+
+    stream = StringIO()
+    YAML().dump(tree, stream)
+    base = {"name": "x", "attacks": ["decoder-inversion"], "threats": ["curious-server"]}
+    YAML().dump({key: value for key, value in base.items() if key not in tree}, stream)
+    text = stream.getvalue().replace("{}\n", "")
+    with suppress(UsageError):
+        parse_audit(text.encode(errors="surrogatepass"), "a.yaml", folder=Path("/"))
+
+
+def test_a_list_of_values_is_a_grid() -> None:
+    use = PluginUse(name="gaussian-noise", parameters={"std": [0.5, 1.0, 3]})
+    assert [point for point, _ in expand("defense", use)] == [{"std": s} for s in (0.5, 1.0, 3)]
+    assert repr(expand("defense", use)[0][1]) == "GaussianNoise(std=0.5)"
+    steps = {"steps": [5, 10], "width": [8, 16]}
+    assert len(expand("attack", PluginUse(name="decoder-inversion", parameters=steps))) == 4
+
+
+def test_threats_as_a_list_meet_every_attack() -> None:
+    audit = parse(
+        "name: x\nattacks: [decoder-inversion, gradient-inversion: {iterations: 3}]\n"
+        "threats: [curious-server, aggregator]"
+    )
+    both = ("decoder-inversion", "gradient-inversion")
+    assert audit.threats == {"curious-server": both, "aggregator": both}
+
+
+def test_an_attack_that_no_threat_meets_is_refused() -> None:
+    message = refusal(
+        "name: x\nattacks: [decoder-inversion, gradient-inversion]\n"
+        "threats: {curious-server: [decoder-inversion]}"
+    )
+    assert "no threat meets gradient-inversion" in message
+
+
+def test_the_data_path_is_relative_to_the_audit_file() -> None:
+    text = "name: x\ndata: {kind: folder, path: ../patients}" + REST
+    assert parse(text).data.path == "/patients"
+
+
+def test_named_data_makes_the_kind_folder_and_usual_data_does_not() -> None:
+    phantom, folder = "name: x" + REST, "name: x\ndata: {kind: folder}" + REST
+    assert parse(phantom, data="/d").data.model_dump(include={"kind", "path"}) == {
+        "kind": "folder",
+        "path": "/d",
+    }
+    assert parse(phantom, usual_data="/u").data.kind == "phantom"
+    assert parse(folder, usual_data="/u").data.path == "/u"
+    assert parse(folder, usual_data="/u", data="/d").data.path == "/d"
+
+
+@pytest.mark.parametrize("name", ["leakaudit/quick.yaml", "examples/brats_slabs.yaml"])
+def test_the_audit_files_of_the_project_parse(name: str) -> None:
+    audit = read_audit(REPOSITORY / name)
+    assert len(audit.attacks) >= 3
+    assert len(audit.defenses) >= 3
+    assert parse_audit(
+        audit.model_dump_json().encode(), "dumped", folder=Path("/elsewhere")
+    ) == audit.model_copy(update={"data": audit.data})

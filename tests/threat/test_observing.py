@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, final
+
+import pytest
+import torch
+
+from leakaudit.contracts import Attack, Capability, Observation, Progress, Reconstruction
+from leakaudit.data import Patient
+from leakaudit.errors import ConfigError, LeakauditError, NotGranted
+from leakaudit.randomness import generator_for
+from leakaudit.target.protocol import segmentation_loss
+from leakaudit.threat.observing import (
+    System,
+    images_of,
+    layout_of,
+    masks_of,
+    observe,
+    release_patient,
+)
+from leakaudit.threat.presets import PRESETS, threat_named
+from leakaudit.types import SiteLevels
+from leakaudit_defenses.gaussian_noise import GaussianNoise
+from leakaudit_defenses.identity import Identity
+from tests.tiny import tiny_patients, tiny_spec, tiny_system
+
+NOISE = GaussianNoise(std=0.3)
+VICTIMS = tiny_patients(2, slices=3, seed=1)
+AUXILIARY = tiny_patients(3, slices=2, seed=2)
+READERS = {
+    Capability.ACTIVATIONS: "activations",
+    Capability.REPEATED_RELEASES: "repeated_releases",
+    Capability.CUT_GRADIENTS: "cut_gradients",
+    Capability.ENCODER_WEIGHTS: "encoders",
+    Capability.ENCODER_QUERIES: "query",
+    Capability.WEIGHT_GRADIENTS: "weight_gradients",
+    Capability.AUXILIARY_PATIENTS: "auxiliary",
+    Capability.DEFENSE_PARAMETERS: "defense",
+}
+
+
+@pytest.fixture(scope="module")
+def undefended() -> System:
+    return tiny_system(Identity())
+
+
+@pytest.fixture(scope="module")
+def noisy() -> System:
+    return tiny_system(NOISE)
+
+
+def observed(system: System, threat: str, *, releases: int = 1, **more: Any) -> Observation:
+    return observe(
+        threat_named(threat),
+        system,
+        victims=VICTIMS,
+        auxiliary=AUXILIARY,
+        releases=releases,
+        **more,
+    )
+
+
+def middle_images(patients: list[Patient]) -> torch.Tensor:
+    return torch.cat([images_of(p)[p.middle : p.middle + 1] for p in patients])
+
+
+def tensors_in(value: Any, seen: set[int] | None = None) -> Iterator[torch.Tensor]:
+    """Every tensor that can be reached by looking into what is held, closures included."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    parts: list[Any] = []
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, torch.nn.Module):
+        yield from value.state_dict().values()
+    elif isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, tuple | list):
+        parts = list(value)
+    elif is_dataclass(value):
+        parts = [getattr(value, field.name) for field in fields(value)]
+    else:
+        parts = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+    for part in parts:
+        yield from tensors_in(part, seen)
+
+
+def flat(levels: SiteLevels) -> list[torch.Tensor]:
+    return [level for site in levels for level in site]
+
+
+@pytest.mark.parametrize("threat", PRESETS)
+def test_each_preset_grants_its_capabilities_and_no_other(undefended: System, threat: str) -> None:
+    observation = observed(undefended, threat)
+    assert observation.granted == PRESETS[threat].capabilities
+    for capability, name in READERS.items():
+        if capability in PRESETS[threat].capabilities:
+            assert getattr(observation, name) is not None
+        else:
+            assert not hasattr(observation, name)
+            with pytest.raises(NotGranted, match=f"{threat}' grants no '{name}'"):
+                getattr(observation, name)
+
+
+@pytest.mark.parametrize("threat", PRESETS)
+def test_what_is_private_can_not_be_asked_for(undefended: System, threat: str) -> None:
+    observation = observed(undefended, threat)
+    for name in ("images", "truth", "masks", "victims", "server", "network", "labels"):
+        with pytest.raises(NotGranted, match=f"grants no '{name}'"):
+            getattr(observation, name)
+
+
+@pytest.mark.parametrize("threat", PRESETS)
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_no_private_image_or_mask_is_held(undefended: System, threat: str, shuffled: bool) -> None:
+    observation = observed(undefended, threat, shuffled=shuffled)
+    held = list(tensors_in(observation._held))
+    assert len(held) > 10
+    private = [
+        slices[index]
+        for patient in VICTIMS
+        for slices in (images_of(patient), masks_of(patient).float())
+        for index in range(len(slices))
+    ]
+    for tensor in held:
+        for image in private:
+            parts = [image] if image.ndim == 2 else [image, image[:2], image[2:], *image]
+            for part in parts:
+                windows = tensor.reshape(-1, *tensor.shape[-part.ndim :])
+                if windows.shape[1:] == part.shape:
+                    assert not (windows == part).flatten(1).all(dim=1).any()
+
+
+def test_the_search_for_private_images_looks_into_closures(undefended: System) -> None:
+    # Otherwise the test above could not fail.
+    query = observed(undefended, "curious-server", shuffled=True).query
+    pool = torch.cat([images_of(patient) for patient in AUXILIARY])
+    assert any(pool.equal(tensor) for tensor in tensors_in({"query": query}))
+
+
+@final
+class Greedy(Attack):
+    requires = frozenset({Capability.ACTIVATIONS})
+
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        observation.weight_gradients  # noqa: B018
+        raise AssertionError("it was given what it was not granted")
+
+
+def test_an_attack_gets_not_granted_for_what_it_asks_beyond_its_threat(undefended: System) -> None:
+    with pytest.raises(NotGranted, match="weight_gradients"):
+        Greedy()(observed(undefended, "curious-server"), seed=0, progress=lambda *_: None)
+
+
+def test_an_attack_is_not_run_without_what_it_requires(undefended: System) -> None:
+    with pytest.raises(NotGranted, match=r"Greedy needs activations.*aggregator"):
+        Greedy()(observed(undefended, "aggregator"), seed=0, progress=lambda *_: None)
+
+
+def test_activations_are_the_defended_levels_of_each_victims_middle_slice(noisy: System) -> None:
+    observation = observed(noisy, "curious-server")
+    assert [patient.middle for patient in VICTIMS] == [1, 1]
+    for number, patient in enumerate(VICTIMS):
+        views = images_of(patient).split([2, 2], dim=1)
+        for site, (encoder, view) in enumerate(zip(noisy.network.encoders, views, strict=True)):
+            generator = generator_for(noisy.seed, "release", "inference", patient.id, 0, site)
+            with torch.no_grad():
+                wanted = noisy.defense.release(encoder(view), generator=generator)
+            for found, level in zip(observation.activations[site], wanted, strict=True):
+                assert torch.equal(found[number], level[patient.middle])
+
+
+def test_activations_do_not_carry_the_graph(noisy: System) -> None:
+    for level in flat(observed(noisy, "curious-server").activations):
+        assert not level.requires_grad
+        assert level.grad_fn is None
+
+
+def test_repeated_releases_differ_under_noise_and_the_first_is_the_activations(
+    noisy: System,
+) -> None:
+    observation = observed(noisy, "curious-server", releases=3)
+    repeated = observation.repeated_releases
+    assert len(repeated) == 3
+    assert all(map(torch.equal, flat(repeated[0]), flat(observation.activations)))
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not any(map(torch.equal, flat(repeated[one]), flat(repeated[other])))
+
+
+def test_repeated_releases_are_equal_without_a_defence(undefended: System) -> None:
+    repeated = observed(undefended, "curious-server", releases=2).repeated_releases
+    assert all(map(torch.equal, flat(repeated[0]), flat(repeated[1])))
+
+
+def noise_of(system: System, patient: Patient, release: int) -> list[torch.Tensor]:
+    views = images_of(patient).split([2, 2], dim=1)
+    with torch.no_grad():
+        clean = system.network.encode(views)
+    sent = release_patient(system, patient, release)
+    return [after - before for after, before in zip(flat(sent), flat(clean), strict=True)]
+
+
+def test_releases_are_reproducible_and_their_noise_is_never_used_twice(noisy: System) -> None:
+    first = release_patient(noisy, VICTIMS[0], 0)
+    assert all(map(torch.equal, flat(first), flat(release_patient(noisy, VICTIMS[0], 0))))
+    draws = [
+        draw
+        for patient in VICTIMS
+        for release in range(2)
+        for site in range(2)
+        # The shallower of a site's two levels, slice by slice.
+        for draw in noise_of(noisy, patient, release)[2 * site]
+    ]
+    assert len(draws) == 24
+    for index, draw in enumerate(draws):
+        for other in draws[:index]:
+            correlation = torch.corrcoef(torch.stack([draw.flatten(), other.flatten()]))[0, 1]
+            assert abs(float(correlation)) < 0.1
+
+
+def test_a_query_answers_as_the_sites_would(noisy: System) -> None:
+    query = observed(noisy, "curious-server").query
+    images = images_of(AUXILIARY[0])
+    found = query(images, generator_for(5, "query"))
+    generator = generator_for(5, "query")
+    with torch.no_grad():
+        wanted = [
+            noisy.defense.release(levels, generator=generator)
+            for levels in noisy.network.encode(images.split([2, 2], dim=1))
+        ]
+    assert all(map(torch.equal, flat(found), flat(tuple(wanted))))
+
+
+def test_a_shuffled_query_answers_with_an_auxiliary_slice_that_does_not_match(
+    undefended: System,
+) -> None:
+    pool = torch.cat([images_of(patient) for patient in AUXILIARY])
+    with torch.no_grad():
+        of_pool = undefended.network.encoders[0](pool[:, :2])[0]
+    query = observed(undefended, "curious-server", shuffled=True).query
+    answers = torch.cat([query(pool, generator_for(seed, "query"))[0][0] for seed in range(10)])
+    asked = of_pool.repeat(10, 1, 1, 1)
+    matching = (answers - asked).abs().flatten(1).amax(dim=1) < 1e-5
+    # By chance one in six, the size of the pool.
+    assert matching.float().mean() < 0.4
+    distances = (answers[:, None] - of_pool[None]).abs().flatten(2).amax(dim=2)
+    assert float(distances.amin(dim=1).max()) < 1e-5
+
+
+def test_weight_gradients_are_those_of_the_whole_network(undefended: System) -> None:
+    observation = observed(undefended, "aggregator")
+    names = [release.checkpoint for release in observation.weight_gradients]
+    assert names == ["initialisation", "final"]
+    networks = (undefended.initial, undefended.network)
+    for release, cut, network in zip(
+        observation.weight_gradients, observation.cut_gradients, networks, strict=True
+    ):
+        for mine, theirs in zip(release.encoders, network.encoders, strict=True):
+            assert all(map(torch.equal, mine.state_dict().values(), theirs.state_dict().values()))
+        for number, patient in enumerate(VICTIMS):
+            middle = slice(patient.middle, patient.middle + 1)
+            views = images_of(patient)[middle].split([2, 2], dim=1)
+            masks = masks_of(patient)[middle]
+            loss = segmentation_loss()(network(views), masks[:, None])
+            wanted = torch.autograd.grad(loss, tuple(network.encoders.parameters()))
+            for a, b in zip(release.gradients[number], wanted, strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-7)
+
+            received = [
+                tuple(level.detach().requires_grad_() for level in site)
+                for site in network.encode(views)
+            ]
+            loss = segmentation_loss()(network.server(received), masks[:, None])
+            wanted = torch.autograd.grad(loss, [x for site in received for x in site])
+            for a, b in zip(flat(cut), wanted, strict=True):
+                torch.testing.assert_close(a[number : number + 1], b, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("threat", PRESETS)
+def test_observing_leaves_no_trace_on_the_system(noisy: System, threat: str) -> None:
+    state = torch.get_rng_state()
+    before = {name: value.clone() for name, value in noisy.network.state_dict().items()}
+    observation = observed(noisy, threat)
+    assert torch.equal(torch.get_rng_state(), state)
+    after = noisy.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(p.grad is None and p.requires_grad for p in noisy.network.parameters())
+    if hasattr(observation, "encoders"):
+        for encoder in observation.encoders:
+            assert not encoder.training
+            assert not any(parameter.requires_grad for parameter in encoder.parameters())
+            with torch.no_grad():
+                next(encoder.parameters()).add_(1)
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_auxiliary_patients_are_indexed_by_slice(undefended: System) -> None:
+    auxiliary = observed(undefended, "curious-server").auxiliary
+    assert auxiliary.patient.tolist() == [0, 0, 1, 1, 2, 2]
+    assert torch.equal(auxiliary.images[auxiliary.middle], middle_images(AUXILIARY))
+
+
+def test_the_layout_is_what_everybody_knows() -> None:
+    system = tiny_system(Identity(), tiny_spec((1, 3), cut_level=2, shared_skips=(1,)))
+    layout = layout_of(system, (32, 32), 5)
+    assert (layout.channels, layout.crossing) == ((1, 3), (1, 2))
+    assert layout.image_shape == (5, 4, 32, 32)
+    views = layout.views(torch.arange(4.0).view(1, 4, 1, 1))
+    assert [view.flatten().tolist() for view in views] == [[0.0], [1.0, 2.0, 3.0]]
+
+
+def test_an_unknown_threat_lists_the_presets() -> None:
+    with pytest.raises(ConfigError, match="curious-server-with-encoder"):
+        threat_named("curious")
+
+
+def test_not_granted_is_an_attribute_error_for_hasattr_alone() -> None:
+    assert issubclass(NotGranted, AttributeError)
+    assert issubclass(NotGranted, LeakauditError)

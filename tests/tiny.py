@@ -1,0 +1,106 @@
+"""Patients and networks small enough to attack within seconds."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+
+from leakaudit.contracts import Defense, Observation, ReleaseSetting
+from leakaudit.data import Patient
+from leakaudit.target.split_unet import SplitUNetSpec
+from leakaudit.target.training import TrainingData, build
+from leakaudit.threat.observing import System, images_of, masks_of, observe
+from leakaudit.threat.presets import threat_named
+
+FEATURES = (4, 4, 4, 8, 8, 4)
+
+
+def tiny_spec(
+    channels: tuple[int, ...] = (2, 2),
+    cut_level: int = 1,
+    shared_skips: tuple[int, ...] | None = None,
+    spatial_dims: int = 2,
+    features: tuple[int, ...] = FEATURES,
+) -> SplitUNetSpec:
+    """All skips cross unless said otherwise."""
+    return SplitUNetSpec(
+        channels=channels,
+        cut_level=cut_level,
+        shared_skips=tuple(range(cut_level)) if shared_skips is None else shared_skips,
+        spatial_dims=spatial_dims,
+        features=features,
+    )
+
+
+def tiny_patients(
+    count: int, *, slices: int = 2, size: int = 32, modalities: int = 4, seed: int = 0
+) -> list[Patient]:
+    """Smooth textures inside ellipses of differing outline, each with three small tumour parts."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.meshgrid(*(np.linspace(-1, 1, size),) * 2, indexing="ij")
+    patients = []
+    for number in range(count):
+        images = np.zeros((slices, modalities, size, size), dtype=np.float32)
+        masks = np.zeros((slices, size, size), dtype=np.int8)
+        height, width = rng.uniform(0.6, 0.9, 2)
+        brain = (rows / height) ** 2 + (columns / width) ** 2 < 1
+        for image, mask in zip(images, masks, strict=True):
+            for modality in image:
+                texture = gaussian_filter(rng.standard_normal((size, size)), 2.0)
+                low, high = texture.min(), texture.max()
+                modality[brain] = (0.2 + 0.7 * (texture - low) / (high - low))[brain]
+            for label, radius in ((1, 0.35), (2, 0.25), (3, 0.15)):
+                mask[rows**2 + columns**2 < radius**2] = label
+        patients.append(Patient(id=f"tiny-{seed}-{number}", images=images, masks=masks))
+    return patients
+
+
+def tiny_system(
+    defense: Defense,
+    spec: SplitUNetSpec | None = None,
+    auxiliary: list[Patient] | None = None,
+    seed: int = 0,
+) -> System:
+    """An untrained system whose final weights differ from its initial ones, defence fitted."""
+    spec = tiny_spec() if spec is None else spec
+    initial = build(spec, seed).eval()
+    others = tiny_patients(2, modalities=sum(spec.channels), seed=99)
+    images = torch.cat([images_of(patient) for patient in auxiliary or others])
+    with torch.no_grad():
+        levels = initial.encode(images.split(list(spec.channels), dim=1))
+    setting = ReleaseSetting(
+        sites=len(spec.channels), releases_per_patient=4, auxiliary_levels=levels
+    )
+    return System(
+        network=build(spec, seed + 1).eval(),
+        initial=initial,
+        defense=defense.fit(setting),
+        seed=seed,
+        device=torch.device("cpu"),
+    )
+
+
+def tiny_observation(
+    threat: str,
+    defense: Defense,
+    spec: SplitUNetSpec | None = None,
+    *,
+    victims: list[Patient],
+    auxiliary: list[Patient],
+    releases: int = 1,
+) -> Observation:
+    """What the threat grants on an untrained system."""
+    system = tiny_system(defense, spec, auxiliary)
+    return observe(
+        threat_named(threat), system, victims=victims, auxiliary=auxiliary, releases=releases
+    )
+
+
+def tiny_training_data(patients: list[Patient], channels: tuple[int, ...] = (2, 2)) -> TrainingData:
+    """All slices of the patients, as the parties hold them."""
+    images = torch.cat([images_of(patient) for patient in patients])
+    return TrainingData(
+        views=tuple(view.contiguous() for view in images.split(list(channels), dim=1)),
+        masks=torch.cat([masks_of(patient) for patient in patients]),
+    )
