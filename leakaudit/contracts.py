@@ -85,7 +85,7 @@ class ReleaseSetting:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """An estimate of the undefended levels and how far it can be trusted.
+    """An estimate of `Defense.expected` and how far it can be trusted.
 
     Args:
         values: per level an estimate of each element.
@@ -131,8 +131,15 @@ class Defense(abc.ABC):
         """
         return self.apply(levels, self.draw(levels, generator))
 
+    def expected(self, levels: Levels) -> Levels:
+        """What `evidence` estimates: the levels after all that the defence does without chance.
+
+        An attack compares this, of its candidate's levels, with the evidence; differentiable.
+        """
+        return levels
+
     def evidence(self, released: Levels) -> Evidence:
-        """What a release says about the undefended levels to an adversary who knows the defence.
+        """What a release says about `expected` to an adversary who knows the defence.
 
         By Kerckhoffs's principle an attack may call this. The default takes the release at its
         word, which is right for a defence that changes nothing.

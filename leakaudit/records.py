@@ -300,7 +300,7 @@ class TargetRecord(Record):
 
 
 class WorstCase(Record):
-    """The reported leakage of one (target, defence, seed): that of its worst attack.
+    """The reported leakage of one (target, defence, seed) on one kind of victims.
 
     Args:
         target: key of the target.
@@ -308,14 +308,17 @@ class WorstCase(Record):
         shared_skips: shallower levels that cross as well.
         defense: repr of the defence.
         seed: seed.
+        victims: ``"inference"`` or ``"training"``; the two are never compared.
         worst: key of the ``ok`` cell with the highest SSIM inside the brain; None if no cell is ok.
-        weakest: key of the ``ok`` cell (on the same victims) with the lowest; None likewise.
+        weakest: key of the ``ok`` cell with the lowest; None likewise.
         ssim_brain: of the worst cell.
         advantage: of the worst cell.
         misled_by: SSIM of the worst minus that of the weakest attack: how far an audit with the
             weakest attack alone would have misled.
         dice: mean Dice of the target; None if unknown.
-        pareto: no other point of the same cut level has both higher Dice and lower SSIM.
+        pareto: no setting of the same cut level, seed, victims and measured attacks is better in
+            Dice or SSIM and at least as good in the other; False where an attack has no figure
+            that it has elsewhere.
         incomplete: cells of this target that are not ``ok``, as ``attack: state``.
     """
 
@@ -324,6 +327,7 @@ class WorstCase(Record):
     shared_skips: tuple[int, ...]
     defense: str
     seed: int
+    victims: str
     worst: str | None
     weakest: str | None
     ssim_brain: Interval | None
@@ -424,7 +428,8 @@ class ReportRecord(Record):
         plugins: the attacks and defences that ran.
         targets: every trained network, references and controls included.
         cells: every cell, control cells included.
-        worst: one entry per (target, defence, seed), control targets left out.
+        worst: one entry per (target, defence, seed) and kind of victims, control targets left out;
+            inference victims first.
         references: Split-U-Net against centralised and single-site training.
         versions: Python and package versions.
         metric_version: version of the measures.

@@ -56,13 +56,13 @@ class Plugin:
 
     @property
     def code(self) -> str:
-        """SHA-256 over the plug-in's package's Python files: what it does is part of every key."""
+        """SHA-256 over its top-level package's files: what it does is part of every key."""
         source = inspect.getsourcefile(self.cls)
         if source is None:
             return "unknown"
         if "." not in self.cls.__module__:  # beside it may lie all of site-packages
             return sha256_of(Path(source))
-        return _code_of(Path(source).parent)
+        return _code_of(Path(source).parents[self.cls.__module__.count(".") - 1])
 
     @property
     def parameters(self) -> dict[str, Any]:

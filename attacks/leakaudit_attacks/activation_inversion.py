@@ -28,8 +28,8 @@ class ActivationInversion(Attack):
 
     Knows the encoders' weights and the defence, from which it learns how far each released value
     can be trusted (`Defense.evidence`): dropped values are ignored, noisy ones trusted less and
-    the prior more. Every level is weighted by what it says, number of values over variance, so
-    that a further level adds information and never drowns another. Repeated releases are averaged.
+    the prior more. Every released value counts alike, over its level's variance, so that a small
+    deep level does not outweigh the large shallow ones. Repeated releases are averaged.
 
     Not a bound: what this does not recover, another attack may.
 
@@ -46,7 +46,7 @@ class ActivationInversion(Attack):
     iterations: int = 300
     learning_rate: float = 0.05
     tv: float = 2e-4
-    tv_noise: float = 0.2
+    tv_noise: float = 0.3
 
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.ACTIVATIONS, Capability.ENCODER_WEIGHTS, Capability.DEFENSE_PARAMETERS}
@@ -95,6 +95,7 @@ class _Objective:
     def __init__(self, attack: ActivationInversion, observation: Observation) -> None:
         self.layout = observation.layout
         self.encoders = observation.encoders
+        self.defense = observation.defense
         evidence = _pooled_evidence(observation)
         self.values = [each.values for each in evidence]
         self.weights = [
@@ -116,7 +117,9 @@ class _Objective:
         for encoder, view, values, weights in zip(
             self.encoders, views, self.values, self.weights, strict=True
         ):
-            for level, value, weight in zip(encoder(view), values, weights, strict=True):
+            for level, value, weight in zip(
+                self.defense.expected(encoder(view)), values, weights, strict=True
+            ):
                 misfit = misfit + (weight * (level - value).square()).flatten(1).sum(dim=1)
         return misfit * self.scale + self.tv * total_variation(images)
 
@@ -143,10 +146,12 @@ def _pooled_evidence(observation: Observation) -> list[Evidence]:
 
 
 def _weights(value: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
-    """1 / (variance of the level + variance of the error), 0 where nothing is known."""
+    """1 / (variance of the values, which holds the error's), 0 where nothing is known."""
     known = torch.isfinite(variance)
     spread = torch.where(known.sum() > 1, _variance(value, known), 1.0).to(value)
-    return torch.where(known, 1 / (spread.clamp_min(1e-12) + variance), torch.zeros_like(value))
+    return torch.where(
+        known, 1 / torch.maximum(spread.clamp_min(1e-12), variance), torch.zeros_like(value)
+    )
 
 
 def _noise_share(evidence: list[Evidence]) -> torch.Tensor:

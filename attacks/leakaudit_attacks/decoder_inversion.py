@@ -126,13 +126,13 @@ class DecoderInversion(Attack):
 
         # The objective is compared on the same slices with the same draws before and after.
         probe = auxiliary[observation.auxiliary.middle.to(device)]
-        probe_seed = int(torch.randint(2**62, (), generator=generator))
+        probe_seed = _integer(2**62, generator)
         with torch.no_grad():
             first = float(loss_of(probe, torch.Generator().manual_seed(probe_seed)))
         for step in range(self.steps):
-            index = torch.randint(len(auxiliary), (self.batch_size,), generator=generator)
-            images = auxiliary[index.to(device)]
-            if bool(torch.rand((), generator=generator) < 0.5):
+            chosen = [_integer(len(auxiliary), generator) for _ in range(self.batch_size)]
+            images = auxiliary[torch.tensor(chosen, device=device)]
+            if _integer(2, generator):
                 images = images.flip(-1)
             optimizer.zero_grad(set_to_none=True)
             loss_of(images, generator).backward()
@@ -213,8 +213,12 @@ def _joined(release: SiteLevels) -> Levels:
     return tuple(torch.cat(level, dim=1) for level in zip(*release, strict=True))
 
 
+def _integer(below: int, generator: torch.Generator) -> int:
+    return int(torch.randint(below, (), generator=generator, device=generator.device))
+
+
 def _fresh_decoder(layout: SystemLayout, width: int, generator: torch.Generator) -> Decoder:
     # Modules initialise from the global state: fork it, so that the attack leaves no trace.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        torch.manual_seed(_integer(2**62, generator))
         return Decoder(layout, width)

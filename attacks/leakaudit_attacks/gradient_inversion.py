@@ -124,7 +124,7 @@ class GradientObjective:
         self.parameters = [p for encoder in self.encoders for p in encoder.parameters()]
         self.observed = release.gradients
         self.returned: SiteLevels = observation.cut_gradients[checkpoint]
-        self.seed = int(torch.randint(2**62, (), generator=generator))
+        self.seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
     def __call__(self, images: Images, step: int) -> torch.Tensor:
         """One value per victim; each victim is a batch of its own, as it was when observed."""

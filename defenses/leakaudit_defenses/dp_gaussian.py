@@ -23,6 +23,7 @@ from leakaudit.api import (
 _ASSUMPTIONS = (
     "The patient was not among the patients the encoders were trained on (scope: inference).",
     "Every site clips and adds its noise itself, with secret and independent randomness.",
+    "How many slices a patient has is public; the noise is made for the longest victim.",
     "Neighbouring data sets differ by replacing one patient, all of whose slices and sites count.",
     "The clip bound comes from auxiliary patients, never from private data.",
     "Masks, returned gradients, encoder weights and timing are not covered.",
@@ -91,16 +92,21 @@ class DpGaussian(Defense):
 
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
         """Clip to the joint norm C, then add ``noise_std * drawn``."""
-        clip, noise_std = self._fitted()
-        # Bounded before the root, whose gradient is infinite for the levels of a blank image.
-        factor = (clip / _squares(levels).clamp_min(1e-60).sqrt()).clamp(max=1)
+        _, noise_std = self._fitted()
         return tuple(
-            level * factor.to(level).view(-1, *[1] * (level.ndim - 1)) + noise_std * noise
-            for level, noise in zip(levels, drawn, strict=True)
+            level + noise_std * noise
+            for level, noise in zip(self.expected(levels), drawn, strict=True)
         )
 
+    def expected(self, levels: Levels) -> Levels:
+        """The levels, each sample clipped to the joint norm C."""
+        clip, _ = self._fitted()
+        # Bounded before the root, whose gradient is infinite for the levels of a blank image.
+        factor = (clip / _squares(levels).clamp_min(1e-60).sqrt()).clamp(max=1)
+        return tuple(level * factor.to(level).view(-1, *[1] * (level.ndim - 1)) for level in levels)
+
     def evidence(self, released: Levels) -> Evidence:
-        """The release with the variance of the noise; the clipping factor stays unknown."""
+        """The release, with the variance of the noise."""
         _, noise_std = self._fitted()
         return Evidence(
             values=released,

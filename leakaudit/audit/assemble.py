@@ -17,6 +17,7 @@ from leakaudit.audit.executors import Ended
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan
 from leakaudit.audit.store import RunStore
+from leakaudit.audit.worst import worst_cases
 from leakaudit.config import AuditConfig
 from leakaudit.data import Cohort, Splits
 from leakaudit.measure import controls, statistics
@@ -32,7 +33,6 @@ from leakaudit.records import (
     State,
     TargetRecord,
     ThreatRecord,
-    WorstCase,
 )
 from leakaudit.registry import Kind, load
 from leakaudit.threat.presets import threat_named
@@ -70,7 +70,7 @@ def assemble(
         plugins=tuple(_plugins(config)),
         targets=targets,
         cells=cells,
-        worst=_worst_cases(targets, cells),
+        worst=worst_cases(targets, cells),
         references=_references(config, targets),
         versions={
             "python": platform.python_version(),
@@ -152,65 +152,6 @@ def _scores(leakage: Leakage) -> tuple[np.ndarray, np.ndarray]:
     scores = np.array([patient.ssim_brain for patient in leakage.patients])
     floor = np.array([patient.blind_floor for patient in leakage.patients])
     return scores, floor
-
-
-def _worst_cases(
-    targets: Sequence[TargetRecord], cells: Sequence[CellRecord]
-) -> tuple[WorstCase, ...]:
-    cases = []
-    for target in targets:
-        mine = [cell for cell in cells if cell.target == target.target]
-        if target.control_only or not mine:
-            continue
-        reached = [(cell, cell.leakage) for cell in mine if cell.leakage is not None]
-        worst = max(reached, key=lambda pair: pair[1].ssim_brain.mean, default=None)
-        rivals = [pair for pair in reached if worst and pair[0].victims == worst[0].victims]
-        weakest = min(rivals, key=lambda pair: pair[1].ssim_brain.mean, default=None)
-        cases.append(
-            WorstCase(
-                target=target.target,
-                cut_level=target.cut_level,
-                shared_skips=target.shared_skips,
-                defense=target.defense,
-                seed=target.seed,
-                worst=worst[0].cell if worst else None,
-                weakest=weakest[0].cell if weakest else None,
-                ssim_brain=worst[1].ssim_brain if worst else None,
-                advantage=worst[1].advantage if worst else None,
-                misled_by=(
-                    worst[1].ssim_brain.mean - weakest[1].ssim_brain.mean
-                    if worst and weakest
-                    else None
-                ),
-                dice=target.utility.mean if target.utility else None,
-                pareto=False,
-                incomplete=tuple(
-                    f"{cell.attack_name} under {cell.threat}: {cell.state}"
-                    for cell in mine
-                    if cell.state is not State.OK
-                ),
-            )
-        )
-    return tuple(case.model_copy(update={"pareto": _on_front(case, cases)}) for case in cases)
-
-
-def _on_front(case: WorstCase, cases: Sequence[WorstCase]) -> bool:
-    """No other point of the same system and seed is better on one axis and no worse on both."""
-    if case.dice is None or case.ssim_brain is None:
-        return False
-    for other in cases:
-        same = (other.cut_level, other.shared_skips, other.seed) == (
-            case.cut_level,
-            case.shared_skips,
-            case.seed,
-        )
-        if not same or other is case or other.dice is None or other.ssim_brain is None:
-            continue
-        gain = other.dice.mean - case.dice.mean
-        leak = other.ssim_brain.mean - case.ssim_brain.mean
-        if gain >= 0 and leak <= 0 and (gain > 0 or leak < 0):
-            return False
-    return True
 
 
 def _references(

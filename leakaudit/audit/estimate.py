@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from functools import cache
@@ -10,7 +9,7 @@ from functools import cache
 import torch
 
 from leakaudit.audit.matrix import CellPlan, TargetPlan
-from leakaudit.audit.runner import Plan
+from leakaudit.audit.runner import Plan, worker_count
 from leakaudit.target.protocol import segmentation_loss
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import build
@@ -29,8 +28,7 @@ def estimate_minutes(plan: Plan) -> float:
         seconds += sum(_cell_seconds(cell, plan) for cell in plan.matrix.cells if not cell.missing)
     finally:
         torch.set_num_threads(threads)
-    workers = plan.config.budgets.workers or os.cpu_count() or 1
-    return seconds / workers / 60
+    return seconds / worker_count(plan.config) / 60
 
 
 def _training_seconds(target: TargetPlan, plan: Plan) -> float:

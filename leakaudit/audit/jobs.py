@@ -121,8 +121,9 @@ def run_cell(task: Task, progress: Progress) -> None:
         # What it learned of patients in general may beat any constant guess without knowing
         # anything of this one: hold it against the same network trained on shuffled pairs.
         twin = attempt_on(plan.attack.shuffled(), shuffled=True)
-        reference = scorer.on_others(twin.reconstruction)
-        negative = scorer.negative_control(attempt.reconstruction, reference)
+        first = negative.detail
+        negative = scorer.negative_control(attempt.reconstruction, twin.reconstruction)
+        negative = negative.model_copy(update={"detail": f"{first}; {negative.detail}"})
     record = judged(
         CellRecord(
             **cell_facts(plan),

@@ -20,10 +20,11 @@ from leakaudit.data import Splits
 from leakaudit.records import METRIC_VERSION
 from leakaudit.registry import core_code, load
 from leakaudit.target.split_unet import SplitUNetSpec, centralised_spec, single_site_spec
-from leakaudit.target.training import TrainingSettings
+from leakaudit.target.training import TrainingSettings, choose_device
 from leakaudit.threat.presets import Threat, threat_named
 
 EASIEST_CUT = 0
+_DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
 
 @final
@@ -125,10 +126,8 @@ def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matri
         "splits": asdict(splits),
         "metric": METRIC_VERSION,
         "core": core_code(),
-        "torch": version("torch"),
-        "monai": version("monai"),
-        "scikit-image": version("scikit-image"),
-        "device": config.device,
+        **{name: version(name) for name in _DETERMINING},
+        "device": choose_device(config.device).type,
     }
     planner = _Planner(config, context)
     main = [
@@ -140,9 +139,8 @@ def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matri
     cells = [cell for target in main for cell in planner.cells(target)]
     cells += list(planner.controls(cells))
     references = list(planner.references())
-    targets = {plan.key: plan for plan in [*references, *(cell.target for cell in cells)]}
-    # A target that the audit itself asks for is no mere control.
-    targets.update({plan.key: plan for plan in main})
+    # What the audit itself asks for is no mere control: it comes last, and so prevails.
+    targets = {plan.key: plan for plan in [*(cell.target for cell in cells), *references, *main]}
     ordered = {plan.key: targets[plan.key] for plan in main} | targets
     unique = {cell.key: cell for cell in reversed(cells)}
     return Matrix(

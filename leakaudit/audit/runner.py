@@ -24,6 +24,7 @@ from leakaudit.data import Cohort, Splits, load_folder, phantom_cohort, split_pa
 from leakaudit.errors import DataError
 from leakaudit.files import write_atomically
 from leakaudit.records import ReportRecord
+from leakaudit.target.training import choose_device
 
 CellImages = dict[str, tuple[list[str], list[str], np.ndarray, np.ndarray]]
 
@@ -54,9 +55,11 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
         cache: where simulated patients may be kept.
 
     Raises:
+        ConfigError: the device is not there.
         DataError: patients are missing or bad.
         SplitError: there are too few of them.
     """
+    choose_device(config.device)
     cohort = read_patients(config, cache=cache)
     splits = split_patients([p.id for p in cohort.patients], config.data.split_seed)
     held = [modality for site in config.target.sites for modality in site]
@@ -116,7 +119,7 @@ def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
 
     ended = run_jobs(
         jobs,
-        workers=plan.config.budgets.workers or os.cpu_count() or 1,
+        workers=worker_count(plan.config),
         seconds_per_job=plan.config.budgets.minutes_per_job * 60,
         events=replace(events, ended=ended_and_logged),
     )
@@ -152,6 +155,15 @@ def all_jobs(plan: Plan, store: RunStore) -> list[Job]:
         if not c.missing
     ]
     return [*trainings, *cells]
+
+
+def worker_count(config: AuditConfig) -> int:
+    """Jobs side by side: as the audit says, else one per usable processor, one on a GPU."""
+    if config.budgets.workers:
+        return config.budgets.workers
+    if choose_device(config.device).type == "cuda":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def audit_yaml(config: AuditConfig) -> str:

@@ -94,12 +94,19 @@ class Scorer:
         return scores
 
     def negative_control(
-        self, reconstruction: Reconstruction, reference: np.ndarray | None = None
+        self, reconstruction: Reconstruction, twin: Reconstruction | None = None
     ) -> Control:
-        """The attack on other patients' observations, held against the floor or ``reference``."""
-        return controls.negative_control(
-            self.on_others(reconstruction), self.floor if reference is None else reference
-        )
+        """The attack on other patients' observations, held against the floor.
+
+        Args:
+            reconstruction: of the attack.
+            twin: of the same attack trained on shuffled pairs; takes the floor's place.
+        """
+        scores = self.on_others(reconstruction)
+        floor = self.on_others(twin) if twin is not None else None
+        if floor is None:
+            return controls.negative_control(scores, self.floor)
+        return controls.negative_control(scores, floor, "the same network on shuffled pairs")
 
 
 def judged(record: CellRecord) -> CellRecord:

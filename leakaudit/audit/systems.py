@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 
 from leakaudit.audit.matrix import CellPlan, TargetPlan
 from leakaudit.audit.store import RunStore
-from leakaudit.contracts import ReleaseSetting
+from leakaudit.contracts import Defense, ReleaseSetting
 from leakaudit.data import Cohort, Patient, Splits
 from leakaudit.measure import utility as dice
 from leakaudit.randomness import derive_seed
 from leakaudit.records import Utility
 from leakaudit.target.protocol import Activations, LabelSite, segmentation_loss
+from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build, choose_device
 from leakaudit.threat.observing import System, images_of, release_patient
 
@@ -105,20 +106,34 @@ def untrained_system(task: Task, people: People) -> System:
     plan = task.target
     device = choose_device(task.device)
     initial = build(plan.spec, plan.seed).to(device).eval()
-    auxiliary = torch.cat([images_of(patient) for patient in people.of(task.splits.auxiliary)])
-    with torch.no_grad():
-        levels = initial.encode(auxiliary.to(device).split(list(plan.spec.channels), dim=1))
-    setting = ReleaseSetting(
-        sites=len(plan.sites),
-        releases_per_patient=releases_per_patient(task, people),
-        auxiliary_levels=levels,
-    )
+    defense = plan.defense
+    if type(defense).fit is not Defense.fit:
+        defense = defense.fit(_release_setting(task, people, initial, device))
     return System(
         network=build(plan.spec, plan.seed).to(device),
         initial=initial,
-        defense=plan.defense.fit(setting),
+        defense=defense,
         seed=plan.seed,
         device=device,
+    )
+
+
+def _release_setting(
+    task: Task, people: People, initial: SplitUNet, device: torch.device
+) -> ReleaseSetting:
+    """What a defence may be fitted to; auxiliary patients are encoded one by one."""
+    encoded = []
+    for patient in people.of(task.splits.auxiliary):
+        views = images_of(patient).to(device).split(list(initial.spec.channels), dim=1)
+        with torch.no_grad():
+            encoded.append(initial.encode(views))
+    return ReleaseSetting(
+        sites=len(task.target.sites),
+        releases_per_patient=releases_per_patient(task, people),
+        auxiliary_levels=tuple(
+            tuple(torch.cat(level) for level in zip(*site, strict=True))
+            for site in zip(*encoded, strict=True)
+        ),
     )
 
 

@@ -64,7 +64,7 @@ def leakaudit() -> None:
 
 
 def main() -> None:
-    """Run the command line; exits with the codes of docs/exit-codes."""
+    """Run the command line; exits with the codes that the README lists."""
     sys.exit(_run())
 
 

@@ -16,8 +16,11 @@ def print_matrix(record: ReportRecord) -> None:
     cells = [cell for cell in record.cells if not cell.control_only]
     attacks = list(dict.fromkeys((cell.attack_name, cell.threat) for cell in cells))
     targets = {target.target: target for target in record.targets}
+    cases: dict[str, WorstCase] = {}
+    for case in record.worst:
+        cases.setdefault(case.target, case)  # inference victims stand first
     for cut, skips, seed in dict.fromkeys(
-        (case.cut_level, case.shared_skips, case.seed) for case in record.worst
+        (case.cut_level, case.shared_skips, case.seed) for case in cases.values()
     ):
         table = Table(
             title=f"cut level {cut}, skips {_skips(skips)}, seed {seed}: SSIM inside the brain",
@@ -32,7 +35,7 @@ def print_matrix(record: ReportRecord) -> None:
             table.add_column(name.replace("-", " "), justify="right", max_width=14)
         table.add_column("worst", justify="right")
         table.add_column("floor", justify="right")
-        for case in record.worst:
+        for case in cases.values():
             if (case.cut_level, case.shared_skips, case.seed) == (cut, skips, seed):
                 mine = [cell for cell in cells if cell.target == case.target]
                 table.add_row(*_row(case, mine, attacks, targets[case.target]))
@@ -45,6 +48,9 @@ def print_matrix(record: ReportRecord) -> None:
             + f"{_interval(reference.dice)}; Split-U-Net {_interval(reference.split_dice)}; "
             + f"difference {_interval(reference.difference)}"
         )
+    for target in record.targets:
+        if target.state is not State.OK:
+            print(f"training of {target.kind} {target.defense} {target.state}: {target.reason}")
     _print_reasons(cells)
 
 

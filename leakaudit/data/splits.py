@@ -24,7 +24,7 @@ class Splits:
 
     Args:
         train: the target is trained on these.
-        validation: the checkpoint is chosen on these.
+        validation: followed during training; nothing is selected on them.
         auxiliary: the attacker has these; they are neither trained on nor attacked.
         victims: attacked at inference; no network has seen them.
 

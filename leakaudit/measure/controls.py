@@ -36,7 +36,9 @@ def derangement(n: int) -> Int[np.ndarray, " n"] | None:
     return np.roll(np.arange(n), -1) if n >= 2 else None
 
 
-def negative_control(scores_on_wrong: Scores | None, floor: Scores) -> Control:
+def negative_control(
+    scores_on_wrong: Scores | None, floor: Scores, reference: str = "the blind floor"
+) -> Control:
     """Whether an attack that sees another patient's observation stays at the blind floor.
 
     It fails if the paired mean exceeds the floor by more than `NEGATIVE_MARGIN` and the interval's
@@ -45,7 +47,8 @@ def negative_control(scores_on_wrong: Scores | None, floor: Scores) -> Control:
     Args:
         scores_on_wrong: each victim's SSIM inside the brain under the same attack on the
             observation of the patient given by `derangement`; None if there is no such patient.
-        floor: each victim's SSIM of the best blind guess.
+        floor: each victim's SSIM of the best blind guess, or of what stands in for it.
+        reference: what ``floor`` is, in words.
 
     Returns:
         The outcome; ``passed`` is None, so not made, under two victims.
@@ -60,7 +63,7 @@ def negative_control(scores_on_wrong: Scores | None, floor: Scores) -> Control:
     words = "above" if exceeds else "not above"
     return Control(
         passed=not exceeds,
-        detail=f"on another patient's observation: {_figures(difference)}, {words} the blind floor "
+        detail=f"on another patient's observation: {_figures(difference, reference)}, {words} it "
         f"(margin {NEGATIVE_MARGIN:.2f})",
         difference=difference,
     )
@@ -90,7 +93,7 @@ def positive_control(scores: Scores, floor: Scores) -> Control:
     words = "works" if works else "is not shown to work"
     return Control(
         passed=works,
-        detail=f"where it must work: {_figures(difference)}, the attack {words} "
+        detail=f"where it must work: {_figures(difference, 'the blind floor')}, the attack {words} "
         f"(needs {POSITIVE_MARGIN:.2f} and an interval above 0)",
         difference=difference,
     )
@@ -139,9 +142,9 @@ def _lower_end(difference: Interval) -> float:
     return difference.low
 
 
-def _figures(difference: Interval) -> str:
+def _figures(difference: Interval, reference: str) -> str:
     return (
-        f"{difference.mean:+.3f} SSIM to the floor "
+        f"{difference.mean:+.3f} SSIM to {reference} "
         f"({difference.low:+.3f} to {difference.high:+.3f}, {difference.n} patients)"
     )
 

@@ -44,7 +44,7 @@ def reidentify(
         blind_image: the blind floor's guess, one for all victims.
         truth_ids: the victims, in the order of the reconstructions.
         gallery_images: one image of every patient but the auxiliary ones, the victims' own among
-            them, all at the victims' slice position, in [0, 1].
+            them, each by its own middle tumour slice, as the victims are, in [0, 1].
         gallery_ids: whose they are, each once.
 
     Returns:

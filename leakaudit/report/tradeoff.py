@@ -39,29 +39,30 @@ class TradeoffView:
 
 
 def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
-    """The panels; every defence keeps one marker shape throughout, seeds share their panel."""
+    """One panel per cut level and seed; every defence keeps one marker shape throughout."""
     settings = [setting for matrix in matrices for setting in matrix.settings]
     defenses = dict.fromkeys(one.defense for one in settings if not undefended(one.defense))
     shapes = {defense: number for number, defense in enumerate(defenses)}
-    grouped: dict[tuple[int, tuple[int, ...]], list[SettingView]] = {}
+    grouped: dict[tuple[int, tuple[int, ...], int], list[SettingView]] = {}
     for setting in settings:
-        grouped.setdefault((setting.cut_level, setting.shared_skips), []).append(setting)
+        grouped.setdefault((setting.cut_level, setting.shared_skips, setting.seed), []).append(
+            setting
+        )
     rows, points = [], []
     for group in grouped.values():
-        several = len({one.seed for one in group}) > 1
-        rows.append(tuple(_row(one, several) for one in group))
+        rows.append(tuple(_row(one) for one in group))
         points.append([point for row in rows[-1] if (point := _point(row, shapes)) is not None])
     floors = [_floors(group) for group in grouped.values()]
     drawn = panels(list(zip(points, floors, strict=True)))
     return tuple(
         TradeoffView(
             anchor=f"tradeoff-{number}",
-            title=levels(*place),
+            title=f"{levels(cut, skips)} · seed {seed}",
             description=_description(rows[number]),
             panel=drawn[number] if points[number] else None,
             rows=rows[number],
         )
-        for number, place in enumerate(grouped)
+        for number, (cut, skips, seed) in enumerate(grouped)
     )
 
 
@@ -74,7 +75,7 @@ def _description(rows: tuple[TradeoffRow, ...]) -> str:
     ).replace(", : ", ": ")
 
 
-def _row(setting: SettingView, several: bool) -> TradeoffRow:
+def _row(setting: SettingView) -> TradeoffRow:
     worst = setting.worst
     cell = setting.worst_cell
     leakage = cell.leakage if cell else None
@@ -84,11 +85,10 @@ def _row(setting: SettingView, several: bool) -> TradeoffRow:
         missing = "no attack gave a valid figure"
     elif dice is None:
         missing = f"Dice: {setting.missing}"
-    seed = f"seed {setting.seed}" if several else ""
     return TradeoffRow(
         defense=setting.defense,
         name=setting.name,
-        details=", ".join(part for part in (setting.parameters, seed) if part),
+        details=setting.parameters,
         link=cell.anchor if cell else setting.anchor,
         attack=cell.name if cell else "",
         dice=dice,

@@ -99,7 +99,8 @@ def matrices(record: ReportRecord) -> tuple[MatrixView, ...]:
     """Every cell that is not a control's alone, grouped by cut level, seed and target."""
     groups: dict[str, list[CellRecord]] = {}
     for target in record.targets:
-        if target.kind == "split" and not target.control_only:
+        # A training without cells is a reference's: no attack was planned, so none can be missing.
+        if any(cell.target == target.target and not cell.control_only for cell in record.cells):
             groups[target.target] = []
     for cell in record.cells:
         if not cell.control_only:
@@ -190,7 +191,15 @@ def _setting(
         noise_missing=_why_no_noise(target),
         worst=worst,
         worst_cell=next((view for view in views if view.worst), None),
-        sentences=words.setting_sentences(worst, top, threats.get(top.threat) if top else None),
+        sentences=(
+            *words.setting_sentences(worst, top, threats.get(top.threat) if top else None),
+            *(
+                sentence
+                for other in [one for one in record.worst if one.target == key][1:]
+                if (cell := by_key.get(other.worst or "")) is not None
+                for sentence in words.setting_sentences(None, cell, threats.get(cell.threat))
+            ),
+        ),
         weakest=words.weakest_sentence(worst, by_key.get(worst.weakest or "")) if worst else "",
         incomplete=words.incomplete_words(worst.incomplete) if worst else "",
         cells=views,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from leakaudit.errors import StoreError
+from leakaudit.files import write_atomically
 from leakaudit.records import SCHEMA_VERSION, ReportRecord
 from leakaudit.report.gallery import GalleryItem
 from leakaudit.report.page import render_html
@@ -52,7 +51,7 @@ def write_report(record: ReportRecord, folder: Path, gallery: Sequence[GalleryIt
             f"{folder}: the report folder can not be made: {error.strerror}"
         ) from error
     for name, data in contents.items():
-        _replace(folder / name, data)
+        write_atomically(folder / name, data)
     return folder / HTML_NAME
 
 
@@ -104,30 +103,3 @@ def _json(value: object, path: Path) -> bytes:
     except ValueError as error:
         raise StoreError(f"{path}: expected finite numbers, got NaN or infinity") from error
     return (text + "\n").encode()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path``, mode 0600; a crash leaves the old file or the new one."""
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o600)
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise StoreError(f"{path}: can not be written: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -52,15 +52,16 @@ class WeightGradients:
 class DataSite:
     """Holds images of its own modalities and an encoder; never sees a mask."""
 
-    def __init__(self, encoder: nn.Module, defense: Defense) -> None:
+    def __init__(self, encoder: nn.Module, defense: Defense, *, autocast: bool = False) -> None:
         """Keep the party's encoder and the defence it applies to what it sends."""
         self.encoder = encoder
         self.defense = defense
+        self.autocast = autocast
         self._released: Levels = ()
 
     def forward(self, images: torch.Tensor, generator: torch.Generator) -> Activations:
         """Encode, defend and send ``(B, M, *spatial)`` images."""
-        with _autocast(images.device):
+        with _autocast(images.device, self.autocast):
             levels = self.encoder(images)
         self._released = self.defense.release(
             tuple(level.float() for level in levels), generator=generator
@@ -90,10 +91,11 @@ class DataSite:
 class LabelSite:
     """Holds masks and the rest of the network; never sees an image."""
 
-    def __init__(self, server: nn.Module, loss: nn.Module) -> None:
+    def __init__(self, server: nn.Module, loss: nn.Module, *, autocast: bool = False) -> None:
         """Keep the server network and the training loss."""
         self.server = server
         self.loss = loss
+        self.autocast = autocast
 
     def step(
         self, messages: Sequence[Activations], masks: torch.Tensor
@@ -111,7 +113,7 @@ class LabelSite:
             tuple(level.detach().requires_grad_() for level in message.levels)
             for message in messages
         ]
-        with _autocast(masks.device):
+        with _autocast(masks.device, self.autocast):
             logits = self.server(received)
         loss = self.loss(logits.float(), masks.unsqueeze(1))
         loss.backward()
@@ -124,23 +126,31 @@ class LabelSite:
         """Predicted classes ``(B, *spatial)``.
 
         Raises:
-            CellError: the network's output is not finite: argmax would make a class of a NaN.
+            CellError: the network's output is not finite; a class would be read into it.
         """
-        with torch.no_grad(), _autocast(messages[0].levels[0].device):
-            logits: torch.Tensor = self.server([message.levels for message in messages])
+        with torch.no_grad():
+            logits = self.server([message.levels for message in messages])
         if not bool(torch.isfinite(logits).all()):
-            raise CellError("the network's output is not finite; there is no Dice to give")
-        return logits.argmax(dim=1)
+            raise CellError("the network's output is not finite")
+        predicted: torch.Tensor = logits.argmax(dim=1)
+        return predicted
 
 
 @final
 class Protocol:
     """All parties of one Split-U-Net, and the order in which they speak."""
 
-    def __init__(self, network: SplitUNet, defense: Defense) -> None:
-        """Hand every party its part of ``network``; they share nothing else."""
-        self.sites = [DataSite(encoder, defense) for encoder in network.encoders]
-        self.label_site = LabelSite(network.server, segmentation_loss())
+    def __init__(self, network: SplitUNet, defense: Defense, *, autocast: bool = False) -> None:
+        """Hand every party its part of ``network``; they share nothing else.
+
+        Args:
+            network: all parties' weights.
+            defense: what every data site applies to what it sends.
+            autocast: compute in bfloat16 on CUDA. For training alone: releases that are measured
+                or attacked stay in float32, as the adversary's own encoder does.
+        """
+        self.sites = [DataSite(encoder, defense, autocast=autocast) for encoder in network.encoders]
+        self.label_site = LabelSite(network.server, segmentation_loss(), autocast=autocast)
 
     def send(
         self, views: Sequence[torch.Tensor], seed: int, *labels: object
@@ -187,10 +197,10 @@ def _gradient(level: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(level) if level.grad is None else level.grad
 
 
-def _autocast(device: torch.device) -> torch.autocast:
+def _autocast(device: torch.device, wanted: bool) -> torch.autocast:
     # bfloat16 needs no loss scaling; on other devices everything stays float32.
     return torch.autocast(
         device.type if device.type == "cuda" else "cpu",
         dtype=torch.bfloat16,
-        enabled=device.type == "cuda",
+        enabled=wanted and device.type == "cuda",
     )

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from leakaudit.api import Defense, Progress
-from leakaudit.errors import CellError
+from leakaudit.errors import CellError, ConfigError
 from leakaudit.files import make_private_folder, replace_atomically
 from leakaudit.randomness import derive_seed, generator_for
 from leakaudit.target.protocol import Protocol
@@ -66,7 +66,13 @@ def build(spec: SplitUNetSpec, seed: int) -> SplitUNet:
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one, else the CPU."""
+    """``auto`` is CUDA where there is one, else the CPU.
+
+    Raises:
+        ConfigError: ``cuda`` where there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device is cuda, but torch finds no CUDA device; write device: auto")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
@@ -107,7 +113,7 @@ def train(
     network.to(device)
     if device.type == "cuda" and network.spec.spatial_dims == 2:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    protocol = Protocol(network, defense)
+    protocol = Protocol(network, defense, autocast=True)
     parties = [*network.encoders, network.server]
     optimizers = [torch.optim.Adam(party.parameters(), settings.learning_rate) for party in parties]
     count = len(data.masks)

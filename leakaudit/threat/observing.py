@@ -179,7 +179,9 @@ def _query(
 
     def query(images: Images, generator: torch.Generator) -> SiteLevels:
         if pool is not None:
-            index = torch.randint(len(pool), (len(images),), generator=generator)
+            index = torch.randint(
+                len(pool), (len(images),), generator=generator, device=generator.device
+            )
             images = pool[index.to(pool.device)]
         views = images.to(system.device).split(channels, dim=1)
         with torch.no_grad():

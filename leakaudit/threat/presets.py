@@ -53,9 +53,10 @@ PRESETS: dict[str, Threat] = {
             victims="inference",
             words=(
                 "The label site follows the protocol and keeps every activation it receives. It "
-                "knows how the encoders are built and which defence is on, and it has patients of "
-                "its own whose activations it has obtained, as a site that once contributed data "
-                "has. It does not hold the encoders' weights."
+                "knows how the encoders are built and which defence is on. It has patients of its "
+                "own, and can have any image of its own encoded and released by the trained "
+                "encoders as often as it likes, as a site that takes part can. It does not hold "
+                "the encoders' weights."
             ),
         ),
         Threat(

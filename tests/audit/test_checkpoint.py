@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import TrainingData, TrainingSettings, build, train
 
 SPEC = SplitUNetSpec(channels=(1,), cut_level=0, shared_skips=(), features=(4, 4, 4, 4, 4, 4))
-EPOCHS = 3
+EPOCHS = 2
 
 
 class Cut(Exception):  # noqa: N818
@@ -23,8 +24,8 @@ class Cut(Exception):  # noqa: N818
 def trained(folder: Path, *, cut_in: int = 0) -> tuple[dict[str, torch.Tensor], int]:
     """Final weights and the epochs that were trained; cut short in an epoch, if asked."""
     generator = torch.Generator().manual_seed(0)
-    views = (torch.rand(4, 1, 32, 32, generator=generator),)
-    masks = torch.randint(0, 4, (4, 32, 32), generator=generator)
+    views = (torch.rand(2, 1, 32, 32, generator=generator),)
+    masks = torch.randint(0, 4, (2, 32, 32), generator=generator)
     network, epochs = build(SPEC, 0), 0
 
     def validate(network: SplitUNet) -> float | None:
@@ -54,24 +55,33 @@ def flip(file: Path) -> None:
     file.write_bytes(data)
 
 
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Tensor], Path]:
+    """The weights of an uninterrupted training, and the checkpoint of one cut short."""
+    folder = tmp_path_factory.mktemp("trainings")
+    weights, _ = trained(folder / "whole")
+    with pytest.raises(Cut):
+        trained(folder / "cut", cut_in=EPOCHS)
+    return weights, folder / "cut" / "checkpoint.safetensors"
+
+
 @pytest.mark.parametrize(
     ("damage", "epochs"),
     [
         (lambda file: None, 1),
         (flip, EPOCHS),
         (lambda file: file.write_bytes(file.read_bytes()[:-10]), EPOCHS),
-        (lambda file: file.write_bytes(b""), EPOCHS),
-        (lambda file: file.unlink(), EPOCHS),
     ],
-    ids=["whole", "bit flipped", "truncated", "emptied", "deleted"],
+    ids=["whole", "bit flipped", "truncated"],
 )
 def test_the_weights_are_those_of_an_uninterrupted_training(
-    tmp_path: Path, damage: Callable[[Path], object], epochs: int
+    trainings: tuple[dict[str, torch.Tensor], Path],
+    tmp_path: Path,
+    damage: Callable[[Path], object],
+    epochs: int,
 ) -> None:
-    whole, _ = trained(tmp_path / "whole")
-    with pytest.raises(Cut):
-        trained(tmp_path / "cut", cut_in=EPOCHS)
-    damage(tmp_path / "cut" / "checkpoint.safetensors")
-    resumed, again = trained(tmp_path / "cut")
+    weights, checkpoint = trainings
+    damage(shutil.copy(checkpoint, tmp_path / checkpoint.name))
+    resumed, again = trained(tmp_path)
     assert again == epochs
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)

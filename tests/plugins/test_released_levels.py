@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from leakaudit.contracts import Capability, Observation, SystemLayout
@@ -14,6 +15,7 @@ from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_defenses.identity import Identity
 
 
+@pytest.mark.slow
 def test_all_levels_recover_as_much_as_the_first_alone() -> None:
     patients = phantom_cohort(patients=4, slices=1, size=48, seed=3).patients
     images = np.stack([patient.images[0] for patient in patients])

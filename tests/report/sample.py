@@ -277,6 +277,7 @@ def worst(cut: int, index: int) -> WorstCase:
         shared_skips=SKIPS[cut],
         defense=DEFENSES[index],
         seed=1,
+        victims=order[-1].victims if order else "inference",
         worst=order[-1].cell if order else None,
         weakest=same[0].cell if same else None,
         ssim_brain=top.ssim_brain if top else None,

@@ -1,0 +1,115 @@
+"""The reported leakage of each setting: that of its worst attack, and the Pareto front over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from leakaudit.records import CellRecord, Leakage, State, TargetRecord, WorstCase
+
+Reached = tuple[CellRecord, Leakage]
+
+
+def worst_cases(
+    targets: Sequence[TargetRecord], cells: Sequence[CellRecord]
+) -> tuple[WorstCase, ...]:
+    """One case per target and kind of victims, inference victims first.
+
+    Figures of different victims are never compared. A kind of victims without any valid figure is
+    left out, unless no other is left of its target.
+    """
+    settings: list[_Setting] = []
+    for target in targets:
+        mine = [cell for cell in cells if cell.target == target.target]
+        if target.control_only or not mine:
+            continue
+        kinds = sorted({cell.victims for cell in mine})
+        found = [_setting(target, mine, kind) for kind in kinds]
+        settings += [one for one in found if one.reached] or found[:1]
+    return tuple(_case(one, _on_front(one, settings)) for one in settings)
+
+
+@final
+@dataclass(frozen=True)
+class _Setting:
+    target: TargetRecord
+    victims: str
+    cells: tuple[CellRecord, ...]
+    reached: tuple[Reached, ...]
+
+    @property
+    def worst(self) -> Reached | None:
+        return max(self.reached, key=lambda pair: pair[1].ssim_brain.mean, default=None)
+
+    @property
+    def panel(self) -> tuple[object, ...]:
+        target = self.target
+        return (target.cut_level, target.shared_skips, target.seed, self.victims)
+
+    @property
+    def attacks(self) -> frozenset[tuple[str, str]]:
+        return frozenset((cell.attack, cell.threat) for cell, _ in self.reached)
+
+
+def _setting(target: TargetRecord, cells: Sequence[CellRecord], kind: str) -> _Setting:
+    own = [cell for cell in cells if cell.victims == kind]
+    reached = [(cell, cell.leakage) for cell in own if cell.leakage is not None]
+    return _Setting(target, kind, tuple(cells), tuple(reached))
+
+
+def _case(setting: _Setting, pareto: bool) -> WorstCase:
+    target, worst = setting.target, setting.worst
+    weakest = min(setting.reached, key=lambda pair: pair[1].ssim_brain.mean, default=None)
+    misled_by = None
+    if worst is not None and weakest is not None:
+        misled_by = worst[1].ssim_brain.mean - weakest[1].ssim_brain.mean
+    return WorstCase(
+        target=target.target,
+        cut_level=target.cut_level,
+        shared_skips=target.shared_skips,
+        defense=target.defense,
+        seed=target.seed,
+        victims=setting.victims,
+        worst=worst[0].cell if worst else None,
+        weakest=weakest[0].cell if weakest else None,
+        ssim_brain=worst[1].ssim_brain if worst else None,
+        advantage=worst[1].advantage if worst else None,
+        misled_by=misled_by,
+        dice=target.utility.mean if target.utility else None,
+        pareto=pareto,
+        incomplete=tuple(
+            f"{cell.attack_name} under {cell.threat}: {cell.state}"
+            for cell in setting.cells
+            if cell.state is not State.OK
+        ),
+    )
+
+
+def _on_front(setting: _Setting, settings: Sequence[_Setting]) -> bool:
+    """Whether no comparable setting is better on one axis and at least as good on the other.
+
+    A setting that lacks the figure of an attack which another of its panel has is not compared:
+    a crashed attack must not make a defence look good.
+    """
+    rivals = [one for one in settings if one.panel == setting.panel]
+    everything = frozenset[tuple[str, str]]().union(*(one.attacks for one in rivals))
+    place = _place(setting)
+    if place is None or setting.attacks != everything:
+        return False
+    for rival in rivals:
+        other = _place(rival)
+        if rival is setting or other is None or rival.attacks != everything:
+            continue
+        gain, leak = other[0] - place[0], other[1] - place[1]
+        if gain >= 0 and leak <= 0 and (gain > 0 or leak < 0):
+            return False
+    return True
+
+
+def _place(setting: _Setting) -> tuple[float, float] | None:
+    """Dice and SSIM of the worst attack."""
+    utility, worst = setting.target.utility, setting.worst
+    if utility is None or worst is None:
+        return None
+    return utility.mean.mean, worst[1].ssim_brain.mean
