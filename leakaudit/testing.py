@@ -51,9 +51,8 @@ def check_defense(
     for extents in (spatial, (spatial[0],) * (5 - len(spatial))):
         levels = _levels(extents, seed)
         own = (levels,) * sites
-        fitted = defense.fit(
-            ReleaseSetting(sites=sites, releases_per_patient=2, auxiliary_levels=own)
-        )
+        setting = ReleaseSetting(sites=sites, releases_per_patient=2, auxiliary_levels=own)
+        fitted = defense.fit(setting)
         with _untouched(f"{type(defense).__name__}.release"):
             _check_release(fitted, levels, seed)
             _check_release(fitted, tuple(level.double() for level in levels), seed)
@@ -145,6 +144,7 @@ def _check_evidence(defense: Defense, released: Levels) -> Levels:
     evidence = defense.evidence(released)
     both = (*evidence.values, *evidence.variances)
     _check_like(both, (*released, *released), f"{type(defense).__name__}.evidence")
+    _check_like(defense.expected(released), released, f"{type(defense).__name__}.expected")
     return evidence.variances
 
 

@@ -81,7 +81,7 @@ def test_the_weights_are_those_of_an_uninterrupted_training(
     epochs: int,
 ) -> None:
     weights, checkpoint = trainings
-    damage(shutil.copy(checkpoint, tmp_path / checkpoint.name))
+    damage(Path(shutil.copy(checkpoint, tmp_path / checkpoint.name)))
     resumed, again = trained(tmp_path)
     assert again == epochs
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)

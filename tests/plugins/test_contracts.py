@@ -117,6 +117,11 @@ class CertainOfAnotherShape(Honest):
         return Evidence(values=released, variances=tuple(torch.zeros(1) for _ in released))
 
 
+class ExpectsAnotherShape(Honest):
+    def expected(self, levels: Levels) -> Levels:
+        return tuple(level[:1] for level in levels)
+
+
 class CertainBeyondCertainty(Honest):
     def evidence(self, released: Levels) -> Evidence:
         return Evidence(values=released, variances=tuple(0 * each - 1 for each in released))
@@ -170,6 +175,7 @@ class Positional(NoDataclassOfItsOwn):
         (DrawsByDevice(), r"draw on generator\.device"),
         (HidesAField(strength=2.0), "another strength"),
         (CertainOfAnotherShape(), r"evidence gives .*\(1,\).*expected"),
+        (ExpectsAnotherShape(), r"expected gives .*expected"),
         (CertainBeyondCertainty(), "variance that is not at least 0"),
         (ClaimsOnPublishedNoise(), "reproducible noise carries no claim"),
         (NoDataclassOfItsOwn(), "no dataclass"),
