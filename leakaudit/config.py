@@ -32,7 +32,7 @@ from ruamel.yaml.events import (
 
 from leakaudit.data import CANONICAL
 from leakaudit.errors import ConfigError, UsageError
-from leakaudit.registry import Kind, load, nearest
+from leakaudit.registry import Kind, installed, load, nearest
 from leakaudit.threat.presets import PRESETS
 
 _LARGEST_FILE = 100_000
@@ -265,6 +265,8 @@ class AuditConfig(_Section):
     @model_validator(mode="after")
     def _names_fit(self) -> AuditConfig:
         attacks = {use.name for use in self.attacks}
+        if attacks - {point.name for point in installed("attack")}:
+            return self  # a misspelt attack is reported at its own line, not at the threat's
         for threat, meets in self.threats.items():
             for attack in meets:
                 if attack not in attacks:

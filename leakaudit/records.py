@@ -318,7 +318,7 @@ class WorstCase(Record):
         dice: mean Dice of the target; None if unknown.
         pareto: no setting of the same cut level, seed, victims and measured attacks is better in
             Dice or SSIM and at least as good in the other; False where an attack has no figure
-            that it has elsewhere.
+            that it has elsewhere, and where Dice is not above an untrained network's.
         incomplete: cells of this target that are not ``ok``, as ``attack: state``.
     """
 

@@ -129,7 +129,7 @@ def _with_positive_control(plan: CellPlan, raw: Mapping[str, CellRecord]) -> Cel
     return record.model_copy(
         update={
             "state": State.CONTROL_FAILED,
-            "reason": f"attack not working: positive control {control.detail}",
+            "reason": f"attack not shown to work: positive control {control.detail}",
             "leakage": None,
             "withheld": record.leakage,
         }
@@ -140,12 +140,12 @@ def _positive(easiest: CellRecord | None) -> Control:
     """Whether the attack works undefended at the easiest cut."""
     if easiest is None:
         return Control(passed=None, detail="was not made")
-    where = f"(undefended, cut level {easiest.cut_level})"
+    where = f"on the undefended system cut at level {easiest.cut_level}"
     if easiest.state is not State.OK or easiest.leakage is None:
-        return Control(passed=False, detail=f"{where} ended {easiest.state}: {easiest.reason}")
+        return Control(passed=False, detail=f"{where} ended {easiest.state} ({easiest.reason})")
     scores, floor = _scores(easiest.leakage)
     control = controls.positive_control(scores, floor)
-    return control.model_copy(update={"detail": f"{where}: {control.detail}"})
+    return control.model_copy(update={"detail": f"{where}, {control.detail}"})
 
 
 def _scores(leakage: Leakage) -> tuple[np.ndarray, np.ndarray]:

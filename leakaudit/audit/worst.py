@@ -89,8 +89,9 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
 def _on_front(setting: _Setting, settings: Sequence[_Setting]) -> bool:
     """Whether no comparable setting is better on one axis and at least as good on the other.
 
-    A setting that lacks the figure of an attack which another of its panel has is not compared:
-    a crashed attack must not make a defence look good.
+    A network that is worth no more than an untrained one is on no front. A setting that lacks the
+    figure of an attack which another of its panel has is not compared: a crashed attack must not
+    make a defence look good.
     """
     rivals = [one for one in settings if one.panel == setting.panel]
     everything = frozenset[tuple[str, str]]().union(*(one.attacks for one in rivals))
@@ -108,8 +109,11 @@ def _on_front(setting: _Setting, settings: Sequence[_Setting]) -> bool:
 
 
 def _place(setting: _Setting) -> tuple[float, float] | None:
-    """Dice and SSIM of the worst attack."""
+    """Dice and SSIM of the worst attack; None also if the network beats no untrained one."""
     utility, worst = setting.target.utility, setting.worst
     if utility is None or worst is None:
+        return None
+    untrained = setting.target.untrained_dice
+    if untrained is not None and utility.mean.mean <= untrained:
         return None
     return utility.mean.mean, worst[1].ssim_brain.mean

@@ -93,7 +93,7 @@ def positive_control(scores: Scores, floor: Scores) -> Control:
     words = "works" if works else "is not shown to work"
     return Control(
         passed=works,
-        detail=f"where it must work: {_figures(difference, 'the blind floor')}, the attack {words} "
+        detail=f"where it must work, {_figures(difference, 'the blind floor')}, {words} "
         f"(needs {POSITIVE_MARGIN:.2f} and an interval above 0)",
         difference=difference,
     )

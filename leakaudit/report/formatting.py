@@ -144,7 +144,8 @@ def configured(representation: str) -> tuple[str, str]:
         return representation, ""
     if undefended(representation):
         return "No defence", ""
-    return spoken(found[1]), _MINUS_SIGN.sub(MINUS, found[2].replace("=", " "))
+    given = [part for part in found[2].split(", ") if not part.endswith("=None")]
+    return spoken(found[1]), _MINUS_SIGN.sub(MINUS, ", ".join(given).replace("=", " "))
 
 
 def labelled(representation: str) -> str:

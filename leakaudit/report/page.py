@@ -15,7 +15,13 @@ from leakaudit.records import CellRecord, ReportRecord
 from leakaudit.report import formatting, words
 from leakaudit.report.gallery import GalleryItem, Picture, pictures_by_cell
 from leakaudit.report.tradeoff import tradeoffs
-from leakaudit.report.views import claims, matrices, networks, state_counts
+from leakaudit.report.views import (
+    claims,
+    matrices,
+    networks,
+    state_counts,
+    training_victims,
+)
 
 TEMPLATES = "leakaudit_templates"
 TITLE = "Technical annex to the data protection impact assessment"
@@ -50,6 +56,7 @@ def render_html(record: ReportRecord, gallery: Sequence[GalleryItem] = ()) -> st
             tradeoffs=tradeoffs(tables),
             claims=claims(record),
             networks=networks(record),
+            training_victims=training_victims(record),
             gallery=_shown(record, pictures),
             withheld_pictures=_withheld(record, gallery, pictures),
             resolved=json.dumps(

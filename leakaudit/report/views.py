@@ -125,6 +125,17 @@ def state_counts(record: ReportRecord) -> tuple[StateCount, ...]:
     )
 
 
+def training_victims(record: ReportRecord) -> tuple[str, ...]:
+    """Members of the training set that an attack was tried on."""
+    found = {
+        patient.patient
+        for cell in record.cells
+        if cell.victims == "training" and (figures := cell.leakage or cell.withheld) is not None
+        for patient in figures.patients
+    }
+    return tuple(sorted(found))
+
+
 def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
     """The privacy claims of the defences, equal ones together."""
     grouped: dict[str, list[TargetRecord]] = {}
@@ -192,6 +203,7 @@ def _setting(
         worst=worst,
         worst_cell=next((view for view in views if view.worst), None),
         sentences=(
+            *_caveats(target),
             *words.setting_sentences(worst, top, threats.get(top.threat) if top else None),
             *(
                 sentence
@@ -204,6 +216,22 @@ def _setting(
         incomplete=words.incomplete_words(worst.incomplete) if worst else "",
         cells=views,
     )
+
+
+def _caveats(target: TargetRecord | None) -> tuple[str, ...]:
+    """What a reader of the short form alone must know before any figure."""
+    if target is None:
+        return ()
+    sentences = []
+    if target.guarantee is not None and not target.guarantee.claimed:
+        sentences.append("No formal guarantee is claimed for this run (see section 5).")
+    dice = target.utility.mean.mean if target.utility else None
+    if dice is not None and target.untrained_dice is not None and dice <= target.untrained_dice:
+        sentences.append(
+            "The network is worth no more than an untrained one: whatever is hidden here is "
+            "hidden from the hospitals too."
+        )
+    return tuple(sentences)
 
 
 def _why_missing(target: TargetRecord | None) -> str:

@@ -44,7 +44,7 @@ def headline(record: ReportRecord) -> str:
         "Within the tested attacks, budgets and data, the highest observed similarity of a "
         "reconstruction to the original (SSIM inside the brain, 1 is identical) was "
         f"{estimate(top.ssim_brain)} on average over {_patients(top.ssim_brain.n)}, and "
-        f"{figure(single)} for the worst single patient. {SUPPORTS}"
+        f"{_below_one(single)} for the worst single patient. {SUPPORTS}"
     )
 
 
@@ -83,6 +83,8 @@ def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
     """How far the weakest attack alone would have misled; empty if only one attack counts."""
     leakage = valid_leakage(weakest)
     if weakest is None or leakage is None or worst.misled_by is None:
+        return ""
+    if worst.advantage is None or worst.advantage.mean <= 0:
         return ""
     if weakest.cell == worst.worst:
         return "Only one attack gave a valid figure on these patients; there is none to compare."
@@ -131,10 +133,15 @@ def _recovered(cell: CellRecord, leakage: Leakage, threat: ThreatRecord | None) 
     ).format(floor=figure(leakage.blind_floor))
     name = spoken(cell.attack_name, start=False)
     return (
-        f"The strongest attack, {name} by {attacker(cell, threat)}, "
+        f"The strongest attack, {name} by {attacker(cell, threat)} ({cell.threat}), "
         f"rebuilt the images of {leakage.ssim_brain.n} {victims_words(cell.victims)} with a mean "
         f"SSIM inside the brain of {estimate(leakage.ssim_brain)}, {against}."
     )
+
+
+def _below_one(score: float) -> str:
+    """A score that rounds to 1.00 without being 1 is not called identical."""
+    return "above 0.99" if 0.995 <= score < 1 else figure(score)
 
 
 def _identified(leakage: Leakage) -> str:

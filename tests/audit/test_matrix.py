@@ -134,7 +134,6 @@ CHANGES: dict[str, Change] = {
     "features": lambda a: a["target"].update(features=[8, 8, 8, 16, 16, 16]),
     "sites": lambda a: a["target"].update(sites=[["T1w"], ["T1gd", "FLAIR", "T2w"]]),
     "order of modalities": lambda a: a["target"].update(sites=[["T1gd", "T1w"], ["FLAIR", "T2w"]]),
-    "device": lambda a: a.update(device="cpu"),
 }
 
 
