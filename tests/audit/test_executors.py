@@ -16,6 +16,8 @@ import pytest
 from leakaudit.audit.executors import Ended, Events, Job, run_jobs
 from leakaudit.errors import StoreError
 
+pytestmark = pytest.mark.slow  # every test starts whole processes
+
 ENDS: dict[str, str] = {
     "raise": "ValueError: the first line",
     "raise nothing": "ValueError: ",
@@ -172,7 +174,6 @@ def _alive(pids: set[int]) -> set[int]:
     return {pid for pid, state in states.items() if state != "Z"}
 
 
-@pytest.mark.slow
 def test_jobs_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     process = _script(tmp_path, "job('a', 'hang'), job('b', 'busy')")
     try:
@@ -188,7 +189,6 @@ def test_jobs_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     assert not _alive(children)
 
 
-@pytest.mark.slow
 def test_a_first_interrupt_waits_for_what_runs_and_starts_nothing_more(tmp_path: Path) -> None:
     process = _script(tmp_path, "job('a', 'hang'), job('b', 'hang'), workers=1, seconds=6.0")
     assert _line(process) == "started a"
@@ -200,7 +200,6 @@ def test_a_first_interrupt_waits_for_what_runs_and_starts_nothing_more(tmp_path:
     assert process.returncode == -signal.SIGINT
 
 
-@pytest.mark.slow
 def test_a_second_interrupt_stops_what_runs(tmp_path: Path) -> None:
     process = _script(tmp_path, "job('a', 'hang')")
     assert _line(process) == "started a"

@@ -15,6 +15,8 @@ from safetensors import safe_open
 
 from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
 
+pytestmark = pytest.mark.slow  # every test starts whole processes
+
 Audit = dict[str, Any]
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
 Result = Callable[[Path], tuple[Any, list[dict[str, str]]]]
@@ -96,7 +98,6 @@ def test_only_an_ok_cell_has_a_leakage_figure(finished_run: Path, result_of: Res
             assert cell.state is State.CONTROL_FAILED
 
 
-@pytest.mark.slow
 def test_the_same_command_again_redoes_nothing(
     copied: Path, leakaudit: Leakaudit, stamps: Stamps, result_of: Result
 ) -> None:
@@ -112,7 +113,6 @@ def test_the_same_command_again_redoes_nothing(
     assert sum(event["event"] == "job" for event in events) == 8
 
 
-@pytest.mark.slow
 def test_damaged_results_are_found_and_redone(
     copied: Path, leakaudit: Leakaudit, stamps: Stamps, result_of: Result
 ) -> None:
@@ -135,7 +135,6 @@ def test_damaged_results_are_found_and_redone(
     assert redone == {target.name, *(cell.name for cell in cells[:4])}
 
 
-@pytest.mark.slow
 def test_a_run_killed_while_training_goes_on_from_its_checkpoint(
     finished_run: Path,
     tmp_path: Path,
@@ -155,7 +154,6 @@ def test_a_run_killed_while_training_goes_on_from_its_checkpoint(
     assert not checkpoint.exists()
 
 
-@pytest.mark.slow
 def test_a_run_killed_after_a_cell_keeps_what_is_done(
     finished_run: Path,
     tmp_path: Path,
@@ -215,7 +213,6 @@ BAD_ENDS = {
 }
 
 
-@pytest.mark.slow
 def test_a_third_party_attack_that_goes_wrong_fails_its_cells_alone(
     tmp_path: Path, tiny_audit: Audit, write_audit: Callable[..., Path], leakaudit: Leakaudit
 ) -> None:
@@ -254,7 +251,6 @@ def test_a_third_party_attack_that_goes_wrong_fails_its_cells_alone(
     assert "its own objective did not fall" in flat.reason
 
 
-@pytest.mark.slow
 def test_training_teaches_the_network_to_segment(
     tmp_path: Path, tiny_audit: Audit, write_audit: Callable[..., Path], leakaudit: Leakaudit
 ) -> None:

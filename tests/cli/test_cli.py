@@ -18,6 +18,8 @@ import pytest
 
 from leakaudit.config import read_audit
 
+pytestmark = pytest.mark.slow  # every test starts whole processes
+
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
 WriteAudit = Callable[[Path, dict[str, Any]], Path]
 NAMES = {
@@ -125,7 +127,6 @@ def test_init_writes_a_file_that_parses(leakaudit: Leakaudit, tmp_path: Path, fi
     assert "quick" not in text
 
 
-@pytest.mark.slow
 def test_init_replaces_nothing_and_its_file_plans(leakaudit: Leakaudit, tmp_path: Path) -> None:
     assert leakaudit("init", "mine.yaml", cwd=tmp_path).returncode == 0
     before = (tmp_path / "mine.yaml").read_bytes()
@@ -273,7 +274,6 @@ def test_the_usual_data_folder_comes_from_the_environment(
     assert f"{usual}: the data folder can not be read" in sentence(done, 4)
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
     finished_run: Path,
     leakaudit: Leakaudit,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -201,10 +200,3 @@ def test_a_cache_that_can_not_be_written_says_so(tmp_path: Path) -> None:
 def test_arguments_that_can_not_be(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         phantom_cohort(**{**SMALL, **bad})
-
-
-@pytest.mark.slow
-def test_forty_patients_in_fifteen_seconds() -> None:
-    started = time.process_time()
-    assert len(phantom_cohort().patients) == 40
-    assert time.process_time() - started < 15
