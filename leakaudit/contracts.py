@@ -261,6 +261,8 @@ class Observation:
         Raises:
             NotGranted: always.
         """
+        if name in Observation.__slots__:  # unset while a copy is being made
+            raise AttributeError(name)
         raise NotGranted(
             f"threat model {self.threat!r} grants no {name!r}; it grants "
             f"{', '.join(sorted(self.granted)) or 'nothing'}"

@@ -21,6 +21,7 @@ from leakaudit_attacks.decoder_inversion import DecoderInversion
 from leakaudit_attacks.gradient_inversion import GradientInversion
 from leakaudit_attacks.matching import auxiliary_mean, descend, start_image, total_variation
 from leakaudit_defenses.activation_dropout import ActivationDropout
+from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
 from tests.tiny import tiny_observation, tiny_patients, tiny_spec
@@ -131,6 +132,13 @@ def test_activation_inversion_recovers_what_an_easy_cut_shows() -> None:
 def test_activation_inversion_sees_through_dropout() -> None:
     attack = ActivationInversion(iterations=150)
     observation = observation_for("curious-server-with-encoder", ActivationDropout(p=0.5), EASY)
+    assert score(attack(observation, seed=0, progress=quietly).reconstruction.images) > 0.8
+
+
+def test_activation_inversion_knows_that_activations_were_clipped() -> None:
+    attack = ActivationInversion(iterations=150)
+    clipping = DpGaussian(epsilon=1e6, clip=1.0)  # hardly any noise, a hundredth of the norm
+    observation = observation_for("curious-server-with-encoder", clipping, EASY)
     assert score(attack(observation, seed=0, progress=quietly).reconstruction.images) > 0.8
 
 

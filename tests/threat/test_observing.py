@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, final
@@ -323,3 +324,14 @@ def test_an_unknown_threat_lists_the_presets() -> None:
 def test_not_granted_is_an_attribute_error_for_hasattr_alone() -> None:
     assert issubclass(NotGranted, AttributeError)
     assert issubclass(NotGranted, LeakauditError)
+
+
+def test_a_copy_of_an_observation_grants_what_the_original_does(undefended: System) -> None:
+    original = observe(
+        threat_named("curious-server"), undefended, victims=VICTIMS, auxiliary=AUXILIARY, releases=1
+    )
+    copied = copy.copy(original)
+    assert copied.granted == original.granted
+    assert torch.equal(copied.activations[0][0], original.activations[0][0])
+    with pytest.raises(NotGranted):
+        _ = copied.encoders

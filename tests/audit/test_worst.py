@@ -1,0 +1,133 @@
+"""The reported leakage is the worst attack's, and a missing figure never looks like protection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from leakaudit.audit.worst import worst_cases
+from leakaudit.records import (
+    CellRecord,
+    Interval,
+    Leakage,
+    Reidentification,
+    State,
+    TargetRecord,
+    Utility,
+    WorstCase,
+)
+
+
+def interval(mean: float) -> Interval:
+    return Interval(mean=mean, low=mean - 0.01, high=mean + 0.01, n=5, method="t")
+
+
+def target(name: str, dice: float, **changes: Any) -> TargetRecord:
+    plain: dict[str, Any] = {
+        "target": name,
+        "kind": "split",
+        "sites": (("T1w",), ("FLAIR",)),
+        "cut_level": 2,
+        "shared_skips": (0, 1),
+        "features": (4, 4, 4, 8, 8, 4),
+        "parameters": 1,
+        "defense": f"{name}()",
+        "fitted_defense": f"{name}()",
+        "seed": 0,
+        "epochs": 1,
+        "utility": Utility(mean=interval(dice), by_class={}, absent={}, patients=()),
+        "untrained_dice": 0.05,
+        "noise_to_signal": None,
+        "state": State.OK,
+    }
+    return TargetRecord(**{**plain, **changes})
+
+
+def cell(of: str, attack: str, ssim: float | None, victims: str = "inference") -> CellRecord:
+    leakage = None
+    if ssim is not None:
+        leakage = Leakage(
+            ssim_brain=interval(ssim),
+            ssim_image=interval(ssim),
+            psnr=None,
+            blind_floor=0.2,
+            blind_floor_name="mean",
+            outline_floor=0.3,
+            advantage=interval((ssim - 0.2) / 0.8),
+            reidentification=Reidentification(
+                top1=0.2, low=0.0, high=0.7, chance=0.1, gallery=10, n=5, blind_top1=0.2
+            ),
+            patients=(),
+            objective_first=1.0,
+            objective_last=0.5,
+        )
+    return CellRecord(
+        cell=f"{of}-{attack}-{victims}",
+        target=of,
+        cut_level=2,
+        shared_skips=(0, 1),
+        defense=f"{of}()",
+        attack=f"{attack}()",
+        attack_name=attack,
+        threat="curious-server",
+        victims=victims,
+        releases=1,
+        seed=0,
+        state=State.TIMED_OUT if leakage is None else State.OK,
+        reason="took too long" if leakage is None else "",
+        leakage=leakage,
+    )
+
+
+def cases(*records: TargetRecord | CellRecord) -> dict[tuple[str, str], WorstCase]:
+    targets = [record for record in records if isinstance(record, TargetRecord)]
+    cells = [record for record in records if isinstance(record, CellRecord)]
+    return {(case.target, case.victims): case for case in worst_cases(targets, cells)}
+
+
+def test_the_worst_attack_is_reported_and_the_weakest_beside_it() -> None:
+    found = cases(target("A", 0.6), cell("A", "weak", 0.3), cell("A", "strong", 0.8))
+    case = found["A", "inference"]
+    assert case.worst == "A-strong-inference"
+    assert case.weakest == "A-weak-inference"
+    assert case.misled_by == pytest.approx(0.5)
+
+
+def test_a_defence_whose_strong_attack_crashed_is_on_no_front_and_pushes_nobody_off() -> None:
+    found = cases(
+        target("A", 0.6),
+        cell("A", "weak", 0.3),
+        cell("A", "strong", 0.8),
+        target("B", 0.6),
+        cell("B", "weak", 0.25),
+        cell("B", "strong", None),
+    )
+    assert found["A", "inference"].pareto
+    assert not found["B", "inference"].pareto
+    assert found["B", "inference"].incomplete == ("strong under curious-server: timed-out",)
+
+
+def test_a_dominated_setting_is_off_the_front() -> None:
+    found = cases(target("A", 0.6), cell("A", "x", 0.5), target("B", 0.5), cell("B", "x", 0.5))
+    assert found["A", "inference"].pareto
+    assert not found["B", "inference"].pareto
+
+
+def test_a_network_worth_nothing_is_on_no_front() -> None:
+    found = cases(target("A", 0.6), cell("A", "x", 0.9), target("B", 0.05), cell("B", "x", 0.1))
+    assert found["A", "inference"].pareto
+    assert not found["B", "inference"].pareto
+
+
+def test_victims_of_training_and_inference_are_never_compared() -> None:
+    found = cases(target("A", 0.6), cell("A", "x", 0.3), cell("A", "y", 0.9, victims="training"))
+    assert found["A", "inference"].worst == "A-x-inference"
+    assert found["A", "training"].worst == "A-y-training"
+
+
+def test_without_any_figure_there_is_a_case_without_a_worst_attack() -> None:
+    found = cases(target("A", 0.6), cell("A", "x", None))
+    assert found["A", "inference"].worst is None
+    assert found["A", "inference"].ssim_brain is None
+    assert not found["A", "inference"].pareto
