@@ -6,7 +6,8 @@ import difflib
 import sys
 import traceback
 from importlib import import_module
-from typing import Any, final
+from importlib.metadata import version
+from typing import Annotated, Any, final
 
 import typer
 from typer.core import TyperGroup
@@ -58,8 +59,19 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"leakaudit {version('leakaudit')}")
+        raise typer.Exit
+
+
 @app.callback()
-def leakaudit() -> None:
+def leakaudit(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
     """Measure what split learning leaks: attacks x defenses, Dice against SSIM."""
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
     assert done.stderr.count("\n") == 1
     assert "\x1b" not in done.stderr
     return done.stderr.strip()
+
+
+def test_the_version_is_that_of_the_installed_package(
+    leakaudit: Leakaudit, tmp_path: Path
+) -> None:
+    assert leakaudit("--version", cwd=tmp_path).stdout == f"leakaudit {version('leakaudit')}\n"
 
 
 def test_help_names_every_command_and_waits_for_no_torch(
