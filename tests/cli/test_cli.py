@@ -44,9 +44,7 @@ def sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
     return done.stderr.strip()
 
 
-def test_the_version_is_that_of_the_installed_package(
-    leakaudit: Leakaudit, tmp_path: Path
-) -> None:
+def test_the_version_is_that_of_the_installed_package(leakaudit: Leakaudit, tmp_path: Path) -> None:
     assert leakaudit("--version", cwd=tmp_path).stdout == f"leakaudit {version('leakaudit')}\n"
 
 
