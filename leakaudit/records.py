@@ -345,19 +345,22 @@ class ReferenceComparison(Record):
         cut_level: depth of the cut of the Split-U-Net.
         kind: ``"centralised"`` or ``"single-site"``.
         site: modalities of the single site, empty for the centralised one.
-        seeds: the seeds that were compared.
-        dice: mean Dice of the reference, seeds averaged within each patient.
+        seeds: the seeds that were asked for.
+        dice: mean Dice of the reference, seeds averaged within each patient; None if a training
+            under any of the seeds is missing.
         split_dice: of the Split-U-Net likewise.
-        difference: Split-U-Net minus reference, paired by patient.
+        difference: Split-U-Net minus reference, paired by patient; None likewise.
+        reason: which training is missing and why, if there are no figures.
     """
 
     cut_level: int
     kind: str
     site: str
     seeds: tuple[int, ...]
-    dice: Interval
-    split_dice: Interval
-    difference: Interval
+    dice: Interval | None = None
+    split_dice: Interval | None = None
+    difference: Interval | None = None
+    reason: str = ""
 
 
 class SplitRecord(Record):
@@ -430,7 +433,8 @@ class ReportRecord(Record):
         cells: every cell, control cells included.
         worst: one entry per (target, defence, seed) and kind of victims, control targets left out;
             inference victims first.
-        references: Split-U-Net against centralised and single-site training.
+        references: Split-U-Net against centralised and single-site training, one entry for each
+            comparison that was asked for.
         versions: Python and package versions.
         metric_version: version of the measures.
         volatile: times, host facts.

@@ -7,7 +7,7 @@ where it must has no leakage figure anywhere.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -16,18 +16,18 @@ import numpy as np
 from leakaudit.audit.executors import Ended
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan
+from leakaudit.audit.references import compared
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.worst import worst_cases
 from leakaudit.config import AuditConfig
 from leakaudit.data import Cohort, Splits
-from leakaudit.measure import controls, statistics
+from leakaudit.measure import controls
 from leakaudit.records import (
     CellRecord,
     Control,
     DataRecord,
     Leakage,
     PluginRecord,
-    ReferenceComparison,
     ReportRecord,
     SplitRecord,
     State,
@@ -71,7 +71,7 @@ def assemble(
         targets=targets,
         cells=cells,
         worst=worst_cases(targets, cells),
-        references=_references(config, targets),
+        references=compared(config.references, targets),
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
@@ -152,59 +152,6 @@ def _scores(leakage: Leakage) -> tuple[np.ndarray, np.ndarray]:
     scores = np.array([patient.ssim_brain for patient in leakage.patients])
     floor = np.array([patient.blind_floor for patient in leakage.patients])
     return scores, floor
-
-
-def _references(
-    config: AuditConfig, targets: Sequence[TargetRecord]
-) -> tuple[ReferenceComparison, ...]:
-    wanted = config.references
-    if wanted is None:
-        return ()
-    identity = [
-        t
-        for t in targets
-        if t.kind == "split"
-        and t.cut_level == wanted.cut_level
-        and load("defense", "identity").cls.__name__ == t.defense.split("(")[0]
-    ]
-    splits = {t.seed: t for t in identity if t.seed in wanted.seeds}
-    compared = []
-    others = [t for t in targets if t.kind != "split"]
-    for kind, site in dict.fromkeys((t.kind, t.site) for t in others):
-        rivals = {t.seed: t for t in others if (t.kind, t.site) == (kind, site)}
-        seeds = tuple(s for s in wanted.seeds if s in rivals and s in splits)
-        rival = _dice_by_patient([rivals[seed] for seed in seeds])
-        ours = _dice_by_patient([splits[seed] for seed in seeds])
-        patients = sorted(set(rival) & set(ours))
-        if len(seeds) < len(wanted.seeds) or not patients:
-            continue  # nothing is averaged over survivors
-        first = np.array([ours[name] for name in patients])
-        second = np.array([rival[name] for name in patients])
-        compared.append(
-            ReferenceComparison(
-                cut_level=wanted.cut_level,
-                kind=kind,
-                site=site,
-                seeds=seeds,
-                dice=statistics.interval(second),
-                split_dice=statistics.interval(first),
-                difference=statistics.paired(first, second),
-            )
-        )
-    return tuple(compared)
-
-
-def _dice_by_patient(targets: Sequence[TargetRecord]) -> dict[str, float]:
-    """Mean over seeds; only patients that have a figure under every seed."""
-    tables = [
-        {p.patient: p.mean for p in t.utility.patients if p.mean is not None}
-        for t in targets
-        if t.utility is not None
-    ]
-    if not tables or len(tables) < len(targets):
-        return {}
-    shared = set.intersection(*(set(table) for table in tables))
-    return {name: float(np.mean([table[name] for table in tables])) for name in shared}
 
 
 def _data(cohort: Cohort, splits: Splits) -> DataRecord:

@@ -7,7 +7,15 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from leakaudit.records import CellRecord, Interval, ReportRecord, State, TargetRecord, WorstCase
+from leakaudit.records import (
+    CellRecord,
+    Interval,
+    ReferenceComparison,
+    ReportRecord,
+    State,
+    TargetRecord,
+    WorstCase,
+)
 
 
 def print_matrix(record: ReportRecord) -> None:
@@ -42,15 +50,12 @@ def print_matrix(record: ReportRecord) -> None:
         console.print(table, markup=False)
         console.print()
     for reference in record.references:
-        print(
-            f"{reference.kind} {reference.site}".strip()
-            + f" at cut {reference.cut_level}, seeds {list(reference.seeds)}: Dice "
-            + f"{_interval(reference.dice)}; Split-U-Net {_interval(reference.split_dice)}; "
-            + f"difference {_interval(reference.difference)}"
-        )
+        name = f"{reference.kind} {reference.site}".strip()
+        print(f"{name} at cut {reference.cut_level}, {_compared(reference)}")
     for target in record.targets:
-        if target.state is not State.OK:
-            print(f"training of {target.kind} {target.defense} {target.state}: {target.reason}")
+        if target.kind == "split" and target.state is not State.OK:
+            where = f"cut {target.cut_level}, seed {target.seed}"
+            print(f"training of {target.defense} at {where} {target.state}: {target.reason}")
     _print_reasons(cells)
 
 
@@ -92,6 +97,16 @@ def _print_reasons(cells: list[CellRecord]) -> None:
         print(f"{attack}: {count} cells {state}: {reason}")
 
 
+def _compared(reference: ReferenceComparison) -> str:
+    seeds = f"seeds {', '.join(str(seed) for seed in reference.seeds)}"
+    if reference.difference is None:
+        return f"{seeds}: not compared: {reference.reason}"
+    return (
+        f"{seeds}: Dice {_interval(reference.dice)}; Split-U-Net "
+        f"{_interval(reference.split_dice)}; difference {_interval(reference.difference)}"
+    )
+
+
 def _skips(levels: tuple[int, ...]) -> str:
     return "+".join(str(level) for level in levels) or "none"
 
@@ -100,7 +115,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _interval(value: Interval) -> str:
-    if value.low is None or value.high is None:
-        return f"{value.mean:.3f}"
+def _interval(value: Interval | None) -> str:
+    if value is None or value.low is None or value.high is None:
+        return _figure(value.mean if value else None)
     return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"

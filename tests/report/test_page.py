@@ -187,7 +187,7 @@ def test_no_valid_attack_is_not_called_safe() -> None:
 def test_an_empty_record_renders() -> None:
     html = render_html(sample_report(targets=(), cells=(), worst=(), references=(), plugins=()))
     assert "no attack gave a valid figure" in html
-    assert "no complete set of reference trainings" in html
+    assert "asks for no reference trainings" in html
 
 
 def test_a_target_that_failed_says_why() -> None:
