@@ -101,7 +101,7 @@ class Control(Record):
 
     Args:
         passed: whether it behaved as it must; None if it was not made.
-        detail: one sentence with the figures.
+        detail: the figures and what they need, or why it was not made; not the outcome.
         difference: mean paired difference to the blind floor with its interval.
     """
 

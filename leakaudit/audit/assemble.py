@@ -126,10 +126,11 @@ def _with_positive_control(plan: CellPlan, raw: Mapping[str, CellRecord]) -> Cel
     record = record.model_copy(update={"positive_control": control})
     if control.passed or record.state is not State.OK:
         return record
+    outcome = "not made" if control.passed is None else "failed"
     return record.model_copy(
         update={
             "state": State.CONTROL_FAILED,
-            "reason": f"attack not shown to work: positive control {control.detail}",
+            "reason": f"positive control {outcome}: {control.detail}",
             "leakage": None,
             "withheld": record.leakage,
         }
@@ -139,10 +140,10 @@ def _with_positive_control(plan: CellPlan, raw: Mapping[str, CellRecord]) -> Cel
 def _positive(easiest: CellRecord | None) -> Control:
     """Whether the attack works undefended at the easiest cut."""
     if easiest is None:
-        return Control(passed=None, detail="was not made")
+        return Control(passed=None, detail="no such cell was planned")
     where = f"on the undefended system cut at level {easiest.cut_level}"
     if easiest.state is not State.OK or easiest.leakage is None:
-        return Control(passed=False, detail=f"{where} ended {easiest.state} ({easiest.reason})")
+        return Control(passed=False, detail=f"{where} it ended {easiest.state} ({easiest.reason})")
     scores, floor = _scores(easiest.leakage)
     control = controls.positive_control(scores, floor)
     return control.model_copy(update={"detail": f"{where}, {control.detail}"})

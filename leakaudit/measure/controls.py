@@ -90,11 +90,10 @@ def positive_control(scores: Scores, floor: Scores) -> Control:
         return _not_made("its interval needs at least two victims")
     difference = paired(scores, floor)
     works = difference.mean >= POSITIVE_MARGIN and _lower_end(difference) > 0
-    words = "works" if works else "is not shown to work"
     return Control(
         passed=works,
-        detail=f"where it must work, {_figures(difference, 'the blind floor')}, {words} "
-        f"(needs {POSITIVE_MARGIN:.2f} and an interval above 0)",
+        detail=f"{_figures(difference, 'the blind floor')}; it needs {POSITIVE_MARGIN:.2f} and an "
+        "interval above 0",
         difference=difference,
     )
 
@@ -133,7 +132,7 @@ def advantage(scores: Scores, floor: Scores) -> Interval:
 
 
 def _not_made(why: str) -> Control:
-    return Control(passed=None, detail=f"not made: {why}")
+    return Control(passed=None, detail=why)
 
 
 def _lower_end(difference: Interval) -> float:
