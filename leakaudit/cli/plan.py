@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
-
 from leakaudit.audit.estimate import estimate_minutes
 from leakaudit.audit.runner import plan_audit
+from leakaudit.cli.lines import print_line
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
     AuditFile,
@@ -15,41 +13,34 @@ from leakaudit.cli.sources import (
     cache_folder,
     read_config,
 )
+from leakaudit.cli.sweeps import sweep_labels
+
+_CONTROL = " (positive control)"
 
 
 def plan(audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEFAULT_RUNS) -> int:
     """Show the patients, trainings, cells and controls of an audit, and a rough estimate."""
     made = plan_audit(read_config(audit, data), cache=cache_folder(out))
     splits, matrix = made.splits, made.matrix
-    _print(
+    print_line(
         f"patients: {len(made.cohort.patients)} ({made.cohort.name}): {len(splits.train)} train, "
         f"{len(splits.validation)} validation, {len(splits.auxiliary)} auxiliary, "
         f"{len(splits.victims)} victims"
     )
-    _print(f"\ntrainings: {len(matrix.targets)}")
+    print_line(f"\ntrainings: {len(matrix.targets)}, cells: {len(matrix.cells)}")
+    labels = sweep_labels(repr(cell.attack) for cell in matrix.cells)
     for target in matrix.targets:
-        _print(f"  {target.label}{' (positive control)' if target.control_only else ''}")
-    _print(f"\ncells: {len(matrix.cells)}")
-    for cell in matrix.cells:
-        kind = " (positive control)" if cell.control_only else ""
-        if cell.missing:
-            kind = f" (unsupported: {cell.threat.name} lacks {', '.join(sorted(cell.missing))})"
-        _print(f"  {cell.label} under {cell.threat.name}{kind}")
+        print_line(f"\n{target.label}{_CONTROL if target.control_only else ''}")
+        for cell in (one for one in matrix.cells if one.target.key == target.key):
+            kind = _CONTROL if cell.control_only else ""
+            if cell.missing:
+                kind = f" (unsupported: {cell.threat.name} lacks {', '.join(sorted(cell.missing))})"
+            name = f"{cell.attack_name} {labels[repr(cell.attack)]}".strip()
+            print_line(f"  {name} under {cell.threat.name}{kind}")
     minutes = estimate_minutes(made)
     about = "less than a minute" if minutes < 1 else f"about {minutes:.0f} minutes"
-    _print(
+    print_line(
         f"\nestimate: {about}, from one training step and one release timed here; attacks are "
         "estimated by their iterations"
     )
     return 0
-
-
-def _print(text: str) -> None:
-    """Print a line, broken at the terminal's width; what follows a break stands further in."""
-    width = shutil.get_terminal_size((100, 24)).columns
-    body = text.lstrip("\n")
-    indent = body[: len(body) - len(body.lstrip())]
-    lines = textwrap.wrap(
-        body, max(20, width), subsequent_indent=indent + "    ", break_on_hyphens=False
-    )
-    print("\n" * (len(text) - len(body)) + "\n".join(lines))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import textwrap
 
 from rich.console import Console
 from rich.table import Table
 
+from leakaudit.cli.lines import line_width, print_line
+from leakaudit.cli.sweeps import sweep_labels
 from leakaudit.records import (
     CellRecord,
     Interval,
@@ -17,12 +19,16 @@ from leakaudit.records import (
     WorstCase,
 )
 
+_NARROW = 14
+
 
 def print_matrix(record: ReportRecord) -> None:
     """Print Dice and SSIM inside the brain, one table per cut level and seed, on stdout."""
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = Console(width=line_width())
     cells = [cell for cell in record.cells if not cell.control_only]
-    attacks = list(dict.fromkeys((cell.attack_name, cell.threat) for cell in cells))
+    tried = [cell for cell in cells if cell.state is not State.UNSUPPORTED]
+    attacks = list(dict.fromkeys((cell.attack_name, cell.threat) for cell in tried))
+    labels = sweep_labels(cell.attack for cell in cells)
     targets = {target.target: target for target in record.targets}
     cases: dict[str, WorstCase] = {}
     for case in record.worst:
@@ -37,45 +43,57 @@ def print_matrix(record: ReportRecord) -> None:
             box=None,
             pad_edge=False,
         )
-        table.add_column("defense", max_width=22)
-        table.add_column("Dice", justify="right")
-        for name, _ in attacks:
-            table.add_column(name.replace("-", " "), justify="right", max_width=14)
-        table.add_column("worst", justify="right")
-        table.add_column("floor", justify="right")
+        table.add_column("defense", max_width=22, no_wrap=True, overflow="fold")
+        table.add_column("Dice", justify="right", no_wrap=True)
+        for attack in attacks:
+            table.add_column(_heading(attack, attacks), justify="right", overflow="fold")
+        table.add_column("worst", justify="right", no_wrap=True)
+        table.add_column("floor", justify="right", no_wrap=True)
         for case in cases.values():
             if (case.cut_level, case.shared_skips, case.seed) == (cut, skips, seed):
                 mine = [cell for cell in cells if cell.target == case.target]
-                table.add_row(*_row(case, mine, attacks, targets[case.target]))
+                shown = [
+                    _figures([c for c in mine if (c.attack_name, c.threat) == attack], labels)
+                    for attack in attacks
+                ]
+                table.add_row(*_row(case, mine, shown, targets[case.target]))
         console.print(table, markup=False)
         console.print()
     for reference in record.references:
         name = f"{reference.kind} {reference.site}".strip()
-        print(f"{name} at cut {reference.cut_level}, {_compared(reference)}")
+        print_line(f"{name} at cut {reference.cut_level}, {_compared(reference)}")
     for target in record.targets:
         if target.kind == "split" and target.state is not State.OK:
             where = f"cut {target.cut_level}, seed {target.seed}"
-            print(f"training of {target.defense} at {where} {target.state}: {target.reason}")
+            print_line(f"training of {target.defense} at {where} {target.state}: {target.reason}")
     _print_reasons(cells)
 
 
+def _heading(attack: tuple[str, str], attacks: list[tuple[str, str]]) -> str:
+    """The attack, and the threat if it is met under several; narrow where the figures are."""
+    name, threat = attack
+    if [one for one, _ in attacks].count(name) > 1:
+        name = f"{name} by {threat}"
+    return textwrap.fill(name.replace("-", " "), _NARROW)
+
+
+def _figures(cells: list[CellRecord], labels: dict[str, str]) -> str:
+    """A line for each configuration of an attack; one line if none of them has a figure."""
+    if not any(cell.leakage for cell in cells) and len({cell.state for cell in cells}) == 1:
+        return _cell(cells[0])
+    return "\n".join(f"{labels[cell.attack]} {_cell(cell)}".strip() for cell in cells) or "-"
+
+
 def _row(
-    case: WorstCase,
-    cells: list[CellRecord],
-    attacks: list[tuple[str, str]],
-    target: TargetRecord,
+    case: WorstCase, cells: list[CellRecord], shown: list[str], target: TargetRecord
 ) -> list[str]:
-    shown = []
-    for attack in attacks:
-        matching = [cell for cell in cells if (cell.attack_name, cell.threat) == attack]
-        shown.append("\n".join(_cell(cell) for cell in matching) or "-")
     floors = [
         cell.leakage.blind_floor for cell in cells if cell.cell == case.worst and cell.leakage
     ]
-    defense = case.defense.split("(")[0]
-    strength = case.defense.removeprefix(defense).strip("()").replace(", ", "\n")
+    defense, _, strength = case.defense.removesuffix(")").partition("(")
+    given = [part for part in strength.split(", ") if not part.endswith("=None")]
     return [
-        f"{defense}\n{strength}".strip(),
+        "\n".join([defense, *given]).strip(),
         _figure(target.utility.mean.mean if target.utility else None),
         *shown,
         _figure(case.ssim_brain.mean if case.ssim_brain else None),
@@ -84,7 +102,9 @@ def _row(
 
 
 def _cell(cell: CellRecord) -> str:
-    return _figure(cell.leakage.ssim_brain.mean) if cell.leakage else str(cell.state)
+    if cell.leakage is None:
+        return cell.state.replace("-", " ")  # may be broken in two
+    return _figure(cell.leakage.ssim_brain.mean)
 
 
 def _print_reasons(cells: list[CellRecord]) -> None:
@@ -94,7 +114,8 @@ def _print_reasons(cells: list[CellRecord]) -> None:
             key = (cell.attack_name, str(cell.state), cell.reason)
             reasons[key] = reasons.get(key, 0) + 1
     for (attack, state, reason), count in reasons.items():
-        print(f"{attack}: {count} cells {state}: {reason}")
+        counted = "1 cell" if count == 1 else f"{count} cells"
+        print_line(f"{attack}: {counted} {state}: {reason}")
 
 
 def _compared(reference: ReferenceComparison) -> str:

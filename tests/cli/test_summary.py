@@ -1,0 +1,86 @@
+"""The matrix as text: what stands in it, and that it fits the terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from leakaudit.cli.summary import print_matrix
+from leakaudit.cli.sweeps import sweep_labels
+from leakaudit.records import CellRecord, ReportRecord
+from tests.report.sample import sample_report
+
+SWEPT = "ActivationInversion(iterations={}, tv=0.01)"
+
+
+def swept(*iterations: int) -> ReportRecord:
+    """The sample with its activation inversion made once for each number of iterations."""
+
+    def made(cell: CellRecord) -> list[CellRecord]:
+        if cell.attack_name != "activation-inversion":
+            return [cell]
+        return [
+            cell.model_copy(
+                update={"cell": f"{cell.cell}-{number}", "attack": SWEPT.format(number)}
+            )
+            for number in iterations
+        ]
+
+    cells = tuple(one for cell in sample_report().cells for one in made(cell))
+    return sample_report(cells=cells)
+
+
+def test_labels_are_the_parameters_that_differ() -> None:
+    assert sweep_labels(["A(n=1, m=(0, 1), k='x')", "A(n=2, m=(0, 1), k='y')", "B(n=1)"]) == {
+        "A(n=1, m=(0, 1), k='x')": "n=1 k='x'",
+        "A(n=2, m=(0, 1), k='y')": "n=2 k='y'",
+        "B(n=1)": "",
+    }
+    assert sweep_labels(["A(n=1)", "A(n=1)"]) == {"A(n=1)": ""}
+    odd = ["A(n=<One: 1>)", "A(n=<Two: 2>)"]
+    assert sweep_labels(odd) == {text: text for text in odd}
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("iterations", [(100,), (100, 1000)])
+def test_the_matrix_fits_and_breaks_no_word(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    iterations: tuple[int, ...],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    print_matrix(swept(*iterations))
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines()) <= columns
+    words = out.split()
+    assert {"unsupported", "ActivationDropout", "inversion", "0.912", "centralised"} <= set(words)
+    assert ("iterations=100" in words) == (len(iterations) > 1)
+    assert "tv=0.01" not in words
+
+
+def test_every_figure_of_a_sweep_is_labelled_and_states_alike_are_said_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    print_matrix(swept(100, 200))
+    table = capsys.readouterr().out.partition("\n\n")[0].splitlines()
+    assert sum("iterations=100 0." in line for line in table) == 3
+    assert sum("iterations=200 0." in line for line in table) == 3
+    (dp,) = [line for line in table if line.startswith("DpGaussian")]
+    assert dp.split()[2:4] == ["control", "failed"]
+
+
+def test_an_attack_under_two_threats_has_two_named_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    record = sample_report()
+    more = [
+        cell.model_copy(update={"cell": f"{cell.cell}-again", "threat": "curious-server"})
+        for cell in record.cells
+        if cell.attack_name == "activation-inversion" and not cell.control_only
+    ]
+    print_matrix(record.model_copy(update={"cells": (*record.cells, *more)}))
+    heading = capsys.readouterr().out.partition("\nIdentity")[0].split()
+    assert heading.count("activation") == 2
+    assert heading.count("by") == 2
