@@ -3,51 +3,57 @@
 from __future__ import annotations
 
 import inspect
-import shutil
 import sys
 import textwrap
 from dataclasses import fields
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from leakaudit.errors import PluginError
+from leakaudit.cli.lines import line_width
+from leakaudit.errors import PluginError, UsageError
 from leakaudit.registry import Kind, Plugin, installed, load, nearest, usable
 from leakaudit.threat.presets import PRESETS, Threat
 
-
-class Listing(StrEnum):
-    """What can be listed."""
-
-    ATTACKS = "attacks"
-    DEFENSES = "defenses"
-    THREATS = "threats"
+_PLUGINS: dict[str, Kind] = {"attacks": "attack", "defenses": "defense"}
+_LISTED = (*_PLUGINS, "threats")
 
 
-_KINDS: dict[Listing, Kind] = {Listing.ATTACKS: "attack", Listing.DEFENSES: "defense"}
+def list_(
+    what: Annotated[
+        str | None, typer.Argument(help="attacks, defenses or threats; without it: all of them.")
+    ] = None,
+) -> int:
+    """List installed attacks, defenses and threat presets."""
+    if what is not None and what not in _LISTED:
+        raise UsageError(
+            f"expected attacks, defenses or threats, got {what!r}{nearest(what, _LISTED)}"
+        )
+    for number, listed in enumerate([what] if what else _LISTED):
+        if number:
+            print()
+        Console(width=line_width()).print(_table(listed), markup=False)
+    return 0
 
 
-def list_(what: Annotated[Listing, typer.Argument(help="attacks, defenses or threats")]) -> int:
-    """List installed attacks, defenses or threat presets."""
+def _table(listed: str) -> Table:
     table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
-    table.add_column("name", no_wrap=True)
-    if what is Listing.THREATS:
+    table.add_column(listed, no_wrap=True)
+    if listed == "threats":
         table.add_column("position", no_wrap=True)
         table.add_column("grants")
         for threat in PRESETS.values():
             table.add_row(threat.name, threat.position, ", ".join(sorted(threat.capabilities)))
-    else:
-        table.add_column("what it does")
-        plugins, problems = usable(_KINDS[what])
-        for plugin in plugins:
-            table.add_row(plugin.name, plugin.summary)
-        for problem in problems:
-            print(f"leakaudit: warning: {problem}", file=sys.stderr)
-    Console(soft_wrap=False).print(table, markup=False)
-    return 0
+        return table
+    table.add_column("what it does")
+    plugins, problems = usable(_PLUGINS[listed])
+    for plugin in plugins:
+        table.add_row(plugin.name, plugin.summary)
+    for problem in problems:
+        print(f"leakaudit: warning: {problem}", file=sys.stderr)
+    return table
 
 
 def show(name: Annotated[str, typer.Argument(help="An attack, defense or threat.")]) -> int:
@@ -77,8 +83,7 @@ def _describe_threat(threat: Threat) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
-    return textwrap.wrap(text, max(20, width), break_on_hyphens=False)
+    return textwrap.wrap(text, min(line_width(), 100), break_on_hyphens=False)
 
 
 def _describe_plugin(plugin: Plugin) -> str:

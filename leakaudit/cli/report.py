@@ -12,12 +12,13 @@ from leakaudit.report import read_report, write_report
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="A run folder, such as runs/quick.")],
+    run: Annotated[Path, typer.Argument(help="A run folder, such as runs/quick, or its report.")],
 ) -> int:
     """Render report.html and cells.csv of RUN again from its report.json."""
-    folder = run / "report"
-    if not (folder / "report.json").is_file():
-        raise StoreError(f"{run}: no report.json here; run the audit first")
+    folders = [run / "report", run]
+    folder = next((one for one in folders if (one / "report.json").is_file()), None)
+    if folder is None:
+        raise StoreError(f"{run}: no report.json here; give the folder of a run that has ended")
     record = read_report(folder)
     if record.images == "full":
         raise StoreError(

@@ -17,10 +17,13 @@ AuditFile = Annotated[
 DataFolder = Annotated[
     str | None,
     typer.Option(
-        "--data", help="Data folder; makes data.kind folder. For such audits also: LEAKAUDIT_DATA."
+        "--data",
+        metavar="FOLDER",
+        help="Patients to use instead of the audit file's. LEAKAUDIT_DATA does so where these are "
+        "of kind folder.",
     ),
 ]
-RunsFolder = Annotated[Path, typer.Option("--out", help="Where runs are kept.")]
+RunsFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where runs are kept.")]
 DEFAULT_RUNS = Path("runs")
 
 

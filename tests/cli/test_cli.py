@@ -95,6 +95,13 @@ def test_list_names_what_is_installed(leakaudit: Leakaudit, tmp_path: Path, kind
     assert set(NAMES[kind]) <= set(first)
 
 
+def test_list_names_the_kinds_there_are(leakaudit: Leakaudit, tmp_path: Path) -> None:
+    told = sentence(leakaudit("list", "attack", cwd=tmp_path), 2)
+    assert "expected attacks, defenses or threats, got 'attack'; did you mean 'attacks'?" in told
+    everything = leakaudit("list", cwd=tmp_path).stdout.split("\n\n")
+    assert [part.split()[0] for part in everything] == list(NAMES)
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -185,10 +192,13 @@ def test_report_draws_the_same_page_again(
     done = leakaudit("report", "tiny", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "tiny/report/report.html\n")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    done = leakaudit("report", "tiny/report", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "tiny/report/report.html\n")
     (folder / "report.json").write_bytes(before["report.json"].replace(b"0.", b"1.", 1))
     assert "differs from what" in sentence(leakaudit("report", "tiny", cwd=tmp_path), 4)
     (folder / "report.json").unlink()
-    assert "no report.json here" in sentence(leakaudit("report", "tiny", cwd=tmp_path), 4)
+    told = sentence(leakaudit("report", "tiny", cwd=tmp_path), 4)
+    assert told.endswith("tiny: no report.json here; give the folder of a run that has ended")
 
 
 @pytest.mark.parametrize(
