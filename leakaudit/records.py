@@ -161,7 +161,7 @@ class CellRecord(Record):
         attack_name: its plug-in name.
         threat: preset name.
         victims: ``"inference"`` or ``"training"``.
-        releases: observed releases of each victim.
+        releases: passes of each victim, seen by an adversary that is granted repeated releases.
         seed: seed of the target and the attack.
         control_only: the cell exists only as another cell's positive control.
         state: how it ended.
@@ -237,7 +237,10 @@ class Utility(Record):
 
 
 class Guarantee(Record):
-    """A defence's privacy claim, or the reason why there is none."""
+    """A defence's privacy claim, or the reason why there is none.
+
+    Its ``releases`` are passes times slices of one patient.
+    """
 
     claimed: bool
     epsilon: float | None

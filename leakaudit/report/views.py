@@ -30,7 +30,10 @@ from leakaudit.report.validity import valid_leakage
 
 @dataclass(frozen=True)
 class CellView:
-    """One row of the matrix; ``leakage`` is None unless the cell is ok."""
+    """One row of the matrix.
+
+    ``leakage`` is None unless the cell is ok; ``passes`` are those that the adversary sees.
+    """
 
     record: CellRecord
     anchor: str
@@ -42,6 +45,7 @@ class CellView:
     strip: Strip | None
     worst: bool
     threat: ThreatRecord | None
+    passes: int
 
 
 @dataclass(frozen=True)
@@ -224,7 +228,7 @@ def _caveats(target: TargetRecord | None) -> tuple[str, ...]:
         return ()
     sentences = []
     if target.guarantee is not None and not target.guarantee.claimed:
-        sentences.append("No formal guarantee is claimed for this run (see section 5).")
+        sentences.append("No formal guarantee is claimed for this run (see Formal guarantees).")
     dice = target.utility.mean.mean if target.utility else None
     if dice is not None and target.untrained_dice is not None and dice <= target.untrained_dice:
         sentences.append(
@@ -256,6 +260,8 @@ def _cell(
     top: CellRecord | None,
 ) -> CellView:
     leakage = valid_leakage(cell)
+    threat = next((one for one in record.threats if one.name == cell.threat), None)
+    repeated = threat is not None and "repeated-releases" in threat.capabilities
     return CellView(
         record=cell,
         anchor=anchors[cell.cell],
@@ -266,7 +272,8 @@ def _cell(
         leakage=leakage,
         strip=strip(leakage.ssim_brain, leakage.blind_floor) if leakage else None,
         worst=top is not None and top.cell == cell.cell,
-        threat=next((one for one in record.threats if one.name == cell.threat), None),
+        threat=threat,
+        passes=cell.releases if repeated else 1,
     )
 
 

@@ -16,7 +16,7 @@ class Threat:
 
     Args:
         name: preset name.
-        position: ``server``, ``data site``, ``aggregator`` or ``eavesdropper``.
+        position: ``label site`` (server), ``data site``, ``aggregator`` or ``eavesdropper``.
         behaviour: ``honest-but-curious`` or ``malicious``.
         capabilities: what the adversary holds.
         victims: ``inference`` (patients never trained on) or ``training`` (members).
@@ -47,7 +47,7 @@ PRESETS: dict[str, Threat] = {
     for threat in (
         Threat(
             name="curious-server",
-            position="server",
+            position="label site",
             behaviour="honest-but-curious",
             capabilities=_CURIOUS_SERVER,
             victims="inference",
@@ -61,7 +61,7 @@ PRESETS: dict[str, Threat] = {
         ),
         Threat(
             name="curious-server-with-encoder",
-            position="server",
+            position="label site",
             behaviour="honest-but-curious",
             capabilities=_CURIOUS_SERVER | {Capability.ENCODER_WEIGHTS},
             victims="inference",

@@ -151,7 +151,7 @@ def cell(cut: int, index: int, attack: str) -> CellRecord:
         attack_name=attack,
         threat=threat,
         victims=victims,
-        releases=12 if victims == "training" else 1,
+        releases=3,
         seed=1,
         state=State.OK if isinstance(outcome, float) else outcome,
         reason="" if isinstance(outcome, float) else REASONS[outcome],
@@ -237,11 +237,11 @@ def target(cut: int, index: int) -> TargetRecord:
             claimed=cut == 2,
             epsilon=8.0 if cut == 2 else None,
             delta=1e-5 if cut == 2 else None,
-            releases=1,
+            releases=96,
             mechanism="Gaussian mechanism, clip norm 318.4, noise standard deviation 612.4",
             assumptions=(
                 "The patient took no part in the training of the encoder.",
-                "One evaluation pass of one slice crosses the cut.",
+                "Three evaluation passes of 32 slices cross the cut.",
                 "Labels and returned gradients are not covered.",
             ),
             reason="" if cut == 2 else "the noise comes from a published seed",
@@ -346,20 +346,30 @@ def sample_report(**changes: Any) -> ReportRecord:
         "threats": (
             ThreatRecord(
                 name="curious-server-with-encoder",
-                position="server",
+                position="label site",
                 behaviour="honest-but-curious",
-                capabilities=("activations", "encoder-weights", "auxiliary-patients"),
+                capabilities=(
+                    "activations",
+                    "auxiliary-patients",
+                    "encoder-weights",
+                    "repeated-releases",
+                ),
                 victims="inference",
-                words="The server follows the protocol, keeps what it receives, knows the sites' "
-                "encoders and has five patients of its own.",
+                words="The label site follows the protocol, keeps what it receives, knows the "
+                "sites' encoders and has five patients of its own.",
             ),
             ThreatRecord(
                 name="curious-server",
-                position="server",
+                position="label site",
                 behaviour="honest-but-curious",
-                capabilities=("activations", "encoder-queries", "auxiliary-patients"),
+                capabilities=(
+                    "activations",
+                    "auxiliary-patients",
+                    "encoder-queries",
+                    "repeated-releases",
+                ),
                 victims="inference",
-                words="The server follows the protocol, keeps what it receives, can ask the "
+                words="The label site follows the protocol, keeps what it receives, can ask the "
                 "encoders about its own five patients and does not see their weights.",
             ),
             ThreatRecord(

@@ -141,9 +141,15 @@ def test_it_prints_with_the_details_open(browser: Browser, address: str) -> None
     page.emulate_media(media="print")
     data = page.pdf(prefer_css_page_size=True)
     shown = page.evaluate("document.querySelector('tr.more .inner').getBoundingClientRect().height")
+    largest = page.evaluate(
+        """Math.max(...[...document.querySelectorAll("#guarantees li, .fine, dl.glossary *")]
+            .map(one => parseFloat(getComputedStyle(one).fontSize)))"""
+    )
+    body = page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)")
     still = page.evaluate("document.querySelectorAll('tr.more details[open]').length")
     page.close()
     assert data.startswith(b"%PDF")
     assert len(data) > 50_000
     assert shown > 0
+    assert largest <= body < 13  # in pixels: 9.5 pt
     assert still == 0

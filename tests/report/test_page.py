@@ -137,6 +137,27 @@ def test_the_agreed_sentence_and_none_of_the_forbidden_words() -> None:
         assert word not in text.lower()
 
 
+def test_the_glossary_explains_the_terms_and_the_label_site_has_one_name() -> None:
+    html = render_html(sample_report())
+    glossary = html[html.index('id="glossary"') : html.index('<section id="reproducibility"')]
+    terms = re.findall(r"<dt>(.*?)</dt>", glossary)
+    assert {"Label site", "Cut level", "Release", "Dice", "Blind floor", "Epsilon (ε)"} <= set(
+        terms
+    )
+    assert len(terms) == len(set(terms))
+    assert '<a href="#glossary">' in html
+    text = Page(html[: html.index('id="glossary"')]).text.replace("curious-server", "")
+    assert re.findall(r"[^.;:]*\bserver\b", text, re.IGNORECASE) == [" the label site (server"]
+
+
+def test_releases_are_passes_times_slices_and_passes_only_what_is_seen() -> None:
+    text = " ".join(Page(render_html(sample_report())).text.split())
+    assert "in total over 96 releases of one patient (passes " in text
+    assert "curious-server on patients the network never saw in training, 3 passes" in text
+    assert "aggregator on patients of the training set " in text
+    assert "releases each" not in text
+
+
 def test_cells_that_are_not_ok_show_state_and_reason_and_never_a_figure() -> None:
     record = sample_report()
     leaky = tuple(
