@@ -193,10 +193,13 @@ class BudgetConfig(_Section):
     Args:
         workers: processes side by side, each with one thread; None is one per processor.
         minutes_per_job: a training or a cell that takes longer is ``timed-out``.
+        gigabytes_per_job: one that wants more memory is ``failed``; None is the machine's memory
+            shared by the workers, and on a GPU no limit.
     """
 
     workers: StrictInt | None = Field(default=None, ge=1, le=256)
     minutes_per_job: StrictFloat = Field(default=30.0, gt=0)
+    gigabytes_per_job: StrictFloat | None = Field(default=None, gt=0)
 
 
 class AuditConfig(_Section):

@@ -7,6 +7,7 @@ send into the levels that cross the cut. Neither sees the truth, and neither kno
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -386,7 +387,7 @@ class Attack(abc.ABC):
 
         Raises:
             NotGranted: the threat model lacks a capability the attack requires.
-            CellError: shape, range or finiteness of the reconstruction is wrong.
+            CellError: shape or range of the reconstruction is wrong, or a value is not finite.
         """
         missing = self.needs() - observation.granted
         if missing:
@@ -436,6 +437,9 @@ def _check(result: Reconstruction, layout: SystemLayout) -> None:
         )
     if not bool(torch.isfinite(images).all()):
         raise CellError("the attack returned values that are not finite")
+    objective = result.objective_first, result.objective_last
+    if not all(math.isfinite(value) for value in objective):
+        raise CellError(f"the attack's own objective went from {objective[0]} to {objective[1]}")
     low, high = float(images.min()), float(images.max())
     if low < -1e-6 or high > 1 + 1e-6:
         raise CellError(f"the attack returned values in [{low:.3g}, {high:.3g}], expected [0, 1]")

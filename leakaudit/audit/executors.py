@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
@@ -76,8 +77,22 @@ class Events:
     interrupted: Callable[[int], None] = field(default=lambda running: None)
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a job may take.
+
+    Args:
+        seconds: after which it is killed and ``timed-out``.
+        memory: bytes of its own data, beyond which it gets no more and fails; None for no limit.
+    """
+
+    seconds: float
+    memory: int | None = None
+
+
 def run_jobs(
-    jobs: Sequence[Job], *, workers: int, seconds_per_job: float, events: Events
+    jobs: Sequence[Job], *, workers: int, limits: Limits, events: Events
 ) -> dict[str, Ended]:
     """Run ``jobs`` in order as their needs are met, ``workers`` at a time.
 
@@ -94,7 +109,7 @@ def run_jobs(
     """
     ended: dict[str, Ended] = {}
     with _first_interrupt_noted() as noted:
-        _run_all(list(jobs), ended, noted, workers, seconds_per_job, events)
+        _run_all(list(jobs), ended, noted, workers, limits, events)
     if noted:
         raise KeyboardInterrupt
     return ended
@@ -105,7 +120,7 @@ def _run_all(
     ended: dict[str, Ended],
     noted: list[int],
     workers: int,
-    seconds_per_job: float,
+    limits: Limits,
     events: Events,
 ) -> None:
     context = _server()
@@ -126,11 +141,11 @@ def _run_all(
                     events.ended(job, ended[job.key])
                 elif len(running) < workers and all(key in ended for key in needs):
                     waiting.remove(job)
-                    running.append(_start(context, job))
+                    running.append(_start(context, job, limits.memory))
                     events.started(job)
             _listen(running, events)
             for each in list(running):
-                outcome = _outcome(each, seconds_per_job)
+                outcome = _outcome(each, limits.seconds)
                 if outcome is not None:
                     running.remove(each)
                     ended[each.job.key] = outcome
@@ -173,20 +188,24 @@ def _server() -> Any:
     return context
 
 
-def _start(context: Any, job: Job) -> _Running:
+def _start(context: Any, job: Job, memory: int | None) -> _Running:
     parent, child = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(job.work, job.argument, child), daemon=True)
+    process = context.Process(
+        target=_child, args=(job.work, job.argument, child, memory), daemon=True
+    )
     process.start()
     child.close()
     return _Running(job, process, parent, time.monotonic())
 
 
-def _child(work: Work, argument: Any, connection: Connection) -> None:
+def _child(work: Work, argument: Any, connection: Connection, memory: int | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     last = 0.0
 
     def progress(done: int, total: int) -> None:

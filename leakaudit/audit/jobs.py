@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from leakaudit.audit.scoring import Scorer, judged
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.systems import (
     WEIGHTS_FILE,
+    People,
     Task,
     cell_victims,
     noise_to_signal,
@@ -29,8 +31,8 @@ from leakaudit.audit.systems import (
     untrained_system,
     utility_of,
 )
+from leakaudit.audit.tampering import untouched
 from leakaudit.contracts import Attack, Attempt, PrivacyGuarantee, Progress
-from leakaudit.data import Patient
 from leakaudit.errors import CellError
 from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
@@ -51,23 +53,21 @@ def train_target(task: Task, progress: Progress) -> None:
     system = untrained_system(task, people)
     victims = people.of(task.splits.victims)
     untrained = utility_of(system, victims).mean.mean
-    training = people.of(task.splits.train)
-    images = torch.cat([_tumour_bearing(images_of(p), p) for p in training])
-    masks = torch.cat([_tumour_bearing(masks_of(p), p) for p in training])
-    data = TrainingData(views=tuple(images.split(list(plan.spec.channels), dim=1)), masks=masks)
+    data = _training_data(people, task.splits.train, plan.spec.channels)
     validation = people.of(task.splits.validation)
     scratch = store.scratch(plan.key)
-    history = train(
-        system.network,
-        system.defense,
-        data,
-        plan.settings,
-        seed=plan.seed,
-        device=system.device,
-        folder=scratch,
-        progress=progress,
-        validate=lambda _: utility_of(system, validation).mean.mean,
-    )
+    with untouched(f"defense {plan.defense_name}", system, training=True):
+        history = train(
+            system.network,
+            system.defense,
+            data,
+            plan.settings,
+            seed=plan.seed,
+            device=system.device,
+            folder=scratch,
+            progress=progress,
+            validate=lambda _: utility_of(system, validation).mean.mean,
+        )
     total, by_level = noise_to_signal(system, victims)
     claim = system.defense.guarantee(releases_per_patient(task, people), reproducible=True)
     record = TargetRecord(
@@ -101,7 +101,7 @@ def run_cell(task: Task, progress: Progress) -> None:
     system = trained_system(task, people, store)
     victims = people.of(cell_victims(task))
     auxiliary = people.of(task.splits.auxiliary)
-    scorer = Scorer(victims, auxiliary, people.all_but(task.splits.auxiliary))
+    scorer = Scorer(victims, auxiliary, people.each(people.all_but(task.splits.auxiliary)))
     seed = derive_seed(plan.target.seed, "cell")
 
     def attempt_on(attack: Attack, *, shuffled: bool) -> Attempt:
@@ -113,7 +113,8 @@ def run_cell(task: Task, progress: Progress) -> None:
             releases=plan.releases,
             shuffled=shuffled,
         )
-        return attack(observation, seed=seed, progress=progress)
+        with untouched(f"attack {plan.attack_name}", system):
+            return attack(observation, seed=seed, progress=progress)
 
     attempt = attempt_on(plan.attack, shuffled=False)
     negative = scorer.negative_control(attempt.reconstruction)
@@ -183,8 +184,22 @@ def cell_facts(plan: CellPlan) -> dict[str, Any]:
     }
 
 
-def _tumour_bearing(tensor: torch.Tensor, patient: Patient) -> torch.Tensor:
-    return tensor[list(patient.tumour_slices)]
+def _training_data(people: People, ids: Sequence[str], channels: tuple[int, ...]) -> TrainingData:
+    """All tumour-bearing slices; a large cohort is never in memory twice."""
+    chosen = {p.id: list(p.tumour_slices) for p in people.each(ids)}
+    slices = sum(len(indices) for indices in chosen.values())
+    if not slices:
+        raise CellError("no slice of any training patient bears a tumour")
+    images, masks = torch.empty(0), torch.empty(0)
+    start = 0
+    for patient in people.each(ids):
+        of_patient = images_of(patient)[chosen[patient.id]], masks_of(patient)[chosen[patient.id]]
+        if not start:
+            images, masks = (part.new_empty(slices, *part.shape[1:]) for part in of_patient)
+        end = start + len(of_patient[0])
+        images[start:end], masks[start:end] = of_patient
+        start = end
+    return TrainingData(views=tuple(images.split(list(channels), dim=1)), masks=masks)
 
 
 def _guarantee(claim: PrivacyGuarantee | None) -> Guarantee | None:

@@ -14,9 +14,10 @@ from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 from leakaudit.audit.assemble import assemble
-from leakaudit.audit.executors import Ended, Events, Job, run_jobs
+from leakaudit.audit.executors import Ended, Events, Job, Limits, run_jobs
 from leakaudit.audit.jobs import RECONSTRUCTIONS, run_cell, train_target
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan, build_matrix
+from leakaudit.audit.sharing import share
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.systems import Task, victims_of
 from leakaudit.config import AuditConfig
@@ -110,7 +111,7 @@ def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
     """
     store.clean()
     write_atomically(store.root / "audit.yaml", audit_yaml(plan.config))
-    jobs = [job for job in all_jobs(plan, store) if not _done(job, store)]
+    jobs = [job for job in _jobs(plan, store) if not _done(job, store)]
     store.log("run", jobs=len(jobs))
 
     def ended_and_logged(job: Job, end: Ended) -> None:
@@ -120,19 +121,20 @@ def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
     ended = run_jobs(
         jobs,
         workers=worker_count(plan.config),
-        seconds_per_job=plan.config.budgets.minutes_per_job * 60,
+        limits=_limits(plan.config),
         events=replace(events, ended=ended_and_logged),
     )
     return assemble(plan.config, plan.matrix, plan.cohort, plan.splits, store, ended)
 
 
-def all_jobs(plan: Plan, store: RunStore) -> list[Job]:
+def _jobs(plan: Plan, store: RunStore) -> list[Job]:
     """Every training, then every cell that its threat supports, as jobs."""
+    patients = share(plan.cohort, store.root)
 
     def task(target: TargetPlan, cell: CellPlan | None = None) -> Task:
         return Task(
             root=store.root,
-            cohort=plan.cohort,
+            patients=patients,
             splits=plan.splits,
             device=plan.config.device,
             target=target,
@@ -164,6 +166,21 @@ def worker_count(config: AuditConfig) -> int:
     if choose_device(config.device).type == "cuda":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _limits(config: AuditConfig) -> Limits:
+    """As the audit says; else the machine's memory, shared by the workers.
+
+    On a GPU memory is not limited by default: its driver maps more than it uses.
+    """
+    memory = config.budgets.gigabytes_per_job
+    if memory is None and choose_device(config.device).type == "cpu":
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+        memory /= worker_count(config)
+    return Limits(
+        seconds=config.budgets.minutes_per_job * 60,
+        memory=None if memory is None else int(memory * 1e9),
+    )
 
 
 def audit_yaml(config: AuditConfig) -> str:

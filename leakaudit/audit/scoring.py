@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import final
 
 import numpy as np
@@ -23,7 +23,7 @@ class Scorer:
         self,
         victims: Sequence[Patient],
         auxiliary: Sequence[Patient],
-        gallery: Sequence[Patient],
+        gallery: Iterable[Patient],
     ) -> None:
         """Score the blind guesses.
 
@@ -33,7 +33,10 @@ class Scorer:
             gallery: among whom a victim is to be singled out; all but the auxiliary patients.
         """
         self._victims = victims
-        self._gallery = gallery
+        # Of everybody else the middle slice alone is kept.
+        middles = [(patient.id, patient.images[patient.middle].copy()) for patient in gallery]
+        self._gallery_ids = [name for name, _ in middles]
+        self._gallery = np.stack([image for _, image in middles])
         self._truth = middle_images(victims)
         self._brain = brain_mask(self._truth)
         others = middle_images(auxiliary)
@@ -62,8 +65,8 @@ class Scorer:
                 images,
                 self._guess,
                 [patient.id for patient in self._victims],
-                middle_images(self._gallery),
-                [patient.id for patient in self._gallery],
+                self._gallery,
+                self._gallery_ids,
             ),
             patients=tuple(
                 PatientScore(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file
 
 from leakaudit.audit.matrix import CellPlan, TargetPlan
+from leakaudit.audit.sharing import SharedPatients
 from leakaudit.audit.store import RunStore
 from leakaudit.contracts import Defense, ReleaseSetting
-from leakaudit.data import Cohort, Patient, Splits
+from leakaudit.data import Patient, Splits
 from leakaudit.measure import utility as dice
 from leakaudit.randomness import derive_seed
 from leakaudit.records import Utility
@@ -33,7 +34,7 @@ class Task:
 
     Args:
         root: the run directory.
-        cohort: all patients, in memory only.
+        patients: everybody, shared with the other jobs.
         splits: who plays which part.
         device: ``auto``, ``cpu`` or ``cuda``.
         target: the network to train or to attack.
@@ -41,7 +42,7 @@ class Task:
     """
 
     root: Path
-    cohort: Cohort
+    patients: SharedPatients
     splits: Splits
     device: str
     target: TargetPlan
@@ -61,26 +62,29 @@ def victims_of(splits: Splits, kind: str, seed: int) -> tuple[str, ...]:
 class People:
     """The patients with the modalities of one network, in its sites' order."""
 
-    def __init__(self, cohort: Cohort, sites: Sequence[Sequence[str]]) -> None:
-        """Select and order the modalities of every patient."""
-        order = [cohort.modalities.index(modality) for site in sites for modality in site]
-        self.patients = {
-            patient.id: Patient(id=patient.id, images=patient.images[:, order], masks=patient.masks)
-            for patient in cohort.patients
-        }
+    def __init__(self, shared: SharedPatients, sites: Sequence[Sequence[str]]) -> None:
+        """Say which modalities; a patient's images are read when asked for."""
+        self._patients = shared.patients
+        self._order = [shared.modalities.index(m) for site in sites for m in site]
 
-    def of(self, ids: Sequence[str]) -> list[Patient]:
-        """The patients of these identifiers, in order."""
-        return [self.patients[name] for name in ids]
+    def each(self, ids: Iterable[str]) -> Iterator[Patient]:
+        """The patients of these identifiers, in order, one in memory at a time."""
+        for name in ids:
+            whole = self._patients[name]
+            yield Patient(id=name, images=whole.images[:, self._order], masks=whole.masks)
 
-    def all_but(self, ids: Sequence[str]) -> list[Patient]:
-        """Everybody else."""
-        return [patient for name, patient in self.patients.items() if name not in ids]
+    def of(self, ids: Iterable[str]) -> list[Patient]:
+        """The same, all at once."""
+        return list(self.each(ids))
+
+    def all_but(self, ids: Collection[str]) -> list[str]:
+        """Everybody else's identifier."""
+        return [name for name in self._patients if name not in ids]
 
 
 def people_of(task: Task) -> People:
     """The patients as the task's network sees them."""
-    return People(task.cohort, task.target.sites)
+    return People(task.patients, task.target.sites)
 
 
 def cell_victims(task: Task) -> tuple[str, ...]:
@@ -90,14 +94,14 @@ def cell_victims(task: Task) -> tuple[str, ...]:
     return victims_of(task.splits, task.cell.threat.victims, task.cell.target.seed)
 
 
-def middle_images(patients: Sequence[Patient]) -> np.ndarray:
+def middle_images(patients: Iterable[Patient]) -> np.ndarray:
     """Each patient's middle tumour-bearing slice, ``(patients, M, *spatial)``."""
     return np.stack([patient.images[patient.middle] for patient in patients])
 
 
 def releases_per_patient(task: Task, people: People) -> int:
     """Passes x slices: what the label site sees of one inference patient."""
-    slices = max(len(patient.images) for patient in people.of(task.splits.victims))
+    slices = max(len(patient.masks) for patient in people.each(task.splits.victims))
     return task.target.releases * slices
 
 
@@ -123,7 +127,7 @@ def _release_setting(
 ) -> ReleaseSetting:
     """What a defence may be fitted to; auxiliary patients are encoded one by one."""
     encoded = []
-    for patient in people.of(task.splits.auxiliary):
+    for patient in people.each(task.splits.auxiliary):
         views = images_of(patient).to(device).split(list(initial.spec.channels), dim=1)
         with torch.no_grad():
             encoded.append(initial.encode(views))

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from leakaudit.audit.executors import Ended, Events, Job, run_jobs
+from leakaudit.audit.executors import Ended, Events, Job, Limits, run_jobs
 from leakaudit.errors import StoreError
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
 
+MEMORY = 3 * 10**9
 ENDS: dict[str, str] = {
     "raise": "ValueError: the first line",
     "raise nothing": "ValueError: ",
@@ -26,6 +27,7 @@ ENDS: dict[str, str] = {
     "exit 3": "its process ended early with exit code 3",
     "sys.exit": "its process ended early with exit code 5",
     "segfault": "its process was killed by signal 11",
+    "eat memory": "MemoryError: ",
 }
 
 
@@ -47,6 +49,9 @@ def work(how: Any, progress: Callable[[int, int], None]) -> None:
         sys.exit(5)
     elif how == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+    elif how == "eat memory":
+        eaten = [bytearray(10**9) for _ in range(4)]
+        raise AssertionError(f"got {len(eaten)} GB")
     elif how == "hang":
         time.sleep(600)
     elif how == "busy":
@@ -63,7 +68,8 @@ def job(key: str, how: object, *needs: str) -> Job:
 def run(
     *jobs: Job, workers: int = 2, seconds: float = 60.0, events: Events | None = None
 ) -> dict[str, Ended]:
-    return run_jobs(jobs, workers=workers, seconds_per_job=seconds, events=events or Events())
+    limits = Limits(seconds=seconds, memory=MEMORY)
+    return run_jobs(jobs, workers=workers, limits=limits, events=events or Events())
 
 
 def test_a_job_that_ends_badly_fails_with_the_reason_and_the_others_go_on(tmp_path: Path) -> None:

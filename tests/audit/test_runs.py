@@ -199,6 +199,10 @@ class Bad(Attack):
         images = torch.full(shape, torch.nan if self.how == "nan" else 0.5)
         if self.how == "shape":
             images = images[1:]
+        if self.how == "seed":
+            torch.manual_seed(0)
+        if self.how == "type":
+            torch.set_default_dtype(torch.float64)
         last = {"no objective": float("nan"), "no descent": 1.0}.get(self.how, 0.5)
         return Reconstruction(
             images=images, objective_first=1.0, objective_last=last, iterations=1
@@ -209,7 +213,9 @@ BAD_ENDS = {
     "exit": "its process ended early with exit code 0",
     "nan": "values that are not finite",
     "shape": "the attack returned shape",
-    "no objective": "",
+    "no objective": "the attack's own objective went from 1.0 to nan",
+    "seed": "attack bad changed torch's random state, which it must leave alone",
+    "type": "attack bad changed torch's default type, which it must leave alone",
 }
 
 
