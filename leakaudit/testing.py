@@ -74,7 +74,8 @@ def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> 
 
     Raises:
         AssertionError: something does not hold.
-        CellError: the reconstruction has another shape, leaves [0, 1] or is not finite.
+        CellError: the reconstruction has another shape, leaves [0, 1] or is not finite, or the
+            attack's own objective is not.
     """
     name = type(attack).__name__
     _check_configuration(attack)
@@ -99,8 +100,6 @@ def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> 
     assert all(0 <= done <= total for done, total in steps), f"{name} reports progress past its end"
     result, again = attempt.reconstruction, quietly(observation).reconstruction
     assert torch.equal(result.images, again.images), f"{name} is not repeatable for a given seed"
-    objectives = (result.objective_first, result.objective_last)
-    assert all(map(math.isfinite, objectives)), f"{name} returned the objectives {objectives}"
     return attempt
 
 

@@ -279,13 +279,6 @@ class NeedsLessThanItRequires(Grey):
         return frozenset()
 
 
-class NotAFiniteObjective(Grey):
-    def run(
-        self, observation: Observation, *, generator: torch.Generator, progress: Progress
-    ) -> Reconstruction:
-        return self.claim(torch.full(observation.layout.image_shape, 0.5), float("nan"))
-
-
 class OvershootsItsTotal(Grey):
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
@@ -304,7 +297,6 @@ class OvershootsItsTotal(Grey):
         (UnfreezesTheEncoders(), r"modified its observation \(encoder-weights\)"),
         (RequiresNothing(), "requires is empty"),
         (NeedsLessThanItRequires(), "leaves out what it requires"),
-        (NotAFiniteObjective(), "returned the objectives"),
         (OvershootsItsTotal(), "progress past its end"),
     ],
     ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
@@ -346,6 +338,13 @@ class Infinite(Wrapped):
         return images
 
 
+class NotAFiniteObjective(Grey):
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        return self.claim(torch.full(observation.layout.image_shape, 0.5), float("nan"))
+
+
 class OneVictimOnly(Wrapped):
     def spoil(self, observation: Observation, images: torch.Tensor) -> torch.Tensor:
         return images[:1]
@@ -366,6 +365,7 @@ class TooDark(Wrapped):
     [
         (NotANumber(), "not finite"),
         (Infinite(), "not finite"),
+        (NotAFiniteObjective(), "own objective went from 2.0 to nan"),
         (OneVictimOnly(), r"shape \(1, 4, 32, 32\), expected \(2, 4, 32, 32\)"),
         (TooBright(), r"values in \[1.1, 1.1\], expected \[0, 1\]"),
         (TooDark(), r"values in \[-0.1, -0.1\], expected \[0, 1\]"),
