@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+# Test processes run side by side: a second thread in each makes small networks ten times slower.
+torch.set_num_threads(1)
 
 Audit = dict[str, Any]
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]

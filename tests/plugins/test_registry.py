@@ -61,7 +61,7 @@ Install = Callable[..., None]
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Install distributions of third parties: a dist-info folder and a module on `sys.path`."""
     monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
+    added = []
 
     def add(distribution: str, *lines: str, module: str = "", group: str = "defenses") -> None:
         information = tmp_path / f"{distribution.replace('-', '_')}-2.5.dist-info"
@@ -73,12 +73,13 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
             "\n".join([f"[leakaudit.{group}]", *lines, ""])
         )
         if module:
+            added.append(module)
             (tmp_path / f"{module}.py").write_text(FOREIGN)
         installed.cache_clear()
 
     yield add
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name in added:
+        sys.modules.pop(name, None)
     installed.cache_clear()
 
 
