@@ -1,6 +1,6 @@
 """Shapes, units and value ranges, said once.
 
-Axes: ``p`` patients, ``b`` samples of a batch, ``m`` modalities, ``c`` channels or classes,
+Axes: ``p`` patients, ``b`` samples of a batch, ``m`` modalities, ``c`` channels,
 ``*s`` spatial (height, width or depth, height, width). Images are float32 in [0, 1] with a
 background of exactly 0 (method: v / p99.5 of the nonzero voxels, clipped). Masks are int64:
 0 background, 1 edema, 2 non-enhancing tumour, 3 enhancing tumour.
@@ -10,19 +10,13 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
 Images: TypeAlias = Float[torch.Tensor, " b m *s"]
 Masks: TypeAlias = Int[torch.Tensor, " b *s"]
-Logits: TypeAlias = Float[torch.Tensor, " b c *s"]
-BrainMask: TypeAlias = Bool[torch.Tensor, " b *s"]
 
 # What one site sends: one tensor per crossing level, shallow to deep, each (b, c, *s / 2**level).
 Levels: TypeAlias = tuple[torch.Tensor, ...]
 # What all sites send, in site order.
 SiteLevels: TypeAlias = tuple[Levels, ...]
-
-FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 from leakaudit.audit.assemble import assemble
@@ -20,6 +18,7 @@ from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan, build_matrix
 from leakaudit.audit.sharing import share
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.systems import Task, victims_of
+from leakaudit.audit_file import audit_yaml
 from leakaudit.config import AuditConfig
 from leakaudit.data import Cohort, Splits, load_folder, phantom_cohort, split_patients
 from leakaudit.errors import DataError
@@ -181,13 +180,6 @@ def _limits(config: AuditConfig) -> Limits:
         seconds=config.budgets.minutes_per_job * 60,
         memory=None if memory is None else int(memory * 1e9),
     )
-
-
-def audit_yaml(config: AuditConfig) -> str:
-    """The resolved audit as YAML, defaults written out."""
-    stream = io.StringIO()
-    YAML().dump(config.model_dump(mode="json"), stream)
-    return stream.getvalue()
 
 
 def cell_images(plan: Plan, store: RunStore, cells: Sequence[CellPlan]) -> CellImages:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from leakaudit.audit_file import parse_audit, read_audit
 from leakaudit.cli.embedded import quick_audit_text
-from leakaudit.config import AuditConfig, parse_audit, read_audit
+from leakaudit.config import AuditConfig
 
 AuditFile = Annotated[
     Path | None, typer.Argument(help="Audit file (YAML). Without one: the embedded quick audit.")

@@ -26,7 +26,7 @@ from leakaudit.data import Patient
 from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.threat.presets import Threat
-from leakaudit.types import Images, SiteLevels
+from leakaudit.types import Images, Masks, SiteLevels
 
 
 @final
@@ -61,12 +61,12 @@ def layout_of(system: System, spatial: tuple[int, ...], victims: int) -> SystemL
     )
 
 
-def images_of(patient: Patient) -> torch.Tensor:
+def images_of(patient: Patient) -> Images:
     """All slices of a patient, ``(slices, M, *spatial)`` float32."""
     return torch.from_numpy(np.ascontiguousarray(patient.images))
 
 
-def masks_of(patient: Patient) -> torch.Tensor:
+def masks_of(patient: Patient) -> Masks:
     """Their masks, ``(slices, *spatial)`` int64."""
     return torch.from_numpy(patient.masks.astype(np.int64))
 

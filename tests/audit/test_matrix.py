@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from leakaudit.audit.matrix import Matrix, build_matrix
-from leakaudit.config import parse_audit
+from leakaudit.audit_file import parse_audit
 from leakaudit.contracts import Capability
 from leakaudit.data import Splits
 

@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from leakaudit.config import read_audit
+from leakaudit.audit_file import read_audit
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leakaudit.config import AuditConfig, PluginUse, expand, parse_audit, read_audit
+from leakaudit.audit_file import parse_audit, read_audit
+from leakaudit.config import AuditConfig, PluginUse, expand
 from leakaudit.errors import ConfigError, UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
