@@ -322,7 +322,8 @@ class WorstCase(Record):
         pareto: no setting of the same cut level, seed, victims and measured attacks is better in
             Dice or SSIM and at least as good in the other; False where an attack has no figure
             that it has elsewhere, and where Dice is not above an untrained network's.
-        incomplete: cells of this target that are not ``ok``, as ``attack: state``.
+        incomplete: cells on these victims that are not ``ok``, as ``attack under threat: state``;
+            in a target's first entry also those on victims of whom no cell is ``ok``.
     """
 
     target: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from leakaudit.records import CellRecord, Leakage, State, TargetRecord, WorstCase
@@ -17,7 +17,7 @@ def worst_cases(
     """One case per target and kind of victims, inference victims first.
 
     Figures of different victims are never compared. A kind of victims without any valid figure is
-    left out, unless no other is left of its target.
+    left out, unless no other is left of its target; its cells are then incomplete in the first.
     """
     settings: list[_Setting] = []
     for target in targets:
@@ -26,7 +26,10 @@ def worst_cases(
             continue
         kinds = sorted({cell.victims for cell in mine})
         found = [_setting(target, mine, kind) for kind in kinds]
-        settings += [one for one in found if one.reached] or found[:1]
+        kept = [one for one in found if one.reached] or found[:1]
+        silent = [cell for one in found if one not in kept for cell in one.cells]
+        kept[0] = replace(kept[0], cells=(*kept[0].cells, *silent))
+        settings += kept
     return tuple(_case(one, _on_front(one, settings)) for one in settings)
 
 
@@ -55,7 +58,7 @@ class _Setting:
 def _setting(target: TargetRecord, cells: Sequence[CellRecord], kind: str) -> _Setting:
     own = [cell for cell in cells if cell.victims == kind]
     reached = [(cell, cell.leakage) for cell in own if cell.leakage is not None]
-    return _Setting(target, kind, tuple(cells), tuple(reached))
+    return _Setting(target, kind, tuple(own), tuple(reached))
 
 
 def _case(setting: _Setting, pareto: bool) -> WorstCase:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +21,7 @@ from leakaudit.records import (
 )
 
 _NARROW = 14
+_ON_WHOM = {"training": ["training patients"]}
 
 
 def print_matrix(record: ReportRecord) -> None:
@@ -30,11 +32,8 @@ def print_matrix(record: ReportRecord) -> None:
     attacks = list(dict.fromkeys((cell.attack_name, cell.threat) for cell in tried))
     labels = sweep_labels(cell.attack for cell in cells)
     targets = {target.target: target for target in record.targets}
-    cases: dict[str, WorstCase] = {}
-    for case in record.worst:
-        cases.setdefault(case.target, case)  # inference victims stand first
     for cut, skips, seed in dict.fromkeys(
-        (case.cut_level, case.shared_skips, case.seed) for case in cases.values()
+        (case.cut_level, case.shared_skips, case.seed) for case in record.worst
     ):
         table = Table(
             title=f"cut level {cut}, skips {_skips(skips)}, seed {seed}: SSIM inside the brain",
@@ -49,9 +48,9 @@ def print_matrix(record: ReportRecord) -> None:
             table.add_column(_heading(attack, attacks), justify="right", overflow="fold")
         table.add_column("worst", justify="right", no_wrap=True)
         table.add_column("floor", justify="right", no_wrap=True)
-        for case in cases.values():
+        for case in record.worst:
             if (case.cut_level, case.shared_skips, case.seed) == (cut, skips, seed):
-                mine = [cell for cell in cells if cell.target == case.target]
+                mine = _cells_of(case, cells, record.worst)
                 shown = [
                     _figures([c for c in mine if (c.attack_name, c.threat) == attack], labels)
                     for attack in attacks
@@ -84,6 +83,21 @@ def _figures(cells: list[CellRecord], labels: dict[str, str]) -> str:
     return "\n".join(f"{labels[cell.attack]} {_cell(cell)}".strip() for cell in cells) or "-"
 
 
+def _cells_of(
+    case: WorstCase, cells: list[CellRecord], cases: Sequence[WorstCase]
+) -> list[CellRecord]:
+    """A case's own cells; a target's first row also holds those that no row is about."""
+    kinds = [one.victims for one in cases if one.target == case.target]
+    return [
+        cell
+        for cell in cells
+        if cell.target == case.target
+        and (
+            cell.victims == case.victims or (case.victims == kinds[0] and cell.victims not in kinds)
+        )
+    ]
+
+
 def _row(
     case: WorstCase, cells: list[CellRecord], shown: list[str], target: TargetRecord
 ) -> list[str]:
@@ -93,7 +107,7 @@ def _row(
     defense, _, strength = case.defense.removesuffix(")").partition("(")
     given = [part for part in strength.split(", ") if not part.endswith("=None")]
     return [
-        "\n".join([defense, *given]).strip(),
+        "\n".join([defense, *given, *_ON_WHOM.get(case.victims, [])]).strip(),
         _figure(target.utility.mean.mean if target.utility else None),
         *shown,
         _figure(case.ssim_brain.mean if case.ssim_brain else None),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from leakaudit.records import Interval
 from leakaudit.report.figures import Floor, Panel, Point, panels
 from leakaudit.report.formatting import figure, levels, undefended
-from leakaudit.report.views import MatrixView, SettingView
+from leakaudit.report.views import ExposureView, MatrixView, SettingView
+from leakaudit.report.words import victims_words
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ class TradeoffView:
 
 
 def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
-    """One panel per cut level and seed; every defence keeps one marker shape throughout."""
+    """One panel per cut level, seed and kind of victims, whose figures never stand together.
+
+    Every defence keeps one marker shape throughout.
+    """
     settings = [setting for matrix in matrices for setting in matrix.settings]
     defenses = dict.fromkeys(one.defense for one in settings if not undefended(one.defense))
     shapes = {defense: number for number, defense in enumerate(defenses)}
@@ -48,22 +52,33 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
         grouped.setdefault((setting.cut_level, setting.shared_skips, setting.seed), []).append(
             setting
         )
-    rows, points = [], []
-    for group in grouped.values():
-        rows.append(tuple(_row(one) for one in group))
-        points.append([point for row in rows[-1] if (point := _point(row, shapes)) is not None])
-    floors = [_floors(group) for group in grouped.values()]
+    titles, rows, floors = [], [], []
+    for (cut, skips, seed), group in grouped.items():
+        for victims in sorted({one.victims for setting in group for one in setting.exposures}):
+            met = [(setting, _exposure_of(setting, victims)) for setting in group]
+            titles.append((f"{levels(cut, skips)} · seed {seed}", victims))
+            rows.append(tuple(_row(setting, exposure) for setting, exposure in met))
+            floors.append(_floors([exposure for _, exposure in met if exposure]))
+    points = [
+        [point for row in of_panel if (point := _point(row, shapes)) is not None]
+        for of_panel in rows
+    ]
     drawn = panels(list(zip(points, floors, strict=True)))
+    told_apart = any(victims not in ("", "inference") for _, victims in titles)
     return tuple(
         TradeoffView(
             anchor=f"tradeoff-{number}",
-            title=f"{levels(cut, skips)} · seed {seed}",
+            title=f"{title} · {victims_words(victims)}" if told_apart and victims else title,
             description=_description(rows[number]),
             panel=drawn[number] if points[number] else None,
             rows=rows[number],
         )
-        for number, (cut, skips, seed) in enumerate(grouped)
+        for number, (title, victims) in enumerate(titles)
     )
+
+
+def _exposure_of(setting: SettingView, victims: str) -> ExposureView | None:
+    return next((one for one in setting.exposures if one.victims == victims), None)
 
 
 def _description(rows: tuple[TradeoffRow, ...]) -> str:
@@ -75,11 +90,11 @@ def _description(rows: tuple[TradeoffRow, ...]) -> str:
     ).replace(", : ", ": ")
 
 
-def _row(setting: SettingView) -> TradeoffRow:
-    worst = setting.worst
-    cell = setting.worst_cell
+def _row(setting: SettingView, exposure: ExposureView | None) -> TradeoffRow:
+    worst = exposure.case if exposure else None
+    cell = exposure.cell if exposure else None
     leakage = cell.leakage if cell else None
-    dice = worst.dice if worst else None
+    dice = setting.dice
     missing = ""
     if leakage is None:
         missing = "no attack gave a valid figure"
@@ -112,18 +127,16 @@ def _point(row: TradeoffRow, shapes: dict[str, int]) -> Point | None:
     )
 
 
-def _floors(settings: list[SettingView]) -> list[Floor]:
-    """The distinct floors of the worst cells, named by their victims where these differ."""
-    cells = [one.worst_cell for one in settings if one.worst_cell]
-    several = len({cell.record.victims for cell in cells}) > 1
+def _floors(exposures: list[ExposureView]) -> list[Floor]:
+    """The distinct floors of the worst cells."""
     floors: dict[tuple[str, str], float] = {}
-    for cell in cells:
-        if cell.leakage is None:
+    for exposure in exposures:
+        if exposure.cell is None or exposure.cell.leakage is None:
             continue
-        suffix = f", {cell.record.victims}" if several else ""
+        leakage = exposure.cell.leakage
         for kind, value in (
-            ("blind", cell.leakage.blind_floor),
-            ("outline", cell.leakage.outline_floor),
+            ("blind", leakage.blind_floor),
+            ("outline", leakage.outline_floor),
         ):
-            floors.setdefault((kind, f"{kind.capitalize()} floor {figure(value)}{suffix}"), value)
+            floors.setdefault((kind, f"{kind.capitalize()} floor {figure(value)}"), value)
     return [Floor(kind, label, value) for (kind, label), value in floors.items()]

@@ -49,6 +49,17 @@ class CellView:
 
 
 @dataclass(frozen=True)
+class ExposureView:
+    """What a setting gives away of one kind of victims; ``cell`` is that of the worst attack."""
+
+    victims: str
+    case: WorstCase | None
+    cell: CellView | None
+    sentences: tuple[str, ...]
+    weakest: str
+
+
+@dataclass(frozen=True)
 class SettingView:
     """One target: a defence at a cut level under a seed, with the cells that attack it."""
 
@@ -64,11 +75,9 @@ class SettingView:
     noise_to_signal: float | None
     missing: str
     noise_missing: str
-    worst: WorstCase | None
-    worst_cell: CellView | None
-    sentences: tuple[str, ...]
-    weakest: str
-    incomplete: str
+    caveats: tuple[str, ...]
+    exposures: tuple[ExposureView, ...]
+    kept: str
     cells: tuple[CellView, ...]
 
 
@@ -183,13 +192,10 @@ def _setting(
 ) -> SettingView:
     target = next((one for one in record.targets if one.target == key), None)
     first = target if target is not None else cells[0]
-    worst = next((one for one in record.worst if one.target == key), None)
-    by_key = {cell.cell: cell for cell in record.cells}
-    top = by_key.get(worst.worst) if worst and worst.worst else None
-    if valid_leakage(top) is None:
-        top = None
-    views = tuple(_cell(record, cell, cells, anchors, top) for cell in cells)
-    threats = {threat.name: threat for threat in record.threats}
+    cases = [one for one in record.worst if one.target == key]
+    tops = {case.worst for case in cases}
+    views = tuple(_cell(record, cell, cells, anchors, cell.cell in tops) for cell in cells)
+    dice = target.utility.mean if target and target.utility else None
     name, parameters = configured(first.defense)
     return SettingView(
         anchor=anchor,
@@ -200,25 +206,31 @@ def _setting(
         name=name,
         parameters=parameters,
         target=target,
-        dice=target.utility.mean if target and target.utility else None,
+        dice=dice,
         noise_to_signal=target.noise_to_signal if target else None,
         missing=_why_missing(target),
         noise_missing=_why_no_noise(target),
-        worst=worst,
-        worst_cell=next((view for view in views if view.worst), None),
-        sentences=(
-            *_caveats(target),
-            *words.setting_sentences(worst, top, threats.get(top.threat) if top else None),
-            *(
-                sentence
-                for other in [one for one in record.worst if one.target == key][1:]
-                if (cell := by_key.get(other.worst or "")) is not None
-                for sentence in words.setting_sentences(None, cell, threats.get(cell.threat))
-            ),
-        ),
-        weakest=words.weakest_sentence(worst, by_key.get(worst.weakest or "")) if worst else "",
-        incomplete=words.incomplete_words(worst.incomplete) if worst else "",
+        caveats=_caveats(target),
+        exposures=tuple(_exposure(case, views) for case in (cases or (None,))),
+        kept=words.kept_sentence(dice),
         cells=views,
+    )
+
+
+def _exposure(case: WorstCase | None, cells: Sequence[CellView]) -> ExposureView:
+    by_key = {view.record.cell: view for view in cells}
+    top = by_key.get(case.worst or "") if case else None
+    if top is not None and top.leakage is None:
+        top = None
+    weakest = by_key.get(case.weakest or "") if case else None
+    return ExposureView(
+        victims=case.victims if case else "",
+        case=case,
+        cell=top,
+        sentences=words.exposure_sentences(
+            case, top.record if top else None, top.threat if top else None
+        ),
+        weakest=words.weakest_sentence(case, weakest.record if weakest else None) if case else "",
     )
 
 
@@ -257,7 +269,7 @@ def _cell(
     cell: CellRecord,
     beside: Sequence[CellRecord],
     anchors: dict[str, str],
-    top: CellRecord | None,
+    top: bool,
 ) -> CellView:
     leakage = valid_leakage(cell)
     threat = next((one for one in record.threats if one.name == cell.threat), None)
@@ -271,7 +283,7 @@ def _cell(
         meaning=STATE_MEANINGS[cell.state],
         leakage=leakage,
         strip=strip(leakage.ssim_brain, leakage.blind_floor) if leakage else None,
-        worst=top is not None and top.cell == cell.cell,
+        worst=top and leakage is not None,
         threat=threat,
         passes=cell.releases if repeated else 1,
     )

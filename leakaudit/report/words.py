@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from leakaudit.records import (
     CellRecord,
     Interval,
     Leakage,
     ReportRecord,
-    State,
     ThreatRecord,
     WorstCase,
 )
 from leakaudit.report.formatting import (
-    STATE_WORDS,
     estimate,
     figure,
-    listed,
     singled_out,
     spoken,
 )
@@ -48,13 +43,13 @@ def headline(record: ReportRecord) -> str:
     )
 
 
-def setting_sentences(
+def exposure_sentences(
     worst: WorstCase | None, cell: CellRecord | None, threat: ThreatRecord | None
 ) -> tuple[str, ...]:
-    """Two or three sentences on one setting.
+    """One to three sentences on what one setting gives away of one kind of victims.
 
     Args:
-        worst: its reported leakage.
+        worst: its reported leakage; None if there is none.
         cell: the cell of its worst attack, None if no attack gave a valid figure.
         threat: the preset of that cell.
     """
@@ -68,15 +63,20 @@ def setting_sentences(
     else:
         sentences.append(_recovered(cell, leakage, threat))
         sentences.append(_identified(leakage))
-    if worst is not None:
-        sentences.append(_kept(worst.dice))
-        if worst.incomplete and leakage is not None:
+        if worst is not None and worst.incomplete:
             count = len(worst.incomplete)
             sentences.append(
                 f"{count} planned {'attack' if count == 1 else 'attacks'} gave no figure here, so "
                 "the true worst case may be higher."
             )
     return tuple(sentences)
+
+
+def kept_sentence(dice: Interval | None) -> str:
+    """What the network of a setting is worth."""
+    if dice is None:
+        return "The tumour segmentation gave no figure in this setting."
+    return f"The tumour segmentation reaches a mean Dice of {estimate(dice)}."
 
 
 def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
@@ -87,23 +87,16 @@ def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
     if worst.advantage is None or worst.advantage.mean <= 0:
         return ""
     if weakest.cell == worst.worst:
-        return "Only one attack gave a valid figure on these patients; there is none to compare."
+        return (
+            f"Only one attack on {victims_words(weakest.victims)} gave a valid figure; there is "
+            "none to compare."
+        )
     name = spoken(weakest.attack_name, start=False)
     return (
-        f"An audit with the weakest attack alone ({name}) would have reported "
+        f"An audit of {victims_words(weakest.victims)} with the weakest attack alone ({name}) "
+        "would have reported "
         f"{figure(leakage.ssim_brain.mean)}, i.e. misled by {figure(worst.misled_by)}."
     )
-
-
-def incomplete_words(incomplete: Sequence[str]) -> str:
-    """``attack: state`` entries as prose."""
-    words = []
-    for entry in incomplete:
-        name, _, state = entry.rpartition(": ")
-        known = state in {one.value for one in State}
-        described = STATE_WORDS[State(state)].lower() if known else state
-        words.append(f"{spoken(name)} ({described})" if name else described)
-    return listed(tuple(words))
 
 
 def victims_words(victims: str) -> str:
@@ -133,9 +126,9 @@ def _recovered(cell: CellRecord, leakage: Leakage, threat: ThreatRecord | None) 
     ).format(floor=figure(leakage.blind_floor))
     name = spoken(cell.attack_name, start=False)
     return (
-        f"The strongest attack, {name} by {attacker(cell, threat)} ({cell.threat}), "
-        f"rebuilt the images of {leakage.ssim_brain.n} {victims_words(cell.victims)} with a mean "
-        f"SSIM inside the brain of {estimate(leakage.ssim_brain)}, {against}."
+        f"The strongest attack on {victims_words(cell.victims)}, {name} by "
+        f"{attacker(cell, threat)} ({cell.threat}), rebuilt the images of {leakage.ssim_brain.n} "
+        f"of them with a mean SSIM inside the brain of {estimate(leakage.ssim_brain)}, {against}."
     )
 
 
@@ -154,12 +147,6 @@ def _identified(leakage: Leakage) -> str:
         f"From the rebuilt images the right patient was picked out of {measured.gallery} in "
         f"{singled_out(measured)}{compared}."
     )
-
-
-def _kept(dice: Interval | None) -> str:
-    if dice is None:
-        return "The tumour segmentation gave no figure in this setting."
-    return f"The tumour segmentation reaches a mean Dice of {estimate(dice)}."
 
 
 def _patients(count: int) -> str:

@@ -7,7 +7,7 @@ import pytest
 from leakaudit.cli.summary import print_matrix
 from leakaudit.cli.sweeps import sweep_labels
 from leakaudit.records import CellRecord, ReportRecord
-from tests.report.sample import sample_report
+from tests.report.sample import members_leak_more, sample_report
 
 SWEPT = "ActivationInversion(iterations={}, tv=0.01)"
 
@@ -84,3 +84,19 @@ def test_an_attack_under_two_threats_has_two_named_columns(
     heading = capsys.readouterr().out.partition("\nIdentity")[0].split()
     assert heading.count("activation") == 2
     assert heading.count("by") == 2
+
+
+def test_members_of_the_training_set_have_a_row_of_their_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    print_matrix(members_leak_more())
+    out = capsys.readouterr().out
+    table = out.partition("\n\n")[0].splitlines()
+    rows = [line.split()[1:] for line in table if line.startswith("Identity")]
+    # Dice, then activation, decoder and gradient inversion, then the worst and the floor.
+    assert rows == [
+        ["0.712", "0.912", "0.874", "-", "0.912", "0.297"],
+        ["0.712", "-", "-", "0.987", "0.987", "0.297"],
+    ]
+    assert out.count("training patients") == 8
