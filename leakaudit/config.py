@@ -170,7 +170,7 @@ class ReferenceConfig(_Section):
     """
 
     cut_level: StrictInt = Field(default=2, ge=0, le=4)
-    seeds: tuple[StrictInt, ...] = (0,)
+    seeds: tuple[StrictInt, ...] = Field(default=(0,), min_length=1)
 
 
 class BudgetConfig(_Section):
@@ -180,12 +180,12 @@ class BudgetConfig(_Section):
         workers: processes side by side, each with one thread; None is one per processor.
         minutes_per_job: a training or a cell that takes longer is ``timed-out``.
         gigabytes_per_job: one that wants more memory is ``failed``; None is the machine's memory
-            shared by the workers, and on a GPU no limit.
+            shared by the workers, at least 2, and on a GPU no limit.
     """
 
     workers: StrictInt | None = Field(default=None, ge=1, le=256)
     minutes_per_job: StrictFloat = Field(default=30.0, gt=0)
-    gigabytes_per_job: StrictFloat | None = Field(default=None, gt=0)
+    gigabytes_per_job: StrictFloat | None = Field(default=None, gt=0, le=1e6)
 
 
 class AuditConfig(_Section):

@@ -143,11 +143,18 @@ class Defense(abc.ABC):
         """What a release says about `expected` to an adversary who knows the defence.
 
         By Kerckhoffs's principle an attack may call this. The default takes the release at its
-        word, which is right for a defence that changes nothing.
+        word, which is right for a defence that changes nothing. A defence that draws randomness
+        must say what it does (`adversary_is_told`), else attacks that ask fail to see through it.
         """
         return Evidence(
             values=released, variances=tuple(torch.zeros_like(level) for level in released)
         )
+
+    @final
+    def adversary_is_told(self, levels: Levels) -> bool:
+        """Whether `evidence` is the defence's own, or nothing is random in releasing ``levels``."""
+        told = type(self).evidence is not Defense.evidence
+        return told or not self.draw(levels, generator_for(0, "told"))
 
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee | None:
         """The privacy claim for one patient, or None for a defence that never makes one.
@@ -288,6 +295,11 @@ class Observation:
     def encoders(self) -> tuple[torch.nn.Module, ...]:
         """Every site's encoder as of the last checkpoint, in evaluation mode, gradients off."""
         return self._get(Capability.ENCODER_WEIGHTS)  # type: ignore[return-value]
+
+    @property
+    def untrained_encoders(self) -> Callable[[int], tuple[torch.nn.Module, ...]]:
+        """The architecture: ``untrained_encoders(seed)`` builds every site's encoder anew."""
+        return self._get(Capability.ENCODER_ARCHITECTURE)  # type: ignore[return-value]
 
     @property
     def query(self) -> Query:

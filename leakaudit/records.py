@@ -102,7 +102,8 @@ class Control(Record):
     Args:
         passed: whether it behaved as it must; None if it was not made.
         detail: the figures and what they need, or why it was not made; not the outcome.
-        difference: mean paired difference to the blind floor with its interval.
+        difference: mean paired difference with its interval to the blind floor or, for an attack
+            that learns, to its twin that was trained on shuffled pairs; ``detail`` says which.
     """
 
     passed: bool | None
@@ -161,7 +162,7 @@ class CellRecord(Record):
         attack_name: its plug-in name.
         threat: preset name.
         victims: ``"inference"`` or ``"training"``.
-        releases: passes of each victim, seen by an adversary that is granted repeated releases.
+        releases: passes of each victim that the adversary sees.
         seed: seed of the target and the attack.
         control_only: the cell exists only as another cell's positive control.
         state: how it ended.

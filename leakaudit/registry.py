@@ -60,9 +60,11 @@ class Plugin:
         source = inspect.getsourcefile(self.cls)
         if source is None:
             return "unknown"
-        if "." not in self.cls.__module__:  # beside it may lie all of site-packages
-            return sha256_of(Path(source))
-        return _code_of(Path(source).parents[self.cls.__module__.count(".") - 1])
+        path = Path(source)
+        above = self.cls.__module__.count(".") + (path.name == "__init__.py")
+        if not above:  # beside it may lie all of site-packages
+            return sha256_of(path)
+        return _code_of(path.parents[above - 1])
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -166,8 +168,8 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
 @cache
 def _code_of(folder: Path, without: tuple[str, ...] = ()) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        if path.relative_to(folder).parts[0] in without:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.relative_to(folder).parts[0] in without or "__pycache__" in path.parts:
             continue
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
@@ -175,5 +177,5 @@ def _code_of(folder: Path, without: tuple[str, ...] = ()) -> str:
 
 
 def core_code() -> str:
-    """The same digest over the core but for what only shows results."""
-    return _code_of(Path(__file__).parent, without=("report", "cli", "testing.py"))
+    """The same digest over the core but for what changes no result."""
+    return _code_of(Path(__file__).parent, without=("report", "cli", "testing.py", "quick.yaml"))

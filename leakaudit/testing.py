@@ -135,6 +135,10 @@ def _check_release(defense: Defense, levels: Levels, seed: int) -> None:
         _check_evidence(defense, hollow)
     except RuntimeError as error:
         raise AssertionError(f"{name} fails on meta tensors: {error}") from error
+    assert defense.adversary_is_told(levels), (
+        f"{name} draws randomness, but keeps the default evidence, which calls a release exact; "
+        f"say in {name}.evidence what a release gives away, or attacks are weaker than they can be"
+    )
     drew_alike = torch.equal(drawing.get_state(), on_meta.get_state())
     assert drew_alike, f"{name} draws by device; draw on generator.device, then move"
 
@@ -193,6 +197,10 @@ def _untouched(what: str) -> Iterator[None]:
 def _frozen(capability: Capability, value: object) -> bytes:
     """What an attack could modify of a granted value: tensors, and modules with their flags."""
     stream = io.BytesIO()
-    if capability not in (Capability.ENCODER_QUERIES, Capability.DEFENSE_PARAMETERS):
+    if capability not in (
+        Capability.ENCODER_QUERIES,
+        Capability.ENCODER_ARCHITECTURE,
+        Capability.DEFENSE_PARAMETERS,
+    ):
         torch.save(value, stream)
     return stream.getvalue()

@@ -25,7 +25,7 @@ _ASSUMPTIONS = (
     "Every site clips and adds its noise itself, with secret and independent randomness.",
     "How many slices a patient has is public; the noise is made for the longest victim.",
     "Neighbouring data sets differ by replacing one patient, all of whose slices and sites count.",
-    "The clip bound comes from auxiliary patients, never from private data.",
+    "The clip bound is fixed beforehand or from auxiliary patients, never from private data.",
     "Masks, returned gradients, encoder weights and timing are not covered.",
 )
 

@@ -17,6 +17,7 @@ from leakaudit.audit.executors import Ended
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan
 from leakaudit.audit.references import compared
+from leakaudit.audit.store import Kind as StoreKind
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.worst import worst_cases
 from leakaudit.config import AuditConfig
@@ -85,7 +86,7 @@ def _target(plan: TargetPlan, store: RunStore, ended: Mapping[str, Ended]) -> Ta
         text = (store.folder("targets", plan.key) / TARGET_FILE).read_text()
         record = TargetRecord.model_validate_json(text)
         return record.model_copy(update={"control_only": plan.control_only})
-    state, reason = _how(plan.key, ended)
+    state, reason = _how("targets", plan.key, store, ended)
     return TargetRecord(
         **target_facts(plan),
         fitted_defense="",
@@ -105,15 +106,18 @@ def _cell(plan: CellPlan, store: RunStore, ended: Mapping[str, Ended]) -> CellRe
         text = (store.folder("cells", plan.key) / CELL_FILE).read_text()
         record = CellRecord.model_validate_json(text)
         return record.model_copy(update={"control_only": plan.control_only})
-    state, reason = _how(plan.key, ended)
+    state, reason = _how("cells", plan.key, store, ended)
     return CellRecord(**cell_facts(plan), state=state, reason=reason)
 
 
-def _how(key: str, ended: Mapping[str, Ended]) -> tuple[State, str]:
-    if key not in ended:
+def _how(
+    kind: StoreKind, key: str, store: RunStore, ended: Mapping[str, Ended]
+) -> tuple[State, str]:
+    """Why there is no whole result."""
+    outcome = ended.get(key)
+    if outcome is None and not store.folder(kind, key).exists():
         return State.NOT_RUN, "the run ended before it was reached"
-    outcome = ended[key]
-    if outcome.outcome == "ok":
+    if outcome is None or outcome.outcome == "ok":
         return State.FAILED, "its result was changed or deleted after it was written"
     return State(outcome.outcome), outcome.reason
 

@@ -204,8 +204,6 @@ def _child(work: Work, argument: Any, connection: Connection, memory: int | None
     import torch
 
     torch.set_num_threads(1)
-    if memory is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     last = 0.0
 
     def progress(done: int, total: int) -> None:
@@ -216,6 +214,8 @@ def _child(work: Work, argument: Any, connection: Connection, memory: int | None
             connection.send(("progress", done, total))
 
     try:
+        if memory is not None:
+            _limit_memory(memory)
         work(argument, progress)
     except StoreError as error:
         connection.send(("no store", str(error)))
@@ -223,6 +223,13 @@ def _child(work: Work, argument: Any, connection: Connection, memory: int | None
         connection.send(("failed", f"{type(error).__name__}: {error}".splitlines()[0][:500]))
     else:
         connection.send(("finished",))
+
+
+def _limit_memory(wanted: int) -> None:
+    """Allow this process as much data, or less where the machine already allows less."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _die_with_parent() -> None:

@@ -32,13 +32,14 @@ from leakaudit.audit.systems import (
     utility_of,
 )
 from leakaudit.audit.tampering import untouched
-from leakaudit.contracts import Attack, Attempt, PrivacyGuarantee, Progress
+from leakaudit.contracts import Attack, Attempt, Capability, PrivacyGuarantee, Progress
+from leakaudit.data import Patient
 from leakaudit.errors import CellError
 from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
-from leakaudit.threat.observing import images_of, masks_of, observe
+from leakaudit.threat.observing import System, images_of, masks_of, observe
 
 TARGET_FILE = "target.json"
 CELL_FILE = "cell.json"
@@ -136,7 +137,7 @@ def run_cell(task: Task, progress: Progress) -> None:
                 queries=attempt.queries,
                 auxiliary_patients=attempt.auxiliary_patients,
             ),
-            notes=attempt.reconstruction.notes,
+            notes=(*attempt.reconstruction.notes, *_caveats(plan.attack, system, victims[0])),
             volatile=_volatile(started),
         )
     )
@@ -144,6 +145,20 @@ def run_cell(task: Task, progress: Progress) -> None:
         (folder / CELL_FILE).write_text(record.model_dump_json(indent=1))
         images = attempt.reconstruction.images.contiguous()
         save_file({"images": images}, folder / RECONSTRUCTIONS)
+
+
+def _caveats(attack: Attack, system: System, patient: Patient) -> tuple[str, ...]:
+    """What keeps an attack from being an answer to the defence it meets."""
+    views = images_of(patient)[:1].to(system.device).split(list(system.network.spec.channels), 1)
+    with torch.no_grad():
+        levels = system.network.encode(views)[0]
+    asks = Capability.DEFENSE_PARAMETERS in attack.needs()
+    if not asks or system.defense.adversary_is_told(levels):
+        return ()
+    return (
+        "The defense does not say what a release gives away (Defense.evidence), so this attack "
+        "took noise for signal: a low figure here is no sign of protection.",
+    )
 
 
 def target_facts(plan: TargetPlan) -> dict[str, Any]:

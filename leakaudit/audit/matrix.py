@@ -75,7 +75,7 @@ class CellPlan:
         attack_name: plug-in name.
         attack: configured.
         threat: preset.
-        releases: of each victim.
+        releases: passes of each victim that the adversary sees.
         control_only: exists only as another cell's positive control.
         positive_control: key of the cell that shows the attack at work (may be its own).
         key: of the result.
@@ -226,10 +226,15 @@ class _Planner:
                             attack_name=name,
                             attack=attack,
                             threat=threat_named(threat_name),
-                            releases=self.config.releases,
+                            releases=self._seen_releases(threat_named(threat_name)),
                             control_only=control_only,
                         )
                     )
+
+    def _seen_releases(self, threat: Threat) -> int:
+        """Passes of a victim that the adversary keeps: one unless it is granted all of them."""
+        repeated = Capability.REPEATED_RELEASES in threat.capabilities
+        return self.config.releases if repeated else 1
 
     def controls(self, cells: list[CellPlan]) -> Iterator[CellPlan]:
         """The easiest cut, undefended, once per seed; only for attacks that run at all."""

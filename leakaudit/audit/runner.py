@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
@@ -25,6 +26,9 @@ from leakaudit.errors import DataError
 from leakaudit.files import write_atomically
 from leakaudit.records import ReportRecord
 from leakaudit.target.training import choose_device
+
+# Gigabytes that a job is never denied by default; importing torch and MONAI takes 0.4 of them.
+_LEAST_MEMORY = 2.0
 
 CellImages = dict[str, tuple[list[str], list[str], np.ndarray, np.ndarray]]
 
@@ -174,12 +178,19 @@ def _limits(config: AuditConfig) -> Limits:
     """
     memory = config.budgets.gigabytes_per_job
     if memory is None and choose_device(config.device).type == "cpu":
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-        memory /= worker_count(config)
+        memory = max(_LEAST_MEMORY, _machine_memory() / worker_count(config))
     return Limits(
         seconds=config.budgets.minutes_per_job * 60,
         memory=None if memory is None else int(memory * 1e9),
     )
+
+
+def _machine_memory() -> float:
+    """Gigabytes of the machine, or of the control group that this process is confined to."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    with suppress(OSError, ValueError):  # ValueError: "max", no limit
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()) / 1e9)
+    return memory
 
 
 def cell_images(plan: Plan, store: RunStore, cells: Sequence[CellPlan]) -> CellImages:

@@ -16,6 +16,7 @@ from leakaudit.audit.sharing import SharedPatients
 from leakaudit.audit.store import RunStore
 from leakaudit.contracts import Defense, ReleaseSetting
 from leakaudit.data import Patient, Splits
+from leakaudit.errors import StoreError
 from leakaudit.measure import utility as dice
 from leakaudit.randomness import derive_seed
 from leakaudit.records import Utility
@@ -142,9 +143,17 @@ def _release_setting(
 
 
 def trained_system(task: Task, people: People, store: RunStore) -> System:
-    """The same with the weights of its finished training."""
+    """The same with the weights of its finished training.
+
+    Raises:
+        StoreError: what is stored is no longer what was written.
+    """
+    folder = store.folder("targets", task.target.key)
+    # Checked when the run began, and again here: minutes may lie between.
+    if not store.is_done("targets", task.target.key):
+        raise StoreError(f"{folder}: changed since it was written; run again to redo it")
     system = untrained_system(task, people)
-    path = store.folder("targets", task.target.key) / WEIGHTS_FILE
+    path = folder / WEIGHTS_FILE
     system.network.load_state_dict(load_file(path))
     system.network.to(system.device).eval()
     return system

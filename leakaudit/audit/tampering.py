@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ def untouched(who: str, system: System, *, training: bool = False) -> Iterator[N
 
 def _state(system: System, training: bool) -> dict[str, object]:
     state: dict[str, object] = {
-        "the defense": repr(system.defense),
+        # With the fields that its repr leaves out, such as the noise it was fitted with.
+        "the defense": pickle.dumps(system.defense),
         "Python's random state": random.getstate(),
         # Its second part is the array, which compares element by element.
         "NumPy's random state": repr(np.random.get_state(legacy=True)),
@@ -47,6 +49,8 @@ def _state(system: System, training: bool) -> dict[str, object]:
         "torch's gradient mode": torch.is_grad_enabled(),
         "torch's deterministic mode": torch.are_deterministic_algorithms_enabled(),
     }
+    if torch.cuda.is_initialized():
+        state["CUDA's random state"] = [s.tolist() for s in torch.cuda.get_rng_state_all()]
     if not training:
         state["the network"] = [_digest(system.network), _digest(system.initial)]
     return state

@@ -30,7 +30,10 @@ STATE_MEANINGS = {
         "message. The attack says nothing about this setting."
     ),
     State.FAILED: "The attack or the training broke off. Nothing is known about this setting.",
-    State.CONTROL_FAILED: "A control failed, so the attack's silence means nothing.",
+    State.CONTROL_FAILED: (
+        "A control failed or could not be made, so what the attack scored, high or low, means "
+        "nothing."
+    ),
     State.TIMED_OUT: "The time allowed was used up. Nothing is known about this setting.",
     State.NOT_RUN: "The cell was planned and not run. Nothing is known about this setting.",
 }

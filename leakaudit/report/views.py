@@ -30,10 +30,7 @@ from leakaudit.report.validity import valid_leakage
 
 @dataclass(frozen=True)
 class CellView:
-    """One row of the matrix.
-
-    ``leakage`` is None unless the cell is ok; ``passes`` are those that the adversary sees.
-    """
+    """One row of the matrix; ``leakage`` is None unless the cell is ok."""
 
     record: CellRecord
     anchor: str
@@ -45,7 +42,6 @@ class CellView:
     strip: Strip | None
     worst: bool
     threat: ThreatRecord | None
-    passes: int
 
 
 @dataclass(frozen=True)
@@ -273,7 +269,6 @@ def _cell(
 ) -> CellView:
     leakage = valid_leakage(cell)
     threat = next((one for one in record.threats if one.name == cell.threat), None)
-    repeated = threat is not None and "repeated-releases" in threat.capabilities
     return CellView(
         record=cell,
         anchor=anchors[cell.cell],
@@ -285,7 +280,6 @@ def _cell(
         strip=strip(leakage.ssim_brain, leakage.blind_floor) if leakage else None,
         worst=top and leakage is not None,
         threat=threat,
-        passes=cell.releases if repeated else 1,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -24,7 +25,8 @@ from leakaudit.contracts import (
 )
 from leakaudit.data import Patient
 from leakaudit.target.protocol import Protocol
-from leakaudit.target.split_unet import SplitUNet
+from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
+from leakaudit.target.training import build
 from leakaudit.threat.presets import Threat
 from leakaudit.types import Images, Masks, SiteLevels
 
@@ -115,7 +117,7 @@ def observe(
             case Capability.REPEATED_RELEASES:
                 held[capability] = _releases(system, victims, releases)
             case Capability.ENCODER_ARCHITECTURE:
-                held[capability] = system.network.spec
+                held[capability] = partial(_untrained_encoders, system.network.spec)
             case Capability.ENCODER_WEIGHTS:
                 held[capability] = _frozen(system.network.encoders)
             case Capability.ENCODER_QUERIES:
@@ -123,7 +125,7 @@ def observe(
             case Capability.AUXILIARY_PATIENTS:
                 held[capability] = _auxiliary(auxiliary, system.device)
             case Capability.DEFENSE_PARAMETERS:
-                held[capability] = system.defense
+                held[capability] = deepcopy(system.defense)
             case Capability.WEIGHT_GRADIENTS | Capability.CUT_GRADIENTS:
                 pass  # one pass through the protocol makes both, below
             case _:
@@ -168,6 +170,10 @@ def _stack(of_patient: Sequence[Sequence[Sequence[torch.Tensor]]]) -> SiteLevels
 def _frozen(encoders: torch.nn.ModuleList) -> tuple[torch.nn.Module, ...]:
     copies = deepcopy(encoders).eval().requires_grad_(False)
     return tuple(copies)
+
+
+def _untrained_encoders(spec: SplitUNetSpec, seed: int) -> tuple[torch.nn.Module, ...]:
+    return tuple(build(spec, seed).encoders)
 
 
 def _query(

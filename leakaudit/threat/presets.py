@@ -56,7 +56,8 @@ PRESETS: dict[str, Threat] = {
                 "knows how the encoders are built and which defence is on. It has patients of its "
                 "own, and can have any image of its own encoded and released by the trained "
                 "encoders as often as it likes, as a site that takes part can. It does not hold "
-                "the encoders' weights."
+                "the encoders' weights. Its masks, and the cut gradients that it computes, are "
+                "not used against the patients here."
             ),
         ),
         Threat(

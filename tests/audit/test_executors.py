@@ -90,6 +90,19 @@ def test_a_job_that_takes_too_long_is_timed_out(how: str, tmp_path: Path) -> Non
     assert ended["after"].outcome == "ok"
 
 
+def test_no_more_memory_is_asked_for_than_the_machine_allows(tmp_path: Path) -> None:
+    code = (
+        "import os, resource; from pathlib import Path; from tests.audit.test_executors import *;"
+        "os.setuid(65534); resource.setrlimit(resource.RLIMIT_DATA, (MEMORY // 2, MEMORY // 2));"
+        "import leakaudit.audit.executors as e; e._limit_memory(MEMORY);"
+        "print(resource.getrlimit(resource.RLIMIT_DATA)[0] == MEMORY // 2);"
+        "resource.setrlimit(resource.RLIMIT_DATA, (MEMORY // 4, MEMORY // 2));"
+        "e._limit_memory(MEMORY // 8); print(resource.getrlimit(resource.RLIMIT_DATA)[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", str(MEMORY // 8)], done.stderr
+
+
 def test_a_need_comes_first_and_a_broken_one_fails_its_dependents(tmp_path: Path) -> None:
     order: list[str] = []
     events = Events(started=lambda each: order.append(each.key))

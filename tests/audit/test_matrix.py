@@ -55,6 +55,14 @@ def test_cells_are_targets_times_the_attacks_that_their_threats_meet(
     assert len(keys(made)[1]) == len(made.cells)
 
 
+def test_an_adversary_sees_every_pass_only_if_it_is_granted_them(
+    tiny_audit: dict[str, Any],
+) -> None:
+    made = matrix(tiny_audit, lambda audit: audit.update(releases=5))
+    seen = {cell.threat.name: cell.releases for cell in made.cells}
+    assert seen == {"curious-server": 5, "curious-server-with-encoder": 5, "aggregator": 1}
+
+
 @pytest.mark.parametrize("named", [[], ["identity"], ["gaussian-noise", "identity", "identity"]])
 def test_identity_is_there_once(tiny_audit: dict[str, Any], named: list[str]) -> None:
     made = matrix(tiny_audit, lambda audit: audit.update(defenses=named))

@@ -13,6 +13,14 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
+from leakaudit.audit.assemble import assemble
+from leakaudit.audit.jobs import run_cell
+from leakaudit.audit.runner import plan_audit
+from leakaudit.audit.sharing import share
+from leakaudit.audit.store import RunStore
+from leakaudit.audit.systems import Task
+from leakaudit.audit_file import read_audit
+from leakaudit.errors import StoreError
 from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
@@ -133,6 +141,32 @@ def test_damaged_results_are_found_and_redone(
     after = stamps(run)
     redone = {key for key in before if after[key] != before[key]}
     assert redone == {target.name, *(cell.name for cell in cells[:4])}
+
+
+def test_a_cell_never_uses_weights_that_changed_after_the_run_began(copied: Path) -> None:
+    plan = plan_audit(read_audit(copied / "tiny.yaml"), cache=copied / "runs" / ".cache")
+    store = RunStore(copied / TINY)
+    cell = next(cell for cell in plan.matrix.cells if not cell.missing)
+    task = Task(
+        root=store.root,
+        patients=share(plan.cohort, store.root),
+        splits=plan.splits,
+        device="cpu",
+        target=cell.target,
+        cell=cell,
+    )
+    weights = store.folder("targets", cell.target.key) / "weights.safetensors"
+    flipped = bytearray(weights.read_bytes())
+    flipped[-100] ^= 1
+    weights.write_bytes(flipped)
+    before = (store.folder("cells", cell.key) / "manifest.json").stat().st_mtime_ns
+    with pytest.raises(StoreError, match=r"changed since it was written; run again to redo it"):
+        run_cell(task, lambda done, total: None)
+    assert (store.folder("cells", cell.key) / "manifest.json").stat().st_mtime_ns == before
+    record = assemble(plan.config, plan.matrix, plan.cohort, plan.splits, store, {})
+    (target,) = [one for one in record.targets if one.target == cell.target.key]
+    assert target.state is State.FAILED
+    assert "changed or deleted after it was written" in target.reason
 
 
 def test_a_run_killed_while_training_goes_on_from_its_checkpoint(

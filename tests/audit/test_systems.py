@@ -1,19 +1,32 @@
-"""What a network is worth is never made up."""
+"""What a network is worth is never made up, and a job gets what it was promised."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.systems import utility_of
+from leakaudit.audit.jobs import _caveats, _training_data
+from leakaudit.audit.runner import _limits
+from leakaudit.audit.sharing import share
+from leakaudit.audit.systems import People, utility_of
+from leakaudit.audit_file import parse_audit
 from leakaudit.config import PluginUse, expand
+from leakaudit.contracts import Defense
 from leakaudit.data import phantom_cohort
 from leakaudit.errors import CellError
+from leakaudit.randomness import normal_like
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit.threat.observing import System
+from leakaudit.types import Levels
+from tests.tiny import tiny_patients, tiny_system
 
 SPEC = SplitUNetSpec(channels=(4,), cut_level=0, shared_skips=(), features=(4, 4, 4, 4, 4, 4))
 
@@ -44,3 +57,51 @@ def test_a_network_whose_output_is_not_finite_has_no_dice(
             utility_of(system, patients)
     else:
         assert utility_of(system, patients).mean.n == 4
+
+
+def test_a_training_without_a_tumour_slice_says_so(tmp_path: Path) -> None:
+    cohort = phantom_cohort(patients=4, slices=2, size=32, seed=0, spatial_dims=2)
+    healthy = tuple(replace(p, masks=np.zeros_like(p.masks)) for p in cohort.patients)
+    people = People(share(replace(cohort, patients=healthy), tmp_path), [cohort.modalities])
+    with pytest.raises(CellError, match="no slice of any training patient bears a tumour"):
+        _training_data(people, [healthy[0].id], (4,))
+    mixed = (*healthy[:1], *cohort.patients[1:])
+    people = People(share(replace(cohort, patients=mixed), tmp_path), [cohort.modalities])
+    data = _training_data(people, [one.id for one in mixed[:2]], (4,))
+    assert len(data.masks) == len(cohort.patients[1].tumour_slices)
+    assert bool(data.masks.flatten(1).any(dim=1).all())
+
+
+@pytest.mark.parametrize(("budgets", "gigabytes"), [({"gigabytes_per_job": 1.5}, 1.5), ({}, 2.0)])
+def test_a_job_is_allowed_what_the_audit_says_or_its_share_of_the_machine(
+    tiny_audit: dict[str, Any], budgets: dict[str, Any], gigabytes: float
+) -> None:
+    audit = {**tiny_audit, "budgets": {"workers": 256, "minutes_per_job": 0.5, **budgets}}
+    config = parse_audit(json.dumps(audit).encode(), "audit", folder=Path("/"))
+    limits = _limits(config)  # 256 workers: a share below the least that a job is denied
+    assert limits.seconds == 30
+    assert limits.memory == int(gigabytes * 1e9)
+
+
+class Silent(Defense):
+    """Adds noise, and does not say so."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(normal_like(level, generator) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level + noise for level, noise in zip(levels, drawn, strict=True))
+
+
+def test_an_attack_on_a_defense_that_keeps_its_noise_to_itself_carries_a_note() -> None:
+    (patient,) = tiny_patients(1)
+    asks, learns = (
+        expand("attack", PluginUse(name=name))[0][1]
+        for name in ("activation-inversion", "decoder-inversion")
+    )
+    (note,) = _caveats(asks, tiny_system(Silent()), patient)
+    assert "no sign of protection" in note
+    assert _caveats(learns, tiny_system(Silent()), patient) == ()
+    for name in ("identity", "gaussian-noise", "activation-dropout", "dp-gaussian"):
+        defense = expand("defense", PluginUse(name=name))[0][1]
+        assert _caveats(asks, tiny_system(defense), patient) == ()

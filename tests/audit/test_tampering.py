@@ -66,6 +66,16 @@ def test_a_change_is_found_and_named(what: str, system: System) -> None:
         undo()
 
 
+def test_a_fitted_value_that_the_repr_leaves_out_is_found() -> None:
+    system = tiny_system(expand("defense", PluginUse(name="dp-gaussian"))[0][1])
+    assert "noise_std" not in repr(system.defense)
+    with (
+        pytest.raises(CellError, match="attack x changed the defense, which"),
+        untouched("attack x", system),
+    ):
+        object.__setattr__(system.defense, "noise_std", 0.0)
+
+
 def test_nothing_is_said_of_one_that_changes_nothing(system: System) -> None:
     with untouched("attack x", system):
         torch.rand(3, generator=torch.Generator().manual_seed(0))

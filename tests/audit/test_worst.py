@@ -126,6 +126,16 @@ def test_victims_of_training_and_inference_are_never_compared() -> None:
     assert found["A", "training"].worst == "A-y-training"
 
 
+def test_what_is_missing_is_counted_with_the_victims_it_is_about() -> None:
+    on_members = cell("A", "y", 0.9, victims="training")
+    found = cases(target("A", 0.6), cell("A", "x", 0.3), cell("A", "z", None), on_members)
+    assert found["A", "inference"].incomplete == ("z under curious-server: timed-out",)
+    assert found["A", "training"].incomplete == ()
+    silent = cell("A", "y", None, victims="training")
+    found = cases(target("A", 0.6), cell("A", "x", 0.3), silent)
+    assert found["A", "inference"].incomplete == ("y under curious-server: timed-out",)
+
+
 def test_without_any_figure_there_is_a_case_without_a_worst_attack() -> None:
     found = cases(target("A", 0.6), cell("A", "x", None))
     assert found["A", "inference"].worst is None

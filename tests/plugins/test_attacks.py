@@ -191,6 +191,13 @@ def test_the_shuffled_twin_is_not_refined() -> None:
 # --- gradient inversion ---------------------------------------------------------------------
 
 
+def test_gradient_inversion_recovers_more_than_its_start_where_it_is_easy() -> None:
+    observation = observation_for("aggregator", spec=EASY)
+    found = GradientInversion(iterations=100)(observation, seed=0, progress=quietly)
+    start = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(found.reconstruction.images) > score(start) + 0.1
+
+
 def test_gradient_inversion_lowers_its_own_objective() -> None:
     attack = GradientInversion(iterations=20)
     found = attack(observation_for("aggregator"), seed=0, progress=quietly).reconstruction

@@ -35,6 +35,19 @@ class Honest(Defense):
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
         return tuple(a + self.strength * b for a, b in zip(levels, drawn, strict=True))
 
+    def evidence(self, released: Levels) -> Evidence:
+        variances = tuple(torch.full_like(level, self.strength**2) for level in released)
+        return Evidence(values=released, variances=variances)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaysNothingOfItsNoise(Defense):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(torch.randn(level.shape, generator=generator).to(level) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(a + b for a, b in zip(levels, drawn, strict=True))
+
 
 class MixesTheBatch(Honest):
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
@@ -177,6 +190,7 @@ class Positional(NoDataclassOfItsOwn):
         (CertainOfAnotherShape(), r"evidence gives .*\(1,\).*expected"),
         (ExpectsAnotherShape(), r"expected gives .*expected"),
         (CertainBeyondCertainty(), "variance that is not at least 0"),
+        (SaysNothingOfItsNoise(), "keeps the default evidence"),
         (ClaimsOnPublishedNoise(), "reproducible noise carries no claim"),
         (NoDataclassOfItsOwn(), "no dataclass"),
         (Mutable(), "must be frozen"),

@@ -9,6 +9,7 @@ import pytest
 
 from leakaudit.contracts import Defense
 from leakaudit.errors import ConfigError, PluginError
+from leakaudit.registry import _code_of as load_code
 from leakaudit.registry import installed, load, usable
 from leakaudit.testing import check_defense
 
@@ -229,3 +230,30 @@ def test_a_plugins_code_is_its_own_module_where_it_has_no_package(
     assert load("defense", "halve").code == before
     (tmp_path / "foreign.py").write_text(FOREIGN + "\n# changed\n")
     assert load("defense", "halve").code != before
+
+
+@pytest.mark.parametrize("where", ["", ".halving"])
+def test_a_plugins_code_is_all_of_its_package(install: Install, tmp_path: Path, where: str) -> None:
+    package = tmp_path / "packaged"
+    package.mkdir()
+    (package / "__init__.py").write_text("" if where else FOREIGN)
+    if where:
+        (package / "halving.py").write_text(FOREIGN)
+    install("foreign-defenses", f"halve = packaged{where}:Halve")
+
+    def code() -> str:
+        load_code.cache_clear()
+        return load("defense", "halve").code
+
+    seen = {code()}
+    for changed in ("core.py", "deep/inside.py", "weights.safetensors"):
+        (package / changed).parent.mkdir(exist_ok=True)
+        (package / changed).write_text("1")
+        assert code() not in seen, changed
+        seen.add(code())
+    before = code()
+    (package / "__pycache__").mkdir(exist_ok=True)
+    (package / "__pycache__" / "core.pyc").write_text("1")
+    assert code() == before
+    for name in [name for name in sys.modules if name.startswith("packaged")]:
+        del sys.modules[name]

@@ -151,7 +151,7 @@ def cell(cut: int, index: int, attack: str) -> CellRecord:
         attack_name=attack,
         threat=threat,
         victims=victims,
-        releases=3,
+        releases=1 if victims == "training" else 3,
         seed=1,
         state=State.OK if isinstance(outcome, float) else outcome,
         reason="" if isinstance(outcome, float) else REASONS[outcome],

@@ -176,7 +176,7 @@ def test_cells_that_are_not_ok_show_state_and_reason_and_never_a_figure() -> Non
         assert bool(numbers) == (cell.state is State.OK)
         if cell.state is not State.OK:
             assert "stopped early" in row
-    assert "A control failed, so the attack&#39;s silence means nothing." in html
+    assert "so what the attack scored, high or low, means nothing." in html
 
 
 def test_withheld_figures_stand_in_details_alone_and_are_labelled() -> None:

@@ -35,6 +35,7 @@ READERS = {
     Capability.REPEATED_RELEASES: "repeated_releases",
     Capability.CUT_GRADIENTS: "cut_gradients",
     Capability.ENCODER_WEIGHTS: "encoders",
+    Capability.ENCODER_ARCHITECTURE: "untrained_encoders",
     Capability.ENCODER_QUERIES: "query",
     Capability.WEIGHT_GRADIENTS: "weight_gradients",
     Capability.AUXILIARY_PATIENTS: "auxiliary",
@@ -105,6 +106,22 @@ def test_each_preset_grants_its_capabilities_and_no_other(undefended: System, th
             assert not hasattr(observation, name)
             with pytest.raises(NotGranted, match=f"{threat}' grants no '{name}'"):
                 getattr(observation, name)
+
+
+def test_the_architecture_is_that_of_the_encoders_and_none_of_their_weights(
+    undefended: System,
+) -> None:
+    build_anew = observed(undefended, "curious-server").untrained_encoders
+    first, again, other = (build_anew(seed) for seed in (0, 0, 1))
+    for trained, *built in zip(undefended.network.encoders, first, again, other, strict=True):
+        state = trained.state_dict()
+        states = [encoder.state_dict() for encoder in built]
+        assert {name: t.shape for name, t in state.items()} == {
+            name: t.shape for name, t in states[0].items()
+        }
+        weights = [next(iter(one.values())) for one in (state, *states)]
+        assert torch.equal(weights[1], weights[2])
+        assert not torch.equal(weights[1], weights[3])
 
 
 @pytest.mark.parametrize("threat", PRESETS)
