@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,14 +136,20 @@ def _parse_yaml(text: bytes, source: str) -> CommentedMap:
     return tree
 
 
-def _plain(tree: Any, source: str) -> Any:
-    """Containers and scalars of Python's own types."""
-    if isinstance(tree, Mapping):
-        return {str(key): _plain(value, source) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_plain(value, source) for value in tree]
+def _plain(tree: Any, source: str, line: int = 1) -> Any:
+    """Containers and scalars of Python's own types; ``line`` is where ``tree`` stands."""
+    if isinstance(tree, CommentedMap):
+        return {
+            str(key): _plain(value, source, tree.lc.key(key)[0] + 1) for key, value in tree.items()
+        }
+    if isinstance(tree, CommentedSeq):
+        return [
+            _plain(value, source, tree.lc.item(index)[0] + 1) for index, value in enumerate(tree)
+        ]
     if isinstance(tree, float) and not math.isfinite(tree):
-        raise ConfigError(f"{source}: {float(tree)} is no value that anything here can have")
+        raise ConfigError(
+            f"{source}, line {line}: {float(tree)} is no value that anything here can have"
+        )
     for scalar in (bool, int, float, str):
         if isinstance(tree, scalar):
             return scalar(tree)
@@ -163,10 +168,28 @@ def _explain(error: ValidationError, tree: CommentedMap, source: str) -> str:
     elif first["type"] == "missing":
         message = f"{where} is missing"
     else:
-        message = first["msg"].removeprefix("Value error, ")
+        message = _in_words(first)
         if where:
-            message = f"{where}: {message[:1].lower()}{message[1:]}"
+            if message[1:2].islower():  # a word, not a name such as T1w
+                message = message[0].lower() + message[1:]
+            message = f"{where}: {message}"
     return f"{source}, line {line}: {message}"
+
+
+def _in_words(error: Any) -> str:
+    """What pydantic found, without the names of Python's types."""
+    kind = error["type"]
+    if kind in ("tuple_type", "list_type"):
+        return "expected a list"
+    if kind == "too_short":
+        return "the list is empty; name at least one"
+    if kind in ("model_type", "dict_type"):
+        return "expected keys and values"
+    if kind == "literal_error":
+        given, expected = str(error["input"]), error["ctx"]["expected"]
+        close = nearest(given, expected.replace("'", "").replace(",", "").split())
+        return f"expected {expected}, got {given!r}{close}"
+    return str(error["msg"].removeprefix("Value error, "))
 
 
 def _line(tree: Any, location: list[int | str]) -> int:

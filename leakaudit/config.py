@@ -44,7 +44,8 @@ class DataConfig(_Section):
     Args:
         kind: ``phantom`` (embedded) or ``folder`` (MSD or BraTS layout).
         path: the folder, relative to the audit file.
-        size: pixels per side after preparation, a multiple of 16.
+        size: pixels per side after preparation, a multiple of 16, at least 32: the deepest level
+            is 16 times smaller, and has no statistics over a single pixel.
         crop: pixels per side before the area mean; None is twice ``size``.
         spatial_dims: 2 for axial slices, 3 for volumes.
         split_seed: seed of the split by patient.
@@ -53,7 +54,7 @@ class DataConfig(_Section):
 
     kind: Literal["phantom", "folder"] = "phantom"
     path: str | None = None
-    size: StrictInt = Field(default=96, ge=16, le=1024, multiple_of=16)
+    size: StrictInt = Field(default=96, ge=32, le=1024, multiple_of=16)
     crop: StrictInt | None = Field(default=None, ge=16)
     spatial_dims: Literal[2, 3] = 2
     split_seed: StrictInt = Field(default=0, ge=0)
@@ -109,7 +110,15 @@ class TargetConfig(_Section):
     @classmethod
     def _levels(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or not all(0 <= level <= 4 for level in value):
-            raise ValueError("cut levels are 0 to 4")
+            raise ValueError("expected a cut level from 0 to 4, or a list of them")
+        return value
+
+    @field_validator("shared_skips", mode="before")
+    @classmethod
+    def _all_or_levels(cls, value: object) -> object:
+        levels = isinstance(value, list | tuple) and all(type(one) is int for one in value)
+        if value != "all" and not levels:
+            raise ValueError(f"expected all or a list such as [0, 1], [] for none; got {value!r}")
         return value
 
     @model_validator(mode="after")
@@ -118,12 +127,13 @@ class TargetConfig(_Section):
             return self
         deepest = max(self.cut_level)
         if deepest == 0:
-            raise ValueError("shared_skips: at cut level 0 there is no skip to share or withhold")
+            raise _refusal("at cut level 0 there is no skip to share or withhold", "shared_skips")
         levels = list(self.shared_skips)
         if levels != sorted(set(levels)) or not set(levels) <= set(range(deepest)):
-            raise ValueError(
+            raise _refusal(
                 f"shared_skips is {levels}; below cut level {deepest} it must be a rising subset "
-                f"of {list(range(deepest))}"
+                f"of {list(range(deepest))}",
+                "shared_skips",
             )
         return self
 
@@ -137,8 +147,11 @@ class TargetConfig(_Section):
                     f"unknown modality {modality!r}{nearest(modality, CANONICAL)}; there are "
                     f"{', '.join(CANONICAL)}"
                 )
-        if not value or not all(value) or len(set(named)) != len(named):
-            raise ValueError("every site needs modalities, and none may be held twice")
+        if not value or not all(value):
+            raise ValueError("every site needs at least one modality")
+        twice = [modality for modality in dict.fromkeys(named) if named.count(modality) > 1]
+        if twice:
+            raise ValueError(f"{', '.join(twice)} is held twice; one site holds a modality")
         return value
 
 
@@ -158,6 +171,11 @@ class PluginUse(_Section):
             ((name, parameters),) = value.items()
             if name != "name":
                 return {"name": name, "parameters": parameters or {}}
+        if isinstance(value, Mapping) and "name" not in value:
+            raise ValueError(
+                f"one name in each entry, got {', '.join(map(str, value)) or 'none'}; start every "
+                "plug-in with a dash of its own"
+            )
         return value
 
 
@@ -180,12 +198,12 @@ class BudgetConfig(_Section):
         workers: processes side by side, each with one thread; None is one per processor.
         minutes_per_job: a training or a cell that takes longer is ``timed-out``.
         gigabytes_per_job: one that wants more memory is ``failed``; None is the machine's memory
-            shared by the workers, at least 2, and on a GPU no limit.
+            shared by the workers, at least 2, and on a GPU no limit. At least 1.
     """
 
     workers: StrictInt | None = Field(default=None, ge=1, le=256)
     minutes_per_job: StrictFloat = Field(default=30.0, gt=0)
-    gigabytes_per_job: StrictFloat | None = Field(default=None, gt=0, le=1e6)
+    gigabytes_per_job: StrictFloat | None = Field(default=None, ge=1, le=1e6)
 
 
 class AuditConfig(_Section):
@@ -259,17 +277,21 @@ class AuditConfig(_Section):
         for threat, meets in self.threats.items():
             for attack in meets:
                 if attack not in attacks:
+                    known = attack in {point.name for point in installed("attack")}
+                    hint = "; add it there" if known else nearest(attack, attacks)
                     raise _refusal(
                         f"threat {threat!r} names attack {attack!r}, which is not under attacks"
-                        f"{nearest(attack, attacks)}",
+                        f"{hint}",
                         *("threats", threat, attack),
                     )
         unmet = attacks - {attack for meets in self.threats.values() for attack in meets}
         if unmet:
-            raise ValueError(f"no threat meets {', '.join(sorted(unmet))}; name it under threats")
+            raise _refusal(
+                f"no threat meets {', '.join(sorted(unmet))}; name it under threats", "threats"
+            )
         if self.data.kind == "folder" and self.data.path is None:
-            raise ValueError(
-                "data.kind is folder: data.path, --data or LEAKAUDIT_DATA must name it"
+            raise _refusal(
+                "data.kind is folder: data.path, --data or LEAKAUDIT_DATA must name it", "data"
             )
         return self
 

@@ -389,6 +389,8 @@ class DataRecord(Record):
         spatial: extents in voxels.
         split: who played which part.
         simulated: whether the patients are phantoms.
+        cut_off: largest share, over patients and modalities, of the nonzero voxels that the
+            centre crop left out, 0 to 1.
     """
 
     name: str
@@ -399,6 +401,7 @@ class DataRecord(Record):
     spatial: tuple[int, ...]
     split: SplitRecord
     simulated: bool
+    cut_off: float = 0.0
 
 
 class ThreatRecord(Record):

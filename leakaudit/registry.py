@@ -90,6 +90,9 @@ class Plugin:
                     f"{self.name} has no parameter {name!r}{nearest(name, known)}; it has "
                     f"{', '.join(known) or 'none'}"
                 )
+            if isinstance(value, bool) and known[name] is not bool:
+                expected = getattr(known[name], "__name__", known[name])
+                raise ConfigError(f"{self.name}: {name} is {value}; expected {expected}")
             try:
                 values[name] = TypeAdapter(known[name]).validate_python(value)
             except ValidationError as error:

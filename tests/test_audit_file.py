@@ -85,6 +85,40 @@ def test_a_misspelt_name_has_its_line_and_the_nearest(text: str, line: int, near
 
 
 @pytest.mark.parametrize(
+    ("part", "line", "words"),
+    [
+        ("target:\n  shared_skips: none", 3, "shared_skips: expected all or a list such as [0, 1]"),
+        ("target:\n  cut_level: 2\n  shared_skips: [5]", 4, "must be a rising subset of [0, 1]"),
+        ("target:\n  sites: [T1w, FLAIR]", 3, "target.sites.0: expected a list"),
+        ("target:\n  sites: [[T1w], [T1w]]", 3, "T1w is held twice"),
+        ("seeds: 1", 2, "seeds: expected a list"),
+        ("seeds: []", 2, "the list is empty; name at least one"),
+        ("references: true", 2, "references: expected keys and values"),
+        ("images: ful", 2, "expected 'none' or 'full', got 'ful'; did you mean 'full'?"),
+        ("data:\n  kind: fantom", 3, "got 'fantom'; did you mean 'phantom'?"),
+        ("data:\n  kind: folder", 2, "data.path, --data or LEAKAUDIT_DATA must name it"),
+        ("target:\n  training:\n    learning_rate: .nan", 4, "nan is no value"),
+        ("defenses:\n- gaussian-noise: {std: 1}\n  identity:", 3, "one name in each entry, got"),
+        ("defenses:\n- gaussian-noise: {std: true}", 3, "std is True; expected float"),
+    ],
+)
+def test_what_can_not_be_is_said_in_plain_words_at_its_line(
+    part: str, line: int, words: str
+) -> None:
+    message = refusal(f"name: x\n{part}{REST}")
+    assert message.startswith(f"a.yaml, line {line}: ")
+    assert words in message
+
+
+def test_an_installed_attack_that_a_threat_alone_names_is_to_be_added() -> None:
+    text = "name: x\nattacks: [decoder-inversion]\nthreats:\n  aggregator: [gradient-inversion]"
+    assert "which is not under attacks; add it there" in refusal(text)
+    text = "name: x\nattacks: [decoder-inversion, gradient-inversion]\n\nthreats:\n"
+    message = refusal(f"{text}  curious-server: [decoder-inversion]")
+    assert message.startswith("a.yaml, line 4: no threat meets gradient-inversion")
+
+
+@pytest.mark.parametrize(
     ("text", "line", "words"),
     [
         ("name: x\nname: y" + REST, 2, 'duplicate key "name"'),
@@ -122,6 +156,7 @@ def test_what_yaml_can_do_but_an_audit_needs_not(text: str, line: int, words: st
         "target: {sites: [[T1w], [T1w]]}",
         "target: {sites: []}",
         "data: {size: 40}",
+        "data: {size: 16}",
         "data: {path: somewhere}",
         "data: {crop: 64}",
         "data: {kind: folder}",

@@ -41,13 +41,11 @@ class DpGaussian(Defense):
 
     Args:
         epsilon: total per patient over all its releases, above 0.
-        delta: total per patient, in (0, 1).
+        delta: total per patient, at most 0.5.
         scope: ``inference``; ``training`` adds the noise and claims nothing, since the encoders
             learn from raw images.
         clip: L2 bound C of one slice's joint vector; None takes the median norm of the auxiliary
             patients' slices under the freshly initialised encoders.
-        noise_std: set by `fit`; not for the audit file.
-        releases: set by `fit`: releases of one patient that the noise is made for.
 
     Reference: Dwork et al. 2006; Balle and Wang 2018 (arXiv:1805.06530), theorem 8.
     """
@@ -56,6 +54,7 @@ class DpGaussian(Defense):
     delta: float = 1e-5
     scope: str = "inference"
     clip: float | None = None
+    # Set by `fit`, not by an audit file: releases of one patient are what the noise is made for.
     noise_std: float | None = field(default=None, repr=False, metadata={"fitted": True})
     releases: int | None = field(default=None, repr=False, metadata={"fitted": True})
 
@@ -66,7 +65,7 @@ class DpGaussian(Defense):
             ConfigError: a value is outside its range, or ``scope`` is unknown.
         """
         require_between(self, 1e-6, 1e6, "epsilon")
-        require_between(self, 1e-30, 1 - 1e-9, "delta")
+        require_between(self, 1e-30, 0.5, "delta")
         if self.scope not in ("inference", "training"):
             raise ConfigError(f"DpGaussian: scope is {self.scope!r}; it is inference or training")
         if self.clip is not None:

@@ -174,6 +174,7 @@ def _data(cohort: Cohort, splits: Splits) -> DataRecord:
             victims=splits.victims,
         ),
         simulated=cohort.simulated,
+        cut_off=cohort.cut_off,
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any, Literal, final
 from leakaudit.contracts import Progress
 from leakaudit.errors import StoreError
 
-Outcome = Literal["ok", "failed", "timed-out"]
+Outcome = Literal["ok", "failed", "timed-out", "not-run"]
 Work = Callable[[Any, Progress], None]
 
 
@@ -69,8 +69,12 @@ class _Running:
 @final
 @dataclass
 class Events:
-    """What a caller wants to hear; all optional."""
+    """What a caller wants to hear; all optional.
 
+    ``planned`` is told how many jobs there are and how many of them are done already.
+    """
+
+    planned: Callable[[int, int], None] = field(default=lambda jobs, done: None)
     started: Callable[[Job], None] = field(default=lambda job: None)
     progressed: Callable[[Job, int, int], None] = field(default=lambda job, done, total: None)
     ended: Callable[[Job, Ended], None] = field(default=lambda job, ended: None)
@@ -96,7 +100,7 @@ def run_jobs(
 ) -> dict[str, Ended]:
     """Run ``jobs`` in order as their needs are met, ``workers`` at a time.
 
-    A job whose needs did not end ``ok`` fails with that reason and is never started. Jobs that are
+    A job whose needs did not end ``ok`` is ``not-run``, with that reason. Jobs that are
     needed but not in ``jobs`` count as done.
 
     Returns:
@@ -136,8 +140,9 @@ def _run_all(
                 broken = [key for key in needs if key in ended and ended[key].outcome != "ok"]
                 if broken:
                     waiting.remove(job)
-                    reason = f"what it needs did not end well: {ended[broken[0]].reason}"
-                    ended[job.key] = Ended("failed", reason, 0.0)
+                    needed = ended[broken[0]]
+                    reason = f"what it needs ended {needed.outcome}: {needed.reason}"
+                    ended[job.key] = Ended("not-run", reason, 0.0)
                     events.ended(job, ended[job.key])
                 elif len(running) < workers and all(key in ended for key in needs):
                     waiting.remove(job)
@@ -264,7 +269,7 @@ def _outcome(each: _Running, limit: float) -> Ended | None:
             return None
         each.process.kill()
         each.process.join()
-        return Ended("timed-out", f"took longer than {limit:.0f} s", seconds)
+        return Ended("timed-out", f"took longer than {limit:.3g} s", seconds)
     each.process.join()
     _listen([each], Events())  # what it said last
     each.connection.close()

@@ -56,8 +56,8 @@ def _comparison(
     second = np.array([theirs[name] for name in patients])
     return comparison.model_copy(
         update={
-            "dice": statistics.interval(second),
-            "split_dice": statistics.interval(first),
+            "dice": statistics.interval(second, least=0.0, most=1.0),
+            "split_dice": statistics.interval(first, least=0.0, most=1.0),
             "difference": statistics.paired(first, second),
         }
     )

@@ -114,8 +114,10 @@ def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
     """
     store.clean()
     write_atomically(store.root / "audit.yaml", audit_yaml(plan.config))
-    jobs = [job for job in _jobs(plan, store) if not _done(job, store)]
+    every = _jobs(plan, store)
+    jobs = [job for job in every if not _done(job, store)]
     store.log("run", jobs=len(jobs))
+    events.planned(len(every), len(every) - len(jobs))
 
     def ended_and_logged(job: Job, end: Ended) -> None:
         store.log("job", key=job.key, label=job.label, outcome=end.outcome, reason=end.reason)

@@ -54,8 +54,8 @@ class Scorer:
         ratio = fidelity.psnr(images, self._truth)
         error = fidelity.mae(images, self._truth, self._brain)
         return Leakage(
-            ssim_brain=statistics.interval(inside),
-            ssim_image=statistics.interval(whole),
+            ssim_brain=statistics.interval(inside, least=-1.0, most=1.0),
+            ssim_image=statistics.interval(whole, least=-1.0, most=1.0),
             psnr=statistics.interval(ratio) if np.isfinite(ratio).all() else None,
             blind_floor=float(self.floor.mean()),
             blind_floor_name=self._guess_name,

@@ -88,7 +88,7 @@ def _wrapped(text: str) -> list[str]:
 
 def _describe_plugin(plugin: Plugin) -> str:
     lines = [f"{plugin.name} ({plugin.kind}, {plugin.distribution} {plugin.version})", ""]
-    lines.append(inspect.getdoc(plugin.cls) or "")
+    lines.append((inspect.getdoc(plugin.cls) or "").replace("``", ""))
     requires = sorted(getattr(plugin.cls, "requires", ()))
     if requires:
         lines += ["", *_wrapped("needs: " + ", ".join(requires))]

@@ -27,6 +27,11 @@ def plan(audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEF
         f"{len(splits.validation)} validation, {len(splits.auxiliary)} auxiliary, "
         f"{len(splits.victims)} victims"
     )
+    images, cut_off = made.config.data, made.cohort.cut_off
+    if images.kind == "folder":
+        crop = images.crop or 2 * images.size
+        lost = f"; it cuts off up to {cut_off:.1%} of what a scan shows" if cut_off else ""
+        print_line(f"images: centre crop of {crop} voxels, area mean to {images.size}{lost}")
     print_line(f"\ntrainings: {len(matrix.targets)}, cells: {len(matrix.cells)}")
     labels = sweep_labels(repr(cell.attack) for cell in matrix.cells)
     for target in matrix.targets:

@@ -15,7 +15,7 @@ def report(
     run: Annotated[Path, typer.Argument(help="A run folder, such as runs/quick, or its report.")],
 ) -> int:
     """Render report.html and cells.csv of RUN again from its report.json."""
-    folders = [run / "report", run]
+    folders = [run.parent] if run.is_file() else [run / "report", run]
     folder = next((one for one in folders if (one / "report.json").is_file()), None)
     if folder is None:
         raise StoreError(f"{run}: no report.json here; give the folder of a run that has ended")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from string import ascii_lowercase
 
 from rich.console import Console
 from rich.table import Table
@@ -30,7 +31,7 @@ def print_matrix(record: ReportRecord) -> None:
     cells = [cell for cell in record.cells if not cell.control_only]
     tried = [cell for cell in cells if cell.state is not State.UNSUPPORTED]
     attacks = list(dict.fromkeys((cell.attack_name, cell.threat) for cell in tried))
-    labels = sweep_labels(cell.attack for cell in cells)
+    labels, legend = _short_labels(sweep_labels(cell.attack for cell in cells))
     targets = {target.target: target for target in record.targets}
     for cut, skips, seed in dict.fromkeys(
         (case.cut_level, case.shared_skips, case.seed) for case in record.worst
@@ -57,6 +58,8 @@ def print_matrix(record: ReportRecord) -> None:
                 ]
                 table.add_row(*_row(case, mine, shown, targets[case.target]))
         console.print(table, markup=False)
+        for line in legend:
+            print_line(line)
         console.print()
     for reference in record.references:
         name = f"{reference.kind} {reference.site}".strip()
@@ -66,6 +69,24 @@ def print_matrix(record: ReportRecord) -> None:
             where = f"cut {target.cut_level}, seed {target.seed}"
             print_line(f"training of {target.defense} at {where} {target.state}: {target.reason}")
     _print_reasons(cells)
+
+
+def _short_labels(labels: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Letters for the configurations that differ in several parameters, and what they stand for."""
+    short, legend = dict(labels), []
+    for attack in dict.fromkeys(text.partition("(")[0] for text in labels):
+        swept = [text for text in labels if text.partition("(")[0] == attack]
+        if any(" " in labels[text] for text in swept):
+            letters = _letters(len(swept))
+            short |= dict(zip(swept, letters, strict=True))
+            named = (f"{letter}: {labels[t]}" for letter, t in zip(letters, swept, strict=True))
+            legend.append(f"{attack} {'; '.join(named)}")
+    return short, legend
+
+
+def _letters(count: int) -> list[str]:
+    """A to z, or numbers if these do not do."""
+    return list(ascii_lowercase[:count]) if count <= 26 else [str(n + 1) for n in range(count)]
 
 
 def _heading(attack: tuple[str, str], attacks: list[tuple[str, str]]) -> str:

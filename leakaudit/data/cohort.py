@@ -79,6 +79,8 @@ class Cohort:
         modalities: names in channel order.
         patients: the patients, at least one.
         simulated: whether they are phantoms.
+        cut_off: largest share, over patients and modalities, of the nonzero voxels that lie
+            outside the centre crop, 0 to 1.
 
     Raises:
         DataError: no patient, an identifier twice, arrays of the wrong type or of unequal shape,
@@ -89,6 +91,7 @@ class Cohort:
     modalities: tuple[str, ...]
     patients: tuple[Patient, ...]
     simulated: bool
+    cut_off: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no later stage could make sense of."""

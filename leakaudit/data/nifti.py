@@ -110,9 +110,10 @@ def load_folder(
     if max_slices is not None and max_slices < 1:
         raise ConfigError(f"max_slices must be at least 1, got {max_slices}")
     root = Path(path)
-    prepared = []
+    prepared, cut_off = [], 0.0
     for source in _find_patients(root):
-        images, masks = _prepare(source, wanted, crop, factor)
+        images, masks, lost = _prepare(source, wanted, crop, factor)
+        cut_off = max(cut_off, lost)
         if spatial_dims == 2:
             keep = _choose_slices(masks, source, slices, max_slices)
         else:
@@ -122,7 +123,7 @@ def load_folder(
         prepared = _stack_volumes(prepared)
     patients = tuple(Patient(id=name, images=i, masks=m) for name, i, m in prepared)
     name = root.name or root.resolve().name
-    return Cohort(name=name, modalities=wanted, patients=patients, simulated=False)
+    return Cohort(name=name, modalities=wanted, patients=patients, simulated=False, cut_off=cut_off)
 
 
 def _find_patients(root: Path) -> list[_Source]:
@@ -286,11 +287,14 @@ def _brats_patient(folder: Path, files: Sequence[re.Match[str]]) -> _Source:
 
 def _prepare(
     source: _Source, wanted: Sequence[str], crop: int, factor: int
-) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    """All slices of one patient: images ``(slices, m, y, x)`` and masks ``(slices, y, x)``."""
+) -> tuple[NDArray[np.float32], NDArray[np.int8], float]:
+    """All slices of one patient: images ``(slices, m, y, x)``, masks ``(slices, y, x)``, cut off.
+
+    The last is the largest share of a modality's nonzero voxels that the crop leaves out.
+    """
     spatial, masks = _read_masks(source, crop, factor)
     read: dict[Path, Volume] = {}
-    channels = []
+    channels, cut_off = [], 0.0
     for modality in wanted:
         if modality not in source.modalities:
             have = ", ".join(sorted(source.modalities)) or "none"
@@ -320,13 +324,15 @@ def _prepare(
             )
         values = volume.channel(channel)
         try:
-            prepared = normalise(area_mean(centre_crop(values.T, crop), factor))
+            cropped = centre_crop(values.T, crop)
+            prepared = normalise(area_mean(cropped, factor))
         except DataError as error:
             raise DataError(f"{modality}: {error}", **where) from None
         if not prepared.any():
             raise DataError(f"{modality} is zero everywhere in the cropped volume", **where)
         channels.append(prepared)
-    return np.stack(channels, axis=1), masks
+        cut_off = max(cut_off, 1 - np.count_nonzero(cropped) / np.count_nonzero(values))
+    return np.stack(channels, axis=1), masks, cut_off
 
 
 def _read_masks(

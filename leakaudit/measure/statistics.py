@@ -29,7 +29,7 @@ BOOTSTRAP_SEED = 20_220_918
 Values = Float[np.ndarray, " _"] | Sequence[float]
 
 
-def interval(values: Values) -> Interval:
+def interval(values: Values, *, least: float = -math.inf, most: float = math.inf) -> Interval:
     """The mean over patients with its 95 % interval.
 
     Fewer than 20 patients: Student's t-interval. From 20: percentile bootstrap with 10,000
@@ -38,6 +38,8 @@ def interval(values: Values) -> Interval:
 
     Args:
         values: one figure per patient, any finite range.
+        least: the smallest mean that can be, at which the interval is cut off.
+        most: the largest.
 
     Returns:
         The mean, its interval (None for one patient), the number of patients and the method.
@@ -55,7 +57,8 @@ def interval(values: Values) -> Interval:
         return Interval(mean=mean, low=None, high=None, n=1, method="none")
     if n < BOOTSTRAP_FROM:
         reach = float(student_t.ppf((1 + COVERAGE) / 2, n - 1) * given.std(ddof=1) / math.sqrt(n))
-        return Interval(mean=mean, low=mean - reach, high=mean + reach, n=n, method="t")
+        low, high = max(mean - reach, least), min(mean + reach, most)
+        return Interval(mean=mean, low=low, high=high, n=n, method="t")
     drawn = np.random.default_rng(BOOTSTRAP_SEED).integers(n, size=(BOOTSTRAP_RESAMPLES, n))
     tail = (1 - COVERAGE) / 2
     low, high = np.quantile(given[drawn].mean(axis=1), [tail, 1 - tail])

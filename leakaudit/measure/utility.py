@@ -80,7 +80,12 @@ def utility(patients: Sequence[PatientDice]) -> Utility:
         values = [value for patient in patients if (value := getattr(patient, name)) is not None]
         by_class[name] = sum(values) / len(values) if values else None
         absent[name] = len(patients) - len(values)
-    return Utility(mean=interval(means), by_class=by_class, absent=absent, patients=tuple(patients))
+    return Utility(
+        mean=interval(means, least=0.0, most=1.0),
+        by_class=by_class,
+        absent=absent,
+        patients=tuple(patients),
+    )
 
 
 def _dice(prediction: AnyBool, truth: AnyBool) -> float | None:

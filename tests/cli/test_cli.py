@@ -178,7 +178,8 @@ def test_run_prints_data_on_stdout_and_progress_on_stderr(finished_run: Path) ->
     assert "it needs 0.10 and an interval above 0" in words
     assert "not shown to work" not in words
     assert len(err.splitlines()) == 8
-    assert all(line.split()[0] == "ok" for line in err.splitlines())
+    counted = [line.split()[:2] for line in err.splitlines()]
+    assert counted == [[f"{number}/8", "ok"] for number in range(1, 9)]
     assert "\x1b" not in out + err
 
 
@@ -192,8 +193,9 @@ def test_report_draws_the_same_page_again(
     done = leakaudit("report", "tiny", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "tiny/report/report.html\n")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    done = leakaudit("report", "tiny/report", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "tiny/report/report.html\n")
+    for named in ("tiny/report", "tiny/report/report.json"):
+        done = leakaudit("report", named, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "tiny/report/report.html\n")
     (folder / "report.json").write_bytes(before["report.json"].replace(b"0.", b"1.", 1))
     assert "differs from what" in sentence(leakaudit("report", "tiny", cwd=tmp_path), 4)
     (folder / "report.json").unlink()
@@ -322,8 +324,9 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
     assert "interrupted: waiting for 1 running jobs" in err
     assert err.endswith("leakaudit: interrupted; the same command goes on from here\n")
     assert "Traceback" not in err
-    assert [line.split()[0] for line in err.splitlines() if "train" in line] == ["ok"]
+    assert [line.split()[:2] for line in err.splitlines() if "train" in line] == [["1/8", "ok"]]
     assert not (run / "report").exists()
     again = leakaudit("run", "tiny.yaml", cwd=tmp_path)
     assert again.returncode == 0
-    assert len(again.stderr.splitlines()) == 7
+    assert again.stderr.startswith("1 of 8 jobs were done before\n2/8 ok")
+    assert len(again.stderr.splitlines()) == 8

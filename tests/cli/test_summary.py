@@ -70,6 +70,23 @@ def test_every_figure_of_a_sweep_is_labelled_and_states_alike_are_said_once(
     assert dp.split()[2:4] == ["control", "failed"]
 
 
+def test_a_sweep_over_several_parameters_is_labelled_by_letters(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    record = swept(100, 200)
+    cells = tuple(
+        one.model_copy(update={"attack": one.attack.replace("200, tv=0.01", "200, tv=0.02")})
+        for one in record.cells
+    )
+    print_matrix(record.model_copy(update={"cells": cells}))
+    table, _, rest = capsys.readouterr().out.partition("ActivationInversion a:")
+    assert sum("a 0." in line for line in table.splitlines()) == 3
+    assert sum("b 0." in line for line in table.splitlines()) == 3
+    legend = " ".join(rest.partition("\n\n")[0].split())
+    assert legend == "iterations=100 tv=0.01; b: iterations=200 tv=0.02"
+
+
 def test_an_attack_under_two_threats_has_two_named_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,23 @@ def test_patients_smaller_than_the_crop_are_padded(msd: Path) -> None:
     assert abs(columns.mean() - 15.5) < 1
 
 
+def test_what_the_crop_cuts_off_is_said(msd: Path) -> None:
+    assert load_folder(msd, size=32).cut_off == 0
+    cohort = load_folder(msd, size=16, crop=16)
+    shares = []
+    for patient in cohort.ids:
+        values = np.asarray(nib.load(msd / "imagesTr" / f"{patient}.nii.gz").dataobj)
+        height, width = values.shape[:2]
+        rows, columns = (height - 16) // 2, (width - 16) // 2
+        inside = values[rows : rows + 16, columns : columns + 16]
+        shares += [
+            1 - np.count_nonzero(inside[..., m]) / np.count_nonzero(values[..., m])
+            for m in range(4)
+        ]
+    assert cohort.cut_off == pytest.approx(max(shares))
+    assert cohort.cut_off > 0
+
+
 def test_slices(msd: Path) -> None:
     every = load_folder(msd, slices="all", **SMALL).patients[0]
     tumour = load_folder(msd, **SMALL).patients[0]

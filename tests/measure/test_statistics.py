@@ -112,3 +112,13 @@ def test_fractional_successes_take_the_wider_end_on_both_sides() -> None:
 def test_clopper_pearson_refuses_impossible_counts(k: int, n: int) -> None:
     with pytest.raises(CellError, match="successes"):
         clopper_pearson(k, n)
+
+
+def test_an_interval_ends_where_a_mean_can_lie() -> None:
+    free = interval([0.0, 0.1, 0.9])
+    bounded = interval([0.0, 0.1, 0.9], least=0.0, most=1.0)
+    assert free.low is not None
+    assert free.high is not None
+    assert free.low < 0
+    assert free.high > 1
+    assert (bounded.mean, bounded.low, bounded.high) == (free.mean, 0.0, 1.0)
