@@ -7,6 +7,7 @@ from leakaudit.contracts import (
     Capability,
     Defense,
     Evidence,
+    GradientMessages,
     GradientRelease,
     Observation,
     PrivacyGuarantee,
@@ -20,7 +21,7 @@ from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.privacy.accounting import sensitivity
 from leakaudit.privacy.gaussian import noise_multiplier
 from leakaudit.randomness import normal_like, uniform_like
-from leakaudit.types import Images, Levels, SiteLevels
+from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 __all__ = [
     "Attack",
@@ -31,10 +32,12 @@ __all__ = [
     "ConfigError",
     "Defense",
     "Evidence",
+    "GradientMessages",
     "GradientRelease",
     "Images",
     "LeakauditError",
     "Levels",
+    "Masks",
     "NotGranted",
     "Observation",
     "PrivacyGuarantee",

@@ -17,7 +17,7 @@ import torch
 
 from leakaudit.errors import CellError, ConfigError, NotGranted
 from leakaudit.randomness import generator_for
-from leakaudit.types import Images, Levels, SiteLevels
+from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 Progress = Callable[[int, int], None]
 
@@ -32,6 +32,7 @@ class Capability(StrEnum):
     ENCODER_ARCHITECTURE = "encoder-architecture"
     ENCODER_QUERIES = "encoder-queries"
     WEIGHT_GRADIENTS = "weight-gradients"
+    GRADIENT_QUERIES = "gradient-queries"
     MASKS = "masks"
     OWN_MODALITIES = "own-modalities"
     AUXILIARY_PATIENTS = "auxiliary-patients"
@@ -206,11 +207,13 @@ class AuxiliaryPatients:
 
     Args:
         images: all their slices, values in [0, 1].
+        masks: their tumour masks ``(slices, *spatial)``, which the adversary made itself.
         patient: index of the patient each slice belongs to.
         middle: index of each patient's middle slice, where a victim is observed.
     """
 
     images: Images
+    masks: Masks
     patient: torch.Tensor
     middle: torch.Tensor
 
@@ -233,6 +236,24 @@ class GradientRelease:
 
 
 Query = Callable[[Images, torch.Generator], SiteLevels]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GradientMessages:
+    """The gradients that training on some slices would send, each slice a batch of its own.
+
+    Args:
+        weights: per slice the gradients of all encoders' parameters, site after site.
+        cut: per site one cut gradient ``(slices, C, *spatial)`` per crossing level.
+    """
+
+    weights: tuple[tuple[torch.Tensor, ...], ...]
+    cut: SiteLevels
+
+
+# Images, their masks and a generator in; for each observed checkpoint the gradients out.
+GradientQuery = Callable[[Images, Masks, torch.Generator], tuple[GradientMessages, ...]]
 
 
 @final
@@ -307,6 +328,11 @@ class Observation:
         return self._get(Capability.ENCODER_QUERIES)  # type: ignore[return-value]
 
     @property
+    def query_gradients(self) -> GradientQuery:
+        """What training on ``(images, masks)`` would send, at each observed checkpoint."""
+        return self._get(Capability.GRADIENT_QUERIES)  # type: ignore[return-value]
+
+    @property
     def weight_gradients(self) -> tuple[GradientRelease, ...]:
         """Weight gradients of one batch per victim, at each observed checkpoint."""
         return self._get(Capability.WEIGHT_GRADIENTS)  # type: ignore[return-value]
@@ -357,7 +383,7 @@ class Attempt:
 
     Args:
         reconstruction: what the attack returned, checked.
-        queries: samples that were sent through `Observation.query`.
+        queries: samples that were sent through `Observation.query` or `query_gradients`.
         auxiliary_patients: how many patients of its own the adversary held.
     """
 
@@ -370,7 +396,8 @@ class Attack(abc.ABC):
     """An adversary: frozen, keyword-only dataclass whose fields are its whole configuration."""
 
     requires: ClassVar[frozenset[Capability]]
-    # A learned attack gets its pairs from `Observation.query`, where a control can shuffle them.
+    # A learned attack gets its pairs from the observation's queries, where a control can shuffle
+    # them.
     learns_from_queries: ClassVar[bool] = False
 
     @abc.abstractmethod
@@ -423,7 +450,7 @@ class Attack(abc.ABC):
 
 
 class _QueryCounter:
-    """Counts the samples an attack sends through `Observation.query`."""
+    """Counts the samples an attack sends through the observation's queries."""
 
     def __init__(self, observation: Observation) -> None:
         self.samples = 0
@@ -436,6 +463,16 @@ class _QueryCounter:
                 return query(images, generator)
 
             held[Capability.ENCODER_QUERIES] = counted
+        if Capability.GRADIENT_QUERIES in held:
+            query_gradients = observation.query_gradients
+
+            def counted_too(
+                images: Images, masks: Masks, generator: torch.Generator
+            ) -> tuple[GradientMessages, ...]:
+                self.samples += len(images)
+                return query_gradients(images, masks, generator)
+
+            held[Capability.GRADIENT_QUERIES] = counted_too
         self.observation = Observation(
             threat=observation.threat, layout=observation.layout, held=held
         )
@@ -477,6 +514,7 @@ __all__ = [
     "Capability",
     "Defense",
     "Evidence",
+    "GradientMessages",
     "GradientRelease",
     "Observation",
     "PrivacyGuarantee",

@@ -199,6 +199,7 @@ def _frozen(capability: Capability, value: object) -> bytes:
     stream = io.BytesIO()
     if capability not in (
         Capability.ENCODER_QUERIES,
+        Capability.GRADIENT_QUERIES,
         Capability.ENCODER_ARCHITECTURE,
         Capability.DEFENSE_PARAMETERS,
     ):

@@ -44,14 +44,16 @@ def tiny_patients(
         images = np.zeros((slices, modalities, size, size), dtype=np.float32)
         masks = np.zeros((slices, size, size), dtype=np.int8)
         height, width = rng.uniform(0.6, 0.9, 2)
+        aside = np.random.default_rng([seed, number]).uniform(-0.2, 0.2, 2)
         brain = (rows / height) ** 2 + (columns / width) ** 2 < 1
         for image, mask in zip(images, masks, strict=True):
             for modality in image:
                 texture = gaussian_filter(rng.standard_normal((size, size)), 2.0)
                 low, high = texture.min(), texture.max()
                 modality[brain] = (0.2 + 0.7 * (texture - low) / (high - low))[brain]
+            distance = (rows - aside[0]) ** 2 + (columns - aside[1]) ** 2
             for label, radius in ((1, 0.35), (2, 0.25), (3, 0.15)):
-                mask[rows**2 + columns**2 < radius**2] = label
+                mask[distance < radius**2] = label
         patients.append(Patient(id=f"tiny-{seed}-{number}", images=images, masks=masks))
     return patients
 

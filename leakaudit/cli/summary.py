@@ -126,9 +126,9 @@ def _row(
         cell.leakage.blind_floor for cell in cells if cell.cell == case.worst and cell.leakage
     ]
     defense, _, strength = case.defense.removesuffix(")").partition("(")
-    given = [part for part in strength.split(", ") if not part.endswith("=None")]
+    given = [part for part in strength.split(", ") if part and not part.endswith("=None")]
     return [
-        "\n".join([defense, *given, *_ON_WHOM.get(case.victims, [])]).strip(),
+        "\n".join([defense, *given, *_ON_WHOM.get(case.victims, [])]),
         _figure(target.utility.mean.mean if target.utility else None),
         *shown,
         _figure(case.ssim_brain.mean if case.ssim_brain else None),

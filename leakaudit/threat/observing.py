@@ -19,6 +19,8 @@ from leakaudit.contracts import (
     AuxiliaryPatients,
     Capability,
     Defense,
+    GradientMessages,
+    GradientQuery,
     GradientRelease,
     Observation,
     SystemLayout,
@@ -29,6 +31,8 @@ from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit.threat.presets import Threat
 from leakaudit.types import Images, Masks, SiteLevels
+
+_FIRST = "initialisation"
 
 
 @final
@@ -105,8 +109,8 @@ def observe(
         victims: who is attacked, by their middle slice.
         auxiliary: the adversary's own patients.
         releases: how often each victim's slice was released, at least 1.
-        shuffled: answer queries with the release of a random auxiliary slice instead, so that a
-            learned attack can learn nothing: its negative control.
+        shuffled: answer queries with the release or the gradients of a random auxiliary slice
+            instead, so that a learned attack can learn nothing: its negative control.
     """
     spatial = tuple(victims[0].images.shape[2:])
     held: dict[Capability, object] = {}
@@ -122,6 +126,8 @@ def observe(
                 held[capability] = _frozen(system.network.encoders)
             case Capability.ENCODER_QUERIES:
                 held[capability] = _query(system, auxiliary if shuffled else None)
+            case Capability.GRADIENT_QUERIES:
+                held[capability] = _gradient_query(system, auxiliary if shuffled else None)
             case Capability.AUXILIARY_PATIENTS:
                 held[capability] = _auxiliary(auxiliary, system.device)
             case Capability.DEFENSE_PARAMETERS:
@@ -185,10 +191,7 @@ def _query(
 
     def query(images: Images, generator: torch.Generator) -> SiteLevels:
         if pool is not None:
-            index = torch.randint(
-                len(pool), (len(images),), generator=generator, device=generator.device
-            )
-            images = pool[index.to(pool.device)]
+            images = pool[_drawn(len(pool), len(images), generator)]
         views = images.to(system.device).split(channels, dim=1)
         with torch.no_grad():
             return tuple(
@@ -204,6 +207,7 @@ def _auxiliary(patients: Sequence[Patient], device: torch.device) -> AuxiliaryPa
     starts = np.cumsum([0, *counts[:-1]])
     return AuxiliaryPatients(
         images=torch.cat([images_of(patient) for patient in patients]).to(device),
+        masks=torch.cat([masks_of(patient) for patient in patients]).to(device),
         patient=torch.repeat_interleave(torch.arange(len(patients)), torch.tensor(counts)),
         middle=torch.tensor(
             [int(start) + patient.middle for start, patient in zip(starts, patients, strict=True)]
@@ -214,26 +218,75 @@ def _auxiliary(patients: Sequence[Patient], device: torch.device) -> AuxiliaryPa
 def _gradients(
     system: System, victims: Sequence[Patient]
 ) -> tuple[tuple[GradientRelease, ...], tuple[SiteLevels, ...]]:
+    middles = [slice(patient.middle, patient.middle + 1) for patient in victims]
+    images = torch.cat([images_of(p)[one] for p, one in zip(victims, middles, strict=True)])
+    masks = torch.cat([masks_of(p)[one] for p, one in zip(victims, middles, strict=True)])
     weight: list[GradientRelease] = []
     cut: list[SiteLevels] = []
-    channels = list(system.network.spec.channels)
-    for checkpoint, network in (("initialisation", system.initial), ("final", system.network)):
-        # A copy, because sending gradients must leave no trace on the audited network.
-        protocol = Protocol(deepcopy(network).to(system.device), system.defense)
-        sent, returned = [], []
-        for patient in victims:
-            middle = slice(patient.middle, patient.middle + 1)
-            views = images_of(patient)[middle].to(system.device).split(channels, dim=1)
-            masks = masks_of(patient)[middle].to(system.device)
-            answers, messages = protocol.splitfed_messages(
-                views, masks, system.seed, checkpoint, patient.id
-            )
-            sent.append(tuple(tensor for message in messages for tensor in message.tensors))
-            returned.append([answer.levels for answer in answers])
+    for checkpoint, protocol in _protocols(system):
+        labels = [(checkpoint, patient.id) for patient in victims]
+        sent = _messages(system, protocol, images, masks, system.seed, labels)
+        encoders = (system.initial if checkpoint == _FIRST else system.network).encoders
         weight.append(
             GradientRelease(
-                checkpoint=checkpoint, encoders=_frozen(network.encoders), gradients=tuple(sent)
+                checkpoint=checkpoint, encoders=_frozen(encoders), gradients=sent.weights
             )
         )
-        cut.append(_stack(returned))
+        cut.append(sent.cut)
     return tuple(weight), tuple(cut)
+
+
+def _protocols(system: System) -> tuple[tuple[str, Protocol], ...]:
+    """The parties at each observed checkpoint; copies, on which gradients leave no trace."""
+    networks = ((_FIRST, system.initial), ("final", system.network))
+    return tuple(
+        (checkpoint, Protocol(deepcopy(network).to(system.device), system.defense))
+        for checkpoint, network in networks
+    )
+
+
+def _messages(
+    system: System,
+    protocol: Protocol,
+    images: Images,
+    masks: Masks,
+    seed: int,
+    labels: Sequence[tuple[object, ...]],
+) -> GradientMessages:
+    """The gradients of each slice as a batch of its own; its draw is keyed by its label."""
+    channels = list(system.network.spec.channels)
+    sent, returned = [], []
+    for index, label in enumerate(labels):
+        one = slice(index, index + 1)
+        views = images[one].to(system.device).split(channels, dim=1)
+        answers, messages = protocol.splitfed_messages(
+            views, masks[one].to(system.device), seed, *label
+        )
+        sent.append(tuple(tensor for message in messages for tensor in message.tensors))
+        returned.append([answer.levels for answer in answers])
+    return GradientMessages(weights=tuple(sent), cut=_stack(returned))
+
+
+def _gradient_query(system: System, shuffle: Sequence[Patient] | None) -> GradientQuery:
+    protocols = _protocols(system)
+    pool = _auxiliary(shuffle, torch.device("cpu")) if shuffle else None
+
+    def query(
+        images: Images, masks: Masks, generator: torch.Generator
+    ) -> tuple[GradientMessages, ...]:
+        if pool is not None:
+            index = _drawn(len(pool.images), len(images), generator)
+            images, masks = pool.images[index], pool.masks[index]
+        seed = int(_drawn(2**62, 1, generator))
+        numbers = range(len(images))
+        return tuple(
+            _messages(system, protocol, images, masks, seed, [(checkpoint, n) for n in numbers])
+            for checkpoint, protocol in protocols
+        )
+
+    return query
+
+
+def _drawn(below: int, count: int, generator: torch.Generator) -> torch.Tensor:
+    """``count`` integers from 0 up to ``below``, on the CPU."""
+    return torch.randint(below, (count,), generator=generator, device=generator.device).cpu()

@@ -79,6 +79,7 @@ PRESETS: dict[str, Threat] = {
                 {
                     Capability.WEIGHT_GRADIENTS,
                     Capability.CUT_GRADIENTS,
+                    Capability.GRADIENT_QUERIES,
                     Capability.ENCODER_WEIGHTS,
                     Capability.ENCODER_ARCHITECTURE,
                     Capability.AUXILIARY_PATIENTS,
@@ -90,7 +91,9 @@ PRESETS: dict[str, Threat] = {
                 "In the SplitFed variant an aggregator averages the encoders. It holds their "
                 "weights before training and at the end, receives the weight gradient of one "
                 "batch that holds one slice of one training patient, and knows the cut gradient "
-                "that the label site returned for it. It is shown no activations."
+                "that the label site returned for it. It has patients of its own with masks, and "
+                "can compute the same gradients for them, as whoever also runs the label site can. "
+                "It is shown no activations."
             ),
         ),
     )

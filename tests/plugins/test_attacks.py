@@ -15,8 +15,10 @@ from leakaudit.measure.fidelity import ssim_brain
 from leakaudit.registry import usable
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.testing import check_attack
+from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import PRESETS
 from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.cut_gradient_inversion import CutGradientInversion
 from leakaudit_attacks.decoder_inversion import DecoderInversion
 from leakaudit_attacks.gradient_inversion import GradientInversion
 from leakaudit_attacks.matching import auxiliary_mean, descend, start_image, total_variation
@@ -24,11 +26,15 @@ from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
-from tests.tiny import tiny_observation, tiny_patients, tiny_spec
+from tests.tiny import tiny_observation, tiny_patients, tiny_spec, tiny_system
 
 # Each built-in attack in a configuration that is quick, and a threat that grants what it requires.
 QUICK: dict[str, tuple[dict[str, int], str]] = {
     "activation-inversion": ({"iterations": 3}, "curious-server-with-encoder"),
+    "cut-gradient-inversion": (
+        {"steps": 3, "width": 4, "batch_size": 2, "examples": 4},
+        "aggregator",
+    ),
     "decoder-inversion": ({"steps": 3, "width": 4, "batch_size": 2}, "curious-server"),
     "gradient-inversion": ({"iterations": 2}, "aggregator"),
 }
@@ -188,6 +194,60 @@ def test_the_shuffled_twin_is_not_refined() -> None:
     assert ActivationInversion().shuffled() == ActivationInversion()
 
 
+# --- cut-gradient inversion ------------------------------------------------------------------
+
+
+def test_cut_gradients_give_more_than_the_mean_of_the_adversarys_patients() -> None:
+    observation = observation_for("aggregator", spec=EASY)
+    attack = CutGradientInversion(steps=60, width=16, batch_size=4)
+    attempt = attack(observation, seed=0, progress=quietly)
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(attempt.reconstruction.images) > score(mean) + 0.1
+    assert attempt.reconstruction.objective_last < attempt.reconstruction.objective_first
+    # Every slice of the adversary's patients once, and once mirrored.
+    assert attempt.queries == 2 * sum(len(patient.images) for patient in AUXILIARY)
+
+
+def test_shuffled_gradients_teach_nothing_of_the_victims() -> None:
+    attack = CutGradientInversion(steps=60, width=16, batch_size=4)
+    learned, twin = (
+        score(
+            attack(
+                observe(
+                    PRESETS["aggregator"],
+                    tiny_system(Identity(), EASY, AUXILIARY),
+                    victims=VICTIMS,
+                    auxiliary=AUXILIARY,
+                    releases=1,
+                    shuffled=shuffled,
+                ),
+                seed=0,
+                progress=quietly,
+            ).reconstruction.images
+        )
+        for shuffled in (False, True)
+    )
+    assert learned > twin + 0.1
+
+
+def test_the_size_of_a_gradient_does_not_matter() -> None:
+    observation = observation_for("aggregator", spec=EASY)
+    halved = {c: observation._get(c) for c in observation.granted}
+    halved[Capability.CUT_GRADIENTS] = tuple(
+        tuple(tuple(level / 1024 for level in site) for site in sites)
+        for sites in observation.cut_gradients
+    )
+    attack = CutGradientInversion(steps=3, width=4, batch_size=2, examples=4)
+    first, second = (
+        attack(each, seed=0, progress=quietly).reconstruction.images
+        for each in (
+            observation,
+            Observation(threat="test", layout=observation.layout, held=halved),
+        )
+    )
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
+
+
 # --- gradient inversion ---------------------------------------------------------------------
 
 
@@ -259,6 +319,8 @@ def test_the_start_is_grey_without_auxiliary_patients() -> None:
         (lambda: DecoderInversion(batch_size=0), "batch_size is 0"),
         (lambda: DecoderInversion(width=0), "width is 0"),
         (lambda: DecoderInversion(refine=-1), "refine is -1"),
+        (lambda: CutGradientInversion(steps=0), "steps is 0"),
+        (lambda: CutGradientInversion(examples=0), "examples is 0"),
         (lambda: GradientInversion(iterations=0), "iterations is 0"),
         (lambda: GradientInversion(tv=-1.0), "tv is -1.0"),
     ],

@@ -14,7 +14,12 @@ from leakaudit.registry import installed, load, usable
 from leakaudit.testing import check_defense
 
 BUILT_IN = {
-    "attack": ["activation-inversion", "decoder-inversion", "gradient-inversion"],
+    "attack": [
+        "activation-inversion",
+        "cut-gradient-inversion",
+        "decoder-inversion",
+        "gradient-inversion",
+    ],
     "defense": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
 }
 FOREIGN = '''

@@ -37,6 +37,7 @@ READERS = {
     Capability.ENCODER_WEIGHTS: "encoders",
     Capability.ENCODER_ARCHITECTURE: "untrained_encoders",
     Capability.ENCODER_QUERIES: "query",
+    Capability.GRADIENT_QUERIES: "query_gradients",
     Capability.WEIGHT_GRADIENTS: "weight_gradients",
     Capability.AUXILIARY_PATIENTS: "auxiliary",
     Capability.DEFENSE_PARAMETERS: "defense",

@@ -1,0 +1,131 @@
+"""Cut-gradient inversion: train a network from the gradients that return to the sites to images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+
+from leakaudit.api import (
+    Attack,
+    Capability,
+    Levels,
+    Observation,
+    Progress,
+    Reconstruction,
+    SiteLevels,
+    require_between,
+)
+from leakaudit_attacks.decoding import Pairs, fit, fresh_decoder, integer, joined
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CutGradientInversion(Attack):
+    """Recover training images from cut gradients, by a decoder trained on own patients' ones.
+
+    A cut gradient is a map as large as the level it belongs to. On its way back through the label
+    site's network it is multiplied by what every normalisation and activation was given on the way
+    there, and so carries the image that caused it. The adversary computes the gradients that its
+    own patients would cause at the observed checkpoints, with the defence on, and learns the way
+    back from all checkpoints together. Each level is divided by its root mean square, so that the
+    size of a gradient does not matter. Starts from the auxiliary patients' mean.
+
+    Uses no weight gradient, no activation and no encoder.
+
+    Args:
+        steps: training steps.
+        batch_size: auxiliary slices per step.
+        width: channels of the decoder.
+        learning_rate: peak of a one-cycle schedule.
+        examples: auxiliary slices, mirrored ones included, whose gradients are computed; as many
+            as there are, if there are fewer.
+
+    Reference: Wu et al. 2023 (arXiv:2210.10880) for learning to invert gradients; He, Zhang, Lee
+    2019, section 5, for the inverse network.
+    """
+
+    steps: int = 150
+    batch_size: int = 8
+    width: int = 32
+    learning_rate: float = 4e-3
+    examples: int = 200
+
+    requires: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.CUT_GRADIENTS, Capability.GRADIENT_QUERIES, Capability.AUXILIARY_PATIENTS}
+    )
+    learns_from_queries: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Check the configuration.
+
+        Raises:
+            ConfigError: a value is outside its range.
+        """
+        require_between(self, 1, 1_000_000, "steps", "batch_size", "width", "examples")
+        require_between(self, 0, 1e6, "learning_rate")
+
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        """Compute the own patients' gradients, train the decoder, apply it to the victims'."""
+        observed = _scaled(observation.cut_gradients)
+        layout = observation.layout
+        entering = {
+            level: tensor.shape[1] for level, tensor in zip(layout.crossing, observed, strict=True)
+        }
+        decoder = fresh_decoder(entering, self.width, observation.auxiliary, generator)
+        levels, images = self._examples(observation, generator)
+
+        def at(index: torch.Tensor) -> Pairs:
+            return tuple(level[index] for level in levels), images[index]
+
+        def batch() -> Pairs:
+            drawn = [integer(len(images), generator) for _ in range(self.batch_size)]
+            return at(torch.tensor(drawn, device=images.device))
+
+        few = torch.arange(min(len(images), self.batch_size), device=images.device)
+        first, last = fit(
+            decoder,
+            batch,
+            lambda: at(few),
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            progress=progress,
+        )
+        with torch.no_grad():
+            found = decoder(observed)
+        return Reconstruction(
+            images=found, objective_first=first, objective_last=last, iterations=self.steps
+        )
+
+    def _examples(self, observation: Observation, generator: torch.Generator) -> Pairs:
+        """Gradients and images of the own patients, plain and mirrored, in random order."""
+        auxiliary = observation.auxiliary
+        count = len(auxiliary.images)
+        order = torch.randperm(2 * count, generator=generator, device=generator.device)
+        images, levels = [], []
+        for number in order[: self.examples].tolist():
+            one = slice(number % count, number % count + 1)
+            image, mask = auxiliary.images[one], auxiliary.masks[one]
+            if number >= count:
+                image, mask = image.flip(-1), mask.flip(-1)
+            answers = observation.query_gradients(image, mask, generator)
+            images.append(image)
+            levels.append(_scaled([answer.cut for answer in answers]))
+        together = tuple(torch.cat(level) for level in zip(*levels, strict=True))
+        return together, torch.cat(images)
+
+
+def _scaled(checkpoints: Sequence[SiteLevels]) -> Levels:
+    """Per level the gradients of all sites and checkpoints, each sample's of root mean square 1."""
+    scaled = []
+    for sites in checkpoints:
+        of_checkpoint = []
+        for level in joined(sites):
+            size = level.flatten(1).square().mean(dim=1).sqrt().clamp_min(1e-30)
+            of_checkpoint.append(level / size.view(-1, *[1] * (level.ndim - 1)))
+        scaled.append(of_checkpoint)
+    return tuple(torch.cat(level, dim=1) for level in zip(*scaled, strict=True))
