@@ -78,12 +78,14 @@ class TrainingConfig(_Section):
 
 
 class TargetConfig(_Section):
-    """The system under audit; a list for ``cut_level`` is a grid.
+    """The system under audit; a list for ``cut_level`` or ``withheld_skips`` is a grid.
 
     Args:
         sites: the modalities each data site holds.
         cut_level: 0 to 4.
         shared_skips: ``all``, or the shallower levels that cross as well.
+        withheld_skips: how many of the shallowest levels are withheld on top of that; where a cut
+            has fewer levels above it, that point of the grid does not exist.
         features: channels of the five levels and of the last decoder block, per site.
         training: how it is trained.
     """
@@ -91,6 +93,7 @@ class TargetConfig(_Section):
     sites: tuple[tuple[str, ...], ...] = (("T1w", "T1gd"), ("FLAIR", "T2w"))
     cut_level: tuple[StrictInt, ...] = (2,)
     shared_skips: Literal["all"] | tuple[StrictInt, ...] = "all"
+    withheld_skips: tuple[StrictInt, ...] = (0,)
     features: tuple[_Channels, _Channels, _Channels, _Channels, _Channels, _Channels] = (
         16,
         16,
@@ -101,7 +104,7 @@ class TargetConfig(_Section):
     )
     training: TrainingConfig = TrainingConfig()
 
-    @field_validator("cut_level", mode="before")
+    @field_validator("cut_level", "withheld_skips", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return value if isinstance(value, list | tuple) else (value,)
@@ -120,6 +123,18 @@ class TargetConfig(_Section):
         if value != "all" and not levels:
             raise ValueError(f"expected all or a list such as [0, 1], [] for none; got {value!r}")
         return value
+
+    @model_validator(mode="after")
+    def _withheld_skips_exist(self) -> TargetConfig:
+        deepest = max(self.cut_level)
+        wrong = [count for count in self.withheld_skips if not 0 <= count <= deepest]
+        if wrong or not self.withheld_skips:
+            raise _refusal(
+                f"withheld_skips is {list(self.withheld_skips)}; expected 0 to {deepest}, the "
+                "levels above the deepest cut, or a list of such numbers",
+                "withheld_skips",
+            )
+        return self
 
     @model_validator(mode="after")
     def _skips_exist(self) -> TargetConfig:

@@ -91,6 +91,8 @@ def test_a_misspelt_name_has_its_line_and_the_nearest(text: str, line: int, near
         ("target:\n  cut_level: 2\n  shared_skips: [5]", 4, "must be a rising subset of [0, 1]"),
         ("target:\n  sites: [T1w, FLAIR]", 3, "target.sites.0: expected a list"),
         ("target:\n  sites: [[T1w], [T1w]]", 3, "T1w is held twice"),
+        ("target:\n  withheld_skips: 3", 3, "withheld_skips is [3]; expected 0 to 2"),
+        ("target:\n  withheld_skips: []", 3, "withheld_skips is []; expected 0 to 2"),
         ("seeds: 1", 2, "seeds: expected a list"),
         ("seeds: []", 2, "the list is empty; name at least one"),
         ("references: true", 2, "references: expected keys and values"),

@@ -57,10 +57,18 @@ class TargetPlan:
     key: str = ""
 
     @property
+    def where(self) -> str:
+        """Where the network is cut; the skips are named if one is withheld."""
+        cut, shared = self.spec.cut_level, self.spec.shared_skips
+        if len(shared) == cut:
+            return f"cut {cut}"
+        return f"cut {cut} skips {'+'.join(map(str, shared)) or 'none'}"
+
+    @property
     def label(self) -> str:
         """A line for people: what is trained."""
         if self.kind == "split":
-            return f"split-u-net cut {self.spec.cut_level} {self.defense!r} seed {self.seed}"
+            return f"split-u-net {self.where} {self.defense!r} seed {self.seed}"
         held = "+".join(modality for site in self.sites for modality in site)
         return f"{self.kind} {held} seed {self.seed}"
 
@@ -94,7 +102,7 @@ class CellPlan:
     def label(self) -> str:
         """A line for people: who attacks what."""
         return (
-            f"{self.attack_name} on cut {self.target.spec.cut_level} {self.target.defense!r} "
+            f"{self.attack_name} on {self.target.where} {self.target.defense!r} "
             f"seed {self.target.seed}"
         )
 
@@ -131,8 +139,10 @@ def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matri
     }
     planner = _Planner(config, context)
     main = [
-        planner.split_target(cut, name, defense, seed)
+        planner.split_target(cut, name, defense, seed, withheld=withheld)
         for cut in config.target.cut_level
+        for withheld in config.target.withheld_skips
+        if withheld <= cut
         for name, defense in planner.defenses
         for seed in config.seeds
     ]
@@ -165,7 +175,14 @@ class _Planner:
         self.settings = TrainingSettings(**training.model_dump())
 
     def split_target(
-        self, cut: int, name: str, defense: Defense, seed: int, *, control_only: bool = False
+        self,
+        cut: int,
+        name: str,
+        defense: Defense,
+        seed: int,
+        *,
+        withheld: int = 0,
+        control_only: bool = False,
     ) -> TargetPlan:
         target = self.config.target
         shared = tuple(range(cut))
@@ -174,7 +191,7 @@ class _Planner:
         spec = SplitUNetSpec(
             channels=tuple(len(site) for site in target.sites),
             cut_level=cut,
-            shared_skips=shared,
+            shared_skips=tuple(level for level in shared if level >= withheld),
             features=target.features,
             spatial_dims=self.config.data.spatial_dims,
         )

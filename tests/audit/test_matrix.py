@@ -55,6 +55,28 @@ def test_cells_are_targets_times_the_attacks_that_their_threats_meet(
     assert len(keys(made)[1]) == len(made.cells)
 
 
+def test_withheld_skips_are_a_grid_where_the_cut_has_them(tiny_audit: dict[str, Any]) -> None:
+    def grid(audit: dict[str, Any]) -> None:
+        audit["target"].update(cut_level=[0, 1, 4], withheld_skips=[0, 2])
+        audit["defenses"] = []
+
+    made = matrix(tiny_audit, grid)
+    specs = [(target.spec.cut_level, target.spec.shared_skips) for target in made.targets]
+    assert specs == [(0, ()), (1, (0,)), (4, (0, 1, 2, 3)), (4, (2, 3))]
+    assert [target.where for target in made.targets] == [
+        "cut 0",
+        "cut 1",
+        "cut 4",
+        "cut 4 skips 2+3",
+    ]
+
+    def twice(audit: dict[str, Any]) -> None:
+        audit["target"].update(cut_level=3, shared_skips=[0, 2], withheld_skips=1)
+
+    (spec,) = {target.spec for target in matrix(tiny_audit, twice).targets if target.spec.cut_level}
+    assert spec.shared_skips == (2,)
+
+
 def test_an_adversary_sees_every_pass_only_if_it_is_granted_them(
     tiny_audit: dict[str, Any],
 ) -> None:
