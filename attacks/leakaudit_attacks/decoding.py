@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from leakaudit.api import AuxiliaryPatients, Images, Levels, Progress, SiteLevels
-from leakaudit_attacks.matching import auxiliary_mean
+from leakaudit_attacks.starts import auxiliary_mean
 
 Pairs = tuple[Levels, Images]
 

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.contracts import Attack, Capability, Defense, Observation
+from leakaudit.contracts import (
+    Attack,
+    Capability,
+    Defense,
+    GradientRelease,
+    Observation,
+    SystemLayout,
+)
 from leakaudit.data import Patient, brain_mask
 from leakaudit.errors import ConfigError, NotGranted
 from leakaudit.measure.fidelity import ssim_brain
@@ -20,8 +27,11 @@ from leakaudit.threat.presets import PRESETS
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.cut_gradient_inversion import CutGradientInversion
 from leakaudit_attacks.decoder_inversion import DecoderInversion
+from leakaudit_attacks.deep_leakage import DeepLeakage
 from leakaudit_attacks.gradient_inversion import GradientInversion
-from leakaudit_attacks.matching import auxiliary_mean, descend, start_image, total_variation
+from leakaudit_attacks.group_gradient_inversion import GroupGradientInversion
+from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversion
+from leakaudit_attacks.starts import auxiliary_mean
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
@@ -36,7 +46,10 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
         "aggregator",
     ),
     "decoder-inversion": ({"steps": 3, "width": 4, "batch_size": 2}, "curious-server"),
+    "deep-leakage": ({"iterations": 2}, "aggregator"),
     "gradient-inversion": ({"iterations": 2}, "aggregator"),
+    "group-gradient-inversion": ({"iterations": 2}, "aggregator"),
+    "medical-gradient-inversion": ({"iterations": 2}, "aggregator"),
 }
 INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
 VICTIMS = tiny_patients(2, slices=1, seed=1)
@@ -251,11 +264,65 @@ def test_the_size_of_a_gradient_does_not_matter() -> None:
 # --- gradient inversion ---------------------------------------------------------------------
 
 
-def test_gradient_inversion_recovers_more_than_its_start_where_it_is_easy() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "attack",
+    [
+        GradientInversion(iterations=100),
+        GroupGradientInversion(iterations=80),
+        MedicalGradientInversion(iterations=80),
+    ],
+    ids=lambda attack: type(attack).__name__,
+)
+def test_matching_gradients_recovers_more_than_the_mean_where_it_is_easy(attack: Attack) -> None:
     observation = observation_for("aggregator", spec=EASY)
-    found = GradientInversion(iterations=100)(observation, seed=0, progress=quietly)
-    start = auxiliary_mean(observation.auxiliary, len(VICTIMS))
-    assert score(found.reconstruction.images) > score(start) + 0.1
+    found = attack(observation, seed=0, progress=quietly).reconstruction
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(found.images) > score(mean) + 0.1
+    assert found.objective_last < found.objective_first
+
+
+class SmoothEncoder(torch.nn.Module):
+    """Two convolutions with sigmoids, as in the network of Zhu et al. 2019."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second = (torch.nn.Conv2d(each, 12, 5, padding=2) for each in (1, 12))
+        self.blocks = torch.nn.Sequential(first, torch.nn.Sigmoid(), second, torch.nn.Sigmoid())
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.blocks(images),)
+
+
+def test_deep_leakage_recovers_images_exactly_from_a_smooth_encoder() -> None:
+    generator = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = SmoothEncoder()
+    private = torch.rand(2, 1, 8, 8, generator=generator)
+    returned = torch.randn(2, 12, 8, 8, generator=generator)
+    gradients = tuple(
+        torch.autograd.grad(
+            (encoder(private[[index]])[0] * returned[[index]]).sum(), list(encoder.parameters())
+        )
+        for index in range(2)
+    )
+    release = GradientRelease(checkpoint="final", encoders=(encoder,), gradients=gradients)
+    observation = Observation(
+        threat="test",
+        layout=SystemLayout(
+            channels=(1,), crossing=(0,), features=(12,), spatial=(8, 8), victims=2
+        ),
+        held={
+            Capability.WEIGHT_GRADIENTS: (release,),
+            Capability.CUT_GRADIENTS: (((returned,),),),
+            Capability.ENCODER_WEIGHTS: (encoder,),
+            Capability.DEFENSE_PARAMETERS: Identity(),
+        },
+    )
+    found = DeepLeakage(iterations=150)(observation, seed=0, progress=quietly).reconstruction
+    assert float((found.images - private).abs().mean()) < 0.02
+    assert found.objective_last < 1e-3 * found.objective_first
 
 
 def test_gradient_inversion_lowers_its_own_objective() -> None:
@@ -266,43 +333,6 @@ def test_gradient_inversion_lowers_its_own_objective() -> None:
     counted = [int(note.split()[0]) for note in found.notes]
     assert len(counted) == 2
     assert sum(counted) == len(VICTIMS)
-
-
-# --- what the optimising attacks share ------------------------------------------------------
-
-
-def test_total_variation_is_that_of_a_step_edge() -> None:
-    flat = torch.full((1, 1, 8, 8), 0.5)
-    edge = torch.zeros(1, 1, 8, 8)
-    edge[..., 4:] = 1
-    # The root is smoothed by 1e-6, so that flat costs 1e-3; an edge costs 1 in one of 8 columns.
-    assert float(total_variation(flat)) == pytest.approx(1e-3)
-    assert float(total_variation(edge)) == pytest.approx(1 / 8, abs=2e-3)
-
-
-def test_descent_stays_in_the_box_and_reaches_the_nearest_point() -> None:
-    wanted = torch.tensor([-1.0, 0.25, 2.0]).view(3, 1, 1)
-    start = torch.full((3, 1, 1), 0.5)
-    found = descend(
-        lambda images, step: (images - wanted).square().flatten(1).sum(dim=1),
-        start,
-        iterations=200,
-        learning_rate=0.05,
-        progress=quietly,
-    )
-    torch.testing.assert_close(found.flatten(), torch.tensor([0.0, 0.25, 1.0]), atol=1e-3, rtol=0)
-    assert bool((start == 0.5).all()), "the start is left as it was"
-
-
-def test_the_start_is_grey_without_auxiliary_patients() -> None:
-    observation = observation_for("curious-server")
-    mean = truth(AUXILIARY).mean(axis=0)
-    with_them = start_image(observation, torch.device("cpu"))
-    np.testing.assert_allclose(with_them[0].numpy(), mean, rtol=1e-5)
-    held = {Capability.ACTIVATIONS: observation.activations}
-    without = Observation(threat="test", layout=observation.layout, held=held)
-    grey = start_image(without, torch.device("cpu"))
-    assert torch.equal(grey, torch.full((2, 4, 32, 32), 0.5))
 
 
 # --- refusals -------------------------------------------------------------------------------

@@ -18,7 +18,10 @@ BUILT_IN = {
         "activation-inversion",
         "cut-gradient-inversion",
         "decoder-inversion",
+        "deep-leakage",
         "gradient-inversion",
+        "group-gradient-inversion",
+        "medical-gradient-inversion",
     ],
     "defense": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
 }

@@ -26,9 +26,9 @@ from leakaudit.target.protocol import LabelSite, Protocol
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build
 from leakaudit.types import SiteLevels
-from leakaudit_attacks.activation_inversion import ActivationInversion, _Objective
-from leakaudit_attacks.gradient_inversion import GradientObjective
-from leakaudit_attacks.matching import descend
+from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.engine import StepRule, search
+from leakaudit_attacks.gradient_inversion import GradientInversion
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
@@ -160,9 +160,9 @@ def candidate_step(
         values.append(objective(candidate, step))
         return values[-1]
 
-    moved = descend(
-        kept, start, iterations=1, learning_rate=0.05, progress=lambda done, total: None
-    )
+    rule = StepRule(learning_rate=0.05)
+    starts = start.unsqueeze(0)
+    moved = search(kept, starts, rule, iterations=1, progress=lambda done, total: None).images
     assert moved.device.type == values[0].device.type == device
     assert (values[0].shape, moved.shape) == ((VICTIMS,), start.shape)
     return values[0].detach(), moved
@@ -178,11 +178,13 @@ class TestOnMeta:
 
     def test_a_gradient_inversion_step(self, defense: Defense) -> None:
         observation = gradients_of(hollow_network(), defense, "meta")
-        candidate_step(GradientObjective(0.05, observation, 0, torch.Generator()), "meta")
+        candidate_step(
+            GradientInversion(tv=0.05).objective(observation, 0, torch.Generator()), "meta"
+        )
 
     def test_an_activation_inversion_step(self, defense: Defense) -> None:
         observation = activations_of(hollow_network(), defense, "meta")
-        candidate_step(_Objective(ActivationInversion(), observation), "meta")
+        candidate_step(ActivationInversion().objective(observation), "meta")
 
 
 @pytest.mark.usefixtures("fake")
@@ -206,7 +208,7 @@ class TestWithFakeTensors:
 
     def test_the_activation_objective(self, defense: Defense) -> None:
         observation = activations_of(hollow_network(), defense, "meta")
-        candidate_step(_Objective(ActivationInversion(), observation), "meta")
+        candidate_step(ActivationInversion().objective(observation), "meta")
 
 
 class PlainCrossEntropy(torch.nn.Module):
@@ -267,13 +269,13 @@ class TestOnCuda:
             network = network_on(device)
             objective: Callable[[torch.Tensor, int], torch.Tensor]
             if kind == "activation":
-                objective = _Objective(
-                    ActivationInversion(), activations_of(network, defense, device)
+                objective = ActivationInversion().objective(
+                    activations_of(network, defense, device)
                 )
             else:
                 generator = torch.Generator().manual_seed(0)
                 observation = gradients_of(network, defense, device)
-                objective = GradientObjective(0.05, observation, 0, generator)
+                objective = GradientInversion(tv=0.05).objective(observation, 0, generator)
             steps[device] = [tensor.cpu() for tensor in candidate_step(objective, device)]
         errors = [
             float((found - wanted).norm() / wanted.norm())

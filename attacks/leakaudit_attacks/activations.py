@@ -1,0 +1,108 @@
+"""How far a candidate's activations are from the released ones, and how far to trust these."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+
+from leakaudit.api import Capability, Evidence, Images, Observation, SiteLevels
+
+
+@final
+class ActivationMatch:
+    """Gaussian log-likelihood of the evidence, mean over the released values that say anything.
+
+    Every released value counts alike, over its level's variance, so that a small deep level does
+    not outweigh the large shallow ones. Repeated releases are averaged.
+    """
+
+    def __init__(self, observation: Observation) -> None:
+        """Take activations, encoders and the defence from ``observation``."""
+        self.layout = observation.layout
+        self.encoders = observation.encoders
+        self.defense = observation.defense
+        evidence = _pooled_evidence(observation)
+        self.values = [each.values for each in evidence]
+        self.weights = [
+            [
+                _weights(value, variance)
+                for value, variance in zip(each.values, each.variances, strict=True)
+            ]
+            for each in evidence
+        ]
+        # Tensors throughout, so that nothing waits for the device or branches on its values.
+        trusted = torch.stack([(w > 0).sum() for site in self.weights for w in site]).sum()
+        self.scale = (self.layout.victims / trusted.clamp_min(1).double()).float()
+        self.noise_share = _noise_share(evidence).float()
+
+    def __call__(self, images: Images, step: int) -> torch.Tensor:
+        """One value for each of ``(restarts * victims, M, *spatial)``."""
+        del step
+        misfit = images.new_zeros(len(images))
+        victims = self.layout.victims
+        for encoder, view, values, weights in zip(
+            self.encoders, self.layout.views(images), self.values, self.weights, strict=True
+        ):
+            for level, value, weight in zip(
+                self.defense.expected(encoder(view)), values, weights, strict=True
+            ):
+                apart = level.unflatten(0, (-1, victims)) - value
+                misfit = misfit + (weight * apart.square()).flatten(2).sum(dim=2).flatten()
+        return misfit * self.scale
+
+
+def _pooled_evidence(observation: Observation) -> list[Evidence]:
+    """Per site the evidence of all granted releases, averaged by precision."""
+    releases: tuple[SiteLevels, ...] = (observation.activations,)
+    if Capability.REPEATED_RELEASES in observation.granted:
+        releases = observation.repeated_releases
+    pooled = []
+    for site in range(len(observation.layout.channels)):
+        seen = [observation.defense.evidence(release[site]) for release in releases]
+        values, variances = [], []
+        for level in range(len(observation.layout.crossing)):
+            # 1e-12 stands for "exact", so that exact releases are averaged alike.
+            precision = torch.stack([1 / (each.variances[level] + 1e-12) for each in seen])
+            total = precision.sum(dim=0)
+            stacked = torch.stack([each.values[level] for each in seen])
+            mean = (precision * stacked).sum(dim=0) / total.clamp_min(1e-30)
+            values.append(torch.where(total > 0, mean, torch.zeros_like(mean)))
+            variances.append(1 / total)
+        pooled.append(Evidence(values=tuple(values), variances=tuple(variances)))
+    return pooled
+
+
+def _weights(value: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+    """1 / (variance of the values, which holds the error's), 0 where nothing is known."""
+    known = torch.isfinite(variance)
+    spread = torch.where(known.sum() > 1, _variance(value, known), 1.0).to(value)
+    return torch.where(
+        known, 1 / torch.maximum(spread.clamp_min(1e-12), variance), torch.zeros_like(value)
+    )
+
+
+def _noise_share(evidence: list[Evidence]) -> torch.Tensor:
+    """Mean share of the error's variance in the variance of what is known, 0 to 1; 1 if nothing is.
+
+    Returns:
+        A float64 scalar.
+    """
+    shares, counted = [], []
+    for each in evidence:
+        for value, variance in zip(each.values, each.variances, strict=True):
+            known = torch.isfinite(variance)
+            error = torch.where(known, variance, 0.0).double().sum() / known.sum().clamp_min(1)
+            shares.append(error / _variance(value, known).clamp_min(1e-12))
+            counted.append(known.sum() > 1)
+    usable = torch.stack(counted)
+    mean = torch.where(usable, torch.stack(shares), 0.0).sum() / usable.sum().clamp_min(1)
+    return torch.where(usable.any(), mean.clamp(0, 1), 1.0)
+
+
+def _variance(value: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Unbiased variance of the known values in float64: ``value[known].var()`` without a wait."""
+    count = known.sum()
+    mean = torch.where(known, value, 0.0).double().sum() / count.clamp_min(1)
+    squares = torch.where(known, value.double() - mean, 0.0).square().sum()
+    return squares / (count - 1).clamp_min(1)

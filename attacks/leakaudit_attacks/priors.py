@@ -1,0 +1,108 @@
+"""What images look like: terms that an optimising attack adds to its objective.
+
+Each takes candidates ``(restarts * victims, M, *spatial)`` and gives one value per candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from leakaudit.api import Images, SystemLayout
+
+
+def total_variation(images: Images) -> torch.Tensor:
+    """Isotropic total variation, mean over modalities and voxels, shape ``(B,)``.
+
+    Reference: Rudin, Osher, Fatemi 1992. The root is smoothed by 1e-6, so that its gradient is
+    finite in flat regions.
+    """
+    square = torch.zeros_like(images)
+    for axis in range(2, images.ndim):
+        step = images.diff(dim=axis)
+        last = torch.zeros_like(images.narrow(axis, 0, 1))
+        square = square + torch.cat([step, last], dim=axis).square()
+    return (square + 1e-6).sqrt().flatten(1).mean(dim=1)
+
+
+def anisotropic_total_variation(images: Images) -> torch.Tensor:
+    """Sum over the axes of the mean absolute step between neighbours, shape ``(B,)``.
+
+    Reference: Geiping et al. 2020 (arXiv:2003.14053), equation 4, as in their code.
+    """
+    steps = [images.diff(dim=axis).abs().flatten(1).mean(dim=1) for axis in range(2, images.ndim)]
+    return torch.stack(steps).sum(dim=0)
+
+
+def mean_square(images: Images) -> torch.Tensor:
+    """Mean of the squared intensities, shape ``(B,)``: the L2 prior of Yin et al. 2021."""
+    return images.square().flatten(1).mean(dim=1)
+
+
+def distance_to(prior: torch.Tensor, images: Images) -> torch.Tensor:
+    """Mean squared difference to a prior image ``(1, M, *spatial)``, shape ``(B,)``.
+
+    Reference: Hatamizadeh et al. 2022 (arXiv:2202.06924), section 3.
+    """
+    return (images - prior).square().flatten(1).mean(dim=1)
+
+
+def group_distance(images: Images, victims: int) -> torch.Tensor:
+    """Mean squared difference to the mean over a victim's restarts, shape ``(B,)``.
+
+    Reference: Yin et al. 2021 (arXiv:2104.07586), equation 11, with the mean for their registered
+    consensus: brains stand where they stand.
+    """
+    grouped = images.unflatten(0, (-1, victims))
+    centred: torch.Tensor = grouped - grouped.mean(dim=0, keepdim=True)
+    return centred.flatten(0, 1).square().flatten(1).mean(dim=1)
+
+
+class NormalisationStatistics:
+    """Distance of the mean and the deviation before each normalisation to what is usual.
+
+    The encoders normalise per image and keep no statistics, so that what is usual comes from the
+    adversary's own patients (Yin et al. 2021 take it from the batch normalisation's record).
+    """
+
+    def __init__(self, encoders: Sequence[nn.Module], layout: SystemLayout, usual: Images) -> None:
+        """Record the statistics of ``usual`` ``(N, M, *spatial)``, images in [0, 1]."""
+        self._encoders = list(encoders)
+        self._layout = layout
+        with torch.no_grad():
+            self._wanted = [one.mean(dim=0, keepdim=True) for one in self._statistics(usual)]
+
+    def __call__(self, images: Images) -> torch.Tensor:
+        """Mean squared difference over layers and channels, shape ``(B,)``."""
+        found = self._statistics(images)
+        distances = [
+            (one - wanted).square().mean(dim=1)
+            for one, wanted in zip(found, self._wanted, strict=True)
+        ]
+        return torch.stack(distances).mean(dim=0)
+
+    def _statistics(self, images: Images) -> list[torch.Tensor]:
+        """Per normalisation ``(B, 2 C)``: means, then standard deviations."""
+        caught: list[torch.Tensor] = []
+
+        def catch(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            flat = inputs[0].flatten(2)
+            spread = (flat.var(dim=2, unbiased=False) + 1e-6).sqrt()
+            caught.append(torch.cat([flat.mean(dim=2), spread], dim=1))
+
+        norms = [
+            module
+            for encoder in self._encoders
+            for module in encoder.modules()
+            if isinstance(module, nn.modules.instancenorm._InstanceNorm)
+        ]
+        handles = [norm.register_forward_pre_hook(catch) for norm in norms]
+        try:
+            for encoder, view in zip(self._encoders, self._layout.views(images), strict=True):
+                encoder(view)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return caught
