@@ -17,6 +17,7 @@ import torch
 
 from leakaudit.errors import CellError, ConfigError, NotGranted
 from leakaudit.randomness import generator_for
+from leakaudit.records import Citation
 from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 Progress = Callable[[int, int], None]
@@ -106,6 +107,9 @@ class Defense(abc.ABC):
     repr is its name in records. `release` is called once per site with the crossing levels and
     must treat every sample on its own.
     """
+
+    # The papers that whoever uses this class cites.
+    citations: ClassVar[tuple[Citation, ...]] = ()
 
     def fit(self, setting: ReleaseSetting) -> Defense:
         """Fix what depends on the system (a clip bound, say); called once, before training."""
@@ -396,6 +400,10 @@ class Attack(abc.ABC):
     """An adversary: frozen, keyword-only dataclass whose fields are its whole configuration."""
 
     requires: ClassVar[frozenset[Capability]]
+    # What a reader is told of it: what comes back, its class in NIST AI 100-2, the papers.
+    recovers: ClassVar[str] = "images"
+    nist: ClassVar[str] = "data reconstruction"
+    citations: ClassVar[tuple[Citation, ...]] = ()
     # A learned attack gets its pairs from the observation's queries, where a control can shuffle
     # them.
     learns_from_queries: ClassVar[bool] = False
@@ -512,6 +520,7 @@ __all__ = [
     "Attempt",
     "AuxiliaryPatients",
     "Capability",
+    "Citation",
     "Defense",
     "Evidence",
     "GradientMessages",

@@ -34,6 +34,63 @@ class State(StrEnum):
     NOT_RUN = "not-run"
 
 
+class Citation(Record):
+    """A paper, as whoever publishes an audit cites it.
+
+    Args:
+        key: of the BibTeX entry.
+        authors: as ``Family, Given``; a last ``others`` stands for the rest.
+        title: of the paper.
+        venue: where it appeared.
+        year: when.
+        doi: without the resolver, if there is one.
+        arxiv: number of the preprint, if there is one.
+    """
+
+    key: str
+    authors: tuple[str, ...]
+    title: str
+    venue: str
+    year: int
+    doi: str = ""
+    arxiv: str = ""
+
+    @property
+    def short(self) -> str:
+        """``He et al. 2019``."""
+        families = [name.partition(",")[0] for name in self.authors if name != "others"]
+        if len(self.authors) > 2 or "others" in self.authors:
+            return f"{families[0]} et al. {self.year}"
+        return f"{' and '.join(families)} {self.year}"
+
+    @property
+    def words(self) -> str:
+        """The whole reference as a sentence."""
+        names = ", ".join(name.partition(",")[0] for name in self.authors if name != "others")
+        if "others" in self.authors:
+            names += " et al."
+        stop = "" if self.title.endswith("?") else "."
+        parts = ["" if self.venue == "arXiv" else self.venue, str(self.year)]
+        parts += [f"doi:{self.doi}"] if self.doi else []
+        parts += [f"arXiv:{self.arxiv}"] if self.arxiv and not self.doi else []
+        return f"{names}: {self.title}{stop} {', '.join(part for part in parts if part)}."
+
+    @property
+    def bibtex(self) -> str:
+        """A BibTeX entry; of the general kind, since the venue is free text."""
+        fields = {
+            "author": " and ".join(self.authors),
+            "title": f"{{{self.title}}}",
+            "howpublished": "" if self.venue == "arXiv" else self.venue,
+            "year": str(self.year),
+            "doi": self.doi,
+            "eprint": self.arxiv,
+            "archiveprefix": "arXiv" if self.arxiv else "",
+        }
+        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
+        return "\n".join([f"@misc{{{self.key},", *lines, "}"])
+
+
 class Interval(Record):
     """A mean over patients with its 95 % interval.
 
@@ -416,7 +473,7 @@ class ThreatRecord(Record):
 
 
 class PluginRecord(Record):
-    """An attack or defence that ran: what it does in words, where it comes from."""
+    """An attack or defence that ran: what it does in words, where it comes from, whose idea."""
 
     name: str
     kind: str
@@ -424,6 +481,7 @@ class PluginRecord(Record):
     distribution: str
     version: str
     requires: tuple[str, ...] = ()
+    citations: tuple[Citation, ...] = ()
 
 
 class ReportRecord(Record):

@@ -10,6 +10,7 @@ import torch
 from leakaudit.api import (
     Attack,
     Capability,
+    Citation,
     Images,
     Observation,
     Progress,
@@ -18,6 +19,7 @@ from leakaudit.api import (
 )
 from leakaudit_attacks.activations import ActivationMatch
 from leakaudit_attacks.engine import Objective, StepRule, search, weighted
+from leakaudit_attacks.papers import HE_2019, RUDIN_1992
 from leakaudit_attacks.priors import total_variation
 from leakaudit_attacks.starts import start_image
 
@@ -51,6 +53,7 @@ class ActivationInversion(Attack):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.ACTIVATIONS, Capability.ENCODER_WEIGHTS, Capability.DEFENSE_PARAMETERS}
     )
+    citations: ClassVar[tuple[Citation, ...]] = (HE_2019, RUDIN_1992)
 
     def __post_init__(self) -> None:
         """Check the configuration.

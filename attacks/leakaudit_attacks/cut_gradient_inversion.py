@@ -11,6 +11,7 @@ import torch
 from leakaudit.api import (
     Attack,
     Capability,
+    Citation,
     Levels,
     Observation,
     Progress,
@@ -19,6 +20,7 @@ from leakaudit.api import (
     require_between,
 )
 from leakaudit_attacks.decoding import Pairs, fit, fresh_decoder, integer, joined
+from leakaudit_attacks.papers import HE_2019, WU_2023
 
 
 @final
@@ -56,6 +58,7 @@ class CutGradientInversion(Attack):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.CUT_GRADIENTS, Capability.GRADIENT_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
+    citations: ClassVar[tuple[Citation, ...]] = (WU_2023, HE_2019)
     learns_from_queries: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

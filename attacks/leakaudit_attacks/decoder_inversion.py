@@ -10,6 +10,7 @@ import torch
 from leakaudit.api import (
     Attack,
     Capability,
+    Citation,
     Images,
     Observation,
     Progress,
@@ -19,6 +20,7 @@ from leakaudit.api import (
 )
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.decoding import Decoder, Pairs, fit, fresh_decoder, integer, joined
+from leakaudit_attacks.papers import HE_2019
 
 
 @final
@@ -52,6 +54,7 @@ class DecoderInversion(Attack):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.ACTIVATIONS, Capability.ENCODER_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
+    citations: ClassVar[tuple[Citation, ...]] = (HE_2019,)
     learns_from_queries: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

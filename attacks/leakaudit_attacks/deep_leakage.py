@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Observation, require_between
+from leakaudit.api import Citation, Observation, require_between
 from leakaudit_attacks.engine import Objective, StepRule
 from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.papers import ZHU_2019
 from leakaudit_attacks.starts import noise_images
 
 
@@ -29,6 +30,8 @@ class DeepLeakage(GradientMatching):
 
     learning_rate: float = 1.0
     restarts: int = 2
+
+    citations: ClassVar[tuple[Citation, ...]] = (ZHU_2019,)
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Observation, require_between
+from leakaudit.api import Citation, Observation, require_between
 from leakaudit_attacks.engine import Objective, weighted
 from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.papers import GEIPING_2020, RUDIN_1992
 from leakaudit_attacks.priors import total_variation
 from leakaudit_attacks.starts import start_image
 
@@ -29,6 +30,8 @@ class GradientInversion(GradientMatching):
     """
 
     tv: float = 0.5
+
+    citations: ClassVar[tuple[Citation, ...]] = (GEIPING_2020, RUDIN_1992)
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

@@ -7,9 +7,10 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Capability, Observation, require_between
+from leakaudit.api import Capability, Citation, Observation, require_between
 from leakaudit_attacks.engine import Objective, weighted
 from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.papers import YIN_2021
 from leakaudit_attacks.priors import (
     NormalisationStatistics,
     group_distance,
@@ -36,7 +37,7 @@ class GroupGradientInversion(GradientMatching):
         statistics: weight of the normalisation statistics.
         group: weight of the distance to the restarts' mean.
 
-    Reference: Yin et al. 2021 (arXiv:2104.07586), equations 1, 8 and 11.
+    Reference: Yin et al. 2021 (arXiv:2104.07586).
     """
 
     restarts: int = 3
@@ -49,6 +50,7 @@ class GroupGradientInversion(GradientMatching):
     requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {
         Capability.AUXILIARY_PATIENTS
     }
+    citations: ClassVar[tuple[Citation, ...]] = (YIN_2021,)
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

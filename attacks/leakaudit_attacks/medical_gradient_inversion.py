@@ -8,9 +8,10 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Capability, Observation, require_between
+from leakaudit.api import Capability, Citation, Observation, require_between
 from leakaudit_attacks.engine import Objective, weighted
 from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.papers import HATAMIZADEH_2022
 from leakaudit_attacks.priors import NormalisationStatistics, distance_to, total_variation
 from leakaudit_attacks.starts import auxiliary_mean
 
@@ -29,7 +30,7 @@ class MedicalGradientInversion(GradientMatching):
         prior: weight of the distance to the prior image.
         statistics: weight of the normalisation statistics.
 
-    Reference: Hatamizadeh et al. 2022 (arXiv:2202.06924), section 3.
+    Reference: Hatamizadeh et al. 2022 (arXiv:2202.06924).
     """
 
     tv: float = 2.0
@@ -39,6 +40,7 @@ class MedicalGradientInversion(GradientMatching):
     requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {
         Capability.AUXILIARY_PATIENTS
     }
+    citations: ClassVar[tuple[Citation, ...]] = (HATAMIZADEH_2022,)
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

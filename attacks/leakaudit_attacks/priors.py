@@ -30,7 +30,7 @@ def total_variation(images: Images) -> torch.Tensor:
 def anisotropic_total_variation(images: Images) -> torch.Tensor:
     """Sum over the axes of the mean absolute step between neighbours, shape ``(B,)``.
 
-    Reference: Geiping et al. 2020 (arXiv:2003.14053), equation 4, as in their code.
+    Reference: Geiping et al. 2020 (arXiv:2003.14053).
     """
     steps = [images.diff(dim=axis).abs().flatten(1).mean(dim=1) for axis in range(2, images.ndim)]
     return torch.stack(steps).sum(dim=0)
@@ -44,7 +44,7 @@ def mean_square(images: Images) -> torch.Tensor:
 def distance_to(prior: torch.Tensor, images: Images) -> torch.Tensor:
     """Mean squared difference to a prior image ``(1, M, *spatial)``, shape ``(B,)``.
 
-    Reference: Hatamizadeh et al. 2022 (arXiv:2202.06924), section 3.
+    Reference: Hatamizadeh et al. 2022 (arXiv:2202.06924).
     """
     return (images - prior).square().flatten(1).mean(dim=1)
 
@@ -52,7 +52,7 @@ def distance_to(prior: torch.Tensor, images: Images) -> torch.Tensor:
 def group_distance(images: Images, victims: int) -> torch.Tensor:
     """Mean squared difference to the mean over a victim's restarts, shape ``(B,)``.
 
-    Reference: Yin et al. 2021 (arXiv:2104.07586), equation 11, with the mean for their registered
+    Reference: Yin et al. 2021 (arXiv:2104.07586), with the mean for their registered
     consensus: brains stand where they stand.
     """
     grouped = images.unflatten(0, (-1, victims))

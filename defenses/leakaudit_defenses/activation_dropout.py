@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Defense, Evidence, Levels, require_between, uniform_like
+from leakaudit.api import Citation, Defense, Evidence, Levels, require_between, uniform_like
+from leakaudit_defenses.papers import SRIVASTAVA_2014
 
 
 @final
@@ -24,6 +25,8 @@ class ActivationDropout(Defense):
     """
 
     p: float = 0.5
+
+    citations: ClassVar[tuple[Citation, ...]] = (SRIVASTAVA_2014,)
 
     def __post_init__(self) -> None:
         """Check the configuration.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
 from leakaudit.api import (
+    Citation,
     ConfigError,
     Defense,
     Evidence,
@@ -19,6 +20,7 @@ from leakaudit.api import (
     require_between,
     sensitivity,
 )
+from leakaudit_defenses.papers import BALLE_2018, DWORK_2006
 
 _ASSUMPTIONS = (
     "The patient was not among the patients the encoders were trained on (scope: inference).",
@@ -57,6 +59,8 @@ class DpGaussian(Defense):
     # Set by `fit`, not by an audit file: releases of one patient are what the noise is made for.
     noise_std: float | None = field(default=None, repr=False, metadata={"fitted": True})
     releases: int | None = field(default=None, repr=False, metadata={"fitted": True})
+
+    citations: ClassVar[tuple[Citation, ...]] = (DWORK_2006, BALLE_2018)
 
     def __post_init__(self) -> None:
         """Check the configuration.

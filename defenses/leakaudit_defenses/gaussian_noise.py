@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Defense, Evidence, Levels, normal_like, require_between
+from leakaudit.api import Citation, Defense, Evidence, Levels, normal_like, require_between
+from leakaudit_defenses.papers import TITCOMBE_2021
 
 
 @final
@@ -25,6 +26,8 @@ class GaussianNoise(Defense):
     """
 
     std: float = 1.0
+
+    citations: ClassVar[tuple[Citation, ...]] = (TITCOMBE_2021,)
 
     def __post_init__(self) -> None:
         """Check the configuration.

@@ -206,6 +206,7 @@ def _plugins(config: AuditConfig) -> list[PluginRecord]:
                 distribution=plugin.distribution,
                 version=plugin.version,
                 requires=tuple(sorted(requires)),
+                citations=getattr(plugin.cls, "citations", ()),
             )
         )
     return records

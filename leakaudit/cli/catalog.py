@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from leakaudit.cli.lines import line_width
+from leakaudit.contracts import Attack, Defense
 from leakaudit.errors import PluginError, UsageError
 from leakaudit.registry import Kind, Plugin, installed, load, nearest, usable
 from leakaudit.threat.presets import PRESETS, Threat
@@ -39,7 +40,7 @@ def list_(
 
 
 def _table(listed: str) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", leading=1)
     table.add_column(listed, no_wrap=True)
     if listed == "threats":
         table.add_column("position", no_wrap=True)
@@ -50,10 +51,21 @@ def _table(listed: str) -> Table:
     table.add_column("what it does")
     plugins, problems = usable(_PLUGINS[listed])
     for plugin in plugins:
-        table.add_row(plugin.name, plugin.summary)
+        table.add_row(plugin.name, "\n".join([plugin.summary, *_facts(plugin)]))
     for problem in problems:
         print(f"leakaudit: warning: {problem}", file=sys.stderr)
     return table
+
+
+def _facts(plugin: Plugin) -> list[str]:
+    """What an attack recovers and knows, and whose idea a plug-in is; a line each."""
+    facts = []
+    if issubclass(plugin.cls, Attack):
+        facts.append(f"recovers: {plugin.cls.recovers} ({plugin.cls.nist} in NIST AI 100-2)")
+        facts.append("knows: " + ", ".join(sorted(plugin.cls.requires)))
+    cited = plugin.cls.citations if issubclass(plugin.cls, Attack | Defense) else ()
+    papers = [citation.short for citation in cited]
+    return [*facts, *([f"after: {', '.join(papers)}"] if papers else [])]
 
 
 def show(name: Annotated[str, typer.Argument(help="An attack, defense or threat.")]) -> int:
@@ -89,9 +101,9 @@ def _wrapped(text: str) -> list[str]:
 def _describe_plugin(plugin: Plugin) -> str:
     lines = [f"{plugin.name} ({plugin.kind}, {plugin.distribution} {plugin.version})", ""]
     lines.append((inspect.getdoc(plugin.cls) or "").replace("``", ""))
-    requires = sorted(getattr(plugin.cls, "requires", ()))
-    if requires:
-        lines += ["", *_wrapped("needs: " + ", ".join(requires))]
+    facts = _facts(plugin)
+    if facts:
+        lines += ["", *(line for fact in facts for line in _wrapped(fact))]
     settings = [
         f"  {field.name}: {field.default!r}"
         for field in fields(plugin.cls)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from leakaudit.records import CellRecord, ReportRecord
 from leakaudit.report import formatting, words
+from leakaudit.report.citations import citations
 from leakaudit.report.gallery import GalleryItem, Picture, pictures_by_cell
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.views import (
@@ -56,6 +57,7 @@ def render_html(record: ReportRecord, gallery: Sequence[GalleryItem] = ()) -> st
             tradeoffs=tradeoffs(tables),
             claims=claims(record),
             networks=networks(record),
+            citations=citations(record),
             training_victims=training_victims(record),
             gallery=_shown(record, pictures),
             withheld_pictures=_withheld(record, gallery, pictures),

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from leakaudit.errors import StoreError
 from leakaudit.files import write_atomically
 from leakaudit.records import SCHEMA_VERSION, ReportRecord
+from leakaudit.report.citations import bibtex
 from leakaudit.report.gallery import GalleryItem
 from leakaudit.report.page import render_html
 from leakaudit.report.table import cells_csv
@@ -19,11 +20,12 @@ from leakaudit.report.table import cells_csv
 JSON_NAME = "report.json"
 CSV_NAME = "cells.csv"
 HTML_NAME = "report.html"
+BIBTEX_NAME = "citations.bib"
 MANIFEST_NAME = "manifest.json"
 
 
 def write_report(record: ReportRecord, folder: Path, gallery: Sequence[GalleryItem] = ()) -> Path:
-    """Write report.json, cells.csv, report.html and, last, manifest.json.
+    """Write report.json, cells.csv, report.html, citations.bib and, last, manifest.json.
 
     Args:
         record: what to report.
@@ -40,6 +42,7 @@ def write_report(record: ReportRecord, folder: Path, gallery: Sequence[GalleryIt
         JSON_NAME: _json(record.model_dump(mode="json"), folder / JSON_NAME),
         CSV_NAME: cells_csv(record).encode(),
         HTML_NAME: render_html(record, gallery).encode(),
+        BIBTEX_NAME: bibtex(record).encode(),
     }
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
     contents[MANIFEST_NAME] = _json({"sha256": digests}, folder / MANIFEST_NAME)

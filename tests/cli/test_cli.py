@@ -105,7 +105,10 @@ def test_list_names_the_kinds_there_are(leakaudit: Leakaudit, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("decoder-inversion", ["(attack, leakaudit ", "needs: activations", "  steps: "]),
+        (
+            "decoder-inversion",
+            ["(attack, leakaudit ", "knows: activations", "after: He et al. 2019", "  steps: "],
+        ),
         ("gaussian-noise", ["(defense, leakaudit ", "  std: "]),
         ("aggregator", ["(threat)", "victims: training", "grants: ", "weight-gradients"]),
     ],

@@ -117,6 +117,7 @@ def test_title_order_and_structure() -> None:
         "guarantees",
         "method",
         "reproducibility",
+        "citations",
     ]
     assert [tag for tag, _ in page.tags].count("h1") == 1
     names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]

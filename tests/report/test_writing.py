@@ -90,6 +90,7 @@ def test_a_report_is_written_whole_private_and_read_back(tmp_path: Path) -> None
     assert page == folder / "report.html"
     assert sorted(path.name for path in folder.iterdir()) == [
         "cells.csv",
+        "citations.bib",
         "manifest.json",
         "report.html",
         "report.json",
@@ -100,7 +101,12 @@ def test_a_report_is_written_whole_private_and_read_back(tmp_path: Path) -> None
     manifest = json.loads((folder / "manifest.json").read_text())
     for name, digest in manifest["sha256"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
-    assert set(manifest["sha256"]) == {"report.json", "cells.csv", "report.html"}
+    assert set(manifest["sha256"]) == {
+        "report.json",
+        "cells.csv",
+        "report.html",
+        "citations.bib",
+    }
     assert read_report(folder) == record
     text = (folder / "report.json").read_text()
     expected = json.dumps(record.model_dump(mode="json"), sort_keys=True, indent=1)

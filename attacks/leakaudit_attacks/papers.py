@@ -1,0 +1,71 @@
+"""The papers behind the attacks."""
+
+from __future__ import annotations
+
+from leakaudit.api import Citation
+
+HE_2019 = Citation(
+    key="he2019model",
+    authors=("He, Zecheng", "Zhang, Tianwei", "Lee, Ruby B."),
+    title="Model inversion attacks against collaborative inference",
+    venue="Annual Computer Security Applications Conference (ACSAC)",
+    year=2019,
+    doi="10.1145/3359789.3359824",
+)
+RUDIN_1992 = Citation(
+    key="rudin1992nonlinear",
+    authors=("Rudin, Leonid I.", "Osher, Stanley", "Fatemi, Emad"),
+    title="Nonlinear total variation based noise removal algorithms",
+    venue="Physica D: Nonlinear Phenomena 60",
+    year=1992,
+    doi="10.1016/0167-2789(92)90242-F",
+)
+ZHU_2019 = Citation(
+    key="zhu2019deep",
+    authors=("Zhu, Ligeng", "Liu, Zhijian", "Han, Song"),
+    title="Deep leakage from gradients",
+    venue="Advances in Neural Information Processing Systems",
+    year=2019,
+    arxiv="1906.08935",
+)
+GEIPING_2020 = Citation(
+    key="geiping2020inverting",
+    authors=("Geiping, Jonas", "Bauermeister, Hartmut", "Dröge, Hannah", "Moeller, Michael"),
+    title="Inverting gradients - How easy is it to break privacy in federated learning?",
+    venue="Advances in Neural Information Processing Systems",
+    year=2020,
+    arxiv="2003.14053",
+)
+YIN_2021 = Citation(
+    key="yin2021see",
+    authors=(
+        "Yin, Hongxu",
+        "Mallya, Arun",
+        "Vahdat, Arash",
+        "Alvarez, Jose M.",
+        "Kautz, Jan",
+        "Molchanov, Pavlo",
+    ),
+    title="See through gradients: Image batch recovery via GradInversion",
+    venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    year=2021,
+    arxiv="2104.07586",
+)
+HATAMIZADEH_2022 = Citation(
+    key="hatamizadeh2022gradient",
+    authors=("Hatamizadeh, Ali", "others"),
+    title="Do gradient inversion attacks make federated learning unsafe?",
+    venue="IEEE Transactions on Medical Imaging",
+    year=2022,
+    arxiv="2202.06924",
+)
+WU_2023 = Citation(
+    key="wu2023learning",
+    authors=("Wu, Ruihan", "Chen, Xiangyu", "Guo, Chuan", "Weinberger, Kilian Q."),
+    title=(
+        "Learning to invert: Simple adaptive attacks for gradient inversion in federated learning"
+    ),
+    venue="Conference on Uncertainty in Artificial Intelligence",
+    year=2023,
+    arxiv="2210.10880",
+)
