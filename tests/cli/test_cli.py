@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from leakaudit.audit_file import read_audit
+from leakaudit.report import read_report, worst_table
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
 
@@ -57,7 +58,7 @@ def test_help_names_every_command_and_waits_for_no_torch(
     assert widest(done.stdout) <= 80
     listed = done.stdout.partition("Commands:")[2].split("\n")
     assert [line.split()[0] for line in listed if line.strip()] == [
-        *("run", "plan", "report", "list", "show", "init")
+        *("run", "plan", "report", "table", "list", "show", "init")
     ]
     code = "import sys, leakaudit.cli; print([m for m in ('torch', 'monai') if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -196,6 +197,9 @@ def test_report_draws_the_same_page_again(
     done = leakaudit("report", "tiny", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "tiny/report/report.html\n")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    table = leakaudit("table", "tiny", cwd=tmp_path)
+    assert table.returncode == 0
+    assert table.stdout == worst_table(read_report(folder))
     for named in ("tiny/report", "tiny/report/report.json"):
         done = leakaudit("report", named, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (0, "tiny/report/report.html\n")

@@ -1,0 +1,51 @@
+"""The Markdown table of the worst cases."""
+
+from __future__ import annotations
+
+from leakaudit.records import State
+from leakaudit.report import worst_table
+from tests.report.sample import members_leak_more, sample_report
+
+
+def rows(text: str) -> list[list[str]]:
+    lines = text.splitlines()
+    assert all(line.startswith("| ") and line.endswith(" |") for line in lines)
+    return [[part.strip() for part in line.strip("|").split("|")] for line in lines]
+
+
+def test_a_row_for_each_worst_case_with_its_figures() -> None:
+    record = members_leak_more()
+    table = rows(worst_table(record))
+    assert {len(row) for row in table} == {11}
+    assert len(table) == 2 + len(record.worst)
+    assert table[2][:5] == ["1", "0", "`Identity()`", "inference", "0.712"]
+    assert table[2][5:] == [
+        "activation-inversion",
+        "0.912 [0.876, 0.948]",
+        "0.297",
+        "0.875 [0.824, 0.926]",
+        "1.00 (chance 0.07)",
+        "none",
+    ]
+    assert table[3][3:7] == ["training", "0.712", "gradient-inversion", "0.987 [0.951, 1.023]"]
+
+
+def test_a_setting_without_a_figure_has_dashes_and_the_states() -> None:
+    cells = tuple(
+        one.model_copy(update={"state": State.FAILED, "leakage": None, "reason": "x|y"})
+        for one in sample_report().cells
+    )
+    for row in rows(worst_table(sample_report(cells=cells)))[2:]:
+        assert row[5:10] == ["-"] * 5
+        assert row[10].count("failed") == 3
+
+
+def test_no_name_breaks_the_table() -> None:
+    record = sample_report()
+    worst = tuple(
+        one.model_copy(update={"defense": "a|b`c\n", "incomplete": ("x|y\u202e",)})
+        for one in record.worst
+    )
+    table = rows(worst_table(record.model_copy(update={"worst": worst})))
+    assert {len(row) for row in table} == {11}
+    assert table[2][2] == "`a b c `"
