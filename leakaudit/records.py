@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = "1"
-METRIC_VERSION = "1"
+METRIC_VERSION = "2"
 
 
 class Record(BaseModel):
@@ -118,6 +118,8 @@ class PatientScore(Record):
         ssim_image: SSIM over the whole image.
         psnr: peak signal-to-noise ratio in dB over the whole image, None if infinite.
         mae: mean absolute error inside the brain.
+        ncc: normalised cross-correlation inside the brain, which is blind to brightness.
+        ssim_tumour: SSIM inside the tumour, None if the slice shows none.
         blind_floor: SSIM inside the brain of the best blind guess.
         outline_floor: SSIM inside the brain of the outline floor.
     """
@@ -127,6 +129,8 @@ class PatientScore(Record):
     ssim_image: float
     psnr: float | None
     mae: float
+    ncc: float
+    ssim_tumour: float | None
     blind_floor: float
     outline_floor: float
 
@@ -183,6 +187,8 @@ class Leakage(Record):
         ssim_brain: SSIM inside the brain.
         ssim_image: SSIM over the whole image; an all-black guess scores high here.
         psnr: dB over the whole image; None if some victim's is infinite.
+        ncc: normalised cross-correlation inside the brain.
+        ssim_tumour: SSIM inside the tumour over the victims whose slice shows one; None if none's.
         blind_floor: SSIM inside the brain of the best guess made without any observation.
         blind_floor_name: which guess that is.
         outline_floor: SSIM inside the brain of the true outline filled with auxiliary means.
@@ -196,6 +202,8 @@ class Leakage(Record):
     ssim_brain: Interval
     ssim_image: Interval
     psnr: Interval | None
+    ncc: Interval
+    ssim_tumour: Interval | None
     blind_floor: float
     blind_floor_name: str
     outline_floor: float

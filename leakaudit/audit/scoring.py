@@ -39,6 +39,7 @@ class Scorer:
         self._gallery = np.stack([image for _, image in middles])
         self._truth = middle_images(victims)
         self._brain = brain_mask(self._truth)
+        self._tumour = np.stack([patient.masks[patient.middle] > 0 for patient in victims])
         others = middle_images(auxiliary)
         self._guess_name, self._guess, self.floor = controls.best_blind_guess(
             controls.blind_guesses(others), self._truth, self._brain
@@ -53,10 +54,15 @@ class Scorer:
         whole = fidelity.ssim_image(images, self._truth)
         ratio = fidelity.psnr(images, self._truth)
         error = fidelity.mae(images, self._truth, self._brain)
+        alike = fidelity.ncc(images, self._truth, self._brain)
+        tumour = fidelity.ssim_region(images, self._truth, self._tumour)
+        shown = [value for value in tumour if value is not None]
         return Leakage(
             ssim_brain=statistics.interval(inside, least=-1.0, most=1.0),
             ssim_image=statistics.interval(whole, least=-1.0, most=1.0),
             psnr=statistics.interval(ratio) if np.isfinite(ratio).all() else None,
+            ncc=statistics.interval(alike, least=-1.0, most=1.0),
+            ssim_tumour=statistics.interval(shown, least=-1.0, most=1.0) if shown else None,
             blind_floor=float(self.floor.mean()),
             blind_floor_name=self._guess_name,
             outline_floor=float(self._outline_floor.mean()),
@@ -75,6 +81,8 @@ class Scorer:
                     ssim_image=float(whole[index]),
                     psnr=float(ratio[index]) if np.isfinite(ratio[index]) else None,
                     mae=float(error[index]),
+                    ncc=float(alike[index]),
+                    ssim_tumour=tumour[index],
                     blind_floor=float(self.floor[index]),
                     outline_floor=float(self._outline_floor[index]),
                 )

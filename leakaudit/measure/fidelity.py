@@ -86,6 +86,27 @@ def ssim_image(reconstruction: Images, truth: Images) -> Scores:
     return _ssim(reconstruction, truth)[0]
 
 
+def ssim_region(reconstruction: Images, truth: Images, region: Brains) -> tuple[float | None, ...]:
+    """SSIM inside a region that a victim may lack, such as the tumour; as `ssim_brain` otherwise.
+
+    Args:
+        reconstruction: values in [0, 1].
+        truth: values in [0, 1], at least 11 voxels along each axis.
+        region: the victims' true masks of the region, any of them may be empty.
+
+    Returns:
+        One figure per victim, in [-1, 1]; None where the region is empty.
+
+    Raises:
+        CellError: as `ssim_map`.
+    """
+    maps = ssim_map(reconstruction, truth)
+    return tuple(
+        float(one[:, inside].mean()) if inside.any() else None
+        for one, inside in zip(maps, region, strict=True)
+    )
+
+
 def psnr(reconstruction: Images, truth: Images) -> Scores:
     """Peak signal-to-noise ratio over the whole image and all modalities, peak 1.
 

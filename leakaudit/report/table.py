@@ -32,6 +32,8 @@ COLUMNS = (
     "noise_to_signal",
     "seconds",
     "control_only",
+    "ssim_tumour",
+    "ncc",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -83,6 +85,8 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "noise_to_signal": target.noise_to_signal if target else None,
         "seconds": seconds if isinstance(seconds, int | float) else None,
         "control_only": "true" if cell.control_only else "false",
+        "ssim_tumour": leakage.ssim_tumour.mean if leakage and leakage.ssim_tumour else None,
+        "ncc": leakage.ncc.mean if leakage else None,
     }
 
 

@@ -13,7 +13,15 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from leakaudit.data.cohort import brain_mask
 from leakaudit.errors import CellError
-from leakaudit.measure.fidelity import mae, ncc, psnr, ssim_brain, ssim_image, ssim_map
+from leakaudit.measure.fidelity import (
+    mae,
+    ncc,
+    psnr,
+    ssim_brain,
+    ssim_image,
+    ssim_map,
+    ssim_region,
+)
 
 MakeBrains = Callable[..., NDArray[np.float32]]
 EXTENTS = [(48, 40), (16, 18, 20)]
@@ -125,6 +133,23 @@ def test_mae_and_ncc_do_not_look_outside_the_brain(make_brains: MakeBrains) -> N
     np.testing.assert_allclose(ncc(outside, truth, brain), 1)
     brighter = np.where(brain[:, None], truth + np.float32(0.04), np.float32(0.9))
     np.testing.assert_allclose(mae(brighter, truth, brain), 0.04, rtol=1e-5)
+
+
+def test_ssim_of_a_region_is_the_map_over_it_and_none_where_there_is_none(pair: Any) -> None:
+    reconstruction, truth = pair
+    region = brain_mask(truth)
+    region[:, : truth.shape[2] // 2] = False
+    region[1] = False
+    found = ssim_region(reconstruction, truth, region)
+    assert found[1] is None
+    maps = ssim_map(reconstruction, truth)
+    for index in (0, 2):
+        expected = np.mean([maps[index, j][region[index]].mean() for j in (0, 1)])
+        assert found[index] == pytest.approx(expected)
+    whole = ssim_region(reconstruction, truth, brain_mask(truth))
+    np.testing.assert_allclose(
+        np.array(whole, float), ssim_brain(reconstruction, truth, brain_mask(truth))
+    )
 
 
 def test_ncc_equals_numpy_and_ignores_brightness_and_contrast(pair: Any) -> None:

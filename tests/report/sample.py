@@ -111,6 +111,8 @@ def leakage(ssim: float) -> Leakage:
         ssim_brain=interval(ssim, 0.036),
         ssim_image=interval(min(0.97, 0.5 + ssim / 2), 0.03),
         psnr=interval(14 + 14 * ssim, 1.4),
+        ncc=interval(0.2 + 0.8 * ssim, 0.03),
+        ssim_tumour=interval(0.9 * ssim, 0.05, n=4),
         blind_floor=FLOOR,
         blind_floor_name="auxiliary mean",
         outline_floor=OUTLINE,
@@ -125,6 +127,8 @@ def leakage(ssim: float) -> Leakage:
                 ssim_image=min(0.98, 0.5 + ssim / 2 + spread),
                 psnr=14 + 14 * ssim + 10 * spread,
                 mae=0.2 * (1 - ssim),
+                ncc=0.2 + 0.8 * ssim,
+                ssim_tumour=None if patient == VICTIMS[1] else 0.9 * ssim + spread,
                 blind_floor=FLOOR + spread / 2,
                 outline_floor=OUTLINE + spread / 2,
             )
