@@ -54,6 +54,7 @@ def test_a_small_audit_runs_from_end_to_end(finished_run: Path) -> None:
         "report.html",
         "report.json",
         "cells.csv",
+        "citations.bib",
         "manifest.json",
     }
     assert not list(run.glob("*/.*"))  # nothing half-written stays
