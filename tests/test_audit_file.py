@@ -286,11 +286,17 @@ def test_named_data_makes_the_kind_folder_and_usual_data_does_not() -> None:
     assert parse(folder, usual_data="/u", data="/d").data.path == "/d"
 
 
-@pytest.mark.parametrize("name", ["leakaudit/quick.yaml", "examples/brats_slabs.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "leakaudit/quick.yaml",
+        *(f"examples/{path.name}" for path in sorted((REPOSITORY / "examples").glob("*.yaml"))),
+    ],
+)
 def test_the_audit_files_of_the_project_parse(name: str) -> None:
     audit = read_audit(REPOSITORY / name)
-    assert len(audit.attacks) >= 3
-    assert len(audit.defenses) >= 3
+    assert len(audit.attacks) >= 2
+    assert audit.defenses
     assert parse_audit(
         audit.model_dump_json().encode(), "dumped", folder=Path("/elsewhere")
     ) == audit.model_copy(update={"data": audit.data})
