@@ -84,8 +84,8 @@ class TargetConfig(_Section):
         sites: the modalities each data site holds.
         cut_level: 0 to 4.
         shared_skips: ``all``, or the shallower levels that cross as well.
-        withheld_skips: how many of the shallowest levels are withheld on top of that; where a cut
-            has fewer levels above it, that point of the grid does not exist.
+        withheld_skips: how many of the shallowest levels are withheld on top of that; all of them
+            where a cut has fewer.
         features: channels of the five levels and of the last decoder block, per site.
         training: how it is trained.
     """
@@ -123,6 +123,11 @@ class TargetConfig(_Section):
         if value != "all" and not levels:
             raise ValueError(f"expected all or a list such as [0, 1], [] for none; got {value!r}")
         return value
+
+    def skips_at(self, cut: int, withheld: int = 0) -> tuple[int, ...]:
+        """The levels above a cut that cross as well, the ``withheld`` shallowest left out."""
+        shared = range(cut) if self.shared_skips == "all" else self.shared_skips
+        return tuple(level for level in shared if withheld <= level < cut)
 
     @model_validator(mode="after")
     def _withheld_skips_exist(self) -> TargetConfig:

@@ -211,13 +211,14 @@ class AuxiliaryPatients:
 
     Args:
         images: all their slices, values in [0, 1].
-        masks: their tumour masks ``(slices, *spatial)``, which the adversary made itself.
+        masks: their tumour masks ``(slices, *spatial)``, where the threat has a use for them; else
+            None.
         patient: index of the patient each slice belongs to.
         middle: index of each patient's middle slice, where a victim is observed.
     """
 
     images: Images
-    masks: Masks
+    masks: Masks | None
     patient: torch.Tensor
     middle: torch.Tensor
 
@@ -367,8 +368,11 @@ class Reconstruction:
 
     Args:
         images: ``(victims, modalities, *spatial)``, values in [0, 1].
-        objective_first: the attack's own objective before its first step, mean over victims.
-        objective_last: the same objective, with the same randomness, at what is returned.
+        objective_first: the attack's own objective before its first step, mean over victims or, for
+            an attack that learns, over slices of the adversary's own patients.
+        objective_last: the same objective, with the same randomness, at what is returned. An attack
+            that learns has seen these slices in training: that it falls shows that it trained, not
+            that it can be trusted.
         iterations: optimisation steps taken, training of a decoder included.
         notes: what a reader should know, one sentence each.
     """

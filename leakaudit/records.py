@@ -79,9 +79,9 @@ class Citation(Record):
     def bibtex(self) -> str:
         """A BibTeX entry; of the general kind, since the venue is free text."""
         fields = {
-            "author": " and ".join(self.authors),
-            "title": f"{{{self.title}}}",
-            "howpublished": "" if self.venue == "arXiv" else self.venue,
+            "author": _escaped(" and ".join(self.authors)),
+            "title": f"{{{_escaped(self.title)}}}",
+            "howpublished": "" if self.venue == "arXiv" else _escaped(self.venue),
             "year": str(self.year),
             "doi": self.doi,
             "eprint": self.arxiv,
@@ -89,6 +89,11 @@ class Citation(Record):
         }
         lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
         return "\n".join([f"@misc{{{self.key},", *lines, "}"])
+
+
+def _escaped(text: str) -> str:
+    """Text without what BibTeX and LaTeX would read as their own."""
+    return "".join(f"\\{char}" if char in "&%#_$" else char for char in text)
 
 
 class Interval(Record):

@@ -62,7 +62,8 @@ class ActivationInversion(Attack):
             ConfigError: a value is outside its range.
         """
         require_between(self, 1, 1_000_000, "iterations")
-        require_between(self, 0, 1e6, "learning_rate", "tv", "tv_noise")
+        require_between(self, 1e-12, 1e6, "learning_rate")
+        require_between(self, 0, 1e6, "tv", "tv_noise")
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

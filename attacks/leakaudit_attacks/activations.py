@@ -11,8 +11,9 @@ from leakaudit.api import Capability, Evidence, Images, Observation, SiteLevels
 
 @final
 class ActivationMatch:
-    """Gaussian log-likelihood of the evidence, mean over the released values that say anything.
+    """Squared misfit to the evidence, mean over the released values that say anything.
 
+    A value's misfit is divided by its level's variance, or by its error's where that is larger.
     Every released value counts alike, over its level's variance, so that a small deep level does
     not outweigh the large shallow ones. Repeated releases are averaged.
     """

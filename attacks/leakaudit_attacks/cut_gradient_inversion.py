@@ -11,6 +11,7 @@ import torch
 from leakaudit.api import (
     Attack,
     Capability,
+    CellError,
     Citation,
     Levels,
     Observation,
@@ -35,7 +36,9 @@ class CutGradientInversion(Attack):
     back from all checkpoints together. Each level is divided by its root mean square, so that the
     size of a gradient does not matter. Starts from the auxiliary patients' mean.
 
-    Uses no weight gradient, no activation and no encoder.
+    Needs whatever computes the gradients of its own patients: encoders, defence, the label site's
+    network and masks of its own. Of the victims it sees the cut gradients alone, no weight gradient
+    and no activation. The gradients of all examples are kept in memory.
 
     Args:
         steps: training steps.
@@ -68,7 +71,7 @@ class CutGradientInversion(Attack):
             ConfigError: a value is outside its range.
         """
         require_between(self, 1, 1_000_000, "steps", "batch_size", "width", "examples")
-        require_between(self, 0, 1e6, "learning_rate")
+        require_between(self, 1e-12, 1e6, "learning_rate")
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
@@ -107,19 +110,28 @@ class CutGradientInversion(Attack):
     def _examples(self, observation: Observation, generator: torch.Generator) -> Pairs:
         """Gradients and images of the own patients, plain and mirrored, in random order."""
         auxiliary = observation.auxiliary
+        if auxiliary.masks is None:
+            raise CellError("the auxiliary patients come without masks, which gradients need")
         count = len(auxiliary.images)
         order = torch.randperm(2 * count, generator=generator, device=generator.device)
-        images, levels = [], []
-        for number in order[: self.examples].tolist():
+        chosen = order[: self.examples].tolist()
+        images = torch.empty_like(auxiliary.images[:1]).repeat(
+            len(chosen), *[1] * (auxiliary.images.ndim - 1)
+        )
+        levels: list[torch.Tensor] = []
+        for place, number in enumerate(chosen):
             one = slice(number % count, number % count + 1)
             image, mask = auxiliary.images[one], auxiliary.masks[one]
             if number >= count:
                 image, mask = image.flip(-1), mask.flip(-1)
+            images[place] = image[0]
             answers = observation.query_gradients(image, mask, generator)
-            images.append(image)
-            levels.append(_scaled([answer.cut for answer in answers]))
-        together = tuple(torch.cat(level) for level in zip(*levels, strict=True))
-        return together, torch.cat(images)
+            found = _scaled([answer.cut for answer in answers])
+            # Filled in place: joined at the end, all of them would be in memory twice.
+            levels = levels or [each.new_empty(len(chosen), *each.shape[1:]) for each in found]
+            for level, each in zip(levels, found, strict=True):
+                level[place] = each[0]
+        return tuple(levels), images
 
 
 def _scaled(checkpoints: Sequence[SiteLevels]) -> Levels:

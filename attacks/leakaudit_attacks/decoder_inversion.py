@@ -65,7 +65,7 @@ class DecoderInversion(Attack):
         """
         require_between(self, 1, 1_000_000, "steps", "batch_size", "width")
         require_between(self, 0, 1_000_000, "refine")
-        require_between(self, 0, 1e6, "learning_rate")
+        require_between(self, 1e-12, 1e6, "learning_rate")
 
     def needs(self) -> frozenset[Capability]:
         """What `ActivationInversion` requires as well, if it refines."""

@@ -83,7 +83,7 @@ def fresh_decoder(
     base = auxiliary_mean(auxiliary, 1)
     # Modules initialise from the global state: fork it, so that the attack leaves no trace.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(integer(2**62, generator))
+        torch.default_generator.manual_seed(integer(2**62, generator))
         return Decoder(entering, width, (base + base.flip(-1)) / 2).to(base.device)
 
 

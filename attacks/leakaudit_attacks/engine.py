@@ -2,7 +2,7 @@
 
 What is minimised comes from `activations` and `gradients` (how far a candidate is from what was
 observed) and from `priors` (how far it is from what is likely). All victims and all restarts are
-moved in one batch, and each is judged by the attack's own objective, never by the truth.
+moved together, and each is judged by the attack's own objective, never by the truth.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, Literal, Protocol, final, runtime_checkable
 
 import torch
 
@@ -21,6 +21,17 @@ from leakaudit.api import Images, Progress
 Objective = Callable[[Images, int], torch.Tensor]
 
 
+@runtime_checkable
+class Separable(Protocol):
+    """An objective that can be asked for one victim alone."""
+
+    def __call__(self, candidates: Images, step: int) -> torch.Tensor:
+        """One value per candidate."""
+
+    def alone(self, victim: int) -> Objective:
+        """The same for candidates of that victim only."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class StepRule:
@@ -28,7 +39,8 @@ class StepRule:
 
     Args:
         kind: ``adam``; ``signed-adam``, which follows the signs of the gradient alone (Geiping et
-            al. 2020); ``lbfgs`` with a strong-Wolfe line search over all candidates together.
+            al. 2020); ``lbfgs`` with a strong-Wolfe line search, each candidate by itself on the
+            logits of its intensities, under the same randomness at every step.
         learning_rate: of the first step, in units of image intensity for the first two.
         schedule: ``cosine`` to 0, ``constant``, or ``stairs``: a tenth after 3/8, 5/8 and 7/8 of
             the steps (Geiping et al. 2020).
@@ -75,7 +87,8 @@ def search(
     """Minimise from every start, and keep for each victim the end with the lowest objective.
 
     Args:
-        objective: its sum is minimised, which leaves the candidates independent of each other.
+        objective: its sum is minimised; different victims must not depend on each other. For
+            L-BFGS it must be `Separable`.
         starts: ``(restarts, victims, M, *spatial)``, values in [0, 1].
         rule: how to step; every candidate is kept in [0, 1].
         iterations: steps to take.
@@ -83,10 +96,10 @@ def search(
     """
     restarts, victims = starts.shape[:2]
     flat = starts.flatten(0, 1)
-    ends = _minimised(objective, flat, rule, iterations, progress)
+    ends = _minimised(objective, starts, rule, iterations, progress)
     # Not under no_grad: matching gradients needs them to say how far a candidate is.
     first, last = (objective(each, -1).detach().view(restarts, victims) for each in (flat, ends))
-    best, victim = last.argmin(dim=0), torch.arange(victims, device=last.device)
+    best, victim = _lowest(last), torch.arange(victims, device=last.device)
     return Found(
         images=ends.view_as(starts)[best, victim],
         first=first[best, victim],
@@ -97,7 +110,7 @@ def search(
 def best_of(found: Sequence[Found]) -> tuple[Found, torch.Tensor]:
     """For each victim the result with the lowest objective of several, and which it is."""
     lasts = torch.stack([each.last for each in found])
-    best, victim = lasts.argmin(dim=0), torch.arange(lasts.shape[1], device=lasts.device)
+    best, victim = _lowest(lasts), torch.arange(lasts.shape[1], device=lasts.device)
     return Found(
         images=torch.stack([each.images for each in found])[best, victim],
         first=torch.stack([each.first for each in found])[best, victim],
@@ -116,32 +129,82 @@ def weighted(*parts: tuple[float | torch.Tensor, Objective]) -> Objective:
     return total
 
 
+def _lowest(values: torch.Tensor) -> torch.Tensor:
+    """Index of the lowest along the first axis; what is not a number never wins."""
+    return values.nan_to_num(nan=torch.inf).argmin(dim=0)
+
+
 def _minimised(
-    objective: Objective, start: Images, rule: StepRule, iterations: int, progress: Progress
+    objective: Objective,
+    starts: torch.Tensor,
+    rule: StepRule,
+    iterations: int,
+    progress: Progress,
 ) -> Images:
-    candidate = start.detach().clone().requires_grad_()
-    optimizer: Any  # torch leaves the step of L-BFGS, which needs its closure, without types
+    """The ends, ``(restarts * victims, M, *spatial)``."""
     if rule.kind == "lbfgs":
-        optimizer = torch.optim.LBFGS(
-            [candidate], lr=rule.learning_rate, max_iter=1, line_search_fn="strong_wolfe"
-        )
-    else:
-        optimizer = torch.optim.Adam([candidate], lr=rule.learning_rate)
+        return _minimised_one_by_one(objective, starts, rule, iterations, progress)
+    candidate = starts.flatten(0, 1).detach().clone().requires_grad_()
+    optimizer = torch.optim.Adam([candidate], lr=rule.learning_rate)
     for step in range(iterations):
         optimizer.param_groups[0]["lr"] = rule.rate(step, iterations)
-
-        def value(step: int = step) -> torch.Tensor:
-            total = objective(candidate, step).sum()
-            (gradient,) = torch.autograd.grad(total, candidate)
-            candidate.grad = gradient.sign() if rule.kind == "signed-adam" else gradient
-            return total.detach()
-
-        if rule.kind == "lbfgs":
-            optimizer.step(value)
-        else:
-            value()
-            optimizer.step()
+        (gradient,) = torch.autograd.grad(objective(candidate, step).sum(), candidate)
+        candidate.grad = gradient.sign() if rule.kind == "signed-adam" else gradient
+        optimizer.step()
         with torch.no_grad():
             candidate.clamp_(0, 1)
         progress(step + 1, iterations)
     return candidate.detach()
+
+
+def _minimised_one_by_one(
+    objective: Objective,
+    starts: torch.Tensor,
+    rule: StepRule,
+    iterations: int,
+    progress: Progress,
+) -> Images:
+    # A common line search would make a victim's figure depend on who else is attacked; clamping
+    # behind the optimizer's back would spoil its curvature, hence logits.
+    if not isinstance(objective, Separable):
+        raise TypeError("L-BFGS needs an objective that can be asked for one victim alone")
+    victims = starts.shape[1]
+    flat = starts.flatten(0, 1)
+    logits = [one.clamp(0.01, 0.99).logit()[None].requires_grad_() for one in flat]
+    parts = [objective.alone(index % victims) for index in range(len(flat))]
+    pairs = list(zip(logits, parts, strict=True))
+    # torch drops a pair whose curvature is below 1e-10, and stops where little changes: both are
+    # absolute, so every objective starts at 1e4.
+    scales = [
+        1e4 / part(logit.sigmoid(), -1).detach().abs().clamp_min(1e-30) for logit, part in pairs
+    ]
+    optimizers: list[Any] = [  # torch leaves the step of L-BFGS without types
+        torch.optim.LBFGS(
+            [logit],
+            lr=rule.learning_rate,
+            max_iter=1,
+            tolerance_grad=1e-9,
+            tolerance_change=1e-12,
+            line_search_fn="strong_wolfe",
+        )
+        for logit in logits
+    ]
+    best = [math.inf] * len(logits)
+    for step in range(iterations):
+        for index, (optimizer, scale) in enumerate(zip(optimizers, scales, strict=True)):
+            logit, part = pairs[index]
+            optimizer.param_groups[0]["lr"] = rule.rate(step, iterations)
+
+            def value(
+                logit: torch.Tensor = logit, part: Objective = part, scale: torch.Tensor = scale
+            ) -> torch.Tensor:
+                total = (scale * part(logit.sigmoid(), -1)).sum()
+                (logit.grad,) = torch.autograd.grad(total, logit)
+                return total.detach()
+
+            reached = float(optimizer.step(value))
+            if not reached < best[index]:  # a line search that fails once fails for ever
+                optimizer.state.clear()
+            best[index] = min(best[index], reached)
+        progress(step + 1, iterations)
+    return torch.cat([one.detach().sigmoid() for one in logits])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
-from copy import deepcopy
+from collections.abc import Iterator, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, final
@@ -21,7 +21,7 @@ from leakaudit.api import (
     SiteLevels,
     require_between,
 )
-from leakaudit_attacks.engine import Objective, StepRule, best_of, search
+from leakaudit_attacks.engine import Found, Objective, StepRule, best_of, search
 
 Distance = Literal["cosine", "squared"]
 
@@ -30,8 +30,9 @@ Distance = Literal["cosine", "squared"]
 class GradientMatch:
     """Distance between a candidate's weight gradients and the observed ones at one checkpoint.
 
-    The cut gradient is known, so that the label site's network needs not be simulated, and the
-    defence is simulated with fresh draws at every step.
+    The cut gradient is known, so that the label site's network needs not be simulated. The defence
+    is simulated with draws of the adversary's own, which are those of the step; what the victim's
+    site drew is unknown.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class GradientMatch:
         release = observation.weight_gradients[checkpoint]
         self.distance = distance
         self.layout = observation.layout
+        self.victims = range(observation.layout.victims)
         self.defense = observation.defense
         # Copies: the observation's own encoders keep their gradients off.
         self.encoders = [deepcopy(encoder).requires_grad_(True) for encoder in release.encoders]
@@ -63,12 +65,18 @@ class GradientMatch:
 
     def __call__(self, images: Images, step: int) -> torch.Tensor:
         """One value for each of ``(restarts * victims, M, *spatial)``, each a batch of its own."""
-        victims = self.layout.victims
+        count = len(self.victims)
         distances = [
-            self._distance(images[index : index + 1], index % victims, step)
+            self._distance(images[index : index + 1], self.victims[index % count], step)
             for index in range(len(images))
         ]
         return torch.stack(distances)
+
+    def alone(self, victim: int) -> GradientMatch:
+        """The same for candidates of one victim only."""
+        one = copy(self)
+        one.victims = self.victims[victim : victim + 1]
+        return one
 
     def _distance(self, image: Images, victim: int, step: int) -> torch.Tensor:
         draws = torch.Generator().manual_seed((self.seed + step + 1) % 2**62)
@@ -128,7 +136,7 @@ class GradientMatching(Attack):
             ConfigError: a value is outside its range.
         """
         require_between(self, 1, 1_000_000, "iterations")
-        require_between(self, 0, 1e6, "learning_rate")
+        require_between(self, 1e-12, 1e6, "learning_rate")
 
     @abc.abstractmethod
     def objective(
@@ -169,10 +177,25 @@ class GradientMatching(Attack):
             objective_first=float(found.first.mean()),
             objective_last=float(found.last.mean()),
             iterations=total,
-            notes=tuple(
-                f"{count} of {len(best)} victims reconstructed from the checkpoint {name!r}."
-                for name, count in zip(names, counts, strict=True)
+            notes=(
+                *(
+                    f"{count} of {len(best)} victims reconstructed from the checkpoint {name!r}."
+                    for name, count in zip(names, counts, strict=True)
+                ),
+                *_caveats(observation, found),
             ),
+        )
+
+
+def _caveats(observation: Observation, found: Found) -> Iterator[str]:
+    stuck = int((~(found.last < found.first)).sum())
+    if stuck:
+        yield f"The objective of {stuck} of {len(found.last)} victims did not fall."
+    levels = observation.cut_gradients[0][0]
+    if observation.defense.draw(levels, torch.Generator().manual_seed(0)):
+        yield (
+            "The defense is random, and what it drew for a victim is unknown: the attack matches "
+            "with draws of its own, which weakens it."
         )
 
 

@@ -10,14 +10,14 @@ import torch
 from leakaudit.api import Capability, Citation, Observation, require_between
 from leakaudit_attacks.engine import Objective, weighted
 from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
-from leakaudit_attacks.papers import YIN_2021
+from leakaudit_attacks.papers import RUDIN_1992, YIN_2021
 from leakaudit_attacks.priors import (
     NormalisationStatistics,
     group_distance,
     mean_square,
     total_variation,
 )
-from leakaudit_attacks.starts import auxiliary_mean, disturbed
+from leakaudit_attacks.starts import auxiliary_mean, disturbed, middle_slices
 
 
 @final
@@ -50,7 +50,7 @@ class GroupGradientInversion(GradientMatching):
     requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {
         Capability.AUXILIARY_PATIENTS
     }
-    citations: ClassVar[tuple[Citation, ...]] = (YIN_2021,)
+    citations: ClassVar[tuple[Citation, ...]] = (YIN_2021, RUDIN_1992)
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""
@@ -63,7 +63,9 @@ class GroupGradientInversion(GradientMatching):
     ) -> Objective:
         """The squared difference and the four priors."""
         encoders = observation.weight_gradients[checkpoint].encoders
-        usual = NormalisationStatistics(encoders, observation.layout, observation.auxiliary.images)
+        usual = NormalisationStatistics(
+            encoders, observation.layout, middle_slices(observation.auxiliary)
+        )
         victims = observation.layout.victims
         return weighted(
             (1.0, GradientMatch(observation, checkpoint, generator, "squared")),

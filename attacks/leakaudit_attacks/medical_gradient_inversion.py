@@ -11,9 +11,9 @@ import torch
 from leakaudit.api import Capability, Citation, Observation, require_between
 from leakaudit_attacks.engine import Objective, weighted
 from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
-from leakaudit_attacks.papers import HATAMIZADEH_2022
+from leakaudit_attacks.papers import HATAMIZADEH_2022, RUDIN_1992
 from leakaudit_attacks.priors import NormalisationStatistics, distance_to, total_variation
-from leakaudit_attacks.starts import auxiliary_mean
+from leakaudit_attacks.starts import auxiliary_mean, middle_slices
 
 
 @final
@@ -21,7 +21,7 @@ from leakaudit_attacks.starts import auxiliary_mean
 class MedicalGradientInversion(GradientMatching):
     """Recover images by matching weight gradients near a prior image with usual statistics.
 
-    The prior image, from which the search starts as well, is the auxiliary patients' mean. The
+    The search starts from a prior image, the auxiliary patients' mean, and is held near it. The
     statistics before every normalisation are the auxiliary patients', since instance normalisation
     keeps none of its own (the paper takes those that a client's batch normalisation sends).
 
@@ -40,7 +40,7 @@ class MedicalGradientInversion(GradientMatching):
     requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {
         Capability.AUXILIARY_PATIENTS
     }
-    citations: ClassVar[tuple[Citation, ...]] = (HATAMIZADEH_2022,)
+    citations: ClassVar[tuple[Citation, ...]] = (HATAMIZADEH_2022, RUDIN_1992)
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""
@@ -52,7 +52,9 @@ class MedicalGradientInversion(GradientMatching):
     ) -> Objective:
         """The squared difference and the three priors."""
         encoders = observation.weight_gradients[checkpoint].encoders
-        usual = NormalisationStatistics(encoders, observation.layout, observation.auxiliary.images)
+        usual = NormalisationStatistics(
+            encoders, observation.layout, middle_slices(observation.auxiliary)
+        )
         near = partial(distance_to, self.starts(observation, generator)[0, :1])
         return weighted(
             (1.0, GradientMatch(observation, checkpoint, generator, "squared")),

@@ -44,7 +44,7 @@ def mean_square(images: Images) -> torch.Tensor:
 def distance_to(prior: torch.Tensor, images: Images) -> torch.Tensor:
     """Mean squared difference to a prior image ``(1, M, *spatial)``, shape ``(B,)``.
 
-    Reference: Hatamizadeh et al. 2022 (arXiv:2202.06924).
+    Hatamizadeh et al. 2022 (arXiv:2202.06924) start from a prior image; holding on to it is ours.
     """
     return (images - prior).square().flatten(1).mean(dim=1)
 

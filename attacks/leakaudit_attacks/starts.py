@@ -14,9 +14,14 @@ from leakaudit.api import (
 )
 
 
+def middle_slices(auxiliary: AuxiliaryPatients) -> Images:
+    """The slice of each auxiliary patient at which a victim is observed."""
+    return auxiliary.images[auxiliary.middle.to(auxiliary.images.device)]
+
+
 def auxiliary_mean(auxiliary: AuxiliaryPatients, victims: int) -> Images:
     """The mean of the auxiliary patients' middle slices, once per victim."""
-    mean = auxiliary.images[auxiliary.middle.to(auxiliary.images.device)].mean(dim=0)
+    mean = middle_slices(auxiliary).mean(dim=0)
     return mean.expand(victims, *mean.shape).clone()
 
 

@@ -29,6 +29,7 @@ from leakaudit.records import (
     DataRecord,
     Leakage,
     PluginRecord,
+    ReferenceComparison,
     ReportRecord,
     SplitRecord,
     State,
@@ -72,13 +73,20 @@ def assemble(
         targets=targets,
         cells=cells,
         worst=worst_cases(targets, cells),
-        references=compared(config.references, targets),
+        references=_references(config, targets),
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
         },
         volatile={"host": platform.machine(), "seconds": {k: e.seconds for k, e in ended.items()}},
     )
+
+
+def _references(
+    config: AuditConfig, targets: tuple[TargetRecord, ...]
+) -> tuple[ReferenceComparison, ...]:
+    wanted = config.references
+    return compared(wanted, config.target.skips_at(wanted.cut_level) if wanted else (), targets)
 
 
 def _target(plan: TargetPlan, store: RunStore, ended: Mapping[str, Ended]) -> TargetRecord:

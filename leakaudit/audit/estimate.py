@@ -17,6 +17,8 @@ from leakaudit.target.training import build
 # A decoder's step costs about three encoder passes; a gradient's match about three as well, since
 # it differentiates twice. Measured with the built-in attacks; another attack may differ.
 _PASSES_PER_ITERATION = 3.0
+# Whoever asks for gradients gets those of the first and of the last checkpoint.
+_CHECKPOINTS = 2
 
 
 def estimate_minutes(plan: Plan) -> float:
@@ -50,7 +52,9 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     runs = 2 if cell.attack.learns_from_queries or cell.threat.victims == "training" else 1
     passes = _PASSES_PER_ITERATION if runs == 2 else 1.0
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
-    return one * samples * iterations * passes * runs
+    learning = one * samples * iterations * passes * getattr(cell.attack, "restarts", 1)
+    asked = getattr(cell.attack, "examples", 0) * _CHECKPOINTS
+    return (learning + asked * _step_seconds(cell.target.spec, plan.cohort.spatial)) * runs
 
 
 @cache

@@ -142,7 +142,6 @@ def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matri
         planner.split_target(cut, name, defense, seed, withheld=withheld)
         for cut in config.target.cut_level
         for withheld in config.target.withheld_skips
-        if withheld <= cut
         for name, defense in planner.defenses
         for seed in config.seeds
     ]
@@ -185,13 +184,10 @@ class _Planner:
         control_only: bool = False,
     ) -> TargetPlan:
         target = self.config.target
-        shared = tuple(range(cut))
-        if target.shared_skips != "all":
-            shared = tuple(level for level in target.shared_skips if level < cut)
         spec = SplitUNetSpec(
             channels=tuple(len(site) for site in target.sites),
             cut_level=cut,
-            shared_skips=tuple(level for level in shared if level >= withheld),
+            shared_skips=target.skips_at(cut, withheld),
             features=target.features,
             spatial_dims=self.config.data.spatial_dims,
         )

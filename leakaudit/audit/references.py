@@ -13,12 +13,13 @@ from leakaudit.registry import load
 
 
 def compared(
-    wanted: ReferenceConfig | None, targets: Sequence[TargetRecord]
+    wanted: ReferenceConfig | None, skips: tuple[int, ...], targets: Sequence[TargetRecord]
 ) -> tuple[ReferenceComparison, ...]:
     """One comparison for every reference that was asked for, whether or not it has figures.
 
     Args:
         wanted: which seeds and which cut; None if the audit asks for no references.
+        skips: of the Split-U-Net that is compared.
         targets: every training of the audit.
     """
     if wanted is None:
@@ -29,7 +30,7 @@ def compared(
         target
         for target in asked
         if target.kind == "split"
-        and target.cut_level == wanted.cut_level
+        and (target.cut_level, target.shared_skips) == (wanted.cut_level, skips)
         and target.defense.split("(")[0] == undefended
     ]
     others = [target for target in asked if target.kind != "split"]

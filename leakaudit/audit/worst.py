@@ -57,7 +57,9 @@ class _Setting:
 
 def _setting(target: TargetRecord, cells: Sequence[CellRecord], kind: str) -> _Setting:
     own = [cell for cell in cells if cell.victims == kind]
-    reached = [(cell, cell.leakage) for cell in own if cell.leakage is not None]
+    reached = [
+        (cell, cell.leakage) for cell in own if cell.state is State.OK and cell.leakage is not None
+    ]
     return _Setting(target, kind, tuple(own), tuple(reached))
 
 

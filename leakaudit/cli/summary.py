@@ -66,7 +66,8 @@ def print_matrix(record: ReportRecord) -> None:
         print_line(f"{name} at cut {reference.cut_level}, {_compared(reference)}")
     for target in record.targets:
         if target.kind == "split" and target.state is not State.OK:
-            where = f"cut {target.cut_level}, seed {target.seed}"
+            where = f"cut {target.cut_level}, skips {_skips(target.shared_skips)}, "
+            where += f"seed {target.seed}"
             print_line(f"training of {target.defense} at {where} {target.state}: {target.reason}")
     _print_reasons(cells)
 

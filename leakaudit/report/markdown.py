@@ -16,7 +16,7 @@ _HEAD = (
     "SSIM inside the brain",
     "blind floor",
     "advantage",
-    "picked out",
+    "picked out by it",
     "not measured",
 )
 
@@ -37,7 +37,7 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
     if cell is not None and leakage is not None:
         single = leakage.reidentification
         figures = (
-            cell.attack_name,
+            f"{_plain(cell.attack_name)} by {_plain(cell.threat)}",
             _interval(leakage.ssim_brain),
             figure(leakage.blind_floor, 3),
             _interval(leakage.advantage),

@@ -61,7 +61,7 @@ class TrainingData:
 def build(spec: SplitUNetSpec, seed: int) -> SplitUNet:
     """The freshly initialised network of a seed; the global random state is left alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "initialisation"))
+        torch.default_generator.manual_seed(derive_seed(seed, "initialisation"))
         return SplitUNet(spec)
 
 

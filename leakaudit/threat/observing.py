@@ -129,7 +129,11 @@ def observe(
             case Capability.GRADIENT_QUERIES:
                 held[capability] = _gradient_query(system, auxiliary if shuffled else None)
             case Capability.AUXILIARY_PATIENTS:
-                held[capability] = _auxiliary(auxiliary, system.device)
+                held[capability] = _auxiliary(
+                    auxiliary,
+                    system.device,
+                    masks=Capability.GRADIENT_QUERIES in threat.capabilities,
+                )
             case Capability.DEFENSE_PARAMETERS:
                 held[capability] = deepcopy(system.defense)
             case Capability.WEIGHT_GRADIENTS | Capability.CUT_GRADIENTS:
@@ -202,12 +206,14 @@ def _query(
     return query
 
 
-def _auxiliary(patients: Sequence[Patient], device: torch.device) -> AuxiliaryPatients:
+def _auxiliary(
+    patients: Sequence[Patient], device: torch.device, *, masks: bool
+) -> AuxiliaryPatients:
     counts = [len(patient.images) for patient in patients]
     starts = np.cumsum([0, *counts[:-1]])
     return AuxiliaryPatients(
         images=torch.cat([images_of(patient) for patient in patients]).to(device),
-        masks=torch.cat([masks_of(patient) for patient in patients]).to(device),
+        masks=torch.cat([masks_of(one) for one in patients]).to(device) if masks else None,
         patient=torch.repeat_interleave(torch.arange(len(patients)), torch.tensor(counts)),
         middle=torch.tensor(
             [int(start) + patient.middle for start, patient in zip(starts, patients, strict=True)]
@@ -269,14 +275,19 @@ def _messages(
 
 def _gradient_query(system: System, shuffle: Sequence[Patient] | None) -> GradientQuery:
     protocols = _protocols(system)
-    pool = _auxiliary(shuffle, torch.device("cpu")) if shuffle else None
+    pool: tuple[Images, Masks] | None = None
+    if shuffle:
+        pool = (
+            torch.cat([images_of(patient) for patient in shuffle]),
+            torch.cat([masks_of(patient) for patient in shuffle]),
+        )
 
     def query(
         images: Images, masks: Masks, generator: torch.Generator
     ) -> tuple[GradientMessages, ...]:
         if pool is not None:
-            index = _drawn(len(pool.images), len(images), generator)
-            images, masks = pool.images[index], pool.masks[index]
+            index = _drawn(len(pool[0]), len(images), generator)
+            images, masks = pool[0][index], pool[1][index]
         seed = int(_drawn(2**62, 1, generator))
         numbers = range(len(images))
         return tuple(

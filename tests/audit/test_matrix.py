@@ -55,17 +55,20 @@ def test_cells_are_targets_times_the_attacks_that_their_threats_meet(
     assert len(keys(made)[1]) == len(made.cells)
 
 
-def test_withheld_skips_are_a_grid_where_the_cut_has_them(tiny_audit: dict[str, Any]) -> None:
+def test_withheld_skips_are_a_grid_and_all_there_are_where_there_are_fewer(
+    tiny_audit: dict[str, Any],
+) -> None:
     def grid(audit: dict[str, Any]) -> None:
         audit["target"].update(cut_level=[0, 1, 4], withheld_skips=[0, 2])
         audit["defenses"] = []
 
     made = matrix(tiny_audit, grid)
     specs = [(target.spec.cut_level, target.spec.shared_skips) for target in made.targets]
-    assert specs == [(0, ()), (1, (0,)), (4, (0, 1, 2, 3)), (4, (2, 3))]
+    assert specs == [(0, ()), (1, (0,)), (1, ()), (4, (0, 1, 2, 3)), (4, (2, 3))]
     assert [target.where for target in made.targets] == [
         "cut 0",
         "cut 1",
+        "cut 1 skips none",
         "cut 4",
         "cut 4 skips 2+3",
     ]

@@ -240,7 +240,10 @@ def test_shuffled_gradients_teach_nothing_of_the_victims() -> None:
         )
         for shuffled in (False, True)
     )
-    assert learned > twin + 0.1
+    observation = observation_for("aggregator", spec=EASY)
+    mean = score(auxiliary_mean(observation.auxiliary, len(VICTIMS)))
+    assert twin <= mean + 0.02
+    assert learned > mean + 0.1
 
 
 def test_the_size_of_a_gradient_does_not_matter() -> None:
@@ -269,6 +272,7 @@ def test_the_size_of_a_gradient_does_not_matter() -> None:
     "attack",
     [
         GradientInversion(iterations=100),
+        GradientInversion(iterations=100, signed=True, anisotropic=True),
         GroupGradientInversion(iterations=80),
         MedicalGradientInversion(iterations=80),
     ],
@@ -320,7 +324,7 @@ def test_deep_leakage_recovers_images_exactly_from_a_smooth_encoder() -> None:
             Capability.DEFENSE_PARAMETERS: Identity(),
         },
     )
-    found = DeepLeakage(iterations=150)(observation, seed=0, progress=quietly).reconstruction
+    found = DeepLeakage(iterations=300)(observation, seed=0, progress=quietly).reconstruction
     assert float((found.images - private).abs().mean()) < 0.02
     assert found.objective_last < 1e-3 * found.objective_first
 

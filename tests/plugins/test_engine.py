@@ -40,7 +40,6 @@ def quietly(done: int, total: int) -> None:
         StepRule(learning_rate=0.05),
         StepRule(learning_rate=0.05, schedule="stairs"),
         StepRule(kind="signed-adam", learning_rate=0.05),
-        StepRule(kind="lbfgs", learning_rate=1.0, schedule="constant"),
     ],
     ids=lambda rule: f"{rule.kind}-{rule.schedule}",
 )
@@ -60,6 +59,61 @@ def test_a_search_stays_in_the_box_and_reaches_the_nearest_point(rule: StepRule)
     assert bool((starts == 0.5).all()), "the start is left as it was"
     torch.testing.assert_close(found.first, torch.tensor([2.25, 0.0625, 2.25]))
     torch.testing.assert_close(found.last, torch.tensor([1.0, 0.0, 1.0]), atol=1e-4, rtol=0)
+
+
+class LeastSquares:
+    """Each victim's own 9 equations in 9 unknowns, whose solution may lie outside the box."""
+
+    def __init__(self, victims: list[int]) -> None:
+        self.victims = victims
+        generator = torch.Generator().manual_seed(0)
+        self.matrices = torch.randn(4, 9, 9, generator=generator)
+        self.sides = 2 * torch.randn(4, 9, generator=generator)
+
+    def __call__(self, candidates: torch.Tensor, step: int) -> torch.Tensor:
+        flat = candidates.flatten(1)
+        chosen = [self.victims[index % len(self.victims)] for index in range(len(flat))]
+        apart = (self.matrices[chosen] @ flat[..., None])[..., 0] - self.sides[chosen]
+        return apart.square().sum(dim=1)
+
+    def alone(self, victim: int) -> LeastSquares:
+        return LeastSquares([self.victims[victim]])
+
+
+def test_l_bfgs_reaches_the_optimum_in_the_box_and_no_victim_depends_on_another() -> None:
+    rule = StepRule(kind="lbfgs", learning_rate=1.0, schedule="constant")
+    starts = torch.full((1, 4, 1, 3, 3), 0.5)
+    objective = LeastSquares([0, 1, 2, 3])
+    found = search(objective, starts, rule, iterations=150, progress=quietly)
+    slow = StepRule(learning_rate=0.02)
+    reference = search(objective, starts, slow, iterations=3000, progress=quietly)
+    torch.testing.assert_close(found.last, reference.last, rtol=2e-3, atol=1e-3)
+    for victim in range(4):
+        alone = search(
+            objective.alone(victim), starts[:, :1], rule, iterations=150, progress=quietly
+        )
+        assert torch.equal(alone.images[0], found.images[victim])
+
+
+def test_l_bfgs_asks_for_an_objective_that_can_be_taken_apart() -> None:
+    rule = StepRule(kind="lbfgs", learning_rate=1.0)
+    starts = torch.ones(1, 1, 1, 1)
+    with pytest.raises(TypeError, match="for one victim alone"):
+        search(lambda images, step: images, starts, rule, iterations=1, progress=quietly)
+
+
+def test_what_is_not_a_number_never_wins() -> None:
+    def broken(images: torch.Tensor, step: int) -> torch.Tensor:
+        values = images.flatten(1).sum(dim=1)
+        return torch.where(torch.arange(len(values)) == 0, torch.nan, values)
+
+    starts = torch.tensor([0.1, 0.2, 0.9, 0.9]).view(2, 2, 1, 1)
+    rule = StepRule(learning_rate=0.0)
+    found = search(broken, starts, rule, iterations=1, progress=quietly)
+    assert found.images.flatten().tolist() == pytest.approx([0.9, 0.2])
+    nan = Found(images=torch.zeros(1, 1, 1), first=torch.ones(1), last=torch.tensor([torch.nan]))
+    fine = Found(images=torch.ones(1, 1, 1), first=torch.ones(1), last=torch.ones(1))
+    assert best_of([nan, fine])[1].tolist() == [1]
 
 
 def test_each_victim_keeps_the_restart_with_the_lowest_objective() -> None:

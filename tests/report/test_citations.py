@@ -75,6 +75,9 @@ def test_words_and_bibtex() -> None:
     assert "  title = {{An idea?}},\n" in entries[2][1]
     assert "  eprint = {3001.00001},\n" in entries[2][1]
     assert "eprint" not in entries[3][1]
+    odd = IDEA.model_copy(update={"title": "50 % of R&D_", "doi": "10.1/a_b"}).bibtex
+    assert r"title = {{50 \% of R\&D\_}}" in odd
+    assert "doi = {10.1/a_b}" in odd
 
 
 def test_the_page_lists_them_as_text() -> None:

@@ -20,14 +20,19 @@ def test_a_row_for_each_worst_case_with_its_figures() -> None:
     assert len(table) == 2 + len(record.worst)
     assert table[2][:5] == ["1", "0", "`Identity()`", "inference", "0.712"]
     assert table[2][5:] == [
-        "activation-inversion",
+        "activation-inversion by curious-server-with-encoder",
         "0.912 [0.876, 0.948]",
         "0.297",
         "0.875 [0.824, 0.926]",
         "1.00 (chance 0.07)",
         "none",
     ]
-    assert table[3][3:7] == ["training", "0.712", "gradient-inversion", "0.987 [0.951, 1.023]"]
+    assert table[3][3:7] == [
+        "training",
+        "0.712",
+        "gradient-inversion by aggregator",
+        "0.987 [0.951, 1.023]",
+    ]
 
 
 def test_a_setting_without_a_figure_has_dashes_and_the_states() -> None:

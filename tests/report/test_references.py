@@ -14,6 +14,7 @@ from leakaudit.report import render_html
 from tests.report.sample import sample_report
 
 WANTED = ReferenceConfig(cut_level=1, seeds=(1,))
+SKIPS = (0,)
 
 
 def with_ended(record: ReportRecord, key: str, state: State, reason: str) -> ReportRecord:
@@ -21,7 +22,7 @@ def with_ended(record: ReportRecord, key: str, state: State, reason: str) -> Rep
     gone = {"utility": None, "untrained_dice": None, "state": state, "reason": reason}
     targets = tuple(t.model_copy(update=gone) if t.target == key else t for t in record.targets)
     record = record.model_copy(update={"targets": targets})
-    return record.model_copy(update={"references": compared(WANTED, of_cut_1(record))})
+    return record.model_copy(update={"references": compared(WANTED, SKIPS, of_cut_1(record))})
 
 
 def of_cut_1(record: ReportRecord) -> list[TargetRecord]:
@@ -29,7 +30,7 @@ def of_cut_1(record: ReportRecord) -> list[TargetRecord]:
 
 
 def test_comparisons_are_paired_by_patient() -> None:
-    found = compared(WANTED, of_cut_1(sample_report()))
+    found = compared(WANTED, SKIPS, of_cut_1(sample_report()))
     assert [one.kind for one in found] == ["centralised", "single-site", "single-site"]
     for one in found:
         assert one.dice is not None
@@ -37,7 +38,15 @@ def test_comparisons_are_paired_by_patient() -> None:
         assert one.difference is not None
         assert one.difference.mean == pytest.approx(one.split_dice.mean - one.dice.mean)
         assert one.reason == ""
-    assert compared(None, of_cut_1(sample_report())) == ()
+    assert compared(None, (), of_cut_1(sample_report())) == ()
+
+
+def test_a_network_that_withholds_skips_is_another_and_not_compared() -> None:
+    targets = of_cut_1(sample_report())
+    undefended = next(one for one in targets if one.target == "target-1-0")
+    gone = {"target": "withheld", "shared_skips": (), "utility": None}
+    withheld = undefended.model_copy(update=gone)
+    assert compared(WANTED, SKIPS, [*targets, withheld]) == compared(WANTED, SKIPS, targets)
 
 
 def test_a_missing_reference_is_named_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +75,7 @@ def test_nothing_is_averaged_over_the_seeds_that_are_left() -> None:
     gone = {"utility": None, "state": State.FAILED, "reason": "out of memory"}
     second = [t.model_copy(update=gone) if t.kind == "centralised" else t for t in second]
     wanted = ReferenceConfig(cut_level=1, seeds=(1, 2))
-    centralised, *others = compared(wanted, [*targets, *second])
+    centralised, *others = compared(wanted, SKIPS, [*targets, *second])
     assert centralised.seeds == (1, 2)
     assert centralised.difference is None
     assert centralised.reason.startswith("the centralised training with seed 2 ended failed")

@@ -27,6 +27,7 @@ from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build
 from leakaudit.types import SiteLevels
 from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.deep_leakage import DeepLeakage
 from leakaudit_attacks.engine import StepRule, search
 from leakaudit_attacks.gradient_inversion import GradientInversion
 from leakaudit_defenses.activation_dropout import ActivationDropout
@@ -181,6 +182,7 @@ class TestOnMeta:
         candidate_step(
             GradientInversion(tv=0.05).objective(observation, 0, torch.Generator()), "meta"
         )
+        candidate_step(DeepLeakage().objective(observation, 0, torch.Generator()), "meta")
 
     def test_an_activation_inversion_step(self, defense: Defense) -> None:
         observation = activations_of(hollow_network(), defense, "meta")
