@@ -157,7 +157,11 @@ class Defense(abc.ABC):
 
     @final
     def adversary_is_told(self, levels: Levels) -> bool:
-        """Whether `evidence` is the defence's own, or nothing is random in releasing ``levels``."""
+        """Whether `evidence` is the defence's own, or nothing is random in releasing ``levels``.
+
+        Args:
+            levels: crossing levels of one site, shallow to deep, each ``(B, C, *spatial)``.
+        """
         told = type(self).evidence is not Defense.evidence
         return told or not self.draw(levels, generator_for(0, "told"))
 
@@ -334,7 +338,11 @@ class Observation:
 
     @property
     def query_gradients(self) -> GradientQuery:
-        """What training on ``(images, masks)`` would send, at each observed checkpoint."""
+        """``query_gradients(images, masks, generator)``: what training on them would send.
+
+        Images ``(slices, modalities, *spatial)`` in [0, 1] and masks ``(slices, *spatial)`` of the
+        adversary's own; the answer has one entry for each checkpoint of `weight_gradients`.
+        """
         return self._get(Capability.GRADIENT_QUERIES)  # type: ignore[return-value]
 
     @property

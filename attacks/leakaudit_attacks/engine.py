@@ -93,6 +93,9 @@ def search(
         rule: how to step; every candidate is kept in [0, 1].
         iterations: steps to take.
         progress: called after every step.
+
+    Raises:
+        TypeError: the rule is L-BFGS and the objective is not `Separable`.
     """
     restarts, victims = starts.shape[:2]
     flat = starts.flatten(0, 1)

@@ -1,4 +1,4 @@
-"""The references of exactly what ran, as sentences and as BibTeX."""
+"""The references of the attacks that ran, of the defences and of the method, also as BibTeX."""
 
 from __future__ import annotations
 

@@ -109,6 +109,20 @@ def test_each_preset_grants_its_capabilities_and_no_other(undefended: System, th
                 getattr(observation, name)
 
 
+@pytest.mark.parametrize("threat", PRESETS)
+def test_masks_of_the_adversarys_patients_come_only_with_gradient_queries(
+    undefended: System, threat: str
+) -> None:
+    observation = observed(undefended, threat)
+    masks = observation.auxiliary.masks
+    if Capability.GRADIENT_QUERIES not in PRESETS[threat].capabilities:
+        assert masks is None
+        return
+    assert masks is not None
+    assert masks.shape == observation.auxiliary.images[:, 0].shape
+    assert torch.equal(masks, torch.cat([masks_of(patient) for patient in AUXILIARY]))
+
+
 def test_the_architecture_is_that_of_the_encoders_and_none_of_their_weights(
     undefended: System,
 ) -> None:
