@@ -66,8 +66,11 @@ def test_the_textbook_formula_adds_too_little_noise_above_epsilon_1() -> None:
 
 
 @settings(deadline=None)
-@given(epsilons, st.floats(1.01, 2), mus)
-def test_delta_falls_with_epsilon_and_rises_with_mu(eps: float, factor: float, mu: float) -> None:
+@given(mus, st.floats(0, 1), st.floats(1.01, 2))
+def test_delta_falls_with_epsilon_and_rises_with_mu(mu: float, share: float, factor: float) -> None:
+    # Drawn where delta is neither 0 nor 1 to rounding: its first term is Phi(mu/2 - eps/mu).
+    lowest, highest = -6.0, min(5.0, mu / 2 - 0.01 / mu)  # epsilon from 0.01 on
+    eps = mu * (mu / 2 - (lowest + share * (highest - lowest)))
     here = delta_of(eps, mu)
     assert 0 <= here <= 1
     assume(1e-12 < here < 1 - 1e-9)
