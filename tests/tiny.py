@@ -10,8 +10,9 @@ from leakaudit.contracts import Defense, Observation, ReleaseSetting
 from leakaudit.data import Patient
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import TrainingData, build
-from leakaudit.threat.observing import System, images_of, masks_of, observe
+from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
+from leakaudit.threat.system import System, images_of, masks_of
 
 FEATURES = (4, 4, 4, 8, 8, 4)
 

@@ -39,7 +39,8 @@ from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
-from leakaudit.threat.observing import System, images_of, masks_of, observe
+from leakaudit.threat.observing import observe
+from leakaudit.threat.system import System, images_of, masks_of
 
 TARGET_FILE = "target.json"
 CELL_FILE = "cell.json"

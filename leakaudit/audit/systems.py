@@ -23,7 +23,7 @@ from leakaudit.records import Utility
 from leakaudit.target.protocol import Activations, LabelSite, segmentation_loss
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build, choose_device
-from leakaudit.threat.observing import System, images_of, release_patient
+from leakaudit.threat.system import System, images_of, release_patient
 
 WEIGHTS_FILE = "weights.safetensors"
 

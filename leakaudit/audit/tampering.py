@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from leakaudit.errors import CellError
-from leakaudit.threat.observing import System
+from leakaudit.threat.system import System
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from leakaudit.errors import CellError
 from leakaudit.randomness import normal_like
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import build
-from leakaudit.threat.observing import System
+from leakaudit.threat.system import System
 from leakaudit.types import Levels
 from tests.tiny import tiny_patients, tiny_system
 

@@ -12,7 +12,7 @@ import torch
 from leakaudit.audit.tampering import untouched
 from leakaudit.config import PluginUse, expand
 from leakaudit.errors import CellError
-from leakaudit.threat.observing import System
+from leakaudit.threat.system import System
 from tests.tiny import tiny_system
 
 

@@ -13,15 +13,9 @@ from leakaudit.data import Patient
 from leakaudit.errors import ConfigError, LeakauditError, NotGranted
 from leakaudit.randomness import generator_for
 from leakaudit.target.protocol import segmentation_loss
-from leakaudit.threat.observing import (
-    System,
-    images_of,
-    layout_of,
-    masks_of,
-    observe,
-    release_patient,
-)
+from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import PRESETS, threat_named
+from leakaudit.threat.system import System, images_of, layout_of, masks_of, release_patient
 from leakaudit.types import SiteLevels
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity

@@ -1,0 +1,41 @@
+"""What a plug-in and the core promise each other: declared here, filled elsewhere.
+
+An attack turns an `Observation` into a `Reconstruction`. A defence turns the levels a site would
+send into the levels that cross the cut. Neither sees the truth, and neither knows the other.
+"""
+
+from leakaudit.contracts.attack import Attack, Attempt, Progress, Reconstruction
+from leakaudit.contracts.defense import Defense, Evidence, PrivacyGuarantee, ReleaseSetting
+from leakaudit.contracts.fields import require_between
+from leakaudit.contracts.observation import (
+    AuxiliaryPatients,
+    Capability,
+    GradientMessages,
+    GradientQuery,
+    GradientRelease,
+    Observation,
+    Query,
+    SystemLayout,
+)
+from leakaudit.records import Citation
+
+__all__ = [
+    "Attack",
+    "Attempt",
+    "AuxiliaryPatients",
+    "Capability",
+    "Citation",
+    "Defense",
+    "Evidence",
+    "GradientMessages",
+    "GradientQuery",
+    "GradientRelease",
+    "Observation",
+    "PrivacyGuarantee",
+    "Progress",
+    "Query",
+    "Reconstruction",
+    "ReleaseSetting",
+    "SystemLayout",
+    "require_between",
+]

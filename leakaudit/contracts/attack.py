@@ -1,0 +1,169 @@
+"""What an attack is: an observation in, a reconstruction out, neither of them trusted."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import torch
+
+from leakaudit.contracts.observation import (
+    Capability,
+    GradientMessages,
+    Observation,
+    SystemLayout,
+)
+from leakaudit.errors import CellError, NotGranted
+from leakaudit.randomness import generator_for
+from leakaudit.records import Citation
+from leakaudit.types import Images, Masks, SiteLevels
+
+Progress = Callable[[int, int], None]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """What an attack returns.
+
+    Args:
+        images: ``(victims, modalities, *spatial)``, values in [0, 1].
+        objective_first: the attack's own objective before its first step, mean over victims or, for
+            an attack that learns, over slices of the adversary's own patients.
+        objective_last: the same objective, with the same randomness, at what is returned. An attack
+            that learns has seen these slices in training: that it falls shows that it trained, not
+            that it can be trusted.
+        iterations: optimisation steps taken, training of a decoder included.
+        notes: what a reader should know, one sentence each.
+    """
+
+    images: Images
+    objective_first: float
+    objective_last: float
+    iterations: int
+    notes: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A checked `Reconstruction` and what it cost.
+
+    Args:
+        reconstruction: what the attack returned, checked.
+        queries: samples that were sent through `Observation.query` or `query_gradients`.
+        auxiliary_patients: how many patients of its own the adversary held.
+    """
+
+    reconstruction: Reconstruction
+    queries: int
+    auxiliary_patients: int
+
+
+class Attack(abc.ABC):
+    """An adversary: frozen, keyword-only dataclass whose fields are its whole configuration."""
+
+    requires: ClassVar[frozenset[Capability]]
+    # What a reader is told of it: what comes back, its class in NIST AI 100-2, the papers.
+    recovers: ClassVar[str] = "images"
+    nist: ClassVar[str] = "data reconstruction"
+    citations: ClassVar[tuple[Citation, ...]] = ()
+    # A learned attack gets its pairs from the observation's queries, where a control can shuffle
+    # them.
+    learns_from_queries: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        """Reconstruct every victim's image from ``observation`` alone.
+
+        Args:
+            observation: what the threat model grants.
+            generator: the only source of randomness.
+            progress: call with (done, total) now and then.
+        """
+
+    def needs(self) -> frozenset[Capability]:
+        """What this configuration requires; at least `requires`."""
+        return self.requires
+
+    def shuffled(self) -> Attack:
+        """The configuration that is trained on shuffled pairs as a control of the learned part."""
+        return self
+
+    @final
+    def __call__(self, observation: Observation, *, seed: int, progress: Progress) -> Attempt:
+        """Run the attack, which is not trusted, and check what comes back.
+
+        Raises:
+            NotGranted: the threat model lacks a capability the attack requires.
+            CellError: shape or range of the reconstruction is wrong, or a value is not finite.
+        """
+        missing = self.needs() - observation.granted
+        if missing:
+            raise NotGranted(
+                f"{type(self).__name__} needs {', '.join(sorted(missing))}, which threat model "
+                f"{observation.threat!r} does not grant"
+            )
+        counter = _QueryCounter(observation)
+        result = self.run(
+            counter.observation, generator=generator_for(seed, "attack"), progress=progress
+        )
+        _check(result, observation.layout)
+        auxiliary = 0
+        if Capability.AUXILIARY_PATIENTS in observation.granted:
+            auxiliary = int(observation.auxiliary.patient.unique().numel())
+        return Attempt(
+            reconstruction=replace(result, images=result.images.detach().float().cpu()),
+            queries=counter.samples,
+            auxiliary_patients=auxiliary,
+        )
+
+
+class _QueryCounter:
+    """Counts the samples an attack sends through the observation's queries."""
+
+    def __init__(self, observation: Observation) -> None:
+        self.samples = 0
+        held = {capability: observation._get(capability) for capability in observation.granted}
+        if Capability.ENCODER_QUERIES in held:
+            query = observation.query
+
+            def counted(images: Images, generator: torch.Generator) -> SiteLevels:
+                self.samples += len(images)
+                return query(images, generator)
+
+            held[Capability.ENCODER_QUERIES] = counted
+        if Capability.GRADIENT_QUERIES in held:
+            query_gradients = observation.query_gradients
+
+            def counted_too(
+                images: Images, masks: Masks, generator: torch.Generator
+            ) -> tuple[GradientMessages, ...]:
+                self.samples += len(images)
+                return query_gradients(images, masks, generator)
+
+            held[Capability.GRADIENT_QUERIES] = counted_too
+        self.observation = Observation(
+            threat=observation.threat, layout=observation.layout, held=held
+        )
+
+
+def _check(result: Reconstruction, layout: SystemLayout) -> None:
+    images = result.images
+    if tuple(images.shape) != layout.image_shape:
+        raise CellError(
+            f"the attack returned shape {tuple(images.shape)}, expected {layout.image_shape}"
+        )
+    if not bool(torch.isfinite(images).all()):
+        raise CellError("the attack returned values that are not finite")
+    objective = result.objective_first, result.objective_last
+    if not all(math.isfinite(value) for value in objective):
+        raise CellError(f"the attack's own objective went from {objective[0]} to {objective[1]}")
+    low, high = float(images.min()), float(images.max())
+    if low < -1e-6 or high > 1 + 1e-6:
+        raise CellError(f"the attack returned values in [{low:.3g}, {high:.3g}], expected [0, 1]")

@@ -1,0 +1,222 @@
+"""What an adversary holds, and the vocabulary of what it may be granted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NoReturn, final
+
+import torch
+
+from leakaudit.contracts.defense import Defense
+from leakaudit.errors import NotGranted
+from leakaudit.types import Images, Masks, SiteLevels
+
+
+class Capability(StrEnum):
+    """One thing an adversary may hold; a threat model is a set of these."""
+
+    ACTIVATIONS = "activations"
+    REPEATED_RELEASES = "repeated-releases"
+    CUT_GRADIENTS = "cut-gradients"
+    ENCODER_WEIGHTS = "encoder-weights"
+    ENCODER_ARCHITECTURE = "encoder-architecture"
+    ENCODER_QUERIES = "encoder-queries"
+    WEIGHT_GRADIENTS = "weight-gradients"
+    GRADIENT_QUERIES = "gradient-queries"
+    MASKS = "masks"
+    OWN_MODALITIES = "own-modalities"
+    AUXILIARY_PATIENTS = "auxiliary-patients"
+    DEFENSE_PARAMETERS = "defense-parameters"
+    ACTIVE_MANIPULATION = "active-manipulation"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SystemLayout:
+    """What everybody in the protocol knows about the system.
+
+    Args:
+        channels: modalities of each site.
+        crossing: the levels that cross the cut, shallow to deep.
+        features: channels of each level of a site's encoder.
+        spatial: extents of an image in voxels.
+        victims: how many images are to be reconstructed.
+    """
+
+    channels: tuple[int, ...]
+    crossing: tuple[int, ...]
+    features: tuple[int, ...]
+    spatial: tuple[int, ...]
+    victims: int
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape ``(victims, modalities, *spatial)`` of a reconstruction."""
+        return (self.victims, sum(self.channels), *self.spatial)
+
+    def views(self, images: Images) -> tuple[torch.Tensor, ...]:
+        """Split ``(B, modalities, *spatial)`` into each site's own modalities."""
+        return tuple(images.split(list(self.channels), dim=1))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class AuxiliaryPatients:
+    """The adversary's own patients, disjoint from training patients and victims.
+
+    Args:
+        images: all their slices, values in [0, 1].
+        masks: their tumour masks ``(slices, *spatial)``, where the threat has a use for them; else
+            None.
+        patient: index of the patient each slice belongs to.
+        middle: index of each patient's middle slice, where a victim is observed.
+    """
+
+    images: Images
+    masks: Masks | None
+    patient: torch.Tensor
+    middle: torch.Tensor
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GradientRelease:
+    """Weight gradients as an aggregator receives them, at one training checkpoint.
+
+    Args:
+        checkpoint: ``"initialisation"`` or ``"final"``.
+        encoders: every site's encoder with the weights of that checkpoint.
+        gradients: per victim the gradients of all encoders' parameters of one batch that holds
+            that victim's slice alone, site after site, in ``parameters()`` order.
+    """
+
+    checkpoint: str
+    encoders: tuple[torch.nn.Module, ...]
+    gradients: tuple[tuple[torch.Tensor, ...], ...]
+
+
+Query = Callable[[Images, torch.Generator], SiteLevels]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GradientMessages:
+    """The gradients that training on some slices would send, each slice a batch of its own.
+
+    Args:
+        weights: per slice the gradients of all encoders' parameters, site after site.
+        cut: per site one cut gradient ``(slices, C, *spatial)`` per crossing level.
+    """
+
+    weights: tuple[tuple[torch.Tensor, ...], ...]
+    cut: SiteLevels
+
+
+# Images, their masks and a generator in; for each observed checkpoint the gradients out.
+GradientQuery = Callable[[Images, Masks, torch.Generator], tuple[GradientMessages, ...]]
+
+
+@final
+class Observation:
+    """Holds what a threat model grants, and nothing else.
+
+    Reading what was not granted raises `NotGranted`, as does asking for a private image.
+    """
+
+    __slots__ = ("_held", "granted", "layout", "threat")
+
+    def __init__(
+        self,
+        *,
+        threat: str,
+        layout: SystemLayout,
+        held: Mapping[Capability, object],
+    ) -> None:
+        """Keep the granted values.
+
+        Args:
+            threat: name of the threat preset, for messages.
+            layout: what is public.
+            held: a value for each granted capability.
+        """
+        self.threat = threat
+        self.layout = layout
+        self.granted = frozenset(held)
+        self._held = dict(held)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Anything else is private.
+
+        Raises:
+            NotGranted: always.
+        """
+        if name in Observation.__slots__:  # unset while a copy is being made
+            raise AttributeError(name)
+        raise NotGranted(
+            f"threat model {self.threat!r} grants no {name!r}; it grants "
+            f"{', '.join(sorted(self.granted)) or 'nothing'}"
+        )
+
+    def _get(self, capability: Capability) -> object:
+        if capability not in self._held:
+            self.__getattr__(capability.value)
+        return self._held[capability]
+
+    @property
+    def activations(self) -> SiteLevels:
+        """The victims' released levels, per site, each ``(victims, C, *spatial)``."""
+        return self._get(Capability.ACTIVATIONS)  # type: ignore[return-value]
+
+    @property
+    def repeated_releases(self) -> tuple[SiteLevels, ...]:
+        """Every release of the victims, `activations` being the first."""
+        return self._get(Capability.REPEATED_RELEASES)  # type: ignore[return-value]
+
+    @property
+    def encoders(self) -> tuple[torch.nn.Module, ...]:
+        """Every site's encoder as of the last checkpoint, in evaluation mode, gradients off."""
+        return self._get(Capability.ENCODER_WEIGHTS)  # type: ignore[return-value]
+
+    @property
+    def untrained_encoders(self) -> Callable[[int], tuple[torch.nn.Module, ...]]:
+        """The architecture: ``untrained_encoders(seed)`` builds every site's encoder anew."""
+        return self._get(Capability.ENCODER_ARCHITECTURE)  # type: ignore[return-value]
+
+    @property
+    def query(self) -> Query:
+        """Black-box access: ``query(images, generator)`` is what the sites would release."""
+        return self._get(Capability.ENCODER_QUERIES)  # type: ignore[return-value]
+
+    @property
+    def query_gradients(self) -> GradientQuery:
+        """``query_gradients(images, masks, generator)``: what training on them would send.
+
+        Images ``(slices, modalities, *spatial)`` in [0, 1] and masks ``(slices, *spatial)`` of the
+        adversary's own; the answer has one entry for each checkpoint of `weight_gradients`.
+        """
+        return self._get(Capability.GRADIENT_QUERIES)  # type: ignore[return-value]
+
+    @property
+    def weight_gradients(self) -> tuple[GradientRelease, ...]:
+        """Weight gradients of one batch per victim, at each observed checkpoint."""
+        return self._get(Capability.WEIGHT_GRADIENTS)  # type: ignore[return-value]
+
+    @property
+    def cut_gradients(self) -> tuple[SiteLevels, ...]:
+        """Cut gradients of one batch per victim, at each checkpoint of `weight_gradients`.
+
+        Per checkpoint and site one tensor ``(victims, C, *spatial)`` per crossing level.
+        """
+        return self._get(Capability.CUT_GRADIENTS)  # type: ignore[return-value]
+
+    @property
+    def auxiliary(self) -> AuxiliaryPatients:
+        """The adversary's own patients."""
+        return self._get(Capability.AUXILIARY_PATIENTS)  # type: ignore[return-value]
+
+    @property
+    def defense(self) -> Defense:
+        """The defence with all its parameters (Kerckhoffs's principle), not its draws."""
+        return self._get(Capability.DEFENSE_PARAMETERS)  # type: ignore[return-value]

@@ -1,0 +1,96 @@
+"""A trained target as the auditor holds it, and what it sends for a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+
+from leakaudit.contracts import Defense, SystemLayout
+from leakaudit.data import Patient
+from leakaudit.target.protocol import Protocol
+from leakaudit.target.split_unet import SplitUNet
+from leakaudit.types import Images, Masks, SiteLevels
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A trained target as the auditor holds it.
+
+    Args:
+        network: with its final weights.
+        initial: the same network before its first step.
+        defense: fitted.
+        seed: seed of the target; every release of a patient is keyed by it.
+        device: where the parties compute.
+    """
+
+    network: SplitUNet
+    initial: SplitUNet
+    defense: Defense
+    seed: int
+    device: torch.device
+
+
+def layout_of(system: System, spatial: tuple[int, ...], victims: int) -> SystemLayout:
+    """What is public about a system."""
+    spec = system.network.spec
+    return SystemLayout(
+        channels=spec.channels,
+        crossing=spec.crossing,
+        features=spec.features,
+        spatial=spatial,
+        victims=victims,
+    )
+
+
+def images_of(patient: Patient) -> Images:
+    """All slices of a patient, ``(slices, M, *spatial)`` float32."""
+    return torch.from_numpy(np.ascontiguousarray(patient.images))
+
+
+def masks_of(patient: Patient) -> Masks:
+    """Their masks, ``(slices, *spatial)`` int64."""
+    return torch.from_numpy(patient.masks.astype(np.int64))
+
+
+def release_patient(system: System, patient: Patient, release: int) -> SiteLevels:
+    """What crosses the cut when a patient's slices are segmented for the ``release``-th time.
+
+    The same draw serves the utility and the adversary's observation: one pass is one release.
+
+    Returns:
+        Per site its crossing levels, each ``(slices, C, *spatial)``, detached.
+    """
+    protocol = Protocol(system.network, system.defense)
+    views = images_of(patient).to(system.device).split(list(system.network.spec.channels), dim=1)
+    with torch.no_grad():
+        messages = protocol.send(views, system.seed, "inference", patient.id, release)
+    return tuple(message.levels for message in messages)
+
+
+def stack(of_patient: Sequence[Sequence[Sequence[torch.Tensor]]]) -> SiteLevels:
+    """One batch out of what each patient's sites sent, level by level."""
+    sites, levels = len(of_patient[0]), len(of_patient[0][0])
+    return tuple(
+        tuple(
+            torch.cat([patient[site][level] for patient in of_patient]) for level in range(levels)
+        )
+        for site in range(sites)
+    )
+
+
+def frozen(encoders: torch.nn.ModuleList) -> tuple[torch.nn.Module, ...]:
+    """Copies in evaluation mode, gradients off."""
+    copies = deepcopy(encoders).eval().requires_grad_(False)
+    return tuple(copies)
+
+
+def drawn(below: int, count: int, generator: torch.Generator) -> torch.Tensor:
+    """``count`` integers from 0 up to ``below``, on the CPU."""
+    return torch.randint(below, (count,), generator=generator, device=generator.device).cpu()
