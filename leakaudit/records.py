@@ -218,6 +218,46 @@ class Leakage(Record):
     objective_first: float
     objective_last: float
 
+    def by_patient(self) -> tuple[list[float], list[float]]:
+        """Scores and blind floors, patient by patient."""
+        return [one.ssim_brain for one in self.patients], [one.blind_floor for one in self.patients]
+
+
+class MaskScore(Record):
+    """Dice of one victim's recovered tumour mask, and of the best blind guess at it."""
+
+    patient: str
+    dice: float
+    blind_floor: float
+
+
+class MaskLeakage(Record):
+    """The figures of an attack that recovers tumour masks.
+
+    Args:
+        dice: Dice of the whole tumour on the victims' slices.
+        blind_floor: Dice of the best guess made without any observation.
+        blind_floor_name: ``no tumour``, ``average mask`` or ``own images alone``.
+        advantage: (dice - blind_floor) / (1 - blind_floor) on the means.
+        patients: the victims one by one.
+        without_tumour: victims whose slice shows no tumour; they are left out.
+        objective_first: the attack's own objective at its start.
+        objective_last: at what it returned.
+    """
+
+    dice: Interval
+    blind_floor: float
+    blind_floor_name: str
+    advantage: Interval
+    patients: tuple[MaskScore, ...]
+    without_tumour: int
+    objective_first: float
+    objective_last: float
+
+    def by_patient(self) -> tuple[list[float], list[float]]:
+        """Scores and blind floors, patient by patient."""
+        return [one.dice for one in self.patients], [one.blind_floor for one in self.patients]
+
 
 class CellRecord(Record):
     """One attack on one target under one threat.
@@ -231,6 +271,8 @@ class CellRecord(Record):
         attack: repr of the attack, parameters included.
         attack_name: its plug-in name.
         threat: preset name.
+        site: modalities of the data site that is the adversary, as ``T1w+T1gd``; else empty.
+        recovers: ``"images"``, ``"other-site images"`` or ``"masks"``.
         victims: ``"inference"`` or ``"training"``.
         releases: passes of each victim that the adversary sees.
         seed: seed of the target and the attack.
@@ -238,7 +280,9 @@ class CellRecord(Record):
         state: how it ended.
         reason: why, if not ``ok``.
         leakage: the figures if the state is ``ok``, else None.
+        mask_leakage: likewise, of an attack that recovers masks; it has no ``leakage``.
         withheld: the figures of an attack whose control failed; not to be read as leakage.
+        withheld_masks: likewise of masks.
         negative_control: the attack on observations that say nothing of the victim.
         positive_control: the attack where it must work.
         cost: iterations, queries, auxiliary patients.
@@ -254,6 +298,8 @@ class CellRecord(Record):
     attack: str
     attack_name: str
     threat: str
+    site: str = ""
+    recovers: str = "images"
     victims: str
     releases: int
     seed: int
@@ -261,7 +307,9 @@ class CellRecord(Record):
     state: State
     reason: str = ""
     leakage: Leakage | None = None
+    mask_leakage: MaskLeakage | None = None
     withheld: Leakage | None = None
+    withheld_masks: MaskLeakage | None = None
     negative_control: Control | None = None
     positive_control: Control | None = None
     cost: Cost | None = None
@@ -383,11 +431,14 @@ class WorstCase(Record):
         defense: repr of the defence.
         seed: seed.
         victims: ``"inference"`` or ``"training"``; the two are never compared.
-        worst: key of the ``ok`` cell with the highest SSIM inside the brain; None if no cell is ok.
+        recovers: ``"images"``, ``"other-site images"`` or ``"masks"``; never compared either.
+        worst: key of the ``ok`` cell with the highest SSIM inside the brain, of masks with the
+            highest Dice; None if no cell is ok.
         weakest: key of the ``ok`` cell with the lowest; None likewise.
-        ssim_brain: of the worst cell.
+        ssim_brain: of the worst cell; None for masks.
+        mask_dice: Dice of the recovered masks of the worst cell; None for images.
         advantage: of the worst cell.
-        misled_by: SSIM of the worst minus that of the weakest attack: how far an audit with the
+        misled_by: score of the worst minus that of the weakest attack: how far an audit with the
             weakest attack alone would have misled.
         dice: mean Dice of the target; None if unknown.
         pareto: no setting of the same cut level, seed, victims and measured attacks is better in
@@ -403,9 +454,11 @@ class WorstCase(Record):
     defense: str
     seed: int
     victims: str
+    recovers: str = "images"
     worst: str | None
     weakest: str | None
     ssim_brain: Interval | None
+    mask_dice: Interval | None = None
     advantage: Interval | None
     misled_by: float | None
     dice: Interval | None

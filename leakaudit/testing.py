@@ -200,6 +200,8 @@ def _frozen(capability: Capability, value: object) -> bytes:
     if capability not in (
         Capability.ENCODER_QUERIES,
         Capability.GRADIENT_QUERIES,
+        Capability.OWN_GRADIENT_QUERIES,
+        Capability.ACTIVE_MANIPULATION,
         Capability.ENCODER_ARCHITECTURE,
         Capability.DEFENSE_PARAMETERS,
     ):

@@ -93,10 +93,16 @@ def tiny_observation(
     auxiliary: list[Patient],
     releases: int = 1,
 ) -> Observation:
-    """What the threat grants on an untrained system."""
+    """What the threat grants on an untrained system; a data site is the first one."""
     system = tiny_system(defense, spec, auxiliary)
     return observe(
-        threat_named(threat), system, victims=victims, auxiliary=auxiliary, releases=releases
+        threat_named(threat),
+        system,
+        victims=victims,
+        auxiliary=auxiliary,
+        releases=releases,
+        site=0 if threat_named(threat).position == "data site" else None,
+        training=victims,
     )
 
 

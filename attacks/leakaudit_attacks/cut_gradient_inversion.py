@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -11,16 +10,14 @@ import torch
 from leakaudit.api import (
     Attack,
     Capability,
-    CellError,
     Citation,
-    Levels,
     Observation,
     Progress,
     Reconstruction,
-    SiteLevels,
     require_between,
 )
-from leakaudit_attacks.decoding import Pairs, fit, fresh_decoder, integer, joined
+from leakaudit_attacks.cut_gradients import examples, scaled
+from leakaudit_attacks.decoding import Pairs, fit, fresh_decoder, integer
 from leakaudit_attacks.papers import HE_2019, WU_2023
 
 
@@ -77,13 +74,21 @@ class CutGradientInversion(Attack):
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
     ) -> Reconstruction:
         """Compute the own patients' gradients, train the decoder, apply it to the victims'."""
-        observed = _scaled(observation.cut_gradients)
+        observed = scaled(observation.cut_gradients)
         layout = observation.layout
         entering = {
             level: tensor.shape[1] for level, tensor in zip(layout.crossing, observed, strict=True)
         }
         decoder = fresh_decoder(entering, self.width, observation.auxiliary, generator)
-        levels, images = self._examples(observation, generator)
+        own = examples(
+            observation.auxiliary,
+            self.examples,
+            lambda image, mask: [
+                answer.cut for answer in observation.query_gradients(image, mask, generator)
+            ],
+            generator,
+        )
+        levels, images = own.levels, own.images
 
         def at(index: torch.Tensor) -> Pairs:
             return tuple(level[index] for level in levels), images[index]
@@ -106,41 +111,3 @@ class CutGradientInversion(Attack):
         return Reconstruction(
             images=found, objective_first=first, objective_last=last, iterations=self.steps
         )
-
-    def _examples(self, observation: Observation, generator: torch.Generator) -> Pairs:
-        """Gradients and images of the own patients, plain and mirrored, in random order."""
-        auxiliary = observation.auxiliary
-        if auxiliary.masks is None:
-            raise CellError("the auxiliary patients come without masks, which gradients need")
-        count = len(auxiliary.images)
-        order = torch.randperm(2 * count, generator=generator, device=generator.device)
-        chosen = order[: self.examples].tolist()
-        images = torch.empty_like(auxiliary.images[:1]).repeat(
-            len(chosen), *[1] * (auxiliary.images.ndim - 1)
-        )
-        levels: list[torch.Tensor] = []
-        for place, number in enumerate(chosen):
-            one = slice(number % count, number % count + 1)
-            image, mask = auxiliary.images[one], auxiliary.masks[one]
-            if number >= count:
-                image, mask = image.flip(-1), mask.flip(-1)
-            images[place] = image[0]
-            answers = observation.query_gradients(image, mask, generator)
-            found = _scaled([answer.cut for answer in answers])
-            # Filled in place: joined at the end, all of them would be in memory twice.
-            levels = levels or [each.new_empty(len(chosen), *each.shape[1:]) for each in found]
-            for level, each in zip(levels, found, strict=True):
-                level[place] = each[0]
-        return tuple(levels), images
-
-
-def _scaled(checkpoints: Sequence[SiteLevels]) -> Levels:
-    """Per level the gradients of all sites and checkpoints, each sample's of root mean square 1."""
-    scaled = []
-    for sites in checkpoints:
-        of_checkpoint = []
-        for level in joined(sites):
-            size = level.flatten(1).square().mean(dim=1).sqrt().clamp_min(1e-30)
-            of_checkpoint.append(level / size.view(-1, *[1] * (level.ndim - 1)))
-        scaled.append(of_checkpoint)
-    return tuple(torch.cat(level, dim=1) for level in zip(*scaled, strict=True))

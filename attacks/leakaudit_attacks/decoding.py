@@ -15,6 +15,7 @@ from leakaudit.api import AuxiliaryPatients, Images, Levels, Progress, SiteLevel
 from leakaudit_attacks.starts import auxiliary_mean
 
 Pairs = tuple[Levels, Images]
+Loss = Callable[[Images, Images], torch.Tensor]
 
 
 @final
@@ -78,9 +79,14 @@ def fresh_decoder(
     width: int,
     auxiliary: AuxiliaryPatients,
     generator: torch.Generator,
+    *,
+    base: Images | None = None,
 ) -> Decoder:
-    """A decoder on the auxiliary patients' device that starts from their mean, mirrored alike."""
-    base = auxiliary_mean(auxiliary, 1)
+    """A decoder on the auxiliary patients' device that starts from ``base``, mirrored alike.
+
+    ``base`` is ``(1, M, *spatial)``, values in [0, 1]; the auxiliary mean unless said otherwise.
+    """
+    base = auxiliary_mean(auxiliary, 1) if base is None else base
     # Modules initialise from the global state: fork it, so that the attack leaves no trace.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(integer(2**62, generator))
@@ -95,8 +101,9 @@ def fit(
     steps: int,
     learning_rate: float,
     progress: Progress,
+    loss: Loss | None = None,
 ) -> tuple[float, float]:
-    """Train a decoder: mean absolute error plus 1 - SSIM, Adam, one-cycle schedule.
+    """Train a decoder by Adam with a one-cycle schedule.
 
     Args:
         decoder: trained in place, and left in evaluation mode.
@@ -105,6 +112,7 @@ def fit(
         steps: optimizer steps.
         learning_rate: peak of the schedule.
         progress: called after every step.
+        loss: of decoded and true images; mean absolute error plus 1 - SSIM if none is given.
 
     Returns:
         The objective on the probe before the first step and after the last.
@@ -113,13 +121,11 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=max(steps, 2)
     )
-    structure = SSIMLoss(decoder.base.ndim - 2, data_range=1.0)
+    apart = likeness(decoder.base.ndim - 2) if loss is None else loss
 
     def loss_of(pairs: Pairs) -> torch.Tensor:
         levels, images = pairs
-        decoded = decoder(levels)
-        distance: torch.Tensor = structure(decoded, images)
-        return functional.l1_loss(decoded, images) + distance
+        return apart(decoder(levels), images)
 
     with torch.no_grad():
         first = float(loss_of(probe()))
@@ -132,6 +138,17 @@ def fit(
     decoder.eval()
     with torch.no_grad():
         return first, float(loss_of(probe()))
+
+
+def likeness(spatial_dims: int) -> Loss:
+    """Mean absolute error plus 1 - SSIM, for images in [0, 1]."""
+    structure = SSIMLoss(spatial_dims, data_range=1.0)
+
+    def apart(decoded: Images, images: Images) -> torch.Tensor:
+        distance: torch.Tensor = structure(decoded, images)
+        return functional.l1_loss(decoded, images) + distance
+
+    return apart
 
 
 def joined(sites: SiteLevels) -> Levels:

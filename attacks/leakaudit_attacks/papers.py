@@ -69,3 +69,22 @@ WU_2023 = Citation(
     year=2023,
     arxiv="2210.10880",
 )
+ERDOGAN_2022 = Citation(
+    key="erdogan2022unsplit",
+    authors=("Erdoğan, Ege", "Küpçü, Alptekin", "Çiçek, A. Ercüment"),
+    title=(
+        "UnSplit: Data-oblivious model inversion, model stealing, and label inference attacks "
+        "against split learning"
+    ),
+    venue="Workshop on Privacy in the Electronic Society",
+    year=2022,
+    arxiv="2108.09033",
+)
+PASQUINI_2021 = Citation(
+    key="pasquini2021unleashing",
+    authors=("Pasquini, Dario", "Ateniese, Giuseppe", "Bernaschi, Massimo"),
+    title="Unleashing the tiger: Inference attacks on split learning",
+    venue="ACM SIGSAC Conference on Computer and Communications Security",
+    year=2021,
+    arxiv="2012.02670",
+)

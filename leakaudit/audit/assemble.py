@@ -17,6 +17,7 @@ from leakaudit.audit.executors import Ended
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan
 from leakaudit.audit.references import compared
+from leakaudit.audit.scoring import withheld
 from leakaudit.audit.store import Kind as StoreKind
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.worst import worst_cases
@@ -27,7 +28,6 @@ from leakaudit.records import (
     CellRecord,
     Control,
     DataRecord,
-    Leakage,
     PluginRecord,
     ReferenceComparison,
     ReportRecord,
@@ -143,8 +143,7 @@ def _with_positive_control(plan: CellPlan, raw: Mapping[str, CellRecord]) -> Cel
         update={
             "state": State.CONTROL_FAILED,
             "reason": f"positive control {outcome}: {control.detail}",
-            "leakage": None,
-            "withheld": record.leakage,
+            **withheld(record),
         }
     )
 
@@ -154,17 +153,13 @@ def _positive(easiest: CellRecord | None) -> Control:
     if easiest is None:
         return Control(passed=None, detail="no such cell was planned")
     where = f"on the undefended system cut at level {easiest.cut_level}"
-    if easiest.state is not State.OK or easiest.leakage is None:
+    figures = easiest.leakage or easiest.mask_leakage
+    if easiest.state is not State.OK or figures is None:
         return Control(passed=False, detail=f"{where} it ended {easiest.state} ({easiest.reason})")
-    scores, floor = _scores(easiest.leakage)
-    control = controls.positive_control(scores, floor)
+    scores, floor = map(np.array, figures.by_patient())
+    unit = "SSIM" if easiest.leakage else "Dice"
+    control = controls.positive_control(scores, floor, unit=unit)
     return control.model_copy(update={"detail": f"{where}, {control.detail}"})
-
-
-def _scores(leakage: Leakage) -> tuple[np.ndarray, np.ndarray]:
-    scores = np.array([patient.ssim_brain for patient in leakage.patients])
-    floor = np.array([patient.blind_floor for patient in leakage.patients])
-    return scores, floor
 
 
 def _data(cohort: Cohort, splits: Splits) -> DataRecord:

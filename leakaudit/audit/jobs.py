@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from leakaudit.audit.mask_scoring import MaskScorer
 from leakaudit.audit.matrix import CellPlan, TargetPlan
-from leakaudit.audit.scoring import Scorer, judged
+from leakaudit.audit.scoring import ImageScorer, judged
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.systems import (
     WEIGHTS_FILE,
@@ -40,7 +41,7 @@ from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
 from leakaudit.threat.observing import observe
-from leakaudit.threat.system import System, images_of, masks_of
+from leakaudit.threat.system import System, images_of, layout_of, masks_of
 
 TARGET_FILE = "target.json"
 CELL_FILE = "cell.json"
@@ -103,7 +104,9 @@ def run_cell(task: Task, progress: Progress) -> None:
     system = trained_system(task, people, store)
     victims = people.of(cell_victims(task))
     auxiliary = people.of(task.splits.auxiliary)
-    scorer = Scorer(victims, auxiliary, people.each(people.all_but(task.splits.auxiliary)))
+    scorer = _scorer(task, people, victims, auxiliary, system)
+    manipulates = Capability.ACTIVE_MANIPULATION in plan.threat.capabilities
+    training = people.of(task.splits.train) if manipulates else ()
     seed = derive_seed(plan.target.seed, "cell")
 
     def attempt_on(attack: Attack, *, shuffled: bool) -> Attempt:
@@ -113,17 +116,24 @@ def run_cell(task: Task, progress: Progress) -> None:
             victims=victims,
             auxiliary=auxiliary,
             releases=plan.releases,
+            site=plan.site,
+            training=training,
             shuffled=shuffled,
         )
         with untouched(f"attack {plan.attack_name}", system):
             return attack(observation, seed=seed, progress=progress)
 
     attempt = attempt_on(plan.attack, shuffled=False)
+    twin = None
+    if Capability.OWN_MODALITIES in plan.attack.needs():
+        # A site needs no message to learn something from its own images: that is the floor.
+        twin = attempt_on(plan.attack.shuffled(), shuffled=True)
+        scorer.hold_against("own images alone", twin.reconstruction)
     negative = scorer.negative_control(attempt.reconstruction)
     if plan.attack.learns_from_queries and negative.passed is False:
         # What it learned of patients in general may beat any constant guess without knowing
         # anything of this one: hold it against the same network trained on shuffled pairs.
-        twin = attempt_on(plan.attack.shuffled(), shuffled=True)
+        twin = twin or attempt_on(plan.attack.shuffled(), shuffled=True)
         first = negative.detail
         negative = scorer.negative_control(attempt.reconstruction, twin.reconstruction)
         negative = negative.model_copy(update={"detail": f"{first}; {negative.detail}"})
@@ -131,7 +141,7 @@ def run_cell(task: Task, progress: Progress) -> None:
         CellRecord(
             **cell_facts(plan),
             state=State.OK,
-            leakage=scorer.leakage(attempt.reconstruction),
+            **scorer.figures(attempt.reconstruction),
             negative_control=negative,
             cost=Cost(
                 iterations=attempt.reconstruction.iterations,
@@ -146,6 +156,23 @@ def run_cell(task: Task, progress: Progress) -> None:
         (folder / CELL_FILE).write_text(record.model_dump_json(indent=1))
         images = attempt.reconstruction.images.contiguous()
         save_file({"images": images}, folder / RECONSTRUCTIONS)
+
+
+def _scorer(
+    task: Task,
+    people: People,
+    victims: Sequence[Patient],
+    auxiliary: Sequence[Patient],
+    system: System,
+) -> ImageScorer | MaskScorer:
+    assert task.cell is not None
+    recovers = task.cell.attack.recovers
+    if recovers == "masks":
+        return MaskScorer(victims, auxiliary)
+    layout = layout_of(system, victims[0].images.shape[2:], len(victims), task.cell.site)
+    foreign = None if recovers == "images" else layout.foreign
+    others = people.each(people.all_but(task.splits.auxiliary))
+    return ImageScorer(victims, auxiliary, others, foreign)
 
 
 def _caveats(attack: Attack, system: System, patient: Patient) -> tuple[str, ...]:
@@ -193,6 +220,8 @@ def cell_facts(plan: CellPlan) -> dict[str, Any]:
         "attack": repr(plan.attack),
         "attack_name": plan.attack_name,
         "threat": plan.threat.name,
+        "site": plan.held,
+        "recovers": plan.attack.recovers,
         "victims": plan.threat.victims,
         "releases": plan.releases,
         "seed": plan.target.seed,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from itertools import product
 from typing import Any, final
 
 from leakaudit.config import AuditConfig, PluginUse, expand
@@ -83,6 +84,7 @@ class CellPlan:
         attack_name: plug-in name.
         attack: configured.
         threat: preset.
+        site: which data site the adversary is, where the threat puts it at one.
         releases: passes of each victim that the adversary sees.
         control_only: exists only as another cell's positive control.
         positive_control: key of the cell that shows the attack at work (may be its own).
@@ -93,6 +95,7 @@ class CellPlan:
     attack_name: str
     attack: Attack
     threat: Threat
+    site: int | None = None
     releases: int
     control_only: bool = False
     positive_control: str = ""
@@ -101,10 +104,16 @@ class CellPlan:
     @property
     def label(self) -> str:
         """A line for people: who attacks what."""
+        by = f" by {self.held}" if self.held else ""
         return (
-            f"{self.attack_name} on {self.target.where} {self.target.defense!r} "
+            f"{self.attack_name}{by} on {self.target.where} {self.target.defense!r} "
             f"seed {self.target.seed}"
         )
+
+    @property
+    def held(self) -> str:
+        """The modalities of the site that is the adversary, as ``T1w+T1gd``; else empty."""
+        return "" if self.site is None else "+".join(self.target.sites[self.site])
 
     @property
     def missing(self) -> frozenset[Capability]:
@@ -231,15 +240,19 @@ class _Planner:
 
     def cells(self, target: TargetPlan, *, control_only: bool = False) -> Iterator[CellPlan]:
         for threat_name, meets in self.config.threats.items():
-            for name, attack in self.attacks:
+            threat = threat_named(threat_name)
+            at_site = threat.position == "data site"
+            sites: Iterable[int | None] = range(len(target.sites)) if at_site else (None,)
+            for (name, attack), site in product(self.attacks, sites):
                 if name in meets:
                     yield self._keyed_cell(
                         CellPlan(
                             target=target,
                             attack_name=name,
                             attack=attack,
-                            threat=threat_named(threat_name),
-                            releases=self._seen_releases(threat_named(threat_name)),
+                            threat=threat,
+                            site=site,
+                            releases=self._seen_releases(threat),
                             control_only=control_only,
                         )
                     )
@@ -285,6 +298,7 @@ class _Planner:
                 "attack": [plan.attack_name, _configured(plan.attack)],
                 "attack_code": [plugin.distribution, plugin.version, plugin.code],
                 "threat": [plan.threat.name, sorted(plan.threat.capabilities)],
+                "site": plan.site,
                 "releases": plan.releases,
             }
         )

@@ -16,7 +16,7 @@ from leakaudit.records import CellRecord, Control, Leakage, PatientScore, State
 
 
 @final
-class Scorer:
+class ImageScorer:
     """Holds the truth about a cell's victims and the guesses made without any observation."""
 
     def __init__(
@@ -24,6 +24,7 @@ class Scorer:
         victims: Sequence[Patient],
         auxiliary: Sequence[Patient],
         gallery: Iterable[Patient],
+        modalities: Sequence[int] | None = None,
     ) -> None:
         """Score the blind guesses.
 
@@ -31,24 +32,38 @@ class Scorer:
             victims: whose middle slices are attacked.
             auxiliary: whom the blind guesses are made from.
             gallery: among whom a victim is to be singled out; all but the auxiliary patients.
+            modalities: which of them the attack recovers, by position; all of them if None.
         """
         self._victims = victims
+        chosen = slice(None) if modalities is None else list(modalities)
         # Of everybody else the middle slice alone is kept.
-        middles = [(patient.id, patient.images[patient.middle].copy()) for patient in gallery]
+        middles = [(one.id, one.images[one.middle][chosen].copy()) for one in gallery]
         self._gallery_ids = [name for name, _ in middles]
         self._gallery = np.stack([image for _, image in middles])
-        self._truth = middle_images(victims)
-        self._brain = brain_mask(self._truth)
+        whole = middle_images(victims)
+        self._truth, self._brain = whole[:, chosen], brain_mask(whole)
         self._tumour = np.stack([patient.masks[patient.middle] > 0 for patient in victims])
-        others = middle_images(auxiliary)
-        self._guess_name, self._guess, self.floor = controls.best_blind_guess(
+        all_of_others = middle_images(auxiliary)
+        others = all_of_others[:, chosen]
+        self._guess_name, guess, self.floor = controls.best_blind_guess(
             controls.blind_guesses(others), self._truth, self._brain
         )
-        outline = controls.outline_floor(self._brain, others, brain_mask(others))
+        self._guess = np.broadcast_to(guess, self._truth.shape)
+        outline = controls.outline_floor(self._brain, others, brain_mask(all_of_others))
         self._outline_floor = fidelity.ssim_brain(outline, self._truth, self._brain)
 
-    def leakage(self, reconstruction: Reconstruction) -> Leakage:
-        """All figures of a reconstruction."""
+    def hold_against(self, name: str, reconstruction: Reconstruction) -> None:
+        """Let what somebody recovers who did not see the observation be the floor, if higher."""
+        images = reconstruction.images.numpy()
+        scores = fidelity.ssim_brain(images, self._truth, self._brain)
+        if scores.mean() > self.floor.mean():
+            self._guess_name, self._guess, self.floor = name, images, scores
+
+    def figures(self, reconstruction: Reconstruction) -> dict[str, Leakage]:
+        """The field of the cell's record, and what stands in it."""
+        return {"leakage": self._leakage(reconstruction)}
+
+    def _leakage(self, reconstruction: Reconstruction) -> Leakage:
         images = reconstruction.images.numpy()
         inside = fidelity.ssim_brain(images, self._truth, self._brain)
         whole = fidelity.ssim_image(images, self._truth)
@@ -117,12 +132,12 @@ class Scorer:
         floor = self.on_others(twin) if twin is not None else None
         if floor is None:
             return controls.negative_control(scores, self.floor)
-        return controls.negative_control(scores, floor, "the same network on shuffled pairs")
+        return controls.negative_control(scores, floor, controls.TWIN)
 
 
 def judged(record: CellRecord) -> CellRecord:
     """An attack whose own control or objective failed has no leakage figure."""
-    leakage, negative = record.leakage, record.negative_control
+    leakage, negative = record.leakage or record.mask_leakage, record.negative_control
     if leakage is None or negative is None:
         raise CellError("the attack left no figures")
     reason = ""
@@ -141,7 +156,16 @@ def judged(record: CellRecord) -> CellRecord:
         update={
             "state": State.CONTROL_FAILED,
             "reason": reason,
-            "leakage": None,
-            "withheld": leakage,
+            **withheld(record),
         }
     )
+
+
+def withheld(record: CellRecord) -> dict[str, object]:
+    """The fields that set a record's figures aside."""
+    return {
+        "leakage": None,
+        "withheld": record.leakage,
+        "mask_leakage": None,
+        "withheld_masks": record.mask_leakage,
+    }

@@ -6,26 +6,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from leakaudit.records import CellRecord, Leakage, State, TargetRecord, WorstCase
+from leakaudit.records import (
+    CellRecord,
+    Interval,
+    Leakage,
+    MaskLeakage,
+    State,
+    TargetRecord,
+    WorstCase,
+)
 
-Reached = tuple[CellRecord, Leakage]
+Reached = tuple[CellRecord, Leakage | MaskLeakage]
+
+
+_RECOVERS = ("images", "other-site images", "masks")
 
 
 def worst_cases(
     targets: Sequence[TargetRecord], cells: Sequence[CellRecord]
 ) -> tuple[WorstCase, ...]:
-    """One case per target and kind of victims, inference victims first.
+    """One case per target, kind of victims and what is recovered, inference victims first.
 
-    Figures of different victims are never compared. A kind of victims without any valid figure is
-    left out, unless no other is left of its target; its cells are then incomplete in the first.
+    Figures of different victims, or of images and masks, are never compared. A kind without any
+    valid figure is left out, unless no other is left of its target; its cells are then incomplete
+    in the first.
     """
     settings: list[_Setting] = []
     for target in targets:
         mine = [cell for cell in cells if cell.target == target.target]
         if target.control_only or not mine:
             continue
-        kinds = sorted({cell.victims for cell in mine})
-        found = [_setting(target, mine, kind) for kind in kinds]
+        kinds = sorted({(cell.victims, _RECOVERS.index(cell.recovers)) for cell in mine})
+        found = [_setting(target, mine, victims, _RECOVERS[what]) for victims, what in kinds]
         kept = [one for one in found if one.reached] or found[:1]
         silent = [cell for one in found if one not in kept for cell in one.cells]
         kept[0] = replace(kept[0], cells=(*kept[0].cells, *silent))
@@ -38,37 +50,50 @@ def worst_cases(
 class _Setting:
     target: TargetRecord
     victims: str
+    recovers: str
     cells: tuple[CellRecord, ...]
     reached: tuple[Reached, ...]
 
     @property
     def worst(self) -> Reached | None:
-        return max(self.reached, key=lambda pair: pair[1].ssim_brain.mean, default=None)
+        return max(self.reached, key=_height, default=None)
 
     @property
     def panel(self) -> tuple[object, ...]:
         target = self.target
-        return (target.cut_level, target.shared_skips, target.seed, self.victims)
+        return (target.cut_level, target.shared_skips, target.seed, self.victims, self.recovers)
 
     @property
     def attacks(self) -> frozenset[tuple[str, str]]:
         return frozenset((cell.attack, cell.threat) for cell, _ in self.reached)
 
 
-def _setting(target: TargetRecord, cells: Sequence[CellRecord], kind: str) -> _Setting:
-    own = [cell for cell in cells if cell.victims == kind]
+def _setting(
+    target: TargetRecord, cells: Sequence[CellRecord], victims: str, recovers: str
+) -> _Setting:
+    own = [cell for cell in cells if (cell.victims, cell.recovers) == (victims, recovers)]
     reached = [
-        (cell, cell.leakage) for cell in own if cell.state is State.OK and cell.leakage is not None
+        (cell, figures)
+        for cell in own
+        if cell.state is State.OK and (figures := cell.leakage or cell.mask_leakage) is not None
     ]
-    return _Setting(target, kind, tuple(own), tuple(reached))
+    return _Setting(target, victims, recovers, tuple(own), tuple(reached))
+
+
+def _score(figures: Leakage | MaskLeakage) -> Interval:
+    return figures.ssim_brain if isinstance(figures, Leakage) else figures.dice
+
+
+def _height(reached: Reached) -> float:
+    return _score(reached[1]).mean
 
 
 def _case(setting: _Setting, pareto: bool) -> WorstCase:
     target, worst = setting.target, setting.worst
-    weakest = min(setting.reached, key=lambda pair: pair[1].ssim_brain.mean, default=None)
+    weakest = min(setting.reached, key=_height, default=None)
     misled_by = None
     if worst is not None and weakest is not None:
-        misled_by = worst[1].ssim_brain.mean - weakest[1].ssim_brain.mean
+        misled_by = _height(worst) - _height(weakest)
     return WorstCase(
         target=target.target,
         cut_level=target.cut_level,
@@ -78,7 +103,9 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
         victims=setting.victims,
         worst=worst[0].cell if worst else None,
         weakest=weakest[0].cell if weakest else None,
-        ssim_brain=worst[1].ssim_brain if worst else None,
+        recovers=setting.recovers,
+        ssim_brain=_score(worst[1]) if worst and setting.recovers != "masks" else None,
+        mask_dice=_score(worst[1]) if worst and setting.recovers == "masks" else None,
         advantage=worst[1].advantage if worst else None,
         misled_by=misled_by,
         dice=target.utility.mean if target.utility else None,
@@ -114,11 +141,11 @@ def _on_front(setting: _Setting, settings: Sequence[_Setting]) -> bool:
 
 
 def _place(setting: _Setting) -> tuple[float, float] | None:
-    """Dice and SSIM of the worst attack; None also if the network beats no untrained one."""
+    """Dice and score of the worst attack; None also if the network beats no untrained one."""
     utility, worst = setting.target.utility, setting.worst
     if utility is None or worst is None:
         return None
     untrained = setting.target.untrained_dice
     if untrained is not None and utility.mean.mean <= untrained:
         return None
-    return utility.mean.mean, worst[1].ssim_brain.mean
+    return utility.mean.mean, _height(worst)

@@ -23,6 +23,7 @@ from leakaudit.records import (
 
 _NARROW = 14
 _ON_WHOM = {"training": ["training patients"]}
+_OF_WHAT = {"masks": ["their masks (Dice)"], "other-site images": ["other sites' images"]}
 
 
 def print_matrix(record: ReportRecord) -> None:
@@ -100,22 +101,26 @@ def _heading(attack: tuple[str, str], attacks: list[tuple[str, str]]) -> str:
 
 def _figures(cells: list[CellRecord], labels: dict[str, str]) -> str:
     """A line for each configuration of an attack; one line if none of them has a figure."""
-    if not any(cell.leakage for cell in cells) and len({cell.state for cell in cells}) == 1:
+    measured = any(cell.leakage or cell.mask_leakage for cell in cells)
+    if not measured and len({cell.state for cell in cells}) == 1:
         return _cell(cells[0])
-    return "\n".join(f"{labels[cell.attack]} {_cell(cell)}".strip() for cell in cells) or "-"
+    lines = (f"{cell.site} {labels[cell.attack]} {_cell(cell)}".strip() for cell in cells)
+    return "\n".join(lines) or "-"
 
 
 def _cells_of(
     case: WorstCase, cells: list[CellRecord], cases: Sequence[WorstCase]
 ) -> list[CellRecord]:
     """A case's own cells; a target's first row also holds those that no row is about."""
-    kinds = [one.victims for one in cases if one.target == case.target]
+    kinds = [(one.victims, one.recovers) for one in cases if one.target == case.target]
+    kind = (case.victims, case.recovers)
     return [
         cell
         for cell in cells
         if cell.target == case.target
         and (
-            cell.victims == case.victims or (case.victims == kinds[0] and cell.victims not in kinds)
+            (cell.victims, cell.recovers) == kind
+            or (kind == kinds[0] and (cell.victims, cell.recovers) not in kinds)
         )
     ]
 
@@ -124,20 +129,26 @@ def _row(
     case: WorstCase, cells: list[CellRecord], shown: list[str], target: TargetRecord
 ) -> list[str]:
     floors = [
-        cell.leakage.blind_floor for cell in cells if cell.cell == case.worst and cell.leakage
+        figures.blind_floor
+        for cell in cells
+        if cell.cell == case.worst and (figures := cell.leakage or cell.mask_leakage)
     ]
+    score = case.ssim_brain or case.mask_dice
+    on_whom = [*_ON_WHOM.get(case.victims, []), *_OF_WHAT.get(case.recovers, [])]
     defense, _, strength = case.defense.removesuffix(")").partition("(")
     given = [part for part in strength.split(", ") if part and not part.endswith("=None")]
     return [
-        "\n".join([defense, *given, *_ON_WHOM.get(case.victims, [])]),
+        "\n".join([defense, *given, *on_whom]),
         _figure(target.utility.mean.mean if target.utility else None),
         *shown,
-        _figure(case.ssim_brain.mean if case.ssim_brain else None),
+        _figure(score.mean if score else None),
         _figure(floors[0] if floors else None),
     ]
 
 
 def _cell(cell: CellRecord) -> str:
+    if cell.mask_leakage is not None:
+        return _figure(cell.mask_leakage.dice.mean)
     if cell.leakage is None:
         return cell.state.replace("-", " ")  # may be broken in two
     return _figure(cell.leakage.ssim_brain.mean)

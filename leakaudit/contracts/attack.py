@@ -14,12 +14,12 @@ from leakaudit.contracts.observation import (
     Capability,
     GradientMessages,
     Observation,
-    SystemLayout,
+    Recovers,
 )
 from leakaudit.errors import CellError, NotGranted
 from leakaudit.randomness import generator_for
 from leakaudit.records import Citation
-from leakaudit.types import Images, Masks, SiteLevels
+from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 Progress = Callable[[int, int], None]
 
@@ -30,7 +30,9 @@ class Reconstruction:
     """What an attack returns.
 
     Args:
-        images: ``(victims, modalities, *spatial)``, values in [0, 1].
+        images: ``(victims, modalities, *spatial)``, values in [0, 1]; of an attack that recovers
+            masks the probability of tumour, ``(victims, 1, *spatial)``, of one that recovers
+            other sites' images their modalities alone.
         objective_first: the attack's own objective before its first step, mean over victims or, for
             an attack that learns, over slices of the adversary's own patients.
         objective_last: the same objective, with the same randomness, at what is returned. An attack
@@ -68,7 +70,7 @@ class Attack(abc.ABC):
 
     requires: ClassVar[frozenset[Capability]]
     # What a reader is told of it: what comes back, its class in NIST AI 100-2, the papers.
-    recovers: ClassVar[str] = "images"
+    recovers: ClassVar[Recovers] = "images"
     nist: ClassVar[str] = "data reconstruction"
     citations: ClassVar[tuple[Citation, ...]] = ()
     # A learned attack gets its pairs from the observation's queries, where a control can shuffle
@@ -113,7 +115,7 @@ class Attack(abc.ABC):
         result = self.run(
             counter.observation, generator=generator_for(seed, "attack"), progress=progress
         )
-        _check(result, observation.layout)
+        _check(result, observation.layout.shape_of(self.recovers))
         auxiliary = 0
         if Capability.AUXILIARY_PATIENTS in observation.granted:
             auxiliary = int(observation.auxiliary.patient.unique().numel())
@@ -148,17 +150,25 @@ class _QueryCounter:
                 return query_gradients(images, masks, generator)
 
             held[Capability.GRADIENT_QUERIES] = counted_too
+        if Capability.OWN_GRADIENT_QUERIES in held:
+            query_own = observation.query_own_gradients
+
+            def counted_own(
+                images: Images, masks: Masks, generator: torch.Generator
+            ) -> tuple[Levels, ...]:
+                self.samples += len(images)
+                return query_own(images, masks, generator)
+
+            held[Capability.OWN_GRADIENT_QUERIES] = counted_own
         self.observation = Observation(
             threat=observation.threat, layout=observation.layout, held=held
         )
 
 
-def _check(result: Reconstruction, layout: SystemLayout) -> None:
+def _check(result: Reconstruction, shape: tuple[int, ...]) -> None:
     images = result.images
-    if tuple(images.shape) != layout.image_shape:
-        raise CellError(
-            f"the attack returned shape {tuple(images.shape)}, expected {layout.image_shape}"
-        )
+    if tuple(images.shape) != shape:
+        raise CellError(f"the attack returned shape {tuple(images.shape)}, expected {shape}")
     if not bool(torch.isfinite(images).all()):
         raise CellError("the attack returned values that are not finite")
     objective = result.objective_first, result.objective_last

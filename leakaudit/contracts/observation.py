@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn, final
+from typing import Literal, NoReturn, final
 
 import torch
 
 from leakaudit.contracts.defense import Defense
 from leakaudit.errors import NotGranted
-from leakaudit.types import Images, Masks, SiteLevels
+from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 
 class Capability(StrEnum):
@@ -27,9 +27,15 @@ class Capability(StrEnum):
     GRADIENT_QUERIES = "gradient-queries"
     MASKS = "masks"
     OWN_MODALITIES = "own-modalities"
+    OWN_CUT_GRADIENTS = "own-cut-gradients"
+    OWN_GRADIENT_QUERIES = "own-gradient-queries"
     AUXILIARY_PATIENTS = "auxiliary-patients"
     DEFENSE_PARAMETERS = "defense-parameters"
     ACTIVE_MANIPULATION = "active-manipulation"
+
+
+# What comes back: every modality, the modalities of the other sites, or the tumour's mask.
+Recovers = Literal["images", "other-site images", "masks"]
 
 
 @final
@@ -43,6 +49,7 @@ class SystemLayout:
         features: channels of each level of a site's encoder.
         spatial: extents of an image in voxels.
         victims: how many images are to be reconstructed.
+        site: which site the adversary is; None for one that is no data site.
     """
 
     channels: tuple[int, ...]
@@ -50,11 +57,28 @@ class SystemLayout:
     features: tuple[int, ...]
     spatial: tuple[int, ...]
     victims: int
+    site: int | None = None
 
     @property
     def image_shape(self) -> tuple[int, ...]:
         """Shape ``(victims, modalities, *spatial)`` of a reconstruction."""
-        return (self.victims, sum(self.channels), *self.spatial)
+        return self.shape_of("images")
+
+    def shape_of(self, recovers: Recovers) -> tuple[int, ...]:
+        """Shape of what an attack returns: one channel for a mask, else the modalities."""
+        channels = {
+            "images": sum(self.channels),
+            "other-site images": len(self.foreign),
+            "masks": 1,
+        }[recovers]
+        return (self.victims, channels, *self.spatial)
+
+    @property
+    def foreign(self) -> tuple[int, ...]:
+        """The modalities that the adversary does not hold itself, as positions in an image."""
+        first = sum(self.channels[: self.site or 0])
+        held = range(first, first + self.channels[self.site]) if self.site is not None else ()
+        return tuple(index for index in range(sum(self.channels)) if index not in held)
 
     def views(self, images: Images) -> tuple[torch.Tensor, ...]:
         """Split ``(B, modalities, *spatial)`` into each site's own modalities."""
@@ -116,6 +140,9 @@ class GradientMessages:
 
 # Images, their masks and a generator in; for each observed checkpoint the gradients out.
 GradientQuery = Callable[[Images, Masks, torch.Generator], tuple[GradientMessages, ...]]
+OwnGradientQuery = Callable[[Images, Masks, torch.Generator], tuple[Levels, ...]]
+# The answer to the batch before in (None to begin), the next batch's release out; or the victims'.
+Exchange = Callable[[SiteLevels | None, bool], SiteLevels]
 
 
 @final
@@ -210,6 +237,40 @@ class Observation:
         Per checkpoint and site one tensor ``(victims, C, *spatial)`` per crossing level.
         """
         return self._get(Capability.CUT_GRADIENTS)  # type: ignore[return-value]
+
+    @property
+    def own_images(self) -> Images:
+        """What a data site holds of the victims itself, ``(victims, own modalities, *spatial)``."""
+        return self._get(Capability.OWN_MODALITIES)  # type: ignore[return-value]
+
+    @property
+    def own_cut_gradients(self) -> tuple[Levels, ...]:
+        """What returned to the adversary's site for one batch per victim, at each checkpoint.
+
+        Per checkpoint one tensor ``(victims, C, *spatial)`` per crossing level.
+        """
+        return self._get(Capability.OWN_CUT_GRADIENTS)  # type: ignore[return-value]
+
+    @property
+    def query_own_gradients(self) -> OwnGradientQuery:
+        """``query_own_gradients(images, masks, generator)``: what would return to the site.
+
+        As `query_gradients`, but what returns to the adversary's own site alone, in the form of
+        `own_cut_gradients`.
+        """
+        return self._get(Capability.OWN_GRADIENT_QUERIES)  # type: ignore[return-value]
+
+    @property
+    def exchange(self) -> Exchange:
+        """Takes the label site's place in a training of its own, step by step.
+
+        ``exchange(None, False)`` begins: the sites build their encoders anew and release a first
+        batch of training slices, per site ``(B, C, *spatial)``. ``exchange(gradients, False)``
+        hands every site the cut gradients for the batch it sent last, by which it takes one
+        optimizer step, and returns the next batch. ``exchange(None, True)`` is what the sites
+        release of the victims' slices at this moment, after which there is no batch to answer.
+        """
+        return self._get(Capability.ACTIVE_MANIPULATION)  # type: ignore[return-value]
 
     @property
     def auxiliary(self) -> AuxiliaryPatients:

@@ -22,6 +22,8 @@ NEGATIVE_MARGIN = 0.02
 # The positive control must exceed the blind floor by this much SSIM. Our choice, in no paper: five
 # times the negative margin, and a fraction of what a working attack gains undefended (about 0.5).
 POSITIVE_MARGIN = 0.10
+# What a learned attack is held against where a constant guess is no fair floor.
+TWIN = "the same network on shuffled pairs"
 
 
 def derangement(n: int) -> Int[np.ndarray, " n"] | None:
@@ -37,7 +39,11 @@ def derangement(n: int) -> Int[np.ndarray, " n"] | None:
 
 
 def negative_control(
-    scores_on_wrong: Scores | None, floor: Scores, reference: str = "the blind floor"
+    scores_on_wrong: Scores | None,
+    floor: Scores,
+    reference: str = "the blind floor",
+    *,
+    unit: str = "SSIM",
 ) -> Control:
     """Whether an attack that sees another patient's observation stays at the blind floor.
 
@@ -49,6 +55,7 @@ def negative_control(
             observation of the patient given by `derangement`; None if there is no such patient.
         floor: each victim's SSIM of the best blind guess, or of what stands in for it.
         reference: what ``floor`` is, in words.
+        unit: what the scores are, ``SSIM`` or ``Dice``.
 
     Returns:
         The outcome; ``passed`` is None, so not made, under two victims.
@@ -63,13 +70,13 @@ def negative_control(
     words = "above" if exceeds else "not above"
     return Control(
         passed=not exceeds,
-        detail=f"on another patient's observation: {_figures(difference, reference)}, {words} it "
-        f"(margin {NEGATIVE_MARGIN:.2f})",
+        detail=f"on another patient's observation: {_figures(difference, reference, unit)}, "
+        f"{words} it (margin {NEGATIVE_MARGIN:.2f})",
         difference=difference,
     )
 
 
-def positive_control(scores: Scores, floor: Scores) -> Control:
+def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Control:
     """Whether the attack works where it must: undefended, at the easiest cut.
 
     It passes if the paired mean exceeds the floor by at least `POSITIVE_MARGIN` and the interval's
@@ -77,8 +84,9 @@ def positive_control(scores: Scores, floor: Scores) -> Control:
     "private"; nor may ``passed=None`` be read as passed.
 
     Args:
-        scores: each victim's SSIM inside the brain under the attack.
-        floor: each victim's SSIM of the best blind guess.
+        scores: each victim's SSIM inside the brain, or Dice of the mask, under the attack.
+        floor: each victim's score of the best blind guess.
+        unit: what the scores are, ``SSIM`` or ``Dice``.
 
     Returns:
         The outcome; ``passed`` is None, so not made, under two victims, where no interval exists.
@@ -92,8 +100,8 @@ def positive_control(scores: Scores, floor: Scores) -> Control:
     works = difference.mean >= POSITIVE_MARGIN and _lower_end(difference) > 0
     return Control(
         passed=works,
-        detail=f"{_figures(difference, 'the blind floor')}; it needs {POSITIVE_MARGIN:.2f} and an "
-        "interval above 0",
+        detail=f"{_figures(difference, 'the blind floor', unit)}; it needs {POSITIVE_MARGIN:.2f} "
+        "and an interval above 0",
         difference=difference,
     )
 
@@ -141,9 +149,9 @@ def _lower_end(difference: Interval) -> float:
     return difference.low
 
 
-def _figures(difference: Interval, reference: str) -> str:
+def _figures(difference: Interval, reference: str, unit: str) -> str:
     return (
-        f"{difference.mean:+.3f} SSIM to {reference} "
+        f"{difference.mean:+.3f} {unit} to {reference} "
         f"({difference.low:+.3f} to {difference.high:+.3f}, {difference.n} patients)"
     )
 
@@ -151,6 +159,7 @@ def _figures(difference: Interval, reference: str) -> str:
 __all__ = [
     "NEGATIVE_MARGIN",
     "POSITIVE_MARGIN",
+    "TWIN",
     "BlindGuess",
     "advantage",
     "best_blind_guess",

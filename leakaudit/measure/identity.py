@@ -17,7 +17,7 @@ from jaxtyping import Float
 from leakaudit.data.cohort import brain_mask
 from leakaudit.errors import CellError
 from leakaudit.measure._checks import require_brain, require_finite
-from leakaudit.measure.arrays import Brains, GalleryImages, Images, OneImage
+from leakaudit.measure.arrays import Brains, GalleryImages, Images
 from leakaudit.measure.fidelity import correlation
 from leakaudit.measure.statistics import clopper_pearson
 from leakaudit.records import Reidentification
@@ -28,7 +28,7 @@ TIE = 1e-9
 
 def reidentify(
     reconstructions: Images,
-    blind_image: OneImage,
+    blind_images: Images,
     truth_ids: Sequence[str],
     gallery_images: GalleryImages,
     gallery_ids: Sequence[str],
@@ -41,7 +41,7 @@ def reidentify(
 
     Args:
         reconstructions: one per victim, in [0, 1].
-        blind_image: the blind floor's guess, one for all victims.
+        blind_images: the blind floor's guess at each victim.
         truth_ids: the victims, in the order of the reconstructions.
         gallery_images: one image of every patient but the auxiliary ones, the victims' own among
             them, each by its own middle tumour slice, as the victims are, in [0, 1].
@@ -61,16 +61,16 @@ def reidentify(
             f"{len(gallery_images)} gallery images of {len(gallery_ids)} patients"
         )
     require_finite("reconstruction", reconstructions)
-    require_finite("blind guess", blind_image)
+    require_finite("blind guess", blind_images)
     require_finite("gallery", gallery_images)
     gallery_brain = _brain(gallery_images)
     require_brain(gallery_images, gallery_brain)
     n, gallery = len(own), len(gallery_ids)
 
     seen = similarities(reconstructions, gallery_images)
-    guessed = similarities(blind_image[None], gallery_images)
+    guessed = similarities(blind_images, gallery_images)
     hits = sum((_hit(row, i) for row, i in zip(seen, own, strict=True)), Fraction(0))
-    blind_hits = sum((_hit(guessed[0], i) for i in own), Fraction(0))
+    blind_hits = sum((_hit(row, i) for row, i in zip(guessed, own, strict=True)), Fraction(0))
     low, high = clopper_pearson(hits, n)
     return Reidentification(
         top1=float(hits / n),

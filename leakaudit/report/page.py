@@ -51,6 +51,7 @@ def render_html(record: ReportRecord, gallery: Sequence[GalleryItem] = ()) -> st
             style=Markup(style),  # our own file, not input
             script=Markup(script),  # our own file, not input
             record=record,
+            any_masks=any(cell.recovers == "masks" for cell in record.cells),
             headline=words.headline(record),
             states=state_counts(record),
             matrices=tables,
@@ -90,6 +91,7 @@ def _environment() -> Environment:
         labelled=formatting.labelled,
         listed=formatting.listed,
         victims_words=words.victims_words,
+        kind_words=words.kind_words,
     )
     environment.globals.update(levels=formatting.levels)
     return environment

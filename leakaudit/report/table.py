@@ -6,7 +6,7 @@ import csv
 import io
 
 from leakaudit.records import CellRecord, ReportRecord, TargetRecord
-from leakaudit.report.validity import valid_leakage
+from leakaudit.report.validity import valid_leakage, valid_masks
 
 COLUMNS = (
     "cell",
@@ -34,6 +34,10 @@ COLUMNS = (
     "control_only",
     "ssim_tumour",
     "ncc",
+    "site",
+    "recovers",
+    "mask_dice",
+    "mask_floor",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -58,7 +62,7 @@ def cells_csv(record: ReportRecord) -> str:
 
 def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
     """The fields of one cell by column; figures of a cell that is not ok stay None."""
-    leakage = valid_leakage(cell)
+    leakage, masks = valid_leakage(cell), valid_masks(cell)
     utility = target.utility if target else None
     seconds = cell.volatile.get("seconds")
     return {
@@ -87,6 +91,10 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "control_only": "true" if cell.control_only else "false",
         "ssim_tumour": leakage.ssim_tumour.mean if leakage and leakage.ssim_tumour else None,
         "ncc": leakage.ncc.mean if leakage else None,
+        "site": cell.site,
+        "recovers": cell.recovers,
+        "mask_dice": masks.dice.mean if masks else None,
+        "mask_floor": masks.blind_floor if masks else None,
     }
 
 

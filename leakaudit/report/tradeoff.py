@@ -8,7 +8,7 @@ from leakaudit.records import Interval
 from leakaudit.report.figures import Floor, Panel, Point, panels
 from leakaudit.report.formatting import figure, levels, undefended
 from leakaudit.report.views import ExposureView, MatrixView, SettingView
-from leakaudit.report.words import victims_words
+from leakaudit.report.words import kind_words
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class TradeoffView:
 
 
 def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
-    """One panel per cut level, seed and kind of victims, whose figures never stand together.
+    """One panel per cut level, seed, kind of victims and what is recovered but for masks.
+
+    Figures of different kinds never stand together.
 
     Every defence keeps one marker shape throughout.
     """
@@ -54,9 +56,12 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
         )
     titles, rows, floors = [], [], []
     for (cut, skips, seed), group in grouped.items():
-        for victims in sorted({one.victims for setting in group for one in setting.exposures}):
-            met = [(setting, _exposure_of(setting, victims)) for setting in group]
-            titles.append((f"{levels(cut, skips)} · seed {seed}", victims))
+        kinds = {(one.victims, one.recovers) for setting in group for one in setting.exposures}
+        for kind in sorted(kinds):
+            if kind[1] == "masks":  # not to be drawn on an axis of SSIM
+                continue
+            met = [(setting, _exposure_of(setting, kind)) for setting in group]
+            titles.append((f"{levels(cut, skips)} · seed {seed}", kind))
             rows.append(tuple(_row(setting, exposure) for setting, exposure in met))
             floors.append(_floors([exposure for _, exposure in met if exposure]))
     points = [
@@ -64,21 +69,21 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
         for of_panel in rows
     ]
     drawn = panels(list(zip(points, floors, strict=True)))
-    told_apart = any(victims not in ("", "inference") for _, victims in titles)
+    told_apart = any(kind[0] not in ("", "inference") for _, kind in titles)
     return tuple(
         TradeoffView(
             anchor=f"tradeoff-{number}",
-            title=f"{title} · {victims_words(victims)}" if told_apart and victims else title,
+            title=f"{title} · {kind_words(*kind)}" if told_apart and kind[0] else title,
             description=_description(rows[number]),
             panel=drawn[number] if points[number] else None,
             rows=rows[number],
         )
-        for number, (title, victims) in enumerate(titles)
+        for number, (title, kind) in enumerate(titles)
     )
 
 
-def _exposure_of(setting: SettingView, victims: str) -> ExposureView | None:
-    return next((one for one in setting.exposures if one.victims == victims), None)
+def _exposure_of(setting: SettingView, kind: tuple[str, str]) -> ExposureView | None:
+    return next((one for one in setting.exposures if (one.victims, one.recovers) == kind), None)
 
 
 def _description(rows: tuple[TradeoffRow, ...]) -> str:

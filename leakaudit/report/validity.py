@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from leakaudit.records import CellRecord, Leakage, State
+from leakaudit.records import CellRecord, Leakage, MaskLeakage, State
 
 
 def valid_leakage(cell: CellRecord | None) -> Leakage | None:
-    """The cell's figures if it is ``ok``; None otherwise, whatever else it carries."""
+    """The cell's figures on images if it is ``ok``; None otherwise, whatever else it carries."""
     return cell.leakage if cell is not None and cell.state is State.OK else None
+
+
+def valid_masks(cell: CellRecord | None) -> MaskLeakage | None:
+    """The cell's figures on tumour masks if it is ``ok``; None otherwise."""
+    return cell.mask_leakage if cell is not None and cell.state is State.OK else None

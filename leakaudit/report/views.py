@@ -9,6 +9,7 @@ from leakaudit.records import (
     CellRecord,
     Interval,
     Leakage,
+    MaskLeakage,
     ReportRecord,
     State,
     TargetRecord,
@@ -25,12 +26,12 @@ from leakaudit.report.formatting import (
     levels,
     spoken,
 )
-from leakaudit.report.validity import valid_leakage
+from leakaudit.report.validity import valid_leakage, valid_masks
 
 
 @dataclass(frozen=True)
 class CellView:
-    """One row of the matrix; ``leakage`` is None unless the cell is ok."""
+    """One row of the matrix; without ``leakage`` and ``masks`` unless the cell is ok."""
 
     record: CellRecord
     anchor: str
@@ -39,6 +40,7 @@ class CellView:
     state: str
     meaning: str
     leakage: Leakage | None
+    masks: MaskLeakage | None
     strip: Strip | None
     worst: bool
     threat: ThreatRecord | None
@@ -46,9 +48,10 @@ class CellView:
 
 @dataclass(frozen=True)
 class ExposureView:
-    """What a setting gives away of one kind of victims; ``cell`` is that of the worst attack."""
+    """What a setting gives away of one kind; ``cell`` is that of the worst attack."""
 
     victims: str
+    recovers: str
     case: WorstCase | None
     cell: CellView | None
     sentences: tuple[str, ...]
@@ -139,10 +142,14 @@ def training_victims(record: ReportRecord) -> tuple[str, ...]:
     found = {
         patient.patient
         for cell in record.cells
-        if cell.victims == "training" and (figures := cell.leakage or cell.withheld) is not None
+        if cell.victims == "training" and (figures := _any_figures(cell)) is not None
         for patient in figures.patients
     }
     return tuple(sorted(found))
+
+
+def _any_figures(cell: CellRecord) -> Leakage | MaskLeakage | None:
+    return cell.leakage or cell.withheld or cell.mask_leakage or cell.withheld_masks
 
 
 def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
@@ -216,11 +223,12 @@ def _setting(
 def _exposure(case: WorstCase | None, cells: Sequence[CellView]) -> ExposureView:
     by_key = {view.record.cell: view for view in cells}
     top = by_key.get(case.worst or "") if case else None
-    if top is not None and top.leakage is None:
+    if top is not None and (top.leakage or top.masks) is None:
         top = None
     weakest = by_key.get(case.weakest or "") if case else None
     return ExposureView(
         victims=case.victims if case else "",
+        recovers=case.recovers if case else "",
         case=case,
         cell=top,
         sentences=words.exposure_sentences(
@@ -267,7 +275,7 @@ def _cell(
     anchors: dict[str, str],
     top: bool,
 ) -> CellView:
-    leakage = valid_leakage(cell)
+    leakage, masks = valid_leakage(cell), valid_masks(cell)
     threat = next((one for one in record.threats if one.name == cell.threat), None)
     return CellView(
         record=cell,
@@ -277,11 +285,18 @@ def _cell(
         state=STATE_WORDS[cell.state],
         meaning=STATE_MEANINGS[cell.state],
         leakage=leakage,
-        strip=strip(leakage.ssim_brain, leakage.blind_floor) if leakage else None,
-        worst=top and leakage is not None,
+        masks=masks,
+        strip=_strip(leakage, masks),
+        worst=top and (leakage or masks) is not None,
         threat=threat,
     )
 
 
-def _signature(cell: CellRecord) -> tuple[str, str, str, int]:
-    return (cell.attack_name, cell.threat, cell.victims, cell.releases)
+def _strip(leakage: Leakage | None, masks: MaskLeakage | None) -> Strip | None:
+    if leakage is not None:
+        return strip(leakage.ssim_brain, leakage.blind_floor)
+    return strip(masks.dice, masks.blind_floor) if masks is not None else None
+
+
+def _signature(cell: CellRecord) -> tuple[str, str, str, str, int]:
+    return (cell.attack_name, cell.threat, cell.site, cell.victims, cell.releases)

@@ -6,6 +6,7 @@ from leakaudit.records import (
     CellRecord,
     Interval,
     Leakage,
+    MaskLeakage,
     ReportRecord,
     ThreatRecord,
     WorstCase,
@@ -16,7 +17,7 @@ from leakaudit.report.formatting import (
     singled_out,
     spoken,
 )
-from leakaudit.report.validity import valid_leakage
+from leakaudit.report.validity import valid_leakage, valid_masks
 
 SUPPORTS = "This supports, and does not replace, the controller's case-by-case assessment."
 
@@ -28,6 +29,17 @@ def headline(record: ReportRecord) -> str:
         for cell in record.cells
         if not cell.control_only and (leakage := valid_leakage(cell)) is not None
     ]
+    masks = max(
+        (found for cell in record.cells if (found := valid_masks(cell)) and not cell.control_only),
+        key=lambda found: found.dice.mean,
+        default=None,
+    )
+    of_masks = "" if masks is None else f" {_masks_words(masks)}"
+    if not measured and masks is not None:
+        return (
+            "Within the tested attacks, budgets and data, no attack on images gave a valid "
+            f"figure.{of_masks} {SUPPORTS}"
+        )
     if not measured:
         return (
             "Within the tested attacks, budgets and data, no attack gave a valid figure: "
@@ -39,7 +51,7 @@ def headline(record: ReportRecord) -> str:
         "Within the tested attacks, budgets and data, the highest observed similarity of a "
         "reconstruction to the original (SSIM inside the brain, 1 is identical) was "
         f"{estimate(top.ssim_brain)} on average over {_patients(top.ssim_brain.n)}, and "
-        f"{_below_one(single)} for the worst single patient. {SUPPORTS}"
+        f"{_below_one(single)} for the worst single patient.{of_masks} {SUPPORTS}"
     )
 
 
@@ -54,15 +66,18 @@ def exposure_sentences(
         threat: the preset of that cell.
     """
     sentences: list[str] = []
-    leakage = valid_leakage(cell)
-    if cell is None or leakage is None:
+    leakage, masks = valid_leakage(cell), valid_masks(cell)
+    if cell is None or (leakage is None and masks is None):
         sentences.append(
             "No attack gave a valid figure here, so nothing can be said about what could be "
             "recovered. This is not a sign of protection."
         )
     else:
-        sentences.append(_recovered(cell, leakage, threat))
-        sentences.append(_identified(leakage))
+        if masks is not None:
+            sentences.append(_recovered(cell, masks, threat))
+        if leakage is not None:
+            sentences.append(_recovered(cell, leakage, threat))
+            sentences.append(_identified(leakage))
         if worst is not None and worst.incomplete:
             count = len(worst.incomplete)
             sentences.append(
@@ -81,21 +96,22 @@ def kept_sentence(dice: Interval | None) -> str:
 
 def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
     """How far the weakest attack alone would have misled; empty if only one attack counts."""
-    leakage = valid_leakage(weakest)
-    if weakest is None or leakage is None or worst.misled_by is None:
+    leakage, masks = valid_leakage(weakest), valid_masks(weakest)
+    score = leakage.ssim_brain if leakage else masks.dice if masks else None
+    if weakest is None or score is None or worst.misled_by is None:
         return ""
     if worst.advantage is None or worst.advantage.mean <= 0:
         return ""
     if weakest.cell == worst.worst:
         return (
-            f"Only one attack on {victims_words(weakest.victims)} gave a valid figure; there is "
-            "none to compare."
+            f"Only one attack on {kind_words(weakest.victims, weakest.recovers)} gave a valid "
+            "figure; there is none to compare."
         )
     name = spoken(weakest.attack_name, start=False)
     return (
-        f"An audit of {victims_words(weakest.victims)} with the weakest attack alone ({name}) "
-        "would have reported "
-        f"{figure(leakage.ssim_brain.mean)}, i.e. misled by {figure(worst.misled_by)}."
+        f"An audit of {kind_words(weakest.victims, weakest.recovers)} with the weakest attack "
+        f"alone ({name}) would have reported "
+        f"{figure(score.mean)}, i.e. misled by {figure(worst.misled_by)}."
     )
 
 
@@ -108,27 +124,55 @@ def victims_words(victims: str) -> str:
     return known.get(victims, f"{victims} patients")
 
 
+def kind_words(victims: str, recovers: str) -> str:
+    """Which patients were attacked, and what of them if not all their images."""
+    what = {"masks": "the masks of ", "other-site images": "the images other sites hold of "}
+    return f"{what.get(recovers, '')}{victims_words(victims)}"
+
+
 def attacker(cell: CellRecord, threat: ThreatRecord | None) -> str:
     """Who ran the attack."""
     if threat is None:
         return f"an adversary of preset {cell.threat}"
-    described = f"{threat.behaviour} {threat.position}".strip()
+    held = f" with {cell.site}" if cell.site else ""
+    described = f"{threat.behaviour} {threat.position}".strip() + held
     article = "an" if described[:1].lower() in "aeiou" or described.startswith("hon") else "a"
     return f"{article} {described}"
 
 
-def _recovered(cell: CellRecord, leakage: Leakage, threat: ThreatRecord | None) -> str:
+def _recovered(
+    cell: CellRecord, leakage: Leakage | MaskLeakage, threat: ThreatRecord | None
+) -> str:
     above = leakage.advantage.low is not None and leakage.advantage.low > 0
     against = (
-        "against {floor} for the best guess that sees nothing"
+        "against {floor} for {guess}"
         if above
-        else "which is not shown to exceed the {floor} of the best guess that sees nothing"
-    ).format(floor=figure(leakage.blind_floor))
+        else "which is not shown to exceed the {floor} of {guess}"
+    ).format(floor=figure(leakage.blind_floor), guess=_guess_words(leakage.blind_floor_name))
     name = spoken(cell.attack_name, start=False)
+    if isinstance(leakage, MaskLeakage):
+        score, what, unit = leakage.dice, "the tumour masks", "Dice"
+    else:
+        score, unit = leakage.ssim_brain, "SSIM inside the brain"
+        what = "the other sites' images" if cell.recovers == "other-site images" else "the images"
     return (
-        f"The strongest attack on {victims_words(cell.victims)}, {name} by "
-        f"{attacker(cell, threat)} ({cell.threat}), rebuilt the images of {leakage.ssim_brain.n} "
-        f"of them with a mean SSIM inside the brain of {estimate(leakage.ssim_brain)}, {against}."
+        f"The strongest attack on {kind_words(cell.victims, cell.recovers)}, {name} by "
+        f"{attacker(cell, threat)} ({cell.threat}), rebuilt {what} of {score.n} "
+        f"of them with a mean {unit} of {estimate(score)}, {against}."
+    )
+
+
+def _guess_words(name: str) -> str:
+    if name == "own images alone":
+        return "what the site's own images alone say"
+    return "the best guess that sees nothing"
+
+
+def _masks_words(masks: MaskLeakage) -> str:
+    return (
+        "Of the tumour masks that the label site holds, a mean Dice of "
+        f"{estimate(masks.dice)} was recovered over {_patients(masks.dice.n)}, against "
+        f"{figure(masks.blind_floor)} for {_guess_words(masks.blind_floor_name)}."
     )
 
 

@@ -18,6 +18,8 @@ from leakaudit.data import Patient
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit.threat.gradients import gradient_query, gradients_of
+from leakaudit.threat.hijacking import HijackedTraining
+from leakaudit.threat.own_site import of_site, own_gradient_query, own_gradients, own_images
 from leakaudit.threat.presets import Threat
 from leakaudit.threat.system import (
     System,
@@ -31,6 +33,8 @@ from leakaudit.threat.system import (
 )
 from leakaudit.types import Images, SiteLevels
 
+_USES_OF_MASKS = frozenset({Capability.GRADIENT_QUERIES, Capability.OWN_GRADIENT_QUERIES})
+
 
 def observe(
     threat: Threat,
@@ -39,6 +43,8 @@ def observe(
     victims: Sequence[Patient],
     auxiliary: Sequence[Patient],
     releases: int,
+    site: int | None = None,
+    training: Sequence[Patient] = (),
     shuffled: bool = False,
 ) -> Observation:
     """Fill an observation.
@@ -49,6 +55,8 @@ def observe(
         victims: who is attacked, by their middle slice.
         auxiliary: the adversary's own patients.
         releases: how often each victim's slice was released, at least 1.
+        site: which site the adversary is, where the threat puts it at a data site.
+        training: whose slices a malicious label site has the sites train on.
         shuffled: answer queries with the release or the gradients of a random auxiliary slice
             instead, so that a learned attack can learn nothing: its negative control.
     """
@@ -68,11 +76,21 @@ def observe(
                 held[capability] = _query(system, auxiliary if shuffled else None)
             case Capability.GRADIENT_QUERIES:
                 held[capability] = gradient_query(system, auxiliary if shuffled else None)
+            case Capability.OWN_MODALITIES:
+                held[capability] = own_images(system, victims, of_site(threat, site))
+            case Capability.OWN_CUT_GRADIENTS:
+                held[capability] = own_gradients(system, victims, of_site(threat, site))
+            case Capability.OWN_GRADIENT_QUERIES:
+                held[capability] = own_gradient_query(
+                    system, auxiliary if shuffled else None, of_site(threat, site)
+                )
+            case Capability.ACTIVE_MANIPULATION:
+                held[capability] = HijackedTraining(system, victims, training)
             case Capability.AUXILIARY_PATIENTS:
                 held[capability] = _auxiliary(
                     auxiliary,
                     system.device,
-                    masks=Capability.GRADIENT_QUERIES in threat.capabilities,
+                    masks=bool(_USES_OF_MASKS & threat.capabilities),
                 )
             case Capability.DEFENSE_PARAMETERS:
                 held[capability] = deepcopy(system.defense)
@@ -89,7 +107,7 @@ def observe(
         }
         held.update({capability: made[capability] for capability in gradients})
     return Observation(
-        threat=threat.name, layout=layout_of(system, spatial, len(victims)), held=held
+        threat=threat.name, layout=layout_of(system, spatial, len(victims), site), held=held
     )
 
 

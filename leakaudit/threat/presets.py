@@ -96,6 +96,51 @@ PRESETS: dict[str, Threat] = {
                 "runs the label site can. It is shown no activations."
             ),
         ),
+        Threat(
+            name="curious-site",
+            position="data site",
+            behaviour="honest-but-curious",
+            capabilities=frozenset(
+                {
+                    Capability.OWN_MODALITIES,
+                    Capability.OWN_CUT_GRADIENTS,
+                    Capability.OWN_GRADIENT_QUERIES,
+                    Capability.ENCODER_ARCHITECTURE,
+                    Capability.AUXILIARY_PATIENTS,
+                    Capability.DEFENSE_PARAMETERS,
+                }
+            ),
+            victims="training",
+            words=(
+                "One of the hospitals follows the protocol and keeps what comes back to it: for a "
+                "slice of a training patient its own images, which it has anyway, and the cut "
+                "gradient that the label site returned, before training and at the end. It has "
+                "patients of its own with all modalities and masks, can enrol them in training, "
+                "and keeps what comes back for them too. It sees nothing that another site "
+                "sends. Each data site is tried in turn."
+            ),
+        ),
+        Threat(
+            name="malicious-server",
+            position="label site",
+            behaviour="malicious",
+            capabilities=frozenset(
+                {
+                    Capability.ACTIVE_MANIPULATION,
+                    Capability.ENCODER_ARCHITECTURE,
+                    Capability.AUXILIARY_PATIENTS,
+                    Capability.DEFENSE_PARAMETERS,
+                }
+            ),
+            victims="training",
+            words=(
+                "The label site breaks the protocol: from the first step of training it returns "
+                "whatever gradients suit it instead of those of the segmentation, and the sites, "
+                "which can not tell, train their encoders by them, the defence on. It keeps what "
+                "they release of training patients. It has patients of its own and knows how the "
+                "encoders are built and which defence is on."
+            ),
+        ),
     )
 }
 

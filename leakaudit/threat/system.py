@@ -37,7 +37,9 @@ class System:
     device: torch.device
 
 
-def layout_of(system: System, spatial: tuple[int, ...], victims: int) -> SystemLayout:
+def layout_of(
+    system: System, spatial: tuple[int, ...], victims: int, site: int | None = None
+) -> SystemLayout:
     """What is public about a system."""
     spec = system.network.spec
     return SystemLayout(
@@ -46,6 +48,7 @@ def layout_of(system: System, spatial: tuple[int, ...], victims: int) -> SystemL
         features=spec.features,
         spatial=spatial,
         victims=victims,
+        site=site,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from leakaudit.audit.assemble import assemble
 from leakaudit.audit.jobs import run_cell
@@ -315,3 +316,60 @@ def test_training_teaches_the_network_to_segment(
     assert target.untrained_dice is not None
     assert target.utility.mean.mean >= 0.4
     assert target.utility.mean.mean >= target.untrained_dice + 0.2
+
+
+def test_every_site_is_tried_and_masks_are_scored_by_dice(
+    tmp_path: Path, tiny_audit: Audit, write_audit: Callable[..., Path], leakaudit: Leakaudit
+) -> None:
+    learned = {"steps": 60, "width": 16, "batch_size": 4}
+    audit = {
+        **tiny_audit,
+        "defenses": [],
+        "attacks": [
+            {"mask-inference": learned},
+            {"other-site-inversion": {**learned, "steps": 5}},
+            {"feature-space-hijacking": {"decoder_steps": 5, "steps": 5}},
+        ],
+        "threats": {
+            "curious-site": ["mask-inference", "other-site-inversion"],
+            "malicious-server": ["feature-space-hijacking"],
+        },
+    }
+    write_audit(tmp_path / "tiny.yaml", audit)
+    done = leakaudit("run", "tiny.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / TINY
+    report = report_of(run)
+    where = {(cell.attack_name, cell.site) for cell in report.cells}
+    sites = ("T1w+T1gd", "FLAIR+T2w")
+    assert where == {
+        *(("mask-inference", site) for site in sites),
+        *(("other-site-inversion", site) for site in sites),
+        ("feature-space-hijacking", ""),
+    }
+    masks = [cell for cell in report.cells if cell.recovers == "masks"]
+    for cell in masks:
+        figures = cell.mask_leakage or cell.withheld_masks
+        assert figures is not None
+        assert cell.leakage is None
+        assert cell.withheld is None
+        assert figures.dice.n + figures.without_tumour == 3
+        assert figures.blind_floor >= 0
+    assert any(cell.mask_leakage for cell in masks)
+    for cell in report.cells:
+        if cell.recovers == "other-site images":
+            shown = cell.leakage or cell.withheld
+            assert shown is not None
+            stored = load_file(run / "cells" / cell.cell / "reconstructions.safetensors")
+            assert stored["images"].shape == (3, 2, 32, 32)
+    (of_masks,) = [case for case in report.worst if case.recovers == "masks"]
+    assert of_masks.ssim_brain is None
+    assert of_masks.mask_dice is not None
+    assert not of_masks.pareto or of_masks.dice is not None
+    page = (run / "report" / "report.html").read_text()
+    assert "Dice of the mask" in page
+    assert "Of the tumour masks that the label site holds" in page
+    table = leakaudit("table", str(run), cwd=tmp_path).stdout
+    assert "| masks |" in table
+    assert "mask-inference by curious-site with" in table
+    assert "their masks (Dice)" in done.stdout

@@ -19,6 +19,7 @@ from leakaudit.contracts import (
 from leakaudit.data import Patient, brain_mask
 from leakaudit.errors import ConfigError, NotGranted
 from leakaudit.measure.fidelity import ssim_brain
+from leakaudit.measure.masks import dice_masks
 from leakaudit.registry import usable
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.testing import check_attack
@@ -28,9 +29,12 @@ from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.cut_gradient_inversion import CutGradientInversion
 from leakaudit_attacks.decoder_inversion import DecoderInversion
 from leakaudit_attacks.deep_leakage import DeepLeakage
+from leakaudit_attacks.feature_space_hijacking import FeatureSpaceHijacking
 from leakaudit_attacks.gradient_inversion import GradientInversion
 from leakaudit_attacks.group_gradient_inversion import GroupGradientInversion
+from leakaudit_attacks.mask_inference import MaskInference
 from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversion
+from leakaudit_attacks.other_site_inversion import OtherSiteInversion
 from leakaudit_attacks.starts import auxiliary_mean
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
@@ -47,9 +51,18 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
     ),
     "decoder-inversion": ({"steps": 3, "width": 4, "batch_size": 2}, "curious-server"),
     "deep-leakage": ({"iterations": 2}, "aggregator"),
+    "feature-space-hijacking": (
+        {"decoder_steps": 1, "steps": 2, "width": 4, "batch_size": 2},
+        "malicious-server",
+    ),
     "gradient-inversion": ({"iterations": 2}, "aggregator"),
     "group-gradient-inversion": ({"iterations": 2}, "aggregator"),
+    "mask-inference": ({"steps": 3, "width": 4, "batch_size": 2, "examples": 4}, "curious-site"),
     "medical-gradient-inversion": ({"iterations": 2}, "aggregator"),
+    "other-site-inversion": (
+        {"steps": 3, "width": 4, "batch_size": 2, "examples": 4},
+        "curious-site",
+    ),
 }
 INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
 VICTIMS = tiny_patients(2, slices=1, seed=1)
@@ -362,3 +375,58 @@ def test_gradient_inversion_lowers_its_own_objective() -> None:
 def test_a_bad_parameter_is_refused(make: Callable[[], Attack], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+# --- a curious site, a malicious label site -----------------------------------------------------
+
+
+def site_observation(shuffled: bool = False) -> Observation:
+    return observe(
+        PRESETS["curious-site"],
+        tiny_system(Identity(), EASY, AUXILIARY),
+        victims=VICTIMS,
+        auxiliary=AUXILIARY,
+        releases=1,
+        site=0,
+        shuffled=shuffled,
+    )
+
+
+def test_returned_gradients_give_the_masks_away_and_shuffled_ones_do_not() -> None:
+    attack = MaskInference(steps=60, width=16, batch_size=4)
+    true = np.stack([patient.masks[patient.middle] > 0 for patient in VICTIMS])
+
+    def dice(shuffled: bool) -> float:
+        found = attack(site_observation(shuffled), seed=0, progress=quietly).reconstruction
+        assert found.images.shape == (len(VICTIMS), 1, *true.shape[1:])
+        assert found.objective_last < found.objective_first
+        return float(dice_masks(found.images.numpy()[:, 0] > 0.5, true).mean())
+
+    assert dice(shuffled=False) > dice(shuffled=True) + 0.1
+
+
+def test_another_sites_images_are_better_than_the_mean_of_the_adversarys_patients() -> None:
+    observation = site_observation()
+    attempt = OtherSiteInversion(steps=60, width=16, batch_size=4)(
+        observation, seed=0, progress=quietly
+    )
+    images, private = attempt.reconstruction.images.numpy(), truth(VICTIMS)
+    assert images.shape == private[:, 2:].shape
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS)).numpy()[:, 2:]
+    brain = brain_mask(private)
+    found, blind = (ssim_brain(one, private[:, 2:], brain).mean() for one in (images, mean))
+    assert found > blind + 0.05
+
+
+@pytest.mark.slow  # a training of its own
+def test_hijacked_encoders_send_what_can_be_inverted() -> None:
+    observation = observation_for("malicious-server", spec=EASY)
+    attack = FeatureSpaceHijacking(decoder_steps=100, steps=300)
+    attempt = attack(observation, seed=0, progress=quietly)
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(attempt.reconstruction.images) > score(mean) + 0.1
+    # Without the hijack the same decoder finds nothing in what the sites send.
+    untouched = FeatureSpaceHijacking(decoder_steps=100, steps=1)
+    assert score(untouched(observation, seed=0, progress=quietly).reconstruction.images) < score(
+        mean
+    )

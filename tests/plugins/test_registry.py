@@ -19,9 +19,12 @@ BUILT_IN = {
         "cut-gradient-inversion",
         "decoder-inversion",
         "deep-leakage",
+        "feature-space-hijacking",
         "gradient-inversion",
         "group-gradient-inversion",
+        "mask-inference",
         "medical-gradient-inversion",
+        "other-site-inversion",
     ],
     "defense": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
 }

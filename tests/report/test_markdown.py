@@ -16,10 +16,10 @@ def rows(text: str) -> list[list[str]]:
 def test_a_row_for_each_worst_case_with_its_figures() -> None:
     record = members_leak_more()
     table = rows(worst_table(record))
-    assert {len(row) for row in table} == {11}
+    assert {len(row) for row in table} == {12}
     assert len(table) == 2 + len(record.worst)
-    assert table[2][:5] == ["1", "0", "`Identity()`", "inference", "0.712"]
-    assert table[2][5:] == [
+    assert table[2][:6] == ["1", "0", "`Identity()`", "inference", "images", "0.712"]
+    assert table[2][6:] == [
         "activation-inversion by curious-server-with-encoder",
         "0.912 [0.876, 0.948]",
         "0.297",
@@ -27,8 +27,9 @@ def test_a_row_for_each_worst_case_with_its_figures() -> None:
         "1.00 (chance 0.07)",
         "none",
     ]
-    assert table[3][3:7] == [
+    assert table[3][3:8] == [
         "training",
+        "images",
         "0.712",
         "gradient-inversion by aggregator",
         "0.987 [0.951, 1.023]",
@@ -41,8 +42,8 @@ def test_a_setting_without_a_figure_has_dashes_and_the_states() -> None:
         for one in sample_report().cells
     )
     for row in rows(worst_table(sample_report(cells=cells)))[2:]:
-        assert row[5:10] == ["-"] * 5
-        assert row[10].count("failed") == 3
+        assert row[6:11] == ["-"] * 5
+        assert row[11].count("failed") == 3
 
 
 def test_no_name_breaks_the_table() -> None:
@@ -52,5 +53,5 @@ def test_no_name_breaks_the_table() -> None:
         for one in record.worst
     )
     table = rows(worst_table(record.model_copy(update={"worst": worst})))
-    assert {len(row) for row in table} == {11}
+    assert {len(row) for row in table} == {12}
     assert table[2][2] == "`a b c `"

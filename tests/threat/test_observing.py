@@ -10,7 +10,7 @@ import torch
 
 from leakaudit.contracts import Attack, Capability, Observation, Progress, Reconstruction
 from leakaudit.data import Patient
-from leakaudit.errors import ConfigError, LeakauditError, NotGranted
+from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.randomness import generator_for
 from leakaudit.target.protocol import segmentation_loss
 from leakaudit.threat.observing import observe
@@ -34,6 +34,10 @@ READERS = {
     Capability.GRADIENT_QUERIES: "query_gradients",
     Capability.WEIGHT_GRADIENTS: "weight_gradients",
     Capability.AUXILIARY_PATIENTS: "auxiliary",
+    Capability.OWN_MODALITIES: "own_images",
+    Capability.OWN_CUT_GRADIENTS: "own_cut_gradients",
+    Capability.OWN_GRADIENT_QUERIES: "query_own_gradients",
+    Capability.ACTIVE_MANIPULATION: "exchange",
     Capability.DEFENSE_PARAMETERS: "defense",
 }
 
@@ -55,8 +59,12 @@ def observed(system: System, threat: str, *, releases: int = 1, **more: Any) -> 
         victims=VICTIMS,
         auxiliary=AUXILIARY,
         releases=releases,
-        **more,
+        **{"site": site_of(threat), "training": VICTIMS, **more},
     )
+
+
+def site_of(threat: str) -> int | None:
+    return 1 if PRESETS[threat].position == "data site" else None
 
 
 def middle_images(patients: list[Patient]) -> torch.Tensor:
@@ -109,7 +117,8 @@ def test_masks_of_the_adversarys_patients_come_only_with_gradient_queries(
 ) -> None:
     observation = observed(undefended, threat)
     masks = observation.auxiliary.masks
-    if Capability.GRADIENT_QUERIES not in PRESETS[threat].capabilities:
+    queries = {Capability.GRADIENT_QUERIES, Capability.OWN_GRADIENT_QUERIES}
+    if not queries & PRESETS[threat].capabilities:
         assert masks is None
         return
     assert masks is not None
@@ -146,7 +155,7 @@ def test_what_is_private_can_not_be_asked_for(undefended: System, threat: str) -
 def test_no_private_image_or_mask_is_held(undefended: System, threat: str, shuffled: bool) -> None:
     observation = observed(undefended, threat, shuffled=shuffled)
     held = list(tensors_in(observation._held))
-    assert len(held) > 10
+    assert len(held) > (10 if threat != "malicious-server" else 2)
     private = [
         slices[index]
         for patient in VICTIMS
@@ -156,6 +165,8 @@ def test_no_private_image_or_mask_is_held(undefended: System, threat: str, shuff
     for tensor in held:
         for image in private:
             parts = [image] if image.ndim == 2 else [image, image[:2], image[2:], *image]
+            if image.ndim == 3 and site_of(threat) is not None:
+                parts = [image[:2], *image[:2]]  # the other site's
             for part in parts:
                 windows = tensor.reshape(-1, *tensor.shape[-part.ndim :])
                 if windows.shape[1:] == part.shape:
@@ -361,3 +372,58 @@ def test_a_copy_of_an_observation_grants_what_the_original_does(undefended: Syst
     assert torch.equal(copied.activations[0][0], original.activations[0][0])
     with pytest.raises(NotGranted):
         _ = copied.encoders
+
+
+def test_a_site_holds_its_own_images_and_what_came_back_to_it_alone(noisy: System) -> None:
+    whole = observed(noisy, "aggregator")
+    for site in range(2):
+        own = observed(noisy, "curious-site", site=site)
+        assert torch.equal(own.own_images, middle_images(VICTIMS)[:, 2 * site : 2 * site + 2])
+        for mine, everybodys in zip(own.own_cut_gradients, whole.cut_gradients, strict=True):
+            assert all(map(torch.equal, mine, everybodys[site]))
+        images, masks = images_of(AUXILIARY[0]), masks_of(AUXILIARY[0])
+        asked = own.query_own_gradients(images, masks, generator_for(3, "query"))
+        answers = whole.query_gradients(images, masks, generator_for(3, "query"))
+        for mine, answer in zip(asked, answers, strict=True):
+            assert all(map(torch.equal, mine, answer.cut[site]))
+
+
+def test_the_layout_says_what_a_site_lacks(undefended: System) -> None:
+    for site, foreign in ((0, (2, 3)), (1, (0, 1)), (None, (0, 1, 2, 3))):
+        layout = layout_of(undefended, (32, 32), 2, site)
+        assert layout.foreign == foreign
+        assert layout.shape_of("other-site images") == (2, len(foreign), 32, 32)
+        assert layout.shape_of("masks") == (2, 1, 32, 32)
+        assert layout.shape_of("images") == layout.image_shape == (2, 4, 32, 32)
+
+
+def test_a_data_site_must_be_named(undefended: System) -> None:
+    with pytest.raises(CellError, match="curious-site is that of a data site: name which"):
+        observed(undefended, "curious-site", site=None)
+
+
+def test_a_hijacked_training_begins_anew_and_follows_the_returned_gradients(
+    undefended: System,
+) -> None:
+    exchange = observed(undefended, "malicious-server").exchange
+    first = exchange(None, False)
+    assert [tuple(level.shape[:2]) for level in first[0]] == [(4, 4), (4, 4)]
+    before = exchange(None, True)
+    assert len(before[0][0]) == len(VICTIMS)
+    begun = exchange(None, False)
+    assert all(map(torch.equal, flat(begun), flat(first)))
+    # Minimise the released values themselves: they fall, as the site knows no better.
+    for _ in range(10):
+        begun = exchange(tuple(tuple(map(torch.ones_like, site)) for site in begun), False)
+    after = exchange(None, True)
+    for earlier, later in zip(flat(before), flat(after), strict=True):
+        assert float(later.mean()) < float(earlier.mean())
+    with pytest.raises(CellError, match="sent no batch before"):
+        exchange(before, False)
+
+
+def test_a_hijacked_training_refuses_gradients_of_another_shape(undefended: System) -> None:
+    exchange = observed(undefended, "malicious-server").exchange
+    batch = exchange(None, False)
+    with pytest.raises(CellError, match="fit no release"):
+        exchange(tuple(tuple(level[:1] for level in site) for site in batch), False)

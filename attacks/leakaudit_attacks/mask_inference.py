@@ -1,0 +1,48 @@
+"""Mask inference: what the gradients that return to a site say of the label site's masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from monai.losses import DiceLoss
+from torch.nn import functional
+
+from leakaudit.api import Citation, Images, Masks, Recovers, SystemLayout
+from leakaudit_attacks.decoding import Loss
+from leakaudit_attacks.own_site import OwnSiteInversion
+from leakaudit_attacks.papers import ERDOGAN_2022, WU_2023
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MaskInference(OwnSiteInversion):
+    """Recover the tumour masks of training patients from the cut gradients returned to a site.
+
+    The gradient of a voxel's loss has the sign of what the network should have said there. The site
+    learns the mask from it and from its own image, on patients of its own whose masks it knows.
+    Recovers the whole tumour, not its parts.
+
+    Reference: Erdogan et al. 2022 (arXiv:2108.09033), section 3.3, infer the label of a sample from
+    the gradient that returns; that a network learns it (Wu et al. 2023, arXiv:2210.10880), and of
+    every voxel, is ours.
+    """
+
+    recovers: ClassVar[Recovers] = "masks"
+    nist: ClassVar[str] = "data reconstruction (labels)"
+    citations: ClassVar[tuple[Citation, ...]] = (ERDOGAN_2022, WU_2023)
+
+    def wanted(self, images: Images, masks: Masks, layout: SystemLayout) -> torch.Tensor:
+        """Tumour or not, ``(N, 1, *spatial)``."""
+        return (masks > 0).unsqueeze(1).to(images.dtype)
+
+    def loss(self, spatial_dims: int) -> Loss:
+        """Cross-entropy plus soft Dice."""
+        overlap = DiceLoss(batch=True)
+
+        def apart(decoded: Images, masks: Images) -> torch.Tensor:
+            distance: torch.Tensor = overlap(decoded, masks)
+            return functional.binary_cross_entropy(decoded, masks) + distance
+
+        return apart
