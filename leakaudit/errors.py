@@ -9,6 +9,7 @@
     ├── NotGranted                an attack asked for what its threat model does not grant
     ├── PluginError               exit 2: a plug-in is unknown, broken or clashes
     └── CellError                 a cell can not yield a figure; its state says why
+        └── AttackFailed          the process of its attack ended otherwise than by an answer
 
 Messages are one sentence: what was expected, what came, what to do.
 """
@@ -74,3 +75,7 @@ class PluginError(UsageError):
 
 class CellError(LeakauditError):
     """A cell can not yield a leakage figure."""
+
+
+class AttackFailed(CellError):  # noqa: N818  (it says how, not what)
+    """The process of an attack ended otherwise than by an answer; the message is the reason."""

@@ -286,6 +286,8 @@ class CellRecord(Record):
         negative_control: the attack on observations that say nothing of the victim.
         positive_control: the attack where it must work.
         cost: iterations, queries, auxiliary patients.
+        isolation: how the attack's process was kept from the truth: ``"namespaces"`` or
+            ``"process"``; empty if no attack ended.
         notes: what the attack wants a reader to know.
         volatile: seconds, process id, start: whatever differs between two equal runs.
     """
@@ -313,6 +315,7 @@ class CellRecord(Record):
     negative_control: Control | None = None
     positive_control: Control | None = None
     cost: Cost | None = None
+    isolation: str = ""
     notes: tuple[str, ...] = ()
     volatile: dict[str, Any] = {}
 

@@ -18,11 +18,26 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, final
 
-from leakaudit.contracts import Progress
-from leakaudit.errors import StoreError
+from leakaudit.errors import AttackFailed, StoreError
 
 Outcome = Literal["ok", "failed", "timed-out", "not-run"]
-Work = Callable[[Any, Progress], None]
+Work = Callable[..., None]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Aside:
+    """Processes that start with a job, know nothing of it and end with it at the latest.
+
+    Args:
+        work: module-level function ``work(argument, connection)``; its process has one thread.
+        argument: sent to each by pickle.
+        count: how many, each with a pipe to the job.
+    """
+
+    work: Callable[[Any, Connection], None]
+    argument: Any
+    count: int
 
 
 @final
@@ -33,9 +48,10 @@ class Job:
     Args:
         key: unique.
         label: a line for people.
-        work: module-level function ``work(argument, progress)`` run in the child.
+        work: module-level function ``work(argument, progress, *connections)`` run in the child.
         argument: sent to the child by pickle.
         needs: keys of jobs that must end ``ok`` first.
+        aside: processes beside it, to which its connections lead.
     """
 
     key: str
@@ -43,6 +59,7 @@ class Job:
     work: Work
     argument: Any
     needs: tuple[str, ...] = ()
+    aside: Aside | None = None
 
 
 @final
@@ -61,6 +78,7 @@ class _Running:
     process: Any
     connection: Connection
     started: float
+    aside: list[Any]
     failure: str = ""
     no_store: bool = False
     finished: bool = False
@@ -89,6 +107,7 @@ class Limits:
     Args:
         seconds: after which it is killed and ``timed-out``.
         memory: bytes of its own data, beyond which it gets no more and fails; None for no limit.
+            Each process aside has the same limit.
     """
 
     seconds: float
@@ -159,8 +178,7 @@ def _run_all(
                         raise StoreError(each.failure)
     finally:
         for each in running:
-            each.process.kill()
-            each.process.join()
+            _end(each)
 
 
 @contextmanager
@@ -194,21 +212,39 @@ def _server() -> Any:
 
 
 def _start(context: Any, job: Job, memory: int | None) -> _Running:
+    aside, connections = [], []
+    if job.aside is not None:
+        for _ in range(job.aside.count):
+            near, far = context.Pipe()
+            arguments = (job.aside, far, memory)
+            process = context.Process(target=_beside, args=arguments, daemon=True)
+            process.start()
+            far.close()
+            aside.append(process)
+            connections.append(near)
     parent, child = context.Pipe(duplex=False)
     process = context.Process(
-        target=_child, args=(job.work, job.argument, child, memory), daemon=True
+        target=_child, args=(job.work, job.argument, child, memory, connections), daemon=True
     )
     process.start()
-    child.close()
-    return _Running(job, process, parent, time.monotonic())
+    for each in (child, *connections):
+        each.close()
+    return _Running(job, process, parent, time.monotonic(), aside)
 
 
-def _child(work: Work, argument: Any, connection: Connection, memory: int | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+def _beside(aside: Aside, connection: Connection, memory: int | None) -> None:
+    _prepare(memory)
+    aside.work(aside.argument, connection)
+
+
+def _child(
+    work: Work,
+    argument: Any,
+    connection: Connection,
+    memory: int | None,
+    connections: Sequence[Connection],
+) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
     last = 0.0
 
     def progress(done: int, total: int) -> None:
@@ -219,15 +255,24 @@ def _child(work: Work, argument: Any, connection: Connection, memory: int | None
             connection.send(("progress", done, total))
 
     try:
-        if memory is not None:
-            _limit_memory(memory)
-        work(argument, progress)
+        _prepare(memory)
+        work(argument, progress, *connections)
     except StoreError as error:
         connection.send(("no store", str(error)))
     except Exception as error:
-        connection.send(("failed", f"{type(error).__name__}: {error}".splitlines()[0][:500]))
+        own = "" if isinstance(error, AttackFailed) else f"{type(error).__name__}: "
+        connection.send(("failed", f"{own}{error}".splitlines()[0][:500]))
     else:
         connection.send(("finished",))
+
+
+def _prepare(memory: int | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    import torch
+
+    torch.set_num_threads(1)
+    if memory is not None:
+        _limit_memory(memory)
 
 
 def _limit_memory(wanted: int) -> None:
@@ -262,15 +307,24 @@ def _listen(running: list[_Running], events: Events) -> None:
                     each.finished = True
 
 
+def _end(each: _Running) -> None:
+    if not each.process.is_alive():
+        for process in each.aside:
+            process.join(5.0)  # its pipe is closed, so it is about to end in good order
+    for process in (each.process, *each.aside):
+        process.kill()
+        process.join()
+
+
 def _outcome(each: _Running, limit: float) -> Ended | None:
     seconds = time.monotonic() - each.started
     if each.process.is_alive():
         if seconds <= limit:
             return None
-        each.process.kill()
-        each.process.join()
+        _end(each)
         return Ended("timed-out", f"took longer than {limit:.3g} s", seconds)
     each.process.join()
+    _end(each)
     _listen([each], Events())  # what it said last
     each.connection.close()
     if each.finished:

@@ -11,11 +11,13 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
+from leakaudit.audit.attacking import AttackProcess
 from leakaudit.audit.mask_scoring import MaskScorer
 from leakaudit.audit.matrix import CellPlan, TargetPlan
 from leakaudit.audit.scoring import ImageScorer, judged
@@ -59,7 +61,7 @@ def train_target(task: Task, progress: Progress) -> None:
     data = _training_data(people, task.splits.train, plan.spec.channels)
     validation = people.of(task.splits.validation)
     scratch = store.scratch(plan.key)
-    with untouched(f"defense {plan.defense_name}", system, training=True):
+    with untouched(f"defense {plan.defense_name}", defense=system.defense):
         history = train(
             system.network,
             system.defense,
@@ -94,8 +96,14 @@ def train_target(task: Task, progress: Progress) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def run_cell(task: Task, progress: Progress) -> None:
-    """Attack a trained target, measure the reconstruction against its controls, and store both."""
+def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
+    """Attack a trained target, measure the reconstruction against its controls, and store both.
+
+    Args:
+        task: what to attack.
+        progress: told how far the attack is.
+        connections: to `attacks_of` as many processes that serve attacks.
+    """
     started = time.time()
     store, plan = RunStore(task.root), task.cell
     if plan is None:
@@ -109,7 +117,7 @@ def run_cell(task: Task, progress: Progress) -> None:
     training = people.of(task.splits.train) if manipulates else ()
     seed = derive_seed(plan.target.seed, "cell")
 
-    def attempt_on(attack: Attack, *, shuffled: bool) -> Attempt:
+    def attempt_on(attack: Attack, where: AttackProcess, *, shuffled: bool) -> Attempt:
         observation = observe(
             plan.threat,
             system,
@@ -120,20 +128,21 @@ def run_cell(task: Task, progress: Progress) -> None:
             training=training,
             shuffled=shuffled,
         )
-        with untouched(f"attack {plan.attack_name}", system):
-            return attack(observation, seed=seed, progress=progress)
+        return attack(observation, seed=seed, progress=progress, where=where)
 
-    attempt = attempt_on(plan.attack, shuffled=False)
+    processes = (AttackProcess(each, plan.attack_name) for each in connections)
+    process = next(processes)
+    attempt = attempt_on(plan.attack, process, shuffled=False)
     twin = None
     if Capability.OWN_MODALITIES in plan.attack.needs():
         # A site needs no message to learn something from its own images: that is the floor.
-        twin = attempt_on(plan.attack.shuffled(), shuffled=True)
+        twin = attempt_on(plan.attack.shuffled(), next(processes), shuffled=True)
         scorer.hold_against("own images alone", twin.reconstruction)
     negative = scorer.negative_control(attempt.reconstruction)
     if plan.attack.learns_from_queries and negative.passed is False:
         # What it learned of patients in general may beat any constant guess without knowing
         # anything of this one: hold it against the same network trained on shuffled pairs.
-        twin = twin or attempt_on(plan.attack.shuffled(), shuffled=True)
+        twin = twin or attempt_on(plan.attack.shuffled(), next(processes), shuffled=True)
         first = negative.detail
         negative = scorer.negative_control(attempt.reconstruction, twin.reconstruction)
         negative = negative.model_copy(update={"detail": f"{first}; {negative.detail}"})
@@ -148,6 +157,7 @@ def run_cell(task: Task, progress: Progress) -> None:
                 queries=attempt.queries,
                 auxiliary_patients=attempt.auxiliary_patients,
             ),
+            isolation=process.isolation,
             notes=(*attempt.reconstruction.notes, *_caveats(plan.attack, system, victims[0])),
             volatile=_volatile(started),
         )
@@ -173,6 +183,11 @@ def _scorer(
     foreign = None if recovers == "images" else layout.foreign
     others = people.each(people.all_but(task.splits.auxiliary))
     return ImageScorer(victims, auxiliary, others, foreign)
+
+
+def attacks_of(plan: CellPlan) -> int:
+    """How many attacks a cell runs at most, each in a process of its own."""
+    return 1 + plan.attack.learns_from_queries
 
 
 def _caveats(attack: Attack, system: System, patient: Patient) -> tuple[str, ...]:

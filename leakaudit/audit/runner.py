@@ -13,9 +13,11 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from leakaudit.audit.assemble import assemble
-from leakaudit.audit.executors import Ended, Events, Job, Limits, run_jobs
-from leakaudit.audit.jobs import RECONSTRUCTIONS, run_cell, train_target
+from leakaudit.audit.attacking import serve
+from leakaudit.audit.executors import Aside, Ended, Events, Job, Limits, run_jobs
+from leakaudit.audit.jobs import RECONSTRUCTIONS, attacks_of, run_cell, train_target
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan, build_matrix
+from leakaudit.audit.sandbox import confinement_of
 from leakaudit.audit.sharing import share
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.systems import Task, victims_of
@@ -43,12 +45,14 @@ class Plan:
         cohort: the patients.
         splits: who plays which part.
         matrix: targets and cells.
+        cache: where simulated patients are kept, if anywhere.
     """
 
     config: AuditConfig
     cohort: Cohort
     splits: Splits
     matrix: Matrix
+    cache: Path | None = None
 
 
 def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
@@ -75,6 +79,7 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
         cohort=cohort,
         splits=splits,
         matrix=build_matrix(config, cohort.fingerprint, splits),
+        cache=cache,
     )
 
 
@@ -157,11 +162,22 @@ def _jobs(plan: Plan, store: RunStore) -> list[Job]:
             work=run_cell,
             argument=task(c.target, c),
             needs=(c.target.key,),
+            aside=_attack_processes(plan, store, c),
         )
         for c in plan.matrix.cells
         if not c.missing
     ]
     return [*trainings, *cells]
+
+
+def _attack_processes(plan: Plan, store: RunStore, cell: CellPlan) -> Aside:
+    hidden = (store.root, plan.cache, plan.config.data.path)
+    confinement = confinement_of(
+        (type(cell.attack), type(cell.target.defense)),
+        hidden=[Path(folder) for folder in hidden if folder is not None],
+        cuda=choose_device(plan.config.device).type == "cuda",
+    )
+    return Aside(work=serve, argument=confinement, count=attacks_of(cell))
 
 
 def worker_count(config: AuditConfig) -> int:

@@ -5,40 +5,45 @@ from __future__ import annotations
 import hashlib
 import pickle
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
 from leakaudit.errors import CellError
-from leakaudit.threat.system import System
 
 
 @contextmanager
-def untouched(who: str, system: System, *, training: bool = False) -> Iterator[None]:
-    """Hold the network, its defence and the process's global state to what they were.
+def untouched(
+    who: str, *, defense: object = None, networks: Sequence[torch.nn.Module] = ()
+) -> Iterator[None]:
+    """Hold a defence, networks and the process's global state to what they were.
 
     Args:
         who: the plug-in, for the message.
-        system: what it is shown.
-        training: the network may change, since it is being trained.
+        defense: of the system that it is shown; None if it is not shown it.
+        networks: what else it is shown; a network in training is not among them.
 
     Raises:
         CellError: something changed; the message says what.
     """
-    before = _state(system, training)
+
+    def state() -> dict[str, object]:
+        return {"the network": [_digest(network) for network in networks], **_state(defense)}
+
+    before = state()
     yield
-    after = _state(system, training)
+    after = state()
     changed = [what for what, value in before.items() if after[what] != value]
     if changed:
         raise CellError(f"{who} changed {' and '.join(changed)}, which it must leave alone")
 
 
-def _state(system: System, training: bool) -> dict[str, object]:
+def _state(defense: object) -> dict[str, object]:
     state: dict[str, object] = {
         # With the fields that its repr leaves out, such as the noise it was fitted with.
-        "the defense": pickle.dumps(system.defense),
+        "the defense": pickle.dumps(defense),
         "Python's random state": random.getstate(),
         # Its second part is the array, which compares element by element.
         "NumPy's random state": repr(np.random.get_state(legacy=True)),
@@ -51,8 +56,6 @@ def _state(system: System, training: bool) -> dict[str, object]:
     }
     if torch.cuda.is_initialized():
         state["CUDA's random state"] = [s.tolist() for s in torch.cuda.get_rng_state_all()]
-    if not training:
-        state["the network"] = [_digest(system.network), _digest(system.initial)]
     return state
 
 

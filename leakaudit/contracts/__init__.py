@@ -4,7 +4,7 @@ An attack turns an `Observation` into a `Reconstruction`. A defence turns the le
 send into the levels that cross the cut. Neither sees the truth, and neither knows the other.
 """
 
-from leakaudit.contracts.attack import Attack, Attempt, Progress, Reconstruction
+from leakaudit.contracts.attack import Attack, Attempt, Progress, Reconstruction, run_here
 from leakaudit.contracts.defense import Defense, Evidence, PrivacyGuarantee, ReleaseSetting
 from leakaudit.contracts.fields import require_between
 from leakaudit.contracts.observation import (
@@ -44,4 +44,5 @@ __all__ = [
     "ReleaseSetting",
     "SystemLayout",
     "require_between",
+    "run_here",
 ]

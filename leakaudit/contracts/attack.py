@@ -98,8 +98,21 @@ class Attack(abc.ABC):
         return self
 
     @final
-    def __call__(self, observation: Observation, *, seed: int, progress: Progress) -> Attempt:
+    def __call__(
+        self,
+        observation: Observation,
+        *,
+        seed: int,
+        progress: Progress,
+        where: Where | None = None,
+    ) -> Attempt:
         """Run the attack, which is not trusted, and check what comes back.
+
+        Args:
+            observation: what the threat model grants.
+            seed: of all its randomness.
+            progress: told (done, total) now and then.
+            where: runs it in a process of its own; by default it runs in this one.
 
         Raises:
             NotGranted: the threat model lacks a capability the attack requires.
@@ -112,9 +125,7 @@ class Attack(abc.ABC):
                 f"{observation.threat!r} does not grant"
             )
         counter = _QueryCounter(observation)
-        result = self.run(
-            counter.observation, generator=generator_for(seed, "attack"), progress=progress
-        )
+        result = (where or run_here)(self, counter.observation, seed, progress)
         _check(result, observation.layout.shape_of(self.recovers))
         auxiliary = 0
         if Capability.AUXILIARY_PATIENTS in observation.granted:
@@ -124,6 +135,17 @@ class Attack(abc.ABC):
             queries=counter.samples,
             auxiliary_patients=auxiliary,
         )
+
+
+# Runs an attack on an observation with a seed, and tells of its progress.
+Where = Callable[[Attack, Observation, int, Progress], Reconstruction]
+
+
+def run_here(
+    attack: Attack, observation: Observation, seed: int, progress: Progress
+) -> Reconstruction:
+    """Run an attack in this process; nothing of what comes back is checked."""
+    return attack.run(observation, generator=generator_for(seed, "attack"), progress=progress)
 
 
 class _QueryCounter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
@@ -25,6 +26,11 @@ def system() -> System:
 def nudge(system: System) -> None:
     with torch.no_grad():
         next(system.network.server.parameters()).view(-1)[0].add_(1e-6)
+
+
+def lent(system: System) -> AbstractContextManager[None]:
+    networks = system.network, system.initial
+    return untouched("attack x", defense=system.defense, networks=networks)
 
 
 CHANGES: dict[str, tuple[Callable[[System], object], Callable[[], object]]] = {
@@ -59,7 +65,7 @@ def test_a_change_is_found_and_named(what: str, system: System) -> None:
     try:
         with (
             pytest.raises(CellError, match=f"attack x changed {what.split(' in ')[0]}, which"),
-            untouched("attack x", system),
+            lent(system),
         ):
             change(system)
     finally:
@@ -71,21 +77,21 @@ def test_a_fitted_value_that_the_repr_leaves_out_is_found() -> None:
     assert "noise_std" not in repr(system.defense)
     with (
         pytest.raises(CellError, match="attack x changed the defense, which"),
-        untouched("attack x", system),
+        lent(system),
     ):
         object.__setattr__(system.defense, "noise_std", 0.0)
 
 
 def test_nothing_is_said_of_one_that_changes_nothing(system: System) -> None:
-    with untouched("attack x", system):
+    with lent(system):
         torch.rand(3, generator=torch.Generator().manual_seed(0))
 
 
 def test_a_network_in_training_may_change_but_nothing_else(system: System) -> None:
-    with untouched("defense x", system, training=True):
+    with untouched("defense x", defense=system.defense):
         nudge(system)
     with (
         pytest.raises(CellError, match="torch's random state"),
-        untouched("defense x", system, training=True),
+        untouched("defense x", defense=system.defense),
     ):
         torch.rand(1)

@@ -161,6 +161,7 @@ def cell(cut: int, index: int, attack: str) -> CellRecord:
         reason="" if isinstance(outcome, float) else REASONS[outcome],
         leakage=figures,
         withheld=leakage(0.1234) if failed_control else None,
+        isolation=("namespaces" if index else "process") if ran else "",
         negative_control=Control(
             passed=True,
             detail="on another patient's observation: 0.01 below the blind floor",

@@ -138,6 +138,19 @@ def test_the_agreed_sentence_and_none_of_the_forbidden_words() -> None:
         assert word not in text.lower()
 
 
+def test_the_page_says_how_attacks_were_isolated_and_what_is_out_of_scope() -> None:
+    record = sample_report()
+    text = " ".join(Page(render_html(record)).text.split())
+    kinds = [cell.isolation for cell in record.cells if cell.isolation]
+    for kind in ("namespaces", "process"):
+        assert f"Isolation: {kind}." in text
+        assert f"{kinds.count(kind)} of {len(kinds)} ran with" in text
+    assert "Guessing the public seed of a simulated patient is out of scope." in text
+    bare = [cell.model_copy(update={"isolation": ""}) for cell in record.cells]
+    html = render_html(record.model_copy(update={"cells": tuple(bare)}))
+    assert "Isolation" not in Page(html).text
+
+
 def test_the_glossary_explains_the_terms_and_the_label_site_has_one_name() -> None:
     html = render_html(sample_report())
     glossary = html[html.index('id="glossary"') : html.index('<section id="reproducibility"')]

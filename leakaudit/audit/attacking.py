@@ -1,0 +1,193 @@
+"""Runs an attack in a process that never held the truth, and answers what it asks of the system.
+
+The process is forked before there were patients. It gets the observation as a copy; the functions
+in it run here, in the process of the cell, which sends back what they return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from multiprocessing.connection import Connection
+from typing import Any, final
+
+import torch
+
+from leakaudit.audit.sandbox import Confinement, Isolation, run_confined
+from leakaudit.audit.tampering import untouched
+from leakaudit.audit.wire import Wire
+from leakaudit.contracts import (
+    Attack,
+    Capability,
+    Observation,
+    Progress,
+    Reconstruction,
+    SystemLayout,
+    run_here,
+)
+from leakaudit.errors import AttackFailed
+
+
+@final
+@dataclass(frozen=True)
+class _Order:
+    """One attack to run: sent by the cell as a pickle."""
+
+    name: str
+    attack: Attack
+    threat: str
+    layout: SystemLayout
+    held: dict[Capability, object]
+    seed: int
+
+
+@final
+class AttackProcess:
+    """The cell's side of one attack process; a ``where`` of `Attack.__call__`, for one attack."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        """Wait until the process is confined.
+
+        Args:
+            connection: the other end of `serve`'s.
+            name: of the attack, for messages.
+
+        Raises:
+            AttackFailed: the process ended.
+        """
+        self._wire = Wire(connection)
+        self._name = name
+        kind, value = self._received()
+        if kind != "confined":
+            raise AttackFailed(f"{value}; it was not confined yet")
+        self.isolation: Isolation = value
+
+    def __call__(
+        self, attack: Attack, observation: Observation, seed: int, progress: Progress
+    ) -> Reconstruction:
+        """Run ``attack`` over there; what comes back is not checked.
+
+        Raises:
+            AttackFailed: it raised, or its process ended.
+        """
+        functions: list[Callable[..., Any]] = []
+        held = {each: observation._get(each) for each in observation.granted}
+        order = _Order(
+            self._name,
+            attack,
+            observation.threat,
+            observation.layout,
+            {each: _function_or_value(value) for each, value in held.items()},
+            seed,
+        )
+        self._wire.send_objects("attack", order, functions)
+        while True:
+            kind, value = self._received()
+            if kind == "progress":
+                done, total = value
+                progress(int(done), int(total))
+            elif kind == "call":
+                self._answer(functions, **value)
+            elif kind == "done":
+                return Reconstruction(**value)
+            elif kind in ("failed", "ended"):
+                raise AttackFailed(str(value) or "its process failed without a word")
+            else:
+                raise AttackFailed(f"its process sent {kind!r:.80}, which means nothing")
+
+    def _received(self) -> tuple[str, Any]:
+        try:
+            return self._wire.receive()
+        except EOFError as error:
+            raise AttackFailed("its process ended without a word") from error
+        except Exception as error:  # whatever a message made to confuse brings about
+            raise AttackFailed(f"its process sent what is no message: {error}") from error
+
+    def _answer(
+        self,
+        functions: list[Callable[..., Any]],
+        number: int,
+        positional: tuple[Any, ...],
+        named: dict[str, Any],
+    ) -> None:
+        # Their draws are made here, on a copy: its state goes back with the answer.
+        generators = _generators(positional, named)
+        answer: object
+        try:
+            how, answer = "returned", functions[number](*positional, **named)
+        except Exception as error:
+            how, answer = "raised", _words(error)
+        states = [generator.get_state() for generator in generators]
+        self._wire.send_objects("answer", (how, answer, states), functions)
+
+
+def serve(confinement: Confinement, connection: Connection) -> None:
+    """Run one attack for an `AttackProcess`, in a confined child of this process."""
+    wire = Wire(connection)
+    how = run_confined(
+        confinement, connection.fileno(), lambda isolation: _attacked(wire, isolation)
+    )
+    try:
+        wire.send("ended", f"its process {how}")
+    except OSError:  # the cell needs no more of it
+        return
+
+
+def _attacked(wire: Wire, isolation: Isolation) -> None:
+    wire.send("confined", isolation)
+
+    def stand_in(number: int) -> Callable[..., Any]:
+        def call(*positional: object, **named: object) -> Any:
+            wire.send("call", {"number": number, "positional": positional, "named": named})
+            _, (how, answer, states) = wire.receive_objects(stand_in)
+            for generator, state in zip(_generators(positional, named), states, strict=True):
+                generator.set_state(state)
+            if how == "raised":
+                raise RuntimeError(answer)
+            return answer
+
+        return call
+
+    try:
+        # Read here, where to import the plug-in's code is harmless.
+        _, order = wire.receive_objects(stand_in)
+        result = _run(order, lambda done, total: wire.send("progress", (done, total)))
+        wire.send("done", {each.name: getattr(result, each.name) for each in fields(result)})
+    except EOFError:
+        return
+    except Exception as error:
+        wire.send("failed", _words(error))
+
+
+def _run(order: _Order, progress: Progress) -> Reconstruction:
+    observation = Observation(threat=order.threat, layout=order.layout, held=order.held)
+    defense = order.held.get(Capability.DEFENSE_PARAMETERS)
+    networks = [module for value in order.held.values() for module in _modules(value)]
+    with untouched(f"attack {order.name}", defense=defense, networks=networks):
+        result = run_here(order.attack, observation, order.seed, progress)
+    if not isinstance(result, Reconstruction):
+        raise TypeError(f"the attack returned a {type(result).__name__}, no Reconstruction")
+    return result
+
+
+def _function_or_value(value: object) -> object:
+    """``value``, or the method that calls it: what can be called stays with the cell."""
+    if callable(value) and not isinstance(value, torch.nn.Module):
+        return value.__call__
+    return value
+
+
+def _modules(value: object) -> Iterator[torch.nn.Module]:
+    if isinstance(value, torch.nn.Module):
+        yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _modules(each)
+
+
+def _generators(positional: tuple[Any, ...], named: dict[str, Any]) -> list[torch.Generator]:
+    return [each for each in (*positional, *named.values()) if isinstance(each, torch.Generator)]
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:500]
