@@ -233,6 +233,7 @@ class CellRecord(Record):
         threat: preset name.
         victims: ``"inference"`` or ``"training"``.
         releases: passes of each victim that the adversary sees.
+        gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
         seed: seed of the target and the attack.
         control_only: the cell exists only as another cell's positive control.
         state: how it ended.
@@ -256,6 +257,7 @@ class CellRecord(Record):
     threat: str
     victims: str
     releases: int
+    gradient_batch: int | None = None
     seed: int
     control_only: bool = False
     state: State
@@ -267,6 +269,13 @@ class CellRecord(Record):
     cost: Cost | None = None
     notes: tuple[str, ...] = ()
     volatile: dict[str, Any] = {}
+
+    @property
+    def seen_by(self) -> str:
+        """The threat; with the size of the batches where it sees their gradients."""
+        if self.gradient_batch is None:
+            return self.threat
+        return f"{self.threat}, batch {self.gradient_batch}"
 
 
 class PatientDice(Record):

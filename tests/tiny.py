@@ -10,6 +10,7 @@ from leakaudit.contracts import Defense, Observation, ReleaseSetting
 from leakaudit.data import Patient
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import TrainingData, build
+from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
 from leakaudit.threat.system import System, images_of, masks_of
@@ -92,11 +93,17 @@ def tiny_observation(
     victims: list[Patient],
     auxiliary: list[Patient],
     releases: int = 1,
+    companions: Companions | None = None,
 ) -> Observation:
     """What the threat grants on an untrained system."""
     system = tiny_system(defense, spec, auxiliary)
     return observe(
-        threat_named(threat), system, victims=victims, auxiliary=auxiliary, releases=releases
+        threat_named(threat),
+        system,
+        victims=victims,
+        auxiliary=auxiliary,
+        releases=releases,
+        companions=companions,
     )
 
 

@@ -36,6 +36,9 @@ class CutGradientInversion(Attack):
     back from all checkpoints together. Each level is divided by its root mean square, so that the
     size of a gradient does not matter. Starts from the auxiliary patients' mean.
 
+    In a batch of several slices the label site returns a gradient for each, so that the batch hides
+    a slice only as far as it takes part in the others' gradients.
+
     Needs whatever computes the gradients of its own patients: encoders, defence, the label site's
     network and masks of its own. Of the victims it sees the cut gradients alone, no weight gradient
     and no activation. The gradients of all examples are kept in memory.
@@ -77,8 +80,11 @@ class CutGradientInversion(Attack):
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
     ) -> Reconstruction:
         """Compute the own patients' gradients, train the decoder, apply it to the victims'."""
-        observed = _scaled(observation.cut_gradients)
         layout = observation.layout
+        # Of every batch the victim's own slice, which comes first.
+        observed = tuple(
+            level[:: layout.gradient_batch] for level in _scaled(observation.cut_gradients)
+        )
         entering = {
             level: tensor.shape[1] for level, tensor in zip(layout.crossing, observed, strict=True)
         }
@@ -114,23 +120,26 @@ class CutGradientInversion(Attack):
             raise CellError("the auxiliary patients come without masks, which gradients need")
         count = len(auxiliary.images)
         order = torch.randperm(2 * count, generator=generator, device=generator.device)
-        chosen = order[: self.examples].tolist()
-        images = torch.empty_like(auxiliary.images[:1]).repeat(
-            len(chosen), *[1] * (auxiliary.images.ndim - 1)
-        )
+        chosen = order[: self.examples]
+        size = observation.layout.gradient_batch
+        images = auxiliary.images.new_empty(len(chosen), *auxiliary.images.shape[1:])
         levels: list[torch.Tensor] = []
-        for place, number in enumerate(chosen):
-            one = slice(number % count, number % count + 1)
-            image, mask = auxiliary.images[one], auxiliary.masks[one]
-            if number >= count:
-                image, mask = image.flip(-1), mask.flip(-1)
-            images[place] = image[0]
+        for start in range(0, len(chosen), size):
+            numbers = chosen[start : start + size]
+            # The last batch is filled up with the first examples.
+            batch = torch.cat([numbers, order.repeat(size)[: size - len(numbers)]])
+            mirrored = batch >= count
+            index = (batch % count).to(images.device)
+            image, mask = auxiliary.images[index], auxiliary.masks[index]
+            image[mirrored], mask[mirrored] = image[mirrored].flip(-1), mask[mirrored].flip(-1)
             answers = observation.query_gradients(image, mask, generator)
             found = _scaled([answer.cut for answer in answers])
             # Filled in place: joined at the end, all of them would be in memory twice.
             levels = levels or [each.new_empty(len(chosen), *each.shape[1:]) for each in found]
+            here = slice(start, start + len(numbers))
+            images[here] = image[: len(numbers)]
             for level, each in zip(levels, found, strict=True):
-                level[place] = each[0]
+                level[here] = each[: len(numbers)]
         return tuple(levels), images
 
 

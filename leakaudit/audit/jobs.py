@@ -39,6 +39,7 @@ from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
+from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.system import System, images_of, masks_of
 
@@ -105,6 +106,7 @@ def run_cell(task: Task, progress: Progress) -> None:
     auxiliary = people.of(task.splits.auxiliary)
     scorer = Scorer(victims, auxiliary, people.each(people.all_but(task.splits.auxiliary)))
     seed = derive_seed(plan.target.seed, "cell")
+    companions = _companions(task, plan, people)
 
     def attempt_on(attack: Attack, *, shuffled: bool) -> Attempt:
         observation = observe(
@@ -113,6 +115,7 @@ def run_cell(task: Task, progress: Progress) -> None:
             victims=victims,
             auxiliary=auxiliary,
             releases=plan.releases,
+            companions=companions,
             shuffled=shuffled,
         )
         with untouched(f"attack {plan.attack_name}", system):
@@ -146,6 +149,15 @@ def run_cell(task: Task, progress: Progress) -> None:
         (folder / CELL_FILE).write_text(record.model_dump_json(indent=1))
         images = attempt.reconstruction.images.contiguous()
         save_file({"images": images}, folder / RECONSTRUCTIONS)
+
+
+def _companions(task: Task, plan: CellPlan, people: People) -> Companions | None:
+    """The training patients who are no victims, where batches are to be filled."""
+    if plan.gradient_batch is None:
+        return None
+    alone = plan.gradient_batch == 1
+    others = [name for name in task.splits.train if name not in cell_victims(task)]
+    return Companions(batch=plan.gradient_batch, patients=() if alone else people.of(others))
 
 
 def _caveats(attack: Attack, system: System, patient: Patient) -> tuple[str, ...]:
@@ -195,6 +207,7 @@ def cell_facts(plan: CellPlan) -> dict[str, Any]:
         "threat": plan.threat.name,
         "victims": plan.threat.victims,
         "releases": plan.releases,
+        "gradient_batch": plan.gradient_batch,
         "seed": plan.target.seed,
         "control_only": plan.control_only,
     }

@@ -41,7 +41,8 @@ def plan(audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEF
             if cell.missing:
                 kind = f" (unsupported: {cell.threat.name} lacks {', '.join(sorted(cell.missing))})"
             name = f"{cell.attack_name} {labels[repr(cell.attack)]}".strip()
-            print_line(f"  {name} under {cell.threat.name}{kind}")
+            batch = f", batch {cell.gradient_batch}" if cell.gradient_batch else ""
+            print_line(f"  {name} under {cell.threat.name}{batch}{kind}")
     minutes = estimate_minutes(made)
     about = "less than a minute" if minutes < 1 else f"about {minutes:.0f} minutes"
     print_line(

@@ -102,7 +102,15 @@ def _figures(cells: list[CellRecord], labels: dict[str, str]) -> str:
     """A line for each configuration of an attack; one line if none of them has a figure."""
     if not any(cell.leakage for cell in cells) and len({cell.state for cell in cells}) == 1:
         return _cell(cells[0])
-    return "\n".join(f"{labels[cell.attack]} {_cell(cell)}".strip() for cell in cells) or "-"
+    return (
+        "\n".join(f"{_label(cell, cells, labels)} {_cell(cell)}".strip() for cell in cells) or "-"
+    )
+
+
+def _label(cell: CellRecord, beside: list[CellRecord], labels: dict[str, str]) -> str:
+    """What tells a cell from the others of its column."""
+    swept = len({other.gradient_batch for other in beside}) > 1
+    return f"{labels[cell.attack]} {f'b={cell.gradient_batch}' if swept else ''}".strip()
 
 
 def _cells_of(

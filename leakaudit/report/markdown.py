@@ -37,7 +37,7 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
     if cell is not None and leakage is not None:
         single = leakage.reidentification
         figures = (
-            f"{_plain(cell.attack_name)} by {_plain(cell.threat)}",
+            f"{_plain(cell.attack_name)} by {_plain(cell.seen_by)}",
             _interval(leakage.ssim_brain),
             figure(leakage.blind_floor, 3),
             _interval(leakage.advantage),

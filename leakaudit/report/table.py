@@ -34,6 +34,7 @@ COLUMNS = (
     "control_only",
     "ssim_tumour",
     "ncc",
+    "gradient_batch",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -87,6 +88,7 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "control_only": "true" if cell.control_only else "false",
         "ssim_tumour": leakage.ssim_tumour.mean if leakage and leakage.ssim_tumour else None,
         "ncc": leakage.ncc.mean if leakage else None,
+        "gradient_batch": cell.gradient_batch,
     }
 
 

@@ -284,4 +284,4 @@ def _cell(
 
 
 def _signature(cell: CellRecord) -> tuple[str, str, str, int]:
-    return (cell.attack_name, cell.threat, cell.victims, cell.releases)
+    return (cell.attack_name, cell.seen_by, cell.victims, cell.releases)

@@ -17,7 +17,7 @@ from leakaudit.contracts import AuxiliaryPatients, Capability, Observation
 from leakaudit.data import Patient
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import build
-from leakaudit.threat.gradients import gradient_query, gradients_of
+from leakaudit.threat.gradients import Companions, gradient_query, gradients_of
 from leakaudit.threat.presets import Threat
 from leakaudit.threat.system import (
     System,
@@ -39,6 +39,7 @@ def observe(
     victims: Sequence[Patient],
     auxiliary: Sequence[Patient],
     releases: int,
+    companions: Companions | None = None,
     shuffled: bool = False,
 ) -> Observation:
     """Fill an observation.
@@ -49,6 +50,7 @@ def observe(
         victims: who is attacked, by their middle slice.
         auxiliary: the adversary's own patients.
         releases: how often each victim's slice was released, at least 1.
+        companions: who fills the batches whose gradients are observed; None for batches of one.
         shuffled: answer queries with the release or the gradients of a random auxiliary slice
             instead, so that a learned attack can learn nothing: its negative control.
     """
@@ -67,7 +69,9 @@ def observe(
             case Capability.ENCODER_QUERIES:
                 held[capability] = _query(system, auxiliary if shuffled else None)
             case Capability.GRADIENT_QUERIES:
-                held[capability] = gradient_query(system, auxiliary if shuffled else None)
+                held[capability] = gradient_query(
+                    system, companions, auxiliary if shuffled else None
+                )
             case Capability.AUXILIARY_PATIENTS:
                 held[capability] = _auxiliary(
                     auxiliary,
@@ -82,14 +86,16 @@ def observe(
                 raise AssertionError(f"no preset grants {capability} yet")
     gradients = {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS} & threat.capabilities
     if gradients:
-        weight, cut = gradients_of(system, victims)
+        weight, cut = gradients_of(system, victims, companions)
         made: dict[Capability, object] = {
             Capability.WEIGHT_GRADIENTS: weight,
             Capability.CUT_GRADIENTS: cut,
         }
         held.update({capability: made[capability] for capability in gradients})
     return Observation(
-        threat=threat.name, layout=layout_of(system, spatial, len(victims)), held=held
+        threat=threat.name,
+        layout=layout_of(system, spatial, len(victims), companions.batch if companions else 1),
+        held=held,
     )
 
 

@@ -37,7 +37,9 @@ class System:
     device: torch.device
 
 
-def layout_of(system: System, spatial: tuple[int, ...], victims: int) -> SystemLayout:
+def layout_of(
+    system: System, spatial: tuple[int, ...], victims: int, gradient_batch: int = 1
+) -> SystemLayout:
     """What is public about a system."""
     spec = system.network.spec
     return SystemLayout(
@@ -46,6 +48,7 @@ def layout_of(system: System, spatial: tuple[int, ...], victims: int) -> SystemL
         features=spec.features,
         spatial=spatial,
         victims=victims,
+        gradient_batch=gradient_batch,
     )
 
 

@@ -22,13 +22,16 @@ from leakaudit.measure.fidelity import ssim_brain
 from leakaudit.registry import usable
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.testing import check_attack
+from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import PRESETS
+from leakaudit.threat.system import images_of
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.cut_gradient_inversion import CutGradientInversion
 from leakaudit_attacks.decoder_inversion import DecoderInversion
 from leakaudit_attacks.deep_leakage import DeepLeakage
 from leakaudit_attacks.gradient_inversion import GradientInversion
+from leakaudit_attacks.gradients import GradientMatch
 from leakaudit_attacks.group_gradient_inversion import GroupGradientInversion
 from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversion
 from leakaudit_attacks.starts import auxiliary_mean
@@ -54,6 +57,7 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
 INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
 VICTIMS = tiny_patients(2, slices=1, seed=1)
 AUXILIARY = tiny_patients(3, slices=2, seed=2)
+COMPANIONS = tiny_patients(3, slices=2, seed=3)
 EASY = tiny_spec(cut_level=0, features=(16, 4, 4, 4, 4, 4))
 
 
@@ -72,6 +76,7 @@ def observation_for(
     defense: Defense | None = None,
     spec: SplitUNetSpec | None = None,
     releases: int = 1,
+    batch: int = 1,
 ) -> Observation:
     return tiny_observation(
         threat,
@@ -80,6 +85,7 @@ def observation_for(
         victims=VICTIMS,
         auxiliary=AUXILIARY,
         releases=releases,
+        companions=Companions(batch=batch, patients=COMPANIONS),
     )
 
 
@@ -108,6 +114,13 @@ def test_every_attack_keeps_its_contract(name: str, defense: Defense) -> None:
     attempt = check_attack(attack, observation_for(QUICK[name][1], defense))
     assert attempt.auxiliary_patients == len(AUXILIARY)
     assert (attempt.queries > 0) == attack.learns_from_queries
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (_, threat) in QUICK.items() if threat.startswith("aggregator")]
+)
+def test_every_attack_on_gradients_meets_batches_of_several_slices(name: str) -> None:
+    check_attack(quick(name), observation_for(QUICK[name][1], batch=3))
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -221,6 +234,15 @@ def test_cut_gradients_give_more_than_the_mean_of_the_adversarys_patients() -> N
     assert attempt.queries == 2 * sum(len(patient.images) for patient in AUXILIARY)
 
 
+def test_a_batch_hides_no_slice_from_whoever_sees_each_cut_gradient() -> None:
+    attack = CutGradientInversion(steps=60, width=16, batch_size=4, examples=10)
+    observation = observation_for("aggregator", spec=EASY, batch=4)
+    attempt = attack(observation, seed=0, progress=quietly)
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(attempt.reconstruction.images) > score(mean) + 0.1
+    assert attempt.queries == 12  # ten examples in whole batches
+
+
 def test_shuffled_gradients_teach_nothing_of_the_victims() -> None:
     attack = CutGradientInversion(steps=60, width=16, batch_size=4)
     learned, twin = (
@@ -265,6 +287,21 @@ def test_the_size_of_a_gradient_does_not_matter() -> None:
 
 
 # --- gradient inversion ---------------------------------------------------------------------
+
+
+def test_the_match_of_a_batch_is_exact_at_its_slices_in_their_places() -> None:
+    companions = Companions(batch=2, patients=COMPANIONS)
+    observation = observation_for("aggregator", spec=EASY, batch=2)
+    match = GradientMatch(observation, 1, torch.Generator().manual_seed(0))
+    own = [images_of(patient)[patient.middle][None] for patient in VICTIMS]
+    others = [companions.of(patient, 0, "final")[0] for patient in VICTIMS]
+    pairs = list(zip(own, others, strict=True))
+    right, swapped = (
+        torch.stack([torch.cat(pair if step > 0 else pair[::-1]).flatten(0, 1) for pair in pairs])
+        for step in (1, -1)
+    )
+    assert float(match(right, 0).detach().max()) < 1e-5
+    assert float(match(swapped, 0).detach().min()) > 1e-3
 
 
 @pytest.mark.slow
