@@ -10,6 +10,7 @@ import torch
 
 from leakaudit.contracts import (
     Attack,
+    Attempt,
     Capability,
     Defense,
     GradientRelease,
@@ -33,8 +34,11 @@ from leakaudit_attacks.deep_leakage import DeepLeakage
 from leakaudit_attacks.gradient_inversion import GradientInversion
 from leakaudit_attacks.gradients import GradientMatch
 from leakaudit_attacks.group_gradient_inversion import GroupGradientInversion
+from leakaudit_attacks.learned_gradient_inversion import LearnedGradientInversion
 from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversion
+from leakaudit_attacks.ridge import Ridge, best_ridge, sketched
 from leakaudit_attacks.starts import auxiliary_mean
+from leakaudit_attacks.variation import varied
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
@@ -52,6 +56,7 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
     "deep-leakage": ({"iterations": 2}, "aggregator"),
     "gradient-inversion": ({"iterations": 2}, "aggregator"),
     "group-gradient-inversion": ({"iterations": 2}, "aggregator"),
+    "learned-gradient-inversion": ({"examples": 12}, "aggregator-alone"),
     "medical-gradient-inversion": ({"iterations": 2}, "aggregator"),
 }
 INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
@@ -284,6 +289,73 @@ def test_the_size_of_a_gradient_does_not_matter() -> None:
         )
     )
     torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
+
+
+# --- learned gradient inversion --------------------------------------------------------------
+
+
+def learned_from_weight_gradients(examples: int, *, shuffled: bool = False) -> Attempt:
+    own = tiny_patients(12, slices=2, seed=2)
+    observation = observe(
+        PRESETS["aggregator-alone"],
+        tiny_system(Identity(), EASY, own),
+        victims=VICTIMS,
+        auxiliary=own,
+        releases=1,
+        shuffled=shuffled,
+    )
+    return LearnedGradientInversion(examples=examples)(observation, seed=0, progress=quietly)
+
+
+def test_weight_gradients_alone_tell_one_patient_from_another() -> None:
+    attempt = learned_from_weight_gradients(150)
+    found = attempt.reconstruction
+    own = score(found.images)
+    assert own > score(found.images.flip(0)) + 0.05
+    assert found.objective_last < 0.9 * found.objective_first
+    assert attempt.queries == 150
+    twin = learned_from_weight_gradients(60, shuffled=True).reconstruction
+    assert own > score(twin.images) + 0.03
+    assert twin.objective_last > 0.95, "nothing can be learned: the ridge keeps to the mean"
+    assert float((twin.images[0] - twin.images[1]).abs().mean()) < 0.02
+
+
+def test_the_strength_of_a_ridge_is_judged_on_whom_it_did_not_learn_from() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(60, 200, generator=generator)
+    linear = features @ torch.randn(200, 8, generator=generator)
+    noise = torch.randn(60, 8, generator=generator)
+    folds = torch.arange(60) % 3
+    learned, nothing = (best_ridge(features, values, folds) for values in (linear, noise))
+    assert learned.error < 0.9
+    assert learned.strength < nothing.strength
+    assert nothing.error > 0.95
+    assert torch.allclose(Ridge(features, linear, 1e-4)(features), linear, atol=0.1)
+
+
+def test_a_sketch_keeps_inner_products() -> None:
+    rows = torch.randn(2, 50_000, generator=torch.Generator().manual_seed(0))
+    rows[1] += rows[0]
+    short = sketched(rows, torch.Generator().manual_seed(1))
+    assert short.shape == (2, 4096)
+    torch.testing.assert_close(short @ short.T, rows @ rows.T, rtol=0.1, atol=2000)
+    narrow = rows[:, :9]
+    assert torch.equal(sketched(narrow, torch.Generator()), narrow)
+
+
+def test_variation_bends_an_image_and_its_mask_alike() -> None:
+    mask = torch.zeros(20, 32, 32, dtype=torch.int64)
+    mask[:, 8:16, 4:14] = 1
+    images = torch.stack([mask.float(), 0.5 * mask], dim=1)
+    bent, labels = varied(images, mask, torch.Generator().manual_seed(0))
+    assert labels.dtype == torch.int64
+    assert 0 <= float(bent.min()) <= float(bent.max()) <= 1
+    inside = (bent[:, 0] > 0.5).long()
+    assert float((inside == labels).float().mean()) > 0.98
+    assert not torch.equal(inside, mask)
+    # Mirrored half of the time: the right half holds the patch then.
+    right = labels[..., 16:].flatten(1).sum(1) > labels[..., :16].flatten(1).sum(1)
+    assert 3 < int(right.sum()) < 17
 
 
 # --- gradient inversion ---------------------------------------------------------------------

@@ -21,6 +21,7 @@ BUILT_IN = {
         "deep-leakage",
         "gradient-inversion",
         "group-gradient-inversion",
+        "learned-gradient-inversion",
         "medical-gradient-inversion",
     ],
     "defense": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
