@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leakaudit.records import Interval, ReportRecord, WorstCase
+from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase
 from leakaudit.report.formatting import figure
 from leakaudit.report.validity import valid_leakage
 
@@ -30,19 +30,49 @@ def worst_table(record: ReportRecord) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+_CELL_HEAD = (*_HEAD[:4], "attack", *_HEAD[6:10], "state")
+
+
+def cells_table(record: ReportRecord) -> str:
+    """A row for each attack on each setting, positive controls left out.
+
+    Where there is no valid figure a dash stands for it, and the state says why.
+    """
+    cells = [_cell_row(cell) for cell in record.cells if not cell.control_only]
+    rows = [_CELL_HEAD, ("---",) * len(_CELL_HEAD), *cells]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _cell_row(cell: CellRecord) -> tuple[str, ...]:
+    return (
+        str(cell.cut_level),
+        "+".join(str(level) for level in cell.shared_skips) or "none",
+        f"`{_plain(cell.defense)}`",
+        cell.victims,
+        *_figures(cell),
+        str(cell.state),
+    )
+
+
+def _figures(cell: CellRecord) -> tuple[str, ...]:
+    """Who attacks; SSIM, floor, advantage and re-identification, dashes if none is valid."""
+    who = f"{_plain(cell.attack_name)} by {_plain(cell.seen_by)}"
+    leakage = valid_leakage(cell)
+    if leakage is None:
+        return (who, *("-",) * 4)
+    single = leakage.reidentification
+    return (
+        who,
+        _interval(leakage.ssim_brain),
+        figure(leakage.blind_floor, 3),
+        _interval(leakage.advantage),
+        f"{figure(single.top1)} (chance {figure(single.chance)})",
+    )
+
+
 def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
     cell = next((one for one in record.cells if one.cell == case.worst), None)
-    leakage = valid_leakage(cell)
-    figures = ("-",) * 5
-    if cell is not None and leakage is not None:
-        single = leakage.reidentification
-        figures = (
-            f"{_plain(cell.attack_name)} by {_plain(cell.seen_by)}",
-            _interval(leakage.ssim_brain),
-            figure(leakage.blind_floor, 3),
-            _interval(leakage.advantage),
-            f"{figure(single.top1)} (chance {figure(single.chance)})",
-        )
+    figures = _figures(cell) if cell is not None and valid_leakage(cell) else ("-",) * 5
     seed = f", seed {case.seed}" if len({one.seed for one in record.worst}) > 1 else ""
     return (
         f"{case.cut_level}{seed}",
