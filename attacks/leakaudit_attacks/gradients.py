@@ -70,7 +70,7 @@ class GradientMatch:
         """One value for each of ``(restarts * victims, gradient_batch * M, *spatial)``."""
         count = len(self.victims)
         distances = [
-            self._distance(images[index : index + 1], self.victims[index % count], step)
+            self._known(images[index : index + 1], self.victims[index % count], step)
             for index in range(len(images))
         ]
         return torch.stack(distances)
@@ -80,6 +80,13 @@ class GradientMatch:
         one = copy(self)
         one.victims = self.victims[victim : victim + 1]
         return one
+
+    def _known(self, image: Images, victim: int, step: int) -> torch.Tensor:
+        """The distance and its slope at the image; all candidates' graphs would fill the memory."""
+        here = image.detach().requires_grad_()
+        distance = self._distance(here, victim, step)
+        (slope,) = torch.autograd.grad(distance, here)
+        return distance.detach() + (slope * (image - here.detach())).sum()
 
     def _distance(self, image: Images, victim: int, step: int) -> torch.Tensor:
         draws = torch.Generator().manual_seed((self.seed + step + 1) % 2**62)

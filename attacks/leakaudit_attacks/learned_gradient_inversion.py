@@ -37,13 +37,13 @@ class LearnedGradientInversion(Attack):
     what is learned, and returned, is the mean over the batch, where the victim is one of several.
 
     Args:
-        examples: batches of own slices to learn from.
+        batches: of own slices, to learn from.
 
     Reference: Wu et al. 2023 (arXiv:2210.10880), with a kernel ridge regression in place of their
     network, since there are few patients to learn from.
     """
 
-    examples: int = 300
+    batches: int = 300
 
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.WEIGHT_GRADIENTS, Capability.GRADIENT_QUERIES, Capability.AUXILIARY_PATIENTS}
@@ -57,7 +57,7 @@ class LearnedGradientInversion(Attack):
         Raises:
             ConfigError: a value is outside its range.
         """
-        require_between(self, 10, 1_000_000, "examples")
+        require_between(self, 10, 1_000_000, "batches")
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
@@ -80,7 +80,7 @@ class LearnedGradientInversion(Attack):
             images=found.clamp(0, 1).view(observation.layout.image_shape),
             objective_first=1.0,
             objective_last=tried[chosen].error,
-            iterations=self.examples,
+            iterations=self.batches,
             notes=(
                 f"Squared error on own patients left out, over that of their mean: {errors}; "
                 f"{chosen!r} is used.",
@@ -102,7 +102,7 @@ class LearnedGradientInversion(Attack):
         groups = min(5, max(2, patients // size))
         features: list[torch.Tensor] = []
         images: list[torch.Tensor] = []
-        folds = torch.arange(self.examples) % groups
+        folds = torch.arange(self.batches) % groups
         for number, fold in enumerate(folds.tolist()):
             pool = (auxiliary.patient % groups == fold).nonzero().flatten()
             drawn = torch.randint(
@@ -112,11 +112,11 @@ class LearnedGradientInversion(Attack):
             batch, masks = varied(auxiliary.images[index], auxiliary.masks[index], generator)
             answers = observation.query_gradients(batch, masks, generator)
             found = [_features(answer.weights, seed) for answer in answers]
-            features = features or [each.new_empty(self.examples, each.shape[1]) for each in found]
+            features = features or [each.new_empty(self.batches, each.shape[1]) for each in found]
             for kept, each in zip(features, found, strict=True):
                 kept[number] = each[0]
             images.append(batch.mean(dim=0))
-            progress(number + 1, self.examples)
+            progress(number + 1, self.batches)
         return features, torch.stack(images), folds
 
 

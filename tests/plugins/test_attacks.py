@@ -56,7 +56,7 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
     "deep-leakage": ({"iterations": 2}, "aggregator"),
     "gradient-inversion": ({"iterations": 2}, "aggregator"),
     "group-gradient-inversion": ({"iterations": 2}, "aggregator"),
-    "learned-gradient-inversion": ({"examples": 12}, "aggregator-alone"),
+    "learned-gradient-inversion": ({"batches": 12}, "aggregator-alone"),
     "medical-gradient-inversion": ({"iterations": 2}, "aggregator"),
 }
 INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
@@ -294,7 +294,7 @@ def test_the_size_of_a_gradient_does_not_matter() -> None:
 # --- learned gradient inversion --------------------------------------------------------------
 
 
-def learned_from_weight_gradients(examples: int, *, shuffled: bool = False) -> Attempt:
+def learned_from_weight_gradients(batches: int, *, shuffled: bool = False) -> Attempt:
     own = tiny_patients(12, slices=2, seed=2)
     observation = observe(
         PRESETS["aggregator-alone"],
@@ -304,7 +304,7 @@ def learned_from_weight_gradients(examples: int, *, shuffled: bool = False) -> A
         releases=1,
         shuffled=shuffled,
     )
-    return LearnedGradientInversion(examples=examples)(observation, seed=0, progress=quietly)
+    return LearnedGradientInversion(batches=batches)(observation, seed=0, progress=quietly)
 
 
 def test_weight_gradients_alone_tell_one_patient_from_another() -> None:
