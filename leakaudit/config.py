@@ -238,6 +238,8 @@ class AuditConfig(_Section):
         threats: preset names, each meeting every attack; or preset name to the attacks it meets.
         seeds: of targets and attacks.
         releases: how often a victim's slice is released to the adversary.
+        gradient_batch: slices of a batch whose gradients an adversary observes, the victim's
+            among them; each in turn where a threat grants gradients, and of no effect elsewhere.
         references: which reference trainings to make; None for none.
         images: ``full`` puts patient images into the report; ``none`` is the default.
         budgets: limits.
@@ -252,6 +254,9 @@ class AuditConfig(_Section):
     threats: dict[str, tuple[str, ...]]
     seeds: tuple[StrictInt, ...] = Field(default=(0,), min_length=1)
     releases: StrictInt = Field(default=1, ge=1, le=10_000)
+    gradient_batch: tuple[Annotated[StrictInt, Field(ge=1, le=256)], ...] = Field(
+        default=(1,), min_length=1
+    )
     references: ReferenceConfig | None = None
     images: Literal["none", "full"] = "none"
     budgets: BudgetConfig = BudgetConfig()
@@ -263,6 +268,11 @@ class AuditConfig(_Section):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
             raise ValueError("a name is 1 to 64 letters, digits, dots, dashes or underscores")
         return value
+
+    @field_validator("gradient_batch", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return value if isinstance(value, list | tuple) else (value,)
 
     @model_validator(mode="before")
     @classmethod

@@ -275,6 +275,7 @@ class CellRecord(Record):
         recovers: ``"images"``, ``"other-site images"`` or ``"masks"``.
         victims: ``"inference"`` or ``"training"``.
         releases: passes of each victim that the adversary sees.
+        gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
         seed: seed of the target and the attack.
         control_only: the cell exists only as another cell's positive control.
         state: how it ended.
@@ -304,6 +305,7 @@ class CellRecord(Record):
     recovers: str = "images"
     victims: str
     releases: int
+    gradient_batch: int | None = None
     seed: int
     control_only: bool = False
     state: State
@@ -318,6 +320,13 @@ class CellRecord(Record):
     isolation: str = ""
     notes: tuple[str, ...] = ()
     volatile: dict[str, Any] = {}
+
+    @property
+    def seen_by(self) -> str:
+        """The threat, at which site it is, and the size of the batches whose gradients it sees."""
+        site = f" with {self.site}" if self.site else ""
+        batch = "" if self.gradient_batch is None else f", batch {self.gradient_batch}"
+        return f"{self.threat}{site}{batch}"
 
 
 class PatientDice(Record):

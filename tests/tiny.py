@@ -10,6 +10,7 @@ from leakaudit.contracts import Defense, Observation, ReleaseSetting
 from leakaudit.data import Patient
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import TrainingData, build
+from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
 from leakaudit.threat.system import System, images_of, masks_of
@@ -92,6 +93,7 @@ def tiny_observation(
     victims: list[Patient],
     auxiliary: list[Patient],
     releases: int = 1,
+    companions: Companions | None = None,
 ) -> Observation:
     """What the threat grants on an untrained system; a data site is the first one."""
     system = tiny_system(defense, spec, auxiliary)
@@ -103,6 +105,7 @@ def tiny_observation(
         releases=releases,
         site=0 if threat_named(threat).position == "data site" else None,
         training=victims,
+        companions=companions,
     )
 
 

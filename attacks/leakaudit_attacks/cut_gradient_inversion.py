@@ -33,6 +33,9 @@ class CutGradientInversion(Attack):
     back from all checkpoints together. Each level is divided by its root mean square, so that the
     size of a gradient does not matter. Starts from the auxiliary patients' mean.
 
+    In a batch of several slices the label site returns a gradient for each, so that the batch hides
+    a slice only as far as it takes part in the others' gradients.
+
     Needs whatever computes the gradients of its own patients: encoders, defence, the label site's
     network and masks of its own. Of the victims it sees the cut gradients alone, no weight gradient
     and no activation. The gradients of all examples are kept in memory.
@@ -74,8 +77,11 @@ class CutGradientInversion(Attack):
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
     ) -> Reconstruction:
         """Compute the own patients' gradients, train the decoder, apply it to the victims'."""
-        observed = scaled(observation.cut_gradients)
         layout = observation.layout
+        # Of every batch the victim's own slice, which comes first.
+        observed = tuple(
+            level[:: layout.gradient_batch] for level in scaled(observation.cut_gradients)
+        )
         entering = {
             level: tensor.shape[1] for level, tensor in zip(layout.crossing, observed, strict=True)
         }
@@ -87,6 +93,7 @@ class CutGradientInversion(Attack):
                 answer.cut for answer in observation.query_gradients(image, mask, generator)
             ],
             generator,
+            batch=layout.gradient_batch,
         )
         levels, images = own.levels, own.images
 

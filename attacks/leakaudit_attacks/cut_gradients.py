@@ -11,7 +11,7 @@ import torch
 from leakaudit.api import AuxiliaryPatients, CellError, Images, Levels, Masks, SiteLevels
 from leakaudit_attacks.decoding import joined
 
-# An image ``(1, M, *spatial)`` and its mask in; per checkpoint and site the cut gradients out.
+# Images ``(B, M, *spatial)`` and masks of a batch in; per checkpoint and site the gradients out.
 Asked = Callable[[Images, Masks], Sequence[SiteLevels]]
 
 
@@ -32,9 +32,16 @@ class Examples:
 
 
 def examples(
-    auxiliary: AuxiliaryPatients, count: int, ask: Asked, generator: torch.Generator
+    auxiliary: AuxiliaryPatients,
+    count: int,
+    ask: Asked,
+    generator: torch.Generator,
+    *,
+    batch: int = 1,
 ) -> Examples:
     """The own patients' slices, plain and mirrored, in random order, ``count`` at most.
+
+    They are asked about in batches of ``batch``.
 
     Raises:
         CellError: the auxiliary patients come without masks.
@@ -43,19 +50,25 @@ def examples(
         raise CellError("the auxiliary patients come without masks, which gradients need")
     own = len(auxiliary.images)
     order = torch.randperm(2 * own, generator=generator, device=generator.device)
-    chosen = order[:count].tolist()
-    images = auxiliary.images[[number % own for number in chosen]]
-    masks = auxiliary.masks[[number % own for number in chosen]]
+    chosen = order[:count]
+    images = auxiliary.images.new_empty(len(chosen), *auxiliary.images.shape[1:])
+    masks = auxiliary.masks.new_empty(len(chosen), *auxiliary.masks.shape[1:])
     levels: list[torch.Tensor] = []
-    for place, number in enumerate(chosen):
-        if number >= own:
-            images[place], masks[place] = images[place].flip(-1), masks[place].flip(-1)
-        one = slice(place, place + 1)
-        found = scaled(ask(images[one], masks[one]))
+    for start in range(0, len(chosen), batch):
+        numbers = chosen[start : start + batch]
+        # The last batch is filled up with the first examples.
+        asked = torch.cat([numbers, order.repeat(batch)[: batch - len(numbers)]])
+        mirrored = asked >= own
+        index = (asked % own).to(images.device)
+        image, mask = auxiliary.images[index], auxiliary.masks[index]
+        image[mirrored], mask[mirrored] = image[mirrored].flip(-1), mask[mirrored].flip(-1)
+        found = scaled(ask(image, mask))
         # Filled in place: joined at the end, all of them would be in memory twice.
         levels = levels or [each.new_empty(len(chosen), *each.shape[1:]) for each in found]
+        here = slice(start, start + len(numbers))
+        images[here], masks[here] = image[: len(numbers)], mask[: len(numbers)]
         for level, each in zip(levels, found, strict=True):
-            level[place] = each[0]
+            level[here] = each[: len(numbers)]
     return Examples(levels=tuple(levels), images=images, masks=masks)
 
 

@@ -33,6 +33,9 @@ class GradientMatch:
     The cut gradient is known, so that the label site's network needs not be simulated. The defence
     is simulated with draws of the adversary's own, which are those of the step; what the victim's
     site drew is unknown.
+
+    A candidate is a whole batch, its slices after one another along the axis of the modalities: the
+    gradient is the sum over all of them, and the cut gradients say which place each has.
     """
 
     def __init__(
@@ -64,10 +67,10 @@ class GradientMatch:
         self.seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
     def __call__(self, images: Images, step: int) -> torch.Tensor:
-        """One value for each of ``(restarts * victims, M, *spatial)``, each a batch of its own."""
+        """One value for each of ``(restarts * victims, gradient_batch * M, *spatial)``."""
         count = len(self.victims)
         distances = [
-            self._distance(images[index : index + 1], self.victims[index % count], step)
+            self._known(images[index : index + 1], self.victims[index % count], step)
             for index in range(len(images))
         ]
         return torch.stack(distances)
@@ -78,15 +81,24 @@ class GradientMatch:
         one.victims = self.victims[victim : victim + 1]
         return one
 
+    def _known(self, image: Images, victim: int, step: int) -> torch.Tensor:
+        """The distance and its slope at the image; all candidates' graphs would fill the memory."""
+        here = image.detach().requires_grad_()
+        distance = self._distance(here, victim, step)
+        (slope,) = torch.autograd.grad(distance, here)
+        return distance.detach() + (slope * (image - here.detach())).sum()
+
     def _distance(self, image: Images, victim: int, step: int) -> torch.Tensor:
         draws = torch.Generator().manual_seed((self.seed + step + 1) % 2**62)
+        size = self.layout.gradient_batch
+        batch, mine = slices_of(image, size), slice(victim * size, (victim + 1) * size)
         caused = image.new_zeros(())
         for encoder, view, returned in zip(
-            self.encoders, self.layout.views(image), self.returned, strict=True
+            self.encoders, self.layout.views(batch), self.returned, strict=True
         ):
             released = self.defense.release(encoder(view), generator=draws)
             for level, gradient in zip(released, returned, strict=True):
-                caused = caused + (level * gradient[victim : victim + 1]).sum()
+                caused = caused + (level * gradient[mine]).sum()
         gradients = torch.autograd.grad(
             caused, self.parameters, create_graph=True, materialize_grads=True
         )
@@ -99,6 +111,12 @@ class GradientMatch:
         return torch.as_tensor(1 - cosine)
 
 
+def slices_of(batches: torch.Tensor, size: int) -> Images:
+    """``(B, size * M, *spatial)`` as ``(B * size, M, *spatial)``: every slice of every batch."""
+    slices: torch.Tensor = batches.unflatten(1, (size, -1)).flatten(0, 1)
+    return slices
+
+
 def _square(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """Squared norm of all of them together, at least 1e-24."""
     return torch.stack([tensor.square().sum() for tensor in tensors]).sum().clamp_min(1e-24)
@@ -108,9 +126,10 @@ def _square(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 class GradientMatching(Attack):
     """An attack that matches weight gradients at every observed checkpoint; abstract.
 
-    Knows the encoders, one batch's weight gradient and the cut gradient that caused it. A preset
-    says what is minimised (`objective`), from where (`starts`) and how (`rule`). Per victim the
-    candidate with the lowest own objective is kept.
+    Knows the encoders, one batch's weight gradient and the cut gradients that caused it. The whole
+    batch is searched for, and the victim's slice is what is returned. A preset says what is
+    minimised (`objective`), from where (`starts`) and how (`rule`). Per victim the candidate with
+    the lowest own objective is kept.
 
     Args:
         iterations: steps per checkpoint, all victims and restarts together.
@@ -146,7 +165,7 @@ class GradientMatching(Attack):
 
     @abc.abstractmethod
     def starts(self, observation: Observation, generator: torch.Generator) -> torch.Tensor:
-        """Where the search starts, ``(restarts, victims, M, *spatial)``."""
+        """Where the search for each slice starts, ``(restarts, victims, M, *spatial)``."""
 
     def rule(self) -> StepRule:
         """Adam with a cosine schedule unless a preset says otherwise."""
@@ -160,6 +179,8 @@ class GradientMatching(Attack):
         names = [release.checkpoint for release in observation.weight_gradients]
         total = len(names) * self.iterations
         starts = self.starts(observation, generator)
+        modalities = starts.shape[2]
+        starts = torch.cat([starts] * observation.layout.gradient_batch, dim=2)
         searches = [
             search(
                 self.objective(observation, index, generator),
@@ -173,7 +194,7 @@ class GradientMatching(Attack):
         found, best = best_of(searches)
         counts = torch.bincount(best.cpu(), minlength=len(names)).tolist()
         return Reconstruction(
-            images=found.images,
+            images=found.images[:, :modalities],
             objective_first=float(found.first.mean()),
             objective_last=float(found.last.mean()),
             iterations=total,

@@ -1,6 +1,7 @@
 """What images look like: terms that an optimising attack adds to its objective.
 
-Each takes candidates ``(restarts * victims, M, *spatial)`` and gives one value per candidate.
+Each takes candidates ``(restarts * victims, M, *spatial)`` and gives one value per candidate. Where
+batches of several slices are searched for, their modalities follow one another along that axis.
 """
 
 from __future__ import annotations
@@ -44,9 +45,12 @@ def mean_square(images: Images) -> torch.Tensor:
 def distance_to(prior: torch.Tensor, images: Images) -> torch.Tensor:
     """Mean squared difference to a prior image ``(1, M, *spatial)``, shape ``(B,)``.
 
+    A candidate that is a batch of several slices is held to it slice by slice.
+
     Hatamizadeh et al. 2022 (arXiv:2202.06924) start from a prior image; holding on to it is ours.
     """
-    return (images - prior).square().flatten(1).mean(dim=1)
+    apart: torch.Tensor = images.unflatten(1, (-1, prior.shape[1])) - prior.unsqueeze(1)
+    return apart.square().flatten(1).mean(dim=1)
 
 
 def group_distance(images: Images, victims: int) -> torch.Tensor:
@@ -76,12 +80,14 @@ class NormalisationStatistics:
 
     def __call__(self, images: Images) -> torch.Tensor:
         """Mean squared difference over layers and channels, shape ``(B,)``."""
-        found = self._statistics(images)
+        size = self._layout.gradient_batch
+        found = self._statistics(images.unflatten(1, (size, -1)).flatten(0, 1))
         distances = [
             (one - wanted).square().mean(dim=1)
             for one, wanted in zip(found, self._wanted, strict=True)
         ]
-        return torch.stack(distances).mean(dim=0)
+        of_slices: torch.Tensor = torch.stack(distances).mean(dim=0)
+        return of_slices.view(-1, size).mean(dim=1)
 
     def _statistics(self, images: Images) -> list[torch.Tensor]:
         """Per normalisation ``(B, 2 C)``: means, then standard deviations."""

@@ -46,14 +46,16 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
             for name in ("iterations", "steps")
             if hasattr(cell.attack, name)
         ),
-        100.0,
+        0.0 if hasattr(cell.attack, "batches") else 100.0,
     )
-    samples = getattr(cell.attack, "batch_size", len(plan.splits.victims))
+    size = cell.gradient_batch or 1
+    samples = getattr(cell.attack, "batch_size", len(plan.splits.victims) * size)
     runs = 2 if cell.attack.learns_from_queries or cell.threat.victims == "training" else 1
     passes = _PASSES_PER_ITERATION if runs == 2 else 1.0
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     learning = one * samples * iterations * passes * getattr(cell.attack, "restarts", 1)
-    asked = getattr(cell.attack, "examples", 0) * _CHECKPOINTS
+    asked = getattr(cell.attack, "examples", 0) + getattr(cell.attack, "batches", 0) * size
+    asked *= _CHECKPOINTS
     return (learning + asked * _step_seconds(cell.target.spec, plan.cohort.spatial)) * runs
 
 

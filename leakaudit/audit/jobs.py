@@ -42,6 +42,7 @@ from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
+from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.system import System, images_of, layout_of, masks_of
 
@@ -116,6 +117,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
     manipulates = Capability.ACTIVE_MANIPULATION in plan.threat.capabilities
     training = people.of(task.splits.train) if manipulates else ()
     seed = derive_seed(plan.target.seed, "cell")
+    companions = _companions(task, plan, people)
 
     def attempt_on(attack: Attack, where: AttackProcess, *, shuffled: bool) -> Attempt:
         observation = observe(
@@ -126,6 +128,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             releases=plan.releases,
             site=plan.site,
             training=training,
+            companions=companions,
             shuffled=shuffled,
         )
         return attack(observation, seed=seed, progress=progress, where=where)
@@ -179,7 +182,8 @@ def _scorer(
     recovers = task.cell.attack.recovers
     if recovers == "masks":
         return MaskScorer(victims, auxiliary)
-    layout = layout_of(system, victims[0].images.shape[2:], len(victims), task.cell.site)
+    spatial = victims[0].images.shape[2:]
+    layout = layout_of(system, spatial, len(victims), site=task.cell.site)
     foreign = None if recovers == "images" else layout.foreign
     others = people.each(people.all_but(task.splits.auxiliary))
     return ImageScorer(victims, auxiliary, others, foreign)
@@ -188,6 +192,15 @@ def _scorer(
 def attacks_of(plan: CellPlan) -> int:
     """How many attacks a cell runs at most, each in a process of its own."""
     return 1 + plan.attack.learns_from_queries
+
+
+def _companions(task: Task, plan: CellPlan, people: People) -> Companions | None:
+    """The training patients who are no victims, where batches are to be filled."""
+    if plan.gradient_batch is None:
+        return None
+    alone = plan.gradient_batch == 1
+    others = [name for name in task.splits.train if name not in cell_victims(task)]
+    return Companions(batch=plan.gradient_batch, patients=() if alone else people.of(others))
 
 
 def _caveats(attack: Attack, system: System, patient: Patient) -> tuple[str, ...]:
@@ -239,6 +252,7 @@ def cell_facts(plan: CellPlan) -> dict[str, Any]:
         "recovers": plan.attack.recovers,
         "victims": plan.threat.victims,
         "releases": plan.releases,
+        "gradient_batch": plan.gradient_batch,
         "seed": plan.target.seed,
         "control_only": plan.control_only,
     }

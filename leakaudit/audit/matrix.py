@@ -25,6 +25,7 @@ from leakaudit.target.training import TrainingSettings, choose_device
 from leakaudit.threat.presets import Threat, threat_named
 
 EASIEST_CUT = 0
+EASIEST_BATCH = 1
 _DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
 
@@ -86,6 +87,7 @@ class CellPlan:
         threat: preset.
         site: which data site the adversary is, where the threat puts it at one.
         releases: passes of each victim that the adversary sees.
+        gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
         control_only: exists only as another cell's positive control.
         positive_control: key of the cell that shows the attack at work (may be its own).
         key: of the result.
@@ -97,6 +99,7 @@ class CellPlan:
     threat: Threat
     site: int | None = None
     releases: int
+    gradient_batch: int | None
     control_only: bool = False
     positive_control: str = ""
     key: str = ""
@@ -105,9 +108,10 @@ class CellPlan:
     def label(self) -> str:
         """A line for people: who attacks what."""
         by = f" by {self.held}" if self.held else ""
+        batch = f" batch {self.gradient_batch}" if self.gradient_batch else ""
         return (
             f"{self.attack_name}{by} on {self.target.where} {self.target.defense!r} "
-            f"seed {self.target.seed}"
+            f"seed {self.target.seed}{batch}"
         )
 
     @property
@@ -238,12 +242,20 @@ class _Planner:
                     )
                 )
 
-    def cells(self, target: TargetPlan, *, control_only: bool = False) -> Iterator[CellPlan]:
+    def cells(
+        self,
+        target: TargetPlan,
+        *,
+        batches: tuple[int, ...] | None = None,
+        control_only: bool = False,
+    ) -> Iterator[CellPlan]:
+        batches = self.config.gradient_batch if batches is None else batches
         for threat_name, meets in self.config.threats.items():
             threat = threat_named(threat_name)
             at_site = threat.position == "data site"
             sites: Iterable[int | None] = range(len(target.sites)) if at_site else (None,)
-            for (name, attack), site in product(self.attacks, sites):
+            seen = _seen_batches(threat, batches)
+            for (name, attack), site, batch in product(self.attacks, sites, seen):
                 if name in meets:
                     yield self._keyed_cell(
                         CellPlan(
@@ -253,6 +265,7 @@ class _Planner:
                             threat=threat,
                             site=site,
                             releases=self._seen_releases(threat),
+                            gradient_batch=batch,
                             control_only=control_only,
                         )
                     )
@@ -263,10 +276,11 @@ class _Planner:
         return self.config.releases if repeated else 1
 
     def controls(self, cells: list[CellPlan]) -> Iterator[CellPlan]:
-        """The easiest cut, undefended, once per seed; only for attacks that run at all."""
+        """The easiest cut and batch, undefended, per seed; only for attacks that run at all."""
         for seed in dict.fromkeys(cell.target.seed for cell in cells):
             target = self.split_target(EASIEST_CUT, *self.identity, seed, control_only=True)
-            yield from (cell for cell in self.cells(target, control_only=True) if not cell.missing)
+            made = self.cells(target, batches=(EASIEST_BATCH,), control_only=True)
+            yield from (cell for cell in made if not cell.missing)
 
     def _keyed_target(self, plan: TargetPlan) -> TargetPlan:
         plugin = load("defense", plan.defense_name)
@@ -287,8 +301,13 @@ class _Planner:
 
     def _keyed_cell(self, plan: CellPlan) -> CellPlan:
         key = self._cell_key(plan, plan.target)
-        easiest = self.split_target(EASIEST_CUT, *self.identity, plan.target.seed)
-        return replace(plan, key=key, positive_control=self._cell_key(plan, easiest))
+        easiest = replace(
+            plan,
+            target=self.split_target(EASIEST_CUT, *self.identity, plan.target.seed),
+            gradient_batch=plan.gradient_batch and EASIEST_BATCH,
+        )
+        control = self._cell_key(easiest, easiest.target)
+        return replace(plan, key=key, positive_control=control)
 
     def _cell_key(self, plan: CellPlan, target: TargetPlan) -> str:
         plugin = load("attack", plan.attack_name)
@@ -300,8 +319,15 @@ class _Planner:
                 "threat": [plan.threat.name, sorted(plan.threat.capabilities)],
                 "site": plan.site,
                 "releases": plan.releases,
+                "gradient_batch": plan.gradient_batch,
             }
         )
+
+
+def _seen_batches(threat: Threat, sizes: tuple[int, ...]) -> tuple[int | None, ...]:
+    """Sizes of the batches whose gradients the adversary sees, each in a cell of its own."""
+    gradients = {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS}
+    return sizes if gradients & threat.capabilities else (None,)
 
 
 def _configured(plugin: Any) -> dict[str, Any]:

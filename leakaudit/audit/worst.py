@@ -65,7 +65,7 @@ class _Setting:
 
     @property
     def attacks(self) -> frozenset[tuple[str, str]]:
-        return frozenset((cell.attack, cell.threat) for cell, _ in self.reached)
+        return frozenset((cell.attack, cell.seen_by) for cell, _ in self.reached)
 
 
 def _setting(
@@ -111,7 +111,7 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
         dice=target.utility.mean if target.utility else None,
         pareto=pareto,
         incomplete=tuple(
-            f"{cell.attack_name} under {cell.threat}: {cell.state}"
+            f"{cell.attack_name} under {cell.seen_by}: {cell.state}"
             for cell in setting.cells
             if cell.state is not State.OK
         ),

@@ -42,7 +42,8 @@ def plan(audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEF
                 kind = f" (unsupported: {cell.threat.name} lacks {', '.join(sorted(cell.missing))})"
             name = f"{cell.attack_name} {labels[repr(cell.attack)]}".strip()
             held = f" with {cell.held}" if cell.held else ""
-            print_line(f"  {name} under {cell.threat.name}{held}{kind}")
+            batch = f", batch {cell.gradient_batch}" if cell.gradient_batch else ""
+            print_line(f"  {name} under {cell.threat.name}{held}{batch}{kind}")
     minutes = estimate_minutes(made)
     about = "less than a minute" if minutes < 1 else f"about {minutes:.0f} minutes"
     print_line(

@@ -104,8 +104,15 @@ def _figures(cells: list[CellRecord], labels: dict[str, str]) -> str:
     measured = any(cell.leakage or cell.mask_leakage for cell in cells)
     if not measured and len({cell.state for cell in cells}) == 1:
         return _cell(cells[0])
-    lines = (f"{cell.site} {labels[cell.attack]} {_cell(cell)}".strip() for cell in cells)
+    lines = (f"{_label(cell, cells, labels)} {_cell(cell)}".strip() for cell in cells)
     return "\n".join(lines) or "-"
+
+
+def _label(cell: CellRecord, beside: list[CellRecord], labels: dict[str, str]) -> str:
+    """What tells a cell from the others of its column."""
+    swept = len({other.gradient_batch for other in beside}) > 1
+    parts = (cell.site, labels[cell.attack], f"b={cell.gradient_batch}" if swept else "")
+    return " ".join(part for part in parts if part)
 
 
 def _cells_of(

@@ -50,6 +50,7 @@ class SystemLayout:
         spatial: extents of an image in voxels.
         victims: how many images are to be reconstructed.
         site: which site the adversary is; None for one that is no data site.
+        gradient_batch: slices of a batch whose gradients are observed, the victim's first.
     """
 
     channels: tuple[int, ...]
@@ -58,6 +59,7 @@ class SystemLayout:
     spatial: tuple[int, ...]
     victims: int
     site: int | None = None
+    gradient_batch: int = 1
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -113,7 +115,8 @@ class GradientRelease:
         checkpoint: ``"initialisation"`` or ``"final"``.
         encoders: every site's encoder with the weights of that checkpoint.
         gradients: per victim the gradients of all encoders' parameters of one batch that holds
-            that victim's slice alone, site after site, in ``parameters()`` order.
+            that victim's slice and nobody else's but companions', site after site, in
+            ``parameters()`` order.
     """
 
     checkpoint: str
@@ -127,11 +130,12 @@ Query = Callable[[Images, torch.Generator], SiteLevels]
 @final
 @dataclass(frozen=True, kw_only=True)
 class GradientMessages:
-    """The gradients that training on some slices would send, each slice a batch of its own.
+    """The gradients that training on some batches would send.
 
     Args:
-        weights: per slice the gradients of all encoders' parameters, site after site.
-        cut: per site one cut gradient ``(slices, C, *spatial)`` per crossing level.
+        weights: per batch the gradients of all encoders' parameters, site after site.
+        cut: per site one cut gradient ``(slices, C, *spatial)`` per crossing level, of every slice
+            of every batch.
     """
 
     weights: tuple[tuple[torch.Tensor, ...], ...]
@@ -221,7 +225,8 @@ class Observation:
         """``query_gradients(images, masks, generator)``: what training on them would send.
 
         Images ``(slices, modalities, *spatial)`` in [0, 1] and masks ``(slices, *spatial)`` of the
-        adversary's own; the answer has one entry for each checkpoint of `weight_gradients`.
+        adversary's own, of which every ``layout.gradient_batch`` in a row are a batch; the answer
+        has one entry for each checkpoint at which the victims' gradients are observed.
         """
         return self._get(Capability.GRADIENT_QUERIES)  # type: ignore[return-value]
 
@@ -234,7 +239,8 @@ class Observation:
     def cut_gradients(self) -> tuple[SiteLevels, ...]:
         """Cut gradients of one batch per victim, at each checkpoint of `weight_gradients`.
 
-        Per checkpoint and site one tensor ``(victims, C, *spatial)`` per crossing level.
+        Per checkpoint and site one tensor ``(victims * layout.gradient_batch, C, *spatial)`` per
+        crossing level: batch after batch, a victim's slice before its companions'.
         """
         return self._get(Capability.CUT_GRADIENTS)  # type: ignore[return-value]
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from leakaudit.report.gallery import GalleryItem
-from leakaudit.report.markdown import worst_table
+from leakaudit.report.markdown import cells_table, worst_table
 from leakaudit.report.page import render_html
 from leakaudit.report.table import cells_csv
 from leakaudit.report.writing import read_report, write_report
@@ -14,6 +14,7 @@ from leakaudit.report.writing import read_report, write_report
 __all__ = [
     "GalleryItem",
     "cells_csv",
+    "cells_table",
     "read_report",
     "render_html",
     "worst_table",

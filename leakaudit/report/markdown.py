@@ -31,27 +31,59 @@ def worst_table(record: ReportRecord) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
-    cell = next((one for one in record.cells if one.cell == case.worst), None)
+_CELL_HEAD = (*_HEAD[:5], "attack", *_HEAD[7:11], "state")
+
+
+def cells_table(record: ReportRecord) -> str:
+    """A row for each attack on each setting, positive controls left out.
+
+    Where there is no valid figure a dash stands for it, and the state says why.
+    """
+    cells = [_cell_row(cell) for cell in record.cells if not cell.control_only]
+    rows = [_CELL_HEAD, ("---",) * len(_CELL_HEAD), *cells]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _cell_row(cell: CellRecord) -> tuple[str, ...]:
+    return (
+        str(cell.cut_level),
+        "+".join(str(level) for level in cell.shared_skips) or "none",
+        f"`{_plain(cell.defense)}`",
+        cell.victims,
+        cell.recovers,
+        *_figures(cell),
+        str(cell.state),
+    )
+
+
+def _figures(cell: CellRecord) -> tuple[str, ...]:
+    """Who attacks; SSIM, floor, advantage and re-identification, dashes if none is valid."""
+    who = f"{_plain(cell.attack_name)} by {_plain(cell.seen_by)}"
     leakage, masks = valid_leakage(cell), valid_masks(cell)
-    figures = ("-",) * 5
-    if cell is not None and leakage is not None:
-        single = leakage.reidentification
-        figures = (
-            _by(cell),
-            _interval(leakage.ssim_brain),
-            figure(leakage.blind_floor, 3),
-            _interval(leakage.advantage),
-            f"{figure(single.top1)} (chance {figure(single.chance)})",
-        )
-    elif cell is not None and masks is not None:
-        figures = (
-            _by(cell),
+    if masks is not None:
+        return (
+            who,
             f"Dice {_interval(masks.dice)}",
             figure(masks.blind_floor, 3),
             _interval(masks.advantage),
             "-",
         )
+    if leakage is None:
+        return (who, *("-",) * 4)
+    single = leakage.reidentification
+    return (
+        who,
+        _interval(leakage.ssim_brain),
+        figure(leakage.blind_floor, 3),
+        _interval(leakage.advantage),
+        f"{figure(single.top1)} (chance {figure(single.chance)})",
+    )
+
+
+def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
+    cell = next((one for one in record.cells if one.cell == case.worst), None)
+    measured = valid_leakage(cell) or valid_masks(cell)
+    figures = _figures(cell) if cell is not None and measured else ("-",) * 5
     seed = f", seed {case.seed}" if len({one.seed for one in record.worst}) > 1 else ""
     return (
         f"{case.cut_level}{seed}",
@@ -63,11 +95,6 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
         *figures,
         _plain("; ".join(case.incomplete)) or "none",
     )
-
-
-def _by(cell: CellRecord) -> str:
-    site = f" with {_plain(cell.site)}" if cell.site else ""
-    return f"{_plain(cell.attack_name)} by {_plain(cell.threat)}{site}"
 
 
 def _interval(value: Interval) -> str:

@@ -38,6 +38,7 @@ COLUMNS = (
     "recovers",
     "mask_dice",
     "mask_floor",
+    "gradient_batch",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -95,6 +96,7 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "recovers": cell.recovers,
         "mask_dice": masks.dice.mean if masks else None,
         "mask_floor": masks.blind_floor if masks else None,
+        "gradient_batch": cell.gradient_batch,
     }
 
 

@@ -1,14 +1,18 @@
-"""The gradients that training sends for a slice: of the victims, and of whoever is asked about."""
+"""The gradients that training sends for a batch: of the victims, and of whoever is asked about."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
+from typing import final
 
 import torch
 
 from leakaudit.contracts import GradientMessages, GradientQuery, GradientRelease
 from leakaudit.data import Patient
+from leakaudit.errors import CellError
+from leakaudit.randomness import generator_for
 from leakaudit.target.protocol import Protocol
 from leakaudit.threat.system import System, drawn, frozen, images_of, masks_of, stack
 from leakaudit.types import Images, Masks, SiteLevels
@@ -16,17 +20,51 @@ from leakaudit.types import Images, Masks, SiteLevels
 _FIRST = "initialisation"
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Companions:
+    """Who fills the batches whose gradients are observed.
+
+    Args:
+        batch: slices of a batch, the victim's included.
+        patients: of the training set, none of them a victim: with a second victim in a batch its
+            gradient would be evidence of both.
+    """
+
+    batch: int
+    patients: Sequence[Patient]
+
+    def of(self, victim: Patient, seed: int, checkpoint: str) -> tuple[Images, Masks]:
+        """The other slices of a victim's batch, drawn anew at each checkpoint, as epochs shuffle.
+
+        Raises:
+            CellError: the patients have too few slices that bear a tumour, which training uses.
+        """
+        pool = [(p, index) for p in self.patients for index in p.tumour_slices]
+        wanted = self.batch - 1
+        if len(pool) < wanted:
+            raise CellError(
+                f"a gradient batch of {self.batch} needs {wanted} slices of training patients who "
+                f"are no victims; there are {len(pool)}: gradient_batch can be {len(pool) + 1}"
+            )
+        generator = generator_for(seed, "companions", checkpoint, victim.id)
+        chosen = [pool[i] for i in torch.randperm(len(pool), generator=generator)[:wanted].tolist()]
+        return (
+            torch.stack([images_of(patient)[index] for patient, index in chosen]),
+            torch.stack([masks_of(patient)[index] for patient, index in chosen]),
+        )
+
+
 def gradients_of(
-    system: System, victims: Sequence[Patient]
+    system: System, victims: Sequence[Patient], companions: Companions | None
 ) -> tuple[tuple[GradientRelease, ...], tuple[SiteLevels, ...]]:
-    """Weight and cut gradients of the victims' middle slices at each observed checkpoint."""
-    middles = [slice(patient.middle, patient.middle + 1) for patient in victims]
-    images = torch.cat([images_of(p)[one] for p, one in zip(victims, middles, strict=True)])
-    masks = torch.cat([masks_of(p)[one] for p, one in zip(victims, middles, strict=True)])
+    """Weight and cut gradients of each victim's batch at each observed checkpoint."""
     weight: list[GradientRelease] = []
     cut: list[SiteLevels] = []
     for checkpoint, protocol in _protocols(system):
         labels = [(checkpoint, patient.id) for patient in victims]
+        slices = [_batch_of(patient, system.seed, checkpoint, companions) for patient in victims]
+        images, masks = (torch.cat(each) for each in zip(*slices, strict=True))
         sent = _messages(system, protocol, images, masks, system.seed, labels)
         encoders = (system.initial if checkpoint == _FIRST else system.network).encoders
         weight.append(
@@ -36,6 +74,18 @@ def gradients_of(
         )
         cut.append(sent.cut)
     return tuple(weight), tuple(cut)
+
+
+def _batch_of(
+    victim: Patient, seed: int, checkpoint: str, companions: Companions | None
+) -> tuple[Images, Masks]:
+    """The victim's middle slice, and after it its companions'."""
+    middle = slice(victim.middle, victim.middle + 1)
+    own = images_of(victim)[middle], masks_of(victim)[middle]
+    if companions is None or companions.batch == 1:
+        return own
+    others = companions.of(victim, seed, checkpoint)
+    return torch.cat([own[0], others[0]]), torch.cat([own[1], others[1]])
 
 
 def _protocols(system: System) -> tuple[tuple[str, Protocol], ...]:
@@ -55,11 +105,15 @@ def _messages(
     seed: int,
     labels: Sequence[tuple[object, ...]],
 ) -> GradientMessages:
-    """The gradients of each slice as a batch of its own; its draw is keyed by its label."""
+    """The gradients of as many batches as there are labels, of equally many slices in a row.
+
+    What the defence draws for a batch is keyed by its label.
+    """
     channels = list(system.network.spec.channels)
+    size = len(images) // len(labels)
     sent, returned = [], []
     for index, label in enumerate(labels):
-        one = slice(index, index + 1)
+        one = slice(index * size, (index + 1) * size)
         views = images[one].to(system.device).split(channels, dim=1)
         answers, messages = protocol.splitfed_messages(
             views, masks[one].to(system.device), seed, *label
@@ -69,9 +123,12 @@ def _messages(
     return GradientMessages(weights=tuple(sent), cut=stack(returned))
 
 
-def gradient_query(system: System, shuffle: Sequence[Patient] | None) -> GradientQuery:
-    """Answers `Observation.query_gradients`, with a random slice of ``shuffle`` if given."""
+def gradient_query(
+    system: System, companions: Companions | None, shuffle: Sequence[Patient] | None
+) -> GradientQuery:
+    """Answers `Observation.query_gradients`, with random slices of ``shuffle`` if given."""
     protocols = _protocols(system)
+    batch = companions.batch if companions else 1
     pool: tuple[Images, Masks] | None = None
     if shuffle:
         pool = (
@@ -82,11 +139,13 @@ def gradient_query(system: System, shuffle: Sequence[Patient] | None) -> Gradien
     def query(
         images: Images, masks: Masks, generator: torch.Generator
     ) -> tuple[GradientMessages, ...]:
+        if not len(images) or len(images) % batch:
+            raise CellError(f"{len(images)} slices were asked about, in batches of {batch}")
         if pool is not None:
             index = drawn(len(pool[0]), len(images), generator)
             images, masks = pool[0][index], pool[1][index]
         seed = int(drawn(2**62, 1, generator))
-        numbers = range(len(images))
+        numbers = range(len(images) // batch)
         return tuple(
             _messages(system, protocol, images, masks, seed, [(checkpoint, n) for n in numbers])
             for checkpoint, protocol in protocols

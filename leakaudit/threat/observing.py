@@ -17,7 +17,7 @@ from leakaudit.contracts import AuxiliaryPatients, Capability, Observation
 from leakaudit.data import Patient
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import build
-from leakaudit.threat.gradients import gradient_query, gradients_of
+from leakaudit.threat.gradients import Companions, gradient_query, gradients_of
 from leakaudit.threat.hijacking import HijackedTraining
 from leakaudit.threat.own_site import of_site, own_gradient_query, own_gradients, own_images
 from leakaudit.threat.presets import Threat
@@ -45,6 +45,7 @@ def observe(
     releases: int,
     site: int | None = None,
     training: Sequence[Patient] = (),
+    companions: Companions | None = None,
     shuffled: bool = False,
 ) -> Observation:
     """Fill an observation.
@@ -57,6 +58,7 @@ def observe(
         releases: how often each victim's slice was released, at least 1.
         site: which site the adversary is, where the threat puts it at a data site.
         training: whose slices a malicious label site has the sites train on.
+        companions: who fills the batches whose gradients are observed; None for batches of one.
         shuffled: answer queries with the release or the gradients of a random auxiliary slice
             instead, so that a learned attack can learn nothing: its negative control.
     """
@@ -75,7 +77,9 @@ def observe(
             case Capability.ENCODER_QUERIES:
                 held[capability] = _query(system, auxiliary if shuffled else None)
             case Capability.GRADIENT_QUERIES:
-                held[capability] = gradient_query(system, auxiliary if shuffled else None)
+                held[capability] = gradient_query(
+                    system, companions, auxiliary if shuffled else None
+                )
             case Capability.OWN_MODALITIES:
                 held[capability] = own_images(system, victims, of_site(threat, site))
             case Capability.OWN_CUT_GRADIENTS:
@@ -100,14 +104,22 @@ def observe(
                 raise AssertionError(f"no preset grants {capability} yet")
     gradients = {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS} & threat.capabilities
     if gradients:
-        weight, cut = gradients_of(system, victims)
+        weight, cut = gradients_of(system, victims, companions)
         made: dict[Capability, object] = {
             Capability.WEIGHT_GRADIENTS: weight,
             Capability.CUT_GRADIENTS: cut,
         }
         held.update({capability: made[capability] for capability in gradients})
     return Observation(
-        threat=threat.name, layout=layout_of(system, spatial, len(victims), site), held=held
+        threat=threat.name,
+        layout=layout_of(
+            system,
+            spatial,
+            len(victims),
+            site=site,
+            gradient_batch=companions.batch if companions else 1,
+        ),
+        held=held,
     )
 
 

@@ -36,7 +36,7 @@ def own_images(system: System, victims: Sequence[Patient], site: int) -> Images:
 
 def own_gradients(system: System, victims: Sequence[Patient], site: int) -> tuple[Levels, ...]:
     """Per checkpoint what the label site returned to the site, ``(victims, C, *spatial)``."""
-    _, cut = gradients_of(system, victims)
+    _, cut = gradients_of(system, victims, None)
     return tuple(sites[site] for sites in cut)
 
 
@@ -44,7 +44,7 @@ def own_gradient_query(
     system: System, shuffle: Sequence[Patient] | None, site: int
 ) -> OwnGradientQuery:
     """Answers `Observation.query_own_gradients`, with a random slice of ``shuffle`` if given."""
-    everything = gradient_query(system, shuffle)
+    everything = gradient_query(system, None, shuffle)
 
     def query(images: Images, masks: Masks, generator: torch.Generator) -> tuple[Levels, ...]:
         return tuple(messages.cut[site] for messages in everything(images, masks, generator))

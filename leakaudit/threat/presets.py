@@ -97,6 +97,28 @@ PRESETS: dict[str, Threat] = {
             ),
         ),
         Threat(
+            name="aggregator-alone",
+            position="aggregator",
+            behaviour="honest-but-curious",
+            capabilities=frozenset(
+                {
+                    Capability.WEIGHT_GRADIENTS,
+                    Capability.GRADIENT_QUERIES,
+                    Capability.ENCODER_WEIGHTS,
+                    Capability.ENCODER_ARCHITECTURE,
+                    Capability.AUXILIARY_PATIENTS,
+                    Capability.DEFENSE_PARAMETERS,
+                }
+            ),
+            victims="training",
+            words=(
+                "As aggregator, but it does not run the label site: no cut gradient reaches it. It "
+                "has patients of its own with masks, and as a site that takes part can train on "
+                "them at the same two times, which shows it the weight gradients and cut gradients "
+                "of its own patients alone."
+            ),
+        ),
+        Threat(
             name="curious-site",
             position="data site",
             behaviour="honest-but-curious",

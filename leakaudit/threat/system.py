@@ -38,7 +38,12 @@ class System:
 
 
 def layout_of(
-    system: System, spatial: tuple[int, ...], victims: int, site: int | None = None
+    system: System,
+    spatial: tuple[int, ...],
+    victims: int,
+    *,
+    site: int | None = None,
+    gradient_batch: int = 1,
 ) -> SystemLayout:
     """What is public about a system."""
     spec = system.network.spec
@@ -49,6 +54,7 @@ def layout_of(
         spatial=spatial,
         victims=victims,
         site=site,
+        gradient_batch=gradient_batch,
     )
 
 

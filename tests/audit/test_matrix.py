@@ -88,6 +88,29 @@ def test_an_adversary_sees_every_pass_only_if_it_is_granted_them(
     assert seen == {"curious-server": 5, "curious-server-with-encoder": 5, "aggregator": 1}
 
 
+def test_each_size_of_batch_is_a_cell_where_gradients_are_seen_and_its_control_is_alone(
+    tiny_audit: dict[str, Any],
+) -> None:
+    made = matrix(tiny_audit, lambda audit: audit.update(gradient_batch=[4, 2]))
+    seen: dict[str, set[int | None]] = {}
+    cells = {cell.key: cell for cell in made.cells}
+    for cell in made.cells:
+        if not cell.control_only:
+            seen.setdefault(cell.threat.name, set()).add(cell.gradient_batch)
+        if cell.missing:
+            continue
+        control = cells[cell.positive_control]
+        easiest = None if cell.gradient_batch is None else 1
+        assert (control.attack, control.gradient_batch) == (cell.attack, easiest)
+    assert seen == {
+        "curious-server": {None},
+        "curious-server-with-encoder": {None},
+        "aggregator": {4, 2},
+    }
+    assert {cell.gradient_batch for cell in made.cells if cell.control_only} == {1}
+    assert any(" batch 4" in cell.label for cell in made.cells)
+
+
 @pytest.mark.parametrize("named", [[], ["identity"], ["gaussian-noise", "identity", "identity"]])
 def test_identity_is_there_once(tiny_audit: dict[str, Any], named: list[str]) -> None:
     made = matrix(tiny_audit, lambda audit: audit.update(defenses=named))

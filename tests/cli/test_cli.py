@@ -27,7 +27,7 @@ WriteAudit = Callable[[Path, dict[str, Any]], Path]
 NAMES = {
     "attacks": ["activation-inversion", "decoder-inversion", "gradient-inversion"],
     "defenses": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
-    "threats": ["aggregator", "curious-server", "curious-server-with-encoder"],
+    "threats": ["aggregator", "aggregator-alone", "curious-server", "curious-server-with-encoder"],
 }
 
 

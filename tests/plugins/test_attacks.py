@@ -10,6 +10,7 @@ import torch
 
 from leakaudit.contracts import (
     Attack,
+    Attempt,
     Capability,
     Defense,
     GradientRelease,
@@ -23,19 +24,25 @@ from leakaudit.measure.masks import dice_masks
 from leakaudit.registry import usable
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.testing import check_attack
+from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import PRESETS
+from leakaudit.threat.system import images_of
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.cut_gradient_inversion import CutGradientInversion
 from leakaudit_attacks.decoder_inversion import DecoderInversion
 from leakaudit_attacks.deep_leakage import DeepLeakage
 from leakaudit_attacks.feature_space_hijacking import FeatureSpaceHijacking
 from leakaudit_attacks.gradient_inversion import GradientInversion
+from leakaudit_attacks.gradients import GradientMatch
 from leakaudit_attacks.group_gradient_inversion import GroupGradientInversion
+from leakaudit_attacks.learned_gradient_inversion import LearnedGradientInversion
 from leakaudit_attacks.mask_inference import MaskInference
 from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversion
 from leakaudit_attacks.other_site_inversion import OtherSiteInversion
+from leakaudit_attacks.ridge import Ridge, best_ridge, sketched
 from leakaudit_attacks.starts import auxiliary_mean
+from leakaudit_attacks.variation import varied
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
@@ -57,6 +64,7 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
     ),
     "gradient-inversion": ({"iterations": 2}, "aggregator"),
     "group-gradient-inversion": ({"iterations": 2}, "aggregator"),
+    "learned-gradient-inversion": ({"batches": 12}, "aggregator-alone"),
     "mask-inference": ({"steps": 3, "width": 4, "batch_size": 2, "examples": 4}, "curious-site"),
     "medical-gradient-inversion": ({"iterations": 2}, "aggregator"),
     "other-site-inversion": (
@@ -67,6 +75,7 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
 INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
 VICTIMS = tiny_patients(2, slices=1, seed=1)
 AUXILIARY = tiny_patients(3, slices=2, seed=2)
+COMPANIONS = tiny_patients(3, slices=2, seed=3)
 EASY = tiny_spec(cut_level=0, features=(16, 4, 4, 4, 4, 4))
 
 
@@ -85,6 +94,7 @@ def observation_for(
     defense: Defense | None = None,
     spec: SplitUNetSpec | None = None,
     releases: int = 1,
+    batch: int = 1,
 ) -> Observation:
     return tiny_observation(
         threat,
@@ -93,6 +103,7 @@ def observation_for(
         victims=VICTIMS,
         auxiliary=AUXILIARY,
         releases=releases,
+        companions=Companions(batch=batch, patients=COMPANIONS),
     )
 
 
@@ -121,6 +132,13 @@ def test_every_attack_keeps_its_contract(name: str, defense: Defense) -> None:
     attempt = check_attack(attack, observation_for(QUICK[name][1], defense))
     assert attempt.auxiliary_patients == len(AUXILIARY)
     assert (attempt.queries > 0) == attack.learns_from_queries
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (_, threat) in QUICK.items() if threat.startswith("aggregator")]
+)
+def test_every_attack_on_gradients_meets_batches_of_several_slices(name: str) -> None:
+    check_attack(quick(name), observation_for(QUICK[name][1], batch=3))
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -234,6 +252,15 @@ def test_cut_gradients_give_more_than_the_mean_of_the_adversarys_patients() -> N
     assert attempt.queries == 2 * sum(len(patient.images) for patient in AUXILIARY)
 
 
+def test_a_batch_hides_no_slice_from_whoever_sees_each_cut_gradient() -> None:
+    attack = CutGradientInversion(steps=60, width=16, batch_size=4, examples=10)
+    observation = observation_for("aggregator", spec=EASY, batch=4)
+    attempt = attack(observation, seed=0, progress=quietly)
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(attempt.reconstruction.images) > score(mean) + 0.1
+    assert attempt.queries == 12  # ten examples in whole batches
+
+
 def test_shuffled_gradients_teach_nothing_of_the_victims() -> None:
     attack = CutGradientInversion(steps=60, width=16, batch_size=4)
     learned, twin = (
@@ -277,7 +304,89 @@ def test_the_size_of_a_gradient_does_not_matter() -> None:
     torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
 
 
+# --- learned gradient inversion --------------------------------------------------------------
+
+
+def learned_from_weight_gradients(batches: int, *, shuffled: bool = False) -> Attempt:
+    own = tiny_patients(12, slices=2, seed=2)
+    observation = observe(
+        PRESETS["aggregator-alone"],
+        tiny_system(Identity(), EASY, own),
+        victims=VICTIMS,
+        auxiliary=own,
+        releases=1,
+        shuffled=shuffled,
+    )
+    return LearnedGradientInversion(batches=batches)(observation, seed=0, progress=quietly)
+
+
+def test_weight_gradients_alone_tell_one_patient_from_another() -> None:
+    attempt = learned_from_weight_gradients(150)
+    found = attempt.reconstruction
+    own = score(found.images)
+    assert own > score(found.images.flip(0)) + 0.05
+    assert found.objective_last < 0.9 * found.objective_first
+    assert attempt.queries == 150
+    twin = learned_from_weight_gradients(60, shuffled=True).reconstruction
+    assert own > score(twin.images) + 0.03
+    assert twin.objective_last > 0.95, "nothing can be learned: the ridge keeps to the mean"
+    assert float((twin.images[0] - twin.images[1]).abs().mean()) < 0.02
+
+
+def test_the_strength_of_a_ridge_is_judged_on_whom_it_did_not_learn_from() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(60, 200, generator=generator)
+    linear = features @ torch.randn(200, 8, generator=generator)
+    noise = torch.randn(60, 8, generator=generator)
+    folds = torch.arange(60) % 3
+    learned, nothing = (best_ridge(features, values, folds) for values in (linear, noise))
+    assert learned.error < 0.9
+    assert learned.strength < nothing.strength
+    assert nothing.error > 0.95
+    assert torch.allclose(Ridge(features, linear, 1e-4)(features), linear, atol=0.1)
+
+
+def test_a_sketch_keeps_inner_products() -> None:
+    rows = torch.randn(2, 50_000, generator=torch.Generator().manual_seed(0))
+    rows[1] += rows[0]
+    short = sketched(rows, torch.Generator().manual_seed(1))
+    assert short.shape == (2, 4096)
+    torch.testing.assert_close(short @ short.T, rows @ rows.T, rtol=0.1, atol=2000)
+    narrow = rows[:, :9]
+    assert torch.equal(sketched(narrow, torch.Generator()), narrow)
+
+
+def test_variation_bends_an_image_and_its_mask_alike() -> None:
+    mask = torch.zeros(20, 32, 32, dtype=torch.int64)
+    mask[:, 8:16, 4:14] = 1
+    images = torch.stack([mask.float(), 0.5 * mask], dim=1)
+    bent, labels = varied(images, mask, torch.Generator().manual_seed(0))
+    assert labels.dtype == torch.int64
+    assert 0 <= float(bent.min()) <= float(bent.max()) <= 1
+    inside = (bent[:, 0] > 0.5).long()
+    assert float((inside == labels).float().mean()) > 0.98
+    assert not torch.equal(inside, mask)
+    # Mirrored half of the time: the right half holds the patch then.
+    right = labels[..., 16:].flatten(1).sum(1) > labels[..., :16].flatten(1).sum(1)
+    assert 3 < int(right.sum()) < 17
+
+
 # --- gradient inversion ---------------------------------------------------------------------
+
+
+def test_the_match_of_a_batch_is_exact_at_its_slices_in_their_places() -> None:
+    companions = Companions(batch=2, patients=COMPANIONS)
+    observation = observation_for("aggregator", spec=EASY, batch=2)
+    match = GradientMatch(observation, 1, torch.Generator().manual_seed(0))
+    own = [images_of(patient)[patient.middle][None] for patient in VICTIMS]
+    others = [companions.of(patient, 0, "final")[0] for patient in VICTIMS]
+    pairs = list(zip(own, others, strict=True))
+    right, swapped = (
+        torch.stack([torch.cat(pair if step > 0 else pair[::-1]).flatten(0, 1) for pair in pairs])
+        for step in (1, -1)
+    )
+    assert float(match(right, 0).detach().max()) < 1e-5
+    assert float(match(swapped, 0).detach().min()) > 1e-3
 
 
 @pytest.mark.slow

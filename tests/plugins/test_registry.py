@@ -22,6 +22,7 @@ BUILT_IN = {
         "feature-space-hijacking",
         "gradient-inversion",
         "group-gradient-inversion",
+        "learned-gradient-inversion",
         "mask-inference",
         "medical-gradient-inversion",
         "other-site-inversion",

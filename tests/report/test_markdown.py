@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leakaudit.records import State
-from leakaudit.report import worst_table
+from leakaudit.report import cells_table, worst_table
 from tests.report.sample import members_leak_more, sample_report
 
 
@@ -44,6 +44,21 @@ def test_a_setting_without_a_figure_has_dashes_and_the_states() -> None:
     for row in rows(worst_table(sample_report(cells=cells)))[2:]:
         assert row[6:11] == ["-"] * 5
         assert row[11].count("failed") == 3
+
+
+def test_every_cell_has_a_row_with_the_size_of_its_batch_and_its_state() -> None:
+    record = sample_report()
+    cells = tuple(
+        one.model_copy(update={"gradient_batch": 4 if one.victims == "training" else None})
+        for one in record.cells
+    )
+    table = rows(cells_table(record.model_copy(update={"cells": cells})))[2:]
+    asked = [cell for cell in cells if not cell.control_only]
+    assert len(table) == len(asked)
+    for row, cell in zip(table, asked, strict=True):
+        assert (", batch 4" in row[4]) == (cell.victims == "training")
+        assert row[9] == str(cell.state)
+        assert (row[5:9] == ["-"] * 4) == (cell.state is not State.OK)
 
 
 def test_no_name_breaks_the_table() -> None:

@@ -13,6 +13,7 @@ from leakaudit.data import Patient
 from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.randomness import generator_for
 from leakaudit.target.protocol import segmentation_loss
+from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import PRESETS, threat_named
 from leakaudit.threat.system import System, images_of, layout_of, masks_of, release_patient
@@ -24,6 +25,7 @@ from tests.tiny import tiny_patients, tiny_spec, tiny_system
 NOISE = GaussianNoise(std=0.3)
 VICTIMS = tiny_patients(2, slices=3, seed=1)
 AUXILIARY = tiny_patients(3, slices=2, seed=2)
+COMPANIONS = tiny_patients(3, slices=2, seed=3)
 READERS = {
     Capability.ACTIVATIONS: "activations",
     Capability.REPEATED_RELEASES: "repeated_releases",
@@ -320,6 +322,75 @@ def test_weight_gradients_are_those_of_the_whole_network(undefended: System) -> 
                 torch.testing.assert_close(a[number : number + 1], b, rtol=1e-4, atol=1e-7)
 
 
+def test_the_gradients_of_a_batch_are_those_of_the_whole_network_on_it(undefended: System) -> None:
+    companions = Companions(batch=3, patients=COMPANIONS)
+    observation = observed(undefended, "aggregator", companions=companions)
+    assert observation.layout.gradient_batch == 3
+    network = undefended.network
+    for number, patient in enumerate(VICTIMS):
+        middle = slice(patient.middle, patient.middle + 1)
+        others = companions.of(patient, undefended.seed, "final")
+        images = torch.cat([images_of(patient)[middle], others[0]])
+        masks = torch.cat([masks_of(patient)[middle], others[1]])
+        received = [
+            tuple(level.detach().requires_grad_() for level in site)
+            for site in network.encode(images.split([2, 2], dim=1))
+        ]
+        loss = segmentation_loss()(network.server(received), masks[:, None])
+        returned = torch.autograd.grad(loss, [x for site in received for x in site])
+        for a, b in zip(flat(observation.cut_gradients[1]), returned, strict=True):
+            torch.testing.assert_close(a[3 * number : 3 * number + 3], b, rtol=1e-4, atol=1e-7)
+        loss = segmentation_loss()(network(images.split([2, 2], dim=1)), masks[:, None])
+        wanted = torch.autograd.grad(loss, tuple(network.encoders.parameters()))
+        for a, b in zip(observation.weight_gradients[1].gradients[number], wanted, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_companions_bear_tumours_are_drawn_anew_at_each_checkpoint_and_come_again() -> None:
+    healthy = tiny_patients(1, slices=4, seed=6)[0]
+    healthy = Patient(id="healthy", images=healthy.images, masks=0 * healthy.masks)
+    companions = Companions(batch=4, patients=[healthy, *COMPANIONS])
+    pool = torch.cat([images_of(patient) for patient in COMPANIONS])
+    drawn = [
+        companions.of(patient, seed, checkpoint)[0]
+        for patient, seed, checkpoint in (
+            (VICTIMS[0], 0, "final"),
+            (VICTIMS[0], 0, "final"),
+            (VICTIMS[0], 0, "initialisation"),
+            (VICTIMS[0], 1, "final"),
+            (VICTIMS[1], 0, "final"),
+        )
+    ]
+    for batch in drawn:
+        places = [int((image == pool).flatten(1).all(dim=1).nonzero()) for image in batch]
+        assert len(set(places)) == 3
+    assert torch.equal(drawn[0], drawn[1])
+    assert not any(torch.equal(drawn[0], other) for other in drawn[2:])
+
+
+def test_too_few_companions_are_refused_with_the_largest_batch(undefended: System) -> None:
+    companions = Companions(batch=9, patients=COMPANIONS)
+    with pytest.raises(CellError, match="gradient_batch can be 7"):
+        observed(undefended, "aggregator", companions=companions)
+
+
+def test_a_gradient_query_is_answered_in_whole_batches(undefended: System) -> None:
+    companions = Companions(batch=2, patients=COMPANIONS)
+    query = observed(undefended, "aggregator", companions=companions).query_gradients
+    images = torch.cat([images_of(patient) for patient in AUXILIARY])
+    masks = torch.cat([masks_of(patient) for patient in AUXILIARY])
+    both = query(images, masks, generator_for(5, "query"))[1]
+    assert len(both.weights) == 3
+    assert len(both.cut[0][0]) == 6
+    # Undefended, the places in a batch make no difference to its weight gradient.
+    swapped = query(images[[1, 0]], masks[[1, 0]], generator_for(5, "query"))[1]
+    for a, b in zip(both.weights[0], swapped.weights[0], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(both.cut[0][0][[1, 0]], swapped.cut[0][0], rtol=1e-4, atol=1e-7)
+    with pytest.raises(CellError, match="3 slices were asked about, in batches of 2"):
+        query(images[:3], masks[:3], generator_for(5, "query"))
+
+
 @pytest.mark.parametrize("threat", PRESETS)
 def test_observing_leaves_no_trace_on_the_system(noisy: System, threat: str) -> None:
     state = torch.get_rng_state()
@@ -390,7 +461,7 @@ def test_a_site_holds_its_own_images_and_what_came_back_to_it_alone(noisy: Syste
 
 def test_the_layout_says_what_a_site_lacks(undefended: System) -> None:
     for site, foreign in ((0, (2, 3)), (1, (0, 1)), (None, (0, 1, 2, 3))):
-        layout = layout_of(undefended, (32, 32), 2, site)
+        layout = layout_of(undefended, (32, 32), 2, site=site)
         assert layout.foreign == foreign
         assert layout.shape_of("other-site images") == (2, len(foreign), 32, 32)
         assert layout.shape_of("masks") == (2, 1, 32, 32)
