@@ -10,11 +10,13 @@ from functools import partial
 from typing import ClassVar, Literal, final
 
 import torch
+from torch.func import functional_call, vmap
 
 from leakaudit.api import (
     Attack,
     Capability,
     Images,
+    Levels,
     Observation,
     Progress,
     Reconstruction,
@@ -58,19 +60,21 @@ class GradientMatch:
         self.defense = observation.defense
         # Copies: the observation's own encoders keep their gradients off.
         self.encoders = [deepcopy(encoder).requires_grad_(True) for encoder in release.encoders]
-        self.parameters = [p for encoder in self.encoders for p in encoder.parameters()]
-        self.observed = release.gradients
+        self.observed = [torch.stack(each) for each in zip(*release.gradients, strict=True)]
         self.returned: SiteLevels = observation.cut_gradients[checkpoint]
         self.seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
     def __call__(self, images: Images, step: int) -> torch.Tensor:
         """One value for each of ``(restarts * victims, M, *spatial)``, each a batch of its own."""
-        count = len(self.victims)
-        distances = [
-            self._distance(images[index : index + 1], self.victims[index % count], step)
-            for index in range(len(images))
-        ]
-        return torch.stack(distances)
+        victims = torch.tensor(self.victims, device=images.device)
+        victims = victims.repeat(len(images) // len(victims))
+        gradients = self._gradients(images, victims, step)
+        observed = [each[victims] for each in self.observed]
+        if self.distance == "squared":
+            apart = [a - b for a, b in zip(gradients, observed, strict=True)]
+            return _dot(apart, apart) / _square(observed)
+        cosine = _dot(gradients, observed) / (_square(gradients).sqrt() * _square(observed).sqrt())
+        return 1 - cosine
 
     def alone(self, victim: int) -> GradientMatch:
         """The same for candidates of one victim only."""
@@ -78,30 +82,49 @@ class GradientMatch:
         one.victims = self.victims[victim : victim + 1]
         return one
 
-    def _distance(self, image: Images, victim: int, step: int) -> torch.Tensor:
+    def _gradients(
+        self, images: Images, victims: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, ...]:
+        """Per parameter the gradient that each candidate causes, ``(candidates, *parameter)``."""
         draws = torch.Generator().manual_seed((self.seed + step + 1) % 2**62)
-        caused = image.new_zeros(())
+        caused = images.new_zeros(())
+        every: list[torch.Tensor] = []
         for encoder, view, returned in zip(
-            self.encoders, self.layout.views(image), self.returned, strict=True
+            self.encoders, self.layout.views(images), self.returned, strict=True
         ):
-            released = self.defense.release(encoder(view), generator=draws)
+            # Each candidate has weights of its own, so that one pass tells their gradients apart.
+            copies = {
+                name: parameter.expand(len(images), *parameter.shape).contiguous()
+                for name, parameter in encoder.named_parameters()
+            }
+            every += copies.values()
+            levels = vmap(partial(_encoded, encoder))(copies, view)
+            # Every candidate meets the same draw, whoever else is attacked.
+            drawn = self.defense.draw(tuple(level[:1] for level in levels), draws)
+            alike = tuple(each.expand(len(images), *each.shape[1:]) for each in drawn)
+            released = self.defense.apply(levels, alike)
             for level, gradient in zip(released, returned, strict=True):
-                caused = caused + (level * gradient[victim : victim + 1]).sum()
-        gradients = torch.autograd.grad(
-            caused, self.parameters, create_graph=True, materialize_grads=True
-        )
-        observed = self.observed[victim]
-        if self.distance == "squared":
-            apart = [(a - b).square().sum() for a, b in zip(gradients, observed, strict=True)]
-            return torch.stack(apart).sum() / _square(observed)
-        dot = sum((a * b).sum() for a, b in zip(gradients, observed, strict=True))
-        cosine = dot / (_square(gradients).sqrt() * _square(observed).sqrt())
-        return torch.as_tensor(1 - cosine)
+                caused = caused + (level * gradient[victims]).sum()
+        return torch.autograd.grad(caused, every, create_graph=True, materialize_grads=True)
+
+
+def _encoded(
+    encoder: torch.nn.Module, parameters: dict[str, torch.Tensor], image: torch.Tensor
+) -> Levels:
+    """The levels of one image, without the axis of the batch, under these parameters."""
+    levels: Levels = functional_call(encoder, parameters, (image.unsqueeze(0),))
+    return tuple(level.squeeze(0) for level in levels)
+
+
+def _dot(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Per candidate the inner product over all tensors together."""
+    parts = [(a * b).flatten(1).sum(dim=1) for a, b in zip(first, second, strict=True)]
+    return torch.stack(parts).sum(dim=0)
 
 
 def _square(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Squared norm of all of them together, at least 1e-24."""
-    return torch.stack([tensor.square().sum() for tensor in tensors]).sum().clamp_min(1e-24)
+    """Per candidate the squared norm of all tensors together, at least 1e-24."""
+    return _dot(tensors, tensors).clamp_min(1e-24)
 
 
 @dataclass(frozen=True, kw_only=True)
