@@ -96,7 +96,7 @@ def fit(
     learning_rate: float,
     progress: Progress,
 ) -> tuple[float, float]:
-    """Train a decoder: mean absolute error plus 1 - SSIM, Adam, one-cycle schedule.
+    """Train a decoder by its `difference` to the images: Adam, one-cycle schedule.
 
     Args:
         decoder: trained in place, and left in evaluation mode.
@@ -113,13 +113,10 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=max(steps, 2)
     )
-    structure = SSIMLoss(decoder.base.ndim - 2, data_range=1.0)
 
     def loss_of(pairs: Pairs) -> torch.Tensor:
         levels, images = pairs
-        decoded = decoder(levels)
-        distance: torch.Tensor = structure(decoded, images)
-        return functional.l1_loss(decoded, images) + distance
+        return difference(decoder(levels), images)
 
     with torch.no_grad():
         first = float(loss_of(probe()))
@@ -132,6 +129,12 @@ def fit(
     decoder.eval()
     with torch.no_grad():
         return first, float(loss_of(probe()))
+
+
+def difference(found: Images, images: Images) -> torch.Tensor:
+    """Mean absolute error plus 1 - SSIM, over all images together."""
+    distance: torch.Tensor = SSIMLoss(images.ndim - 2, data_range=1.0)(found, images)
+    return functional.l1_loss(found, images) + distance
 
 
 def joined(sites: SiteLevels) -> Levels:

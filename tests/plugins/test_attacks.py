@@ -190,20 +190,22 @@ def test_decoder_inversion_learns_more_than_the_mean_of_its_patients() -> None:
     assert attempt.queries == 60 * 4 + 2 * len(AUXILIARY)
 
 
-def test_refining_needs_the_encoders_and_lowers_the_objective() -> None:
-    attack = DecoderInversion(steps=5, width=4, batch_size=2, refine=30)
-    found = attack(
-        observation_for("curious-server-with-encoder", spec=EASY), seed=0, progress=quietly
-    ).reconstruction
-    assert found.iterations == 35
-    assert found.objective_last < found.objective_first
-    with pytest.raises(NotGranted, match="needs encoder-weights"):
-        attack(observation_for("curious-server", spec=EASY), seed=0, progress=quietly)
+def test_a_decoder_is_refined_where_the_encoders_are_granted_and_nowhere_else() -> None:
+    attack = DecoderInversion(steps=60, width=16, batch_size=4, refine=60)
+    granted, not_granted = (
+        attack(observation_for(threat, spec=EASY), seed=0, progress=quietly).reconstruction
+        for threat in ("curious-server-with-encoder", "curious-server")
+    )
+    assert (granted.iterations, not_granted.iterations) == (120, 60)
+    assert granted.objective_last < not_granted.objective_last
+    assert granted.notes[0].startswith("Decoded images are refined")
+    assert not not_granted.notes
+    assert score(granted.images) > score(not_granted.images) + 0.05
 
 
 def test_the_shuffled_twin_is_not_refined() -> None:
     attack = DecoderInversion(steps=5, refine=30)
-    assert attack.shuffled() == DecoderInversion(steps=5)
+    assert attack.shuffled() == DecoderInversion(steps=5, refine=0)
     assert ActivationInversion().shuffled() == ActivationInversion()
 
 
@@ -353,6 +355,7 @@ def test_gradient_inversion_lowers_its_own_objective() -> None:
         (lambda: DecoderInversion(batch_size=0), "batch_size is 0"),
         (lambda: DecoderInversion(width=0), "width is 0"),
         (lambda: DecoderInversion(refine=-1), "refine is -1"),
+        (lambda: DecoderInversion(near=-1.0), "near is -1.0"),
         (lambda: CutGradientInversion(steps=0), "steps is 0"),
         (lambda: CutGradientInversion(examples=0), "examples is 0"),
         (lambda: GradientInversion(iterations=0), "iterations is 0"),
