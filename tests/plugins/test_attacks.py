@@ -135,6 +135,24 @@ def test_every_attack_has_a_summary_and_counts_its_iterations(name: str) -> None
     assert steps == [(step + 1, count) for step in range(count)]
 
 
+@pytest.mark.parametrize("name", QUICK)
+def test_every_attack_describes_what_it_does_knows_and_is_set_to(name: str) -> None:
+    attack = quick(name)
+    told = attack.describe()
+    assert told.startswith(INSTALLED[name].summary.replace("``", ""))
+    lines = told.splitlines()
+    knows = next(line for line in lines if line.startswith("knows: "))
+    assert set(knows.removeprefix("knows: ").split(", ")) == attack.needs()
+    assert attack.citations
+    after = next(line for line in lines if line.startswith("after: "))
+    assert all(paper.short in after for paper in attack.citations)
+    assert f"recovers: {attack.recovers} ({attack.nist} in NIST AI 100-2)" in lines
+    values = lines[lines.index("configuration:") + 1 :]
+    changed = {f"  {field}: {value!r}" for field, value in QUICK[name][0].items()}
+    assert changed <= set(values)
+    assert len(values) == len(INSTALLED[name].parameters)
+
+
 # --- activation inversion -------------------------------------------------------------------
 
 
