@@ -27,6 +27,7 @@ from leakaudit.audit.systems import (
     noise_to_signal,
     people_of,
     releases_per_patient,
+    segmenter_of,
     trained_system,
     untrained_system,
     utility_of,
@@ -103,7 +104,8 @@ def run_cell(task: Task, progress: Progress) -> None:
     system = trained_system(task, people, store)
     victims = people.of(cell_victims(task))
     auxiliary = people.of(task.splits.auxiliary)
-    scorer = Scorer(victims, auxiliary, people.each(people.all_but(task.splits.auxiliary)))
+    gallery = people.each(people.all_but(task.splits.auxiliary))
+    scorer = Scorer(victims, auxiliary, gallery, segmenter_of(task, people, store))
     seed = derive_seed(plan.target.seed, "cell")
 
     def attempt_on(attack: Attack, *, shuffled: bool) -> Attempt:

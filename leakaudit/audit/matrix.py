@@ -86,6 +86,8 @@ class CellPlan:
         releases: passes of each victim that the adversary sees.
         control_only: exists only as another cell's positive control.
         positive_control: key of the cell that shows the attack at work (may be its own).
+        segmenter: the network that looks for the tumour in what is recovered, the undefended one at
+            the easiest cut; None for victims that it was trained on.
         key: of the result.
     """
 
@@ -96,6 +98,7 @@ class CellPlan:
     releases: int
     control_only: bool = False
     positive_control: str = ""
+    segmenter: TargetPlan | None = None
     key: str = ""
 
     @property
@@ -273,8 +276,10 @@ class _Planner:
         return replace(plan, key=key)
 
     def _keyed_cell(self, plan: CellPlan) -> CellPlan:
-        key = self._cell_key(plan, plan.target)
         easiest = self.split_target(EASIEST_CUT, *self.identity, plan.target.seed)
+        if plan.threat.victims == "inference":
+            plan = replace(plan, segmenter=easiest)
+        key = self._cell_key(plan, plan.target)
         return replace(plan, key=key, positive_control=self._cell_key(plan, easiest))
 
     def _cell_key(self, plan: CellPlan, target: TargetPlan) -> str:
@@ -286,6 +291,7 @@ class _Planner:
                 "attack_code": [plugin.distribution, plugin.version, plugin.code],
                 "threat": [plan.threat.name, sorted(plan.threat.capabilities)],
                 "releases": plan.releases,
+                "segmenter": plan.segmenter.key if plan.segmenter else None,
             }
         )
 

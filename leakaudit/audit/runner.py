@@ -156,7 +156,7 @@ def _jobs(plan: Plan, store: RunStore) -> list[Job]:
             label=c.label,
             work=run_cell,
             argument=task(c.target, c),
-            needs=(c.target.key,),
+            needs=tuple({each.key: None for each in (c.target, c.segmenter) if each}),
         )
         for c in plan.matrix.cells
         if not c.missing

@@ -50,6 +50,10 @@ def test_a_small_audit_runs_from_end_to_end(finished_run: Path) -> None:
         states[cell.attack_name, cell.threat].add(cell.state)
     assert states["activation-inversion", "curious-server-with-encoder"] == {State.OK}
     assert states["activation-inversion", "curious-server"] == {State.UNSUPPORTED}
+    for cell in report.cells:
+        figures = cell.leakage or cell.withheld
+        if figures is not None:
+            assert (figures.harm is not None) == (cell.victims == "inference")
     assert {path.name for path in (run / "report").iterdir()} == {
         "report.html",
         "report.json",
