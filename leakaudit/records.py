@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = "1"
-METRIC_VERSION = "2"
+METRIC_VERSION = "3"
 
 
 class Record(BaseModel):
@@ -127,6 +127,8 @@ class PatientScore(Record):
         ssim_tumour: SSIM inside the tumour, None if the slice shows none.
         blind_floor: SSIM inside the brain of the best blind guess.
         outline_floor: SSIM inside the brain of the outline floor.
+        tumour_dice: whole-tumour Dice that a segmenter trained on other patients reaches on the
+            reconstruction; None if there is no such segmenter, or no tumour in the slice.
     """
 
     patient: str
@@ -138,6 +140,21 @@ class PatientScore(Record):
     ssim_tumour: float | None
     blind_floor: float
     outline_floor: float
+    tumour_dice: float | None = None
+
+
+class Harm(Record):
+    """Whole-tumour Dice of a segmenter that was trained on other patients.
+
+    Args:
+        reconstruction: on what the attack recovered.
+        original: on the originals, its ceiling; mean over the same patients.
+        blind: on the blind floor's guess; mean over the same patients.
+    """
+
+    reconstruction: Interval
+    original: float
+    blind: float
 
 
 class Reidentification(Record):
@@ -200,6 +217,8 @@ class Leakage(Record):
         advantage: (ssim_brain - blind_floor) / (1 - blind_floor) on the means.
         reidentification: singling out.
         patients: the victims one by one.
+        harm: what the tumour of the reconstruction gives away; None if the victims are patients of
+            whom every segmenter of the audit has learned, or no slice shows a tumour.
         objective_first: the attack's own objective at its start.
         objective_last: at what it returned.
     """
@@ -215,6 +234,7 @@ class Leakage(Record):
     advantage: Interval
     reidentification: Reidentification
     patients: tuple[PatientScore, ...]
+    harm: Harm | None = None
     objective_first: float
     objective_last: float
 

@@ -20,7 +20,7 @@ from leakaudit.api import (
 from leakaudit_attacks.activations import ActivationMatch
 from leakaudit_attacks.engine import Objective, StepRule, search, weighted
 from leakaudit_attacks.papers import HE_2019, RUDIN_1992
-from leakaudit_attacks.priors import total_variation
+from leakaudit_attacks.priors import distance_to, total_variation
 from leakaudit_attacks.starts import start_image
 
 
@@ -73,10 +73,26 @@ class ActivationInversion(Attack):
         device = observation.activations[0][0].device
         return self.invert(observation, start_image(observation, device), progress)
 
-    def invert(self, observation: Observation, start: Images, progress: Progress) -> Reconstruction:
-        """Descend from ``start`` ``(victims, M, *spatial)``; what `run` does from its own start."""
+    def invert(
+        self, observation: Observation, start: Images, progress: Progress, *, hold: float = 0.0
+    ) -> Reconstruction:
+        """Descend from ``start`` ``(victims, M, *spatial)``; what `run` does from its own start.
+
+        Args:
+            observation: what the threat model grants.
+            start: where every victim starts.
+            progress: called after every step.
+            hold: what a victim's mean squared distance to its start costs, where its objective at
+                the start counts as 1. 0 lets it go anywhere.
+        """
+        objective = self.objective(observation)
+        if hold:
+            share = 1 / objective(start, -1).detach().clamp_min(1e-12)
+            objective = weighted(
+                (share, objective), (hold, lambda images, step: distance_to(start, images))
+            )
         found = search(
-            self.objective(observation),
+            objective,
             start.unsqueeze(0),
             StepRule(learning_rate=self.learning_rate),
             iterations=self.iterations,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import torch
 
@@ -33,7 +33,13 @@ class ActivationMatch:
             for each in evidence
         ]
         # Tensors throughout, so that nothing waits for the device or branches on its values.
-        trusted = torch.stack([(w > 0).sum() for site in self.weights for w in site]).sum()
+        trusted = torch.stack(
+            [
+                (weight > 0).expand_as(value).sum()
+                for values, weights in zip(self.values, self.weights, strict=True)
+                for value, weight in zip(values, weights, strict=True)
+            ]
+        ).sum()
         self.scale = (self.layout.victims / trusted.clamp_min(1).double()).float()
         self.noise_share = _noise_share(evidence).float()
 
@@ -41,16 +47,53 @@ class ActivationMatch:
         """One value for each of ``(restarts * victims, M, *spatial)``."""
         del step
         misfit = images.new_zeros(len(images))
-        victims = self.layout.victims
         for encoder, view, values, weights in zip(
             self.encoders, self.layout.views(images), self.values, self.weights, strict=True
         ):
             for level, value, weight in zip(
                 self.defense.expected(encoder(view)), values, weights, strict=True
             ):
-                apart = level.unflatten(0, (-1, victims)) - value
-                misfit = misfit + (weight * apart.square()).flatten(2).sum(dim=2).flatten()
+                misfit = misfit + _weighted_square(level, value, weight)
         return misfit * self.scale
+
+
+@final
+class _WeightedSquare(torch.autograd.Function):
+    """``(weight * (level - value) ** 2)``, summed per candidate, and its gradient to the level.
+
+    By hand, since autograd's way of it goes over the released tensors twice as often, which a small
+    encoder's own work does not hide.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, level: torch.Tensor, value: torch.Tensor, weight: torch.Tensor
+    ) -> torch.Tensor:
+        apart = level.unflatten(0, (-1, len(value))) - value
+        uniform = weight.numel() == 1
+        trusted = apart if uniform else weight * apart
+        ctx.save_for_backward(trusted, weight if uniform else weight.new_ones(1))
+        total: torch.Tensor = torch.linalg.vecdot(trusted.flatten(2), apart.flatten(2)).flatten()
+        return total * weight.flatten() if uniform else total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        trusted, factor = ctx.saved_tensors
+        flat = trusted.flatten(0, 1)
+        each = 2 * factor.flatten() * gradients[0]
+        gradient: torch.Tensor = flat * each.view(-1, *(1,) * (flat.ndim - 1))
+        return gradient, None, None
+
+
+def _weighted_square(
+    level: torch.Tensor, value: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """Per candidate: ``level`` of ``(restarts * victims, C, *spatial)``, ``value`` of the victims.
+
+    ``weight`` is of the shape of ``value``, or one number that broadcasts to it.
+    """
+    total: torch.Tensor = _WeightedSquare.apply(level, value, weight)  # type: ignore[no-untyped-call]
+    return total
 
 
 def _pooled_evidence(observation: Observation) -> list[Evidence]:
@@ -64,7 +107,9 @@ def _pooled_evidence(observation: Observation) -> list[Evidence]:
         values, variances = [], []
         for level in range(len(observation.layout.crossing)):
             # 1e-12 stands for "exact", so that exact releases are averaged alike.
-            precision = torch.stack([1 / (each.variances[level] + 1e-12) for each in seen])
+            precision = torch.stack(
+                [1 / (_compact(each.variances[level]) + 1e-12) for each in seen]
+            )
             total = precision.sum(dim=0)
             stacked = torch.stack([each.values[level] for each in seen])
             mean = (precision * stacked).sum(dim=0) / total.clamp_min(1e-30)
@@ -74,13 +119,19 @@ def _pooled_evidence(observation: Observation) -> list[Evidence]:
     return pooled
 
 
+def _compact(variance: torch.Tensor) -> torch.Tensor:
+    """One number that broadcasts, if a defence says one for all: a number that was expanded."""
+    alike = not any(variance.stride())
+    return variance[(slice(1),) * variance.ndim] if alike else variance
+
+
 def _weights(value: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     """1 / (variance of the values, which holds the error's), 0 where nothing is known."""
     known = torch.isfinite(variance)
-    spread = torch.where(known.sum() > 1, _variance(value, known), 1.0).to(value)
-    return torch.where(
-        known, 1 / torch.maximum(spread.clamp_min(1e-12), variance), torch.zeros_like(value)
-    )
+    everywhere = known.expand_as(value)
+    spread = torch.where(everywhere.sum() > 1, _variance(value, everywhere), 1.0).to(value)
+    weight = 1 / torch.maximum(spread.clamp_min(1e-12), variance)
+    return torch.where(known, weight, torch.zeros_like(weight))
 
 
 def _noise_share(evidence: list[Evidence]) -> torch.Tensor:
@@ -92,7 +143,7 @@ def _noise_share(evidence: list[Evidence]) -> torch.Tensor:
     shares, counted = [], []
     for each in evidence:
         for value, variance in zip(each.values, each.variances, strict=True):
-            known = torch.isfinite(variance)
+            known = torch.isfinite(variance).expand_as(value)
             error = torch.where(known, variance, 0.0).double().sum() / known.sum().clamp_min(1)
             shares.append(error / _variance(value, known).clamp_min(1e-12))
             counted.append(known.sum() > 1)

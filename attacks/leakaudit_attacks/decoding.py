@@ -112,7 +112,7 @@ def fit(
         steps: optimizer steps.
         learning_rate: peak of the schedule.
         progress: called after every step.
-        loss: of decoded and true images; mean absolute error plus 1 - SSIM if none is given.
+        loss: of decoded and true images; `difference` if none is given.
 
     Returns:
         The objective on the probe before the first step and after the last.
@@ -121,11 +121,10 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=max(steps, 2)
     )
-    apart = likeness(decoder.base.ndim - 2) if loss is None else loss
 
     def loss_of(pairs: Pairs) -> torch.Tensor:
         levels, images = pairs
-        return apart(decoder(levels), images)
+        return (loss or difference)(decoder(levels), images)
 
     with torch.no_grad():
         first = float(loss_of(probe()))
@@ -140,15 +139,10 @@ def fit(
         return first, float(loss_of(probe()))
 
 
-def likeness(spatial_dims: int) -> Loss:
-    """Mean absolute error plus 1 - SSIM, for images in [0, 1]."""
-    structure = SSIMLoss(spatial_dims, data_range=1.0)
-
-    def apart(decoded: Images, images: Images) -> torch.Tensor:
-        distance: torch.Tensor = structure(decoded, images)
-        return functional.l1_loss(decoded, images) + distance
-
-    return apart
+def difference(found: Images, images: Images) -> torch.Tensor:
+    """Mean absolute error plus 1 - SSIM, over all images together."""
+    distance: torch.Tensor = SSIMLoss(images.ndim - 2, data_range=1.0)(found, images)
+    return functional.l1_loss(found, images) + distance
 
 
 def joined(sites: SiteLevels) -> Levels:

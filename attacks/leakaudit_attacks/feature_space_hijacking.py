@@ -24,7 +24,7 @@ from leakaudit.api import (
     require_between,
     uniform_like,
 )
-from leakaudit_attacks.decoding import Decoder, fresh_decoder, integer, likeness
+from leakaudit_attacks.decoding import Decoder, difference, fresh_decoder, integer
 from leakaudit_attacks.papers import PASQUINI_2021
 
 # Every block of a BasicUNet ends with instance normalisation and a leaky ReLU of this slope.
@@ -130,13 +130,12 @@ class _Hijacker:
         rate, betas = attack.learning_rate, (0.5, 0.9)
         self._inverting = torch.optim.Adam(self._decoder.parameters(), rate)
         self._judging = torch.optim.Adam(self._critic.parameters(), rate, betas)
-        self._loss = likeness(len(self._layout.spatial))
 
     def prepare(self) -> None:
         """One step of the decoder."""
         own = self._batch()
         self._inverting.zero_grad(set_to_none=True)
-        self._loss(self._decoder((self._imperfect(self._wanted(own)),)), own).backward()
+        difference(self._decoder((self._imperfect(self._wanted(own)),)), own).backward()
         self._inverting.step()
 
     def answer(self, released: SiteLevels) -> SiteLevels:
@@ -167,7 +166,7 @@ class _Hijacker:
         """How far the decoder is from own images behind the pilot's releases."""
         images = self._auxiliary.images[index]
         with torch.no_grad():
-            return float(self._loss(self._decoder((self._wanted(images),)), images))
+            return float(difference(self._decoder((self._wanted(images),)), images))
 
     def _wanted(self, images: Images) -> torch.Tensor:
         """What the pilot would release at the shallowest level, all sites joined."""

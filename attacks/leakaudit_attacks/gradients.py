@@ -10,6 +10,7 @@ from functools import partial
 from typing import ClassVar, Literal, final
 
 import torch
+from torch.func import functional_call, vmap
 
 from leakaudit.api import (
     Attack,
@@ -24,6 +25,9 @@ from leakaudit.api import (
 from leakaudit_attacks.engine import Found, Objective, StepRule, best_of, search
 
 Distance = Literal["cosine", "squared"]
+
+# Slices whose graphs are in memory at a time.
+_TOGETHER = 8
 
 
 @final
@@ -61,19 +65,20 @@ class GradientMatch:
         self.defense = observation.defense
         # Copies: the observation's own encoders keep their gradients off.
         self.encoders = [deepcopy(encoder).requires_grad_(True) for encoder in release.encoders]
-        self.parameters = [p for encoder in self.encoders for p in encoder.parameters()]
-        self.observed = release.gradients
+        self.observed = [torch.stack(each) for each in zip(*release.gradients, strict=True)]
         self.returned: SiteLevels = observation.cut_gradients[checkpoint]
         self.seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
     def __call__(self, images: Images, step: int) -> torch.Tensor:
         """One value for each of ``(restarts * victims, gradient_batch * M, *spatial)``."""
-        count = len(self.victims)
-        distances = [
-            self._known(images[index : index + 1], self.victims[index % count], step)
-            for index in range(len(images))
+        victims = torch.tensor(self.victims, device=images.device)
+        victims = victims.repeat(len(images) // len(victims))
+        some = max(1, _TOGETHER // self.layout.gradient_batch)
+        parts = [
+            self._known(candidates, whose, step)
+            for candidates, whose in zip(images.split(some), victims.split(some), strict=True)
         ]
-        return torch.stack(distances)
+        return torch.cat(parts)
 
     def alone(self, victim: int) -> GradientMatch:
         """The same for candidates of one victim only."""
@@ -81,34 +86,55 @@ class GradientMatch:
         one.victims = self.victims[victim : victim + 1]
         return one
 
-    def _known(self, image: Images, victim: int, step: int) -> torch.Tensor:
-        """The distance and its slope at the image; all candidates' graphs would fill the memory."""
-        here = image.detach().requires_grad_()
-        distance = self._distance(here, victim, step)
-        (slope,) = torch.autograd.grad(distance, here)
-        return distance.detach() + (slope * (image - here.detach())).sum()
+    def _known(self, images: Images, victims: torch.Tensor, step: int) -> torch.Tensor:
+        """Distances with their slopes at the images; the graphs of all would fill the memory."""
+        here = images.detach().requires_grad_()
+        distances = self._distances(here, victims, step)
+        (slopes,) = torch.autograd.grad(distances.sum(), here)
+        return distances.detach() + (slopes * (images - here.detach())).flatten(1).sum(dim=1)
 
-    def _distance(self, image: Images, victim: int, step: int) -> torch.Tensor:
-        draws = torch.Generator().manual_seed((self.seed + step + 1) % 2**62)
-        size = self.layout.gradient_batch
-        batch, mine = slices_of(image, size), slice(victim * size, (victim + 1) * size)
-        caused = image.new_zeros(())
-        for encoder, view, returned in zip(
-            self.encoders, self.layout.views(batch), self.returned, strict=True
-        ):
-            released = self.defense.release(encoder(view), generator=draws)
-            for level, gradient in zip(released, returned, strict=True):
-                caused = caused + (level * gradient[mine]).sum()
-        gradients = torch.autograd.grad(
-            caused, self.parameters, create_graph=True, materialize_grads=True
-        )
-        observed = self.observed[victim]
+    def _distances(self, images: Images, victims: torch.Tensor, step: int) -> torch.Tensor:
+        gradients = self._gradients(images, victims, step)
+        observed = [each[victims] for each in self.observed]
         if self.distance == "squared":
-            apart = [(a - b).square().sum() for a, b in zip(gradients, observed, strict=True)]
-            return torch.stack(apart).sum() / _square(observed)
-        dot = sum((a * b).sum() for a, b in zip(gradients, observed, strict=True))
-        cosine = dot / (_square(gradients).sqrt() * _square(observed).sqrt())
-        return torch.as_tensor(1 - cosine)
+            apart = [a - b for a, b in zip(gradients, observed, strict=True)]
+            return _dot(apart, apart) / _square(observed)
+        cosine = _dot(gradients, observed) / (_square(gradients).sqrt() * _square(observed).sqrt())
+        return 1 - cosine
+
+    def _gradients(
+        self, images: Images, victims: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, ...]:
+        """Per parameter the gradient that each batch causes, ``(candidates, *parameter)``."""
+        draws = torch.Generator().manual_seed((self.seed + step + 1) % 2**62)
+        size, count = self.layout.gradient_batch, len(images)
+        caused = images.new_zeros(())
+        every: list[torch.Tensor] = []
+        for encoder, view, returned in zip(
+            self.encoders, self.layout.views(slices_of(images, size)), self.returned, strict=True
+        ):
+            # Each candidate has weights of its own, so that one pass tells their gradients apart.
+            copies = {
+                name: parameter.expand(count, *parameter.shape).contiguous()
+                for name, parameter in encoder.named_parameters()
+            }
+            every += copies.values()
+            batches = view.unflatten(0, (count, size))
+            levels = vmap(partial(functional_call, encoder))(copies, batches)
+            # Every candidate meets the same draw, whoever else is attacked.
+            drawn = self.defense.draw(tuple(level[0] for level in levels), draws)
+            alike = tuple(each.repeat(count, *[1] * (each.ndim - 1)) for each in drawn)
+            released = self.defense.apply(tuple(level.flatten(0, 1) for level in levels), alike)
+            for level, gradient in zip(released, returned, strict=True):
+                wanted = gradient.unflatten(0, (-1, size))[victims].flatten(0, 1)
+                caused = caused + (level * wanted).sum()
+        return torch.autograd.grad(caused, every, create_graph=True, materialize_grads=True)
+
+
+def _dot(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Per candidate the inner product over all tensors together."""
+    parts = [(a * b).flatten(1).sum(dim=1) for a, b in zip(first, second, strict=True)]
+    return torch.stack(parts).sum(dim=0)
 
 
 def slices_of(batches: torch.Tensor, size: int) -> Images:
@@ -118,8 +144,8 @@ def slices_of(batches: torch.Tensor, size: int) -> Images:
 
 
 def _square(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Squared norm of all of them together, at least 1e-24."""
-    return torch.stack([tensor.square().sum() for tensor in tensors]).sum().clamp_min(1e-24)
+    """Per candidate the squared norm of all tensors together, at least 1e-24."""
+    return _dot(tensors, tensors).clamp_min(1e-24)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from monai.losses import DiceLoss
 from torch.nn import functional
 
 from leakaudit.api import Citation, Images, Masks, Recovers, SystemLayout
-from leakaudit_attacks.decoding import Loss
 from leakaudit_attacks.own_site import OwnSiteInversion
 from leakaudit_attacks.papers import ERDOGAN_2022, WU_2023
 
@@ -37,12 +36,7 @@ class MaskInference(OwnSiteInversion):
         """Tumour or not, ``(N, 1, *spatial)``."""
         return (masks > 0).unsqueeze(1).to(images.dtype)
 
-    def loss(self, spatial_dims: int) -> Loss:
+    def loss(self, found: Images, wanted: Images) -> torch.Tensor:
         """Cross-entropy plus soft Dice."""
-        overlap = DiceLoss(batch=True)
-
-        def apart(decoded: Images, masks: Images) -> torch.Tensor:
-            distance: torch.Tensor = overlap(decoded, masks)
-            return functional.binary_cross_entropy(decoded, masks) + distance
-
-        return apart
+        overlap: torch.Tensor = DiceLoss(batch=True)(found, wanted)
+        return functional.binary_cross_entropy(found, wanted) + overlap

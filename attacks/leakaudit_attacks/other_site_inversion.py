@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Citation, Images, Masks, Recovers, SystemLayout
-from leakaudit_attacks.decoding import Loss, likeness
+from leakaudit_attacks.decoding import difference
 from leakaudit_attacks.own_site import OwnSiteInversion
 from leakaudit_attacks.papers import WU_2023
 
@@ -34,6 +34,6 @@ class OtherSiteInversion(OwnSiteInversion):
         del masks
         return images[:, list(layout.foreign)]
 
-    def loss(self, spatial_dims: int) -> Loss:
+    def loss(self, found: Images, wanted: Images) -> torch.Tensor:
         """Mean absolute error plus 1 - SSIM."""
-        return likeness(spatial_dims)
+        return difference(found, wanted)

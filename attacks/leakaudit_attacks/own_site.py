@@ -22,7 +22,7 @@ from leakaudit.api import (
     require_between,
 )
 from leakaudit_attacks.cut_gradients import examples, scaled
-from leakaudit_attacks.decoding import Loss, Pairs, fit, fresh_decoder, integer
+from leakaudit_attacks.decoding import Pairs, fit, fresh_decoder, integer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +70,8 @@ class OwnSiteInversion(Attack):
         """What is to be recovered, of slices of its own patients: ``(N, channels, *spatial)``."""
 
     @abc.abstractmethod
-    def loss(self, spatial_dims: int) -> Loss:
-        """What is minimised."""
+    def loss(self, found: Images, wanted: Images) -> torch.Tensor:
+        """What is minimised, over all images together."""
 
     @final
     def run(
@@ -113,7 +113,7 @@ class OwnSiteInversion(Attack):
             steps=self.steps,
             learning_rate=self.learning_rate,
             progress=progress,
-            loss=self.loss(len(layout.spatial)),
+            loss=self.loss,
         )
         with torch.no_grad():
             found = decoder(_entering(layout, observed, observation.own_images)[1])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from leakaudit.api import Images, SystemLayout
 
@@ -20,12 +21,12 @@ def total_variation(images: Images) -> torch.Tensor:
     Reference: Rudin, Osher, Fatemi 1992. The root is smoothed by 1e-6, so that its gradient is
     finite in flat regions.
     """
-    square = torch.zeros_like(images)
+    square = images.new_full((), 1e-6)
     for axis in range(2, images.ndim):
-        step = images.diff(dim=axis)
-        last = torch.zeros_like(images.narrow(axis, 0, 1))
-        square = square + torch.cat([step, last], dim=axis).square()
-    return (square + 1e-6).sqrt().flatten(1).mean(dim=1)
+        after = [0, 0] * (images.ndim - axis)
+        after[-1] = 1
+        square = square + functional.pad(images.diff(dim=axis).square(), after)
+    return square.sqrt().flatten(1).mean(dim=1)
 
 
 def anisotropic_total_variation(images: Images) -> torch.Tensor:

@@ -113,7 +113,9 @@ class DpGaussian(Defense):
         _, noise_std = self._fitted()
         return Evidence(
             values=released,
-            variances=tuple(torch.full_like(level, noise_std**2) for level in released),
+            variances=tuple(
+                level.new_full((), noise_std**2).expand_as(level) for level in released
+            ),
         )
 
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:

@@ -49,5 +49,5 @@ class GaussianNoise(Defense):
         """Unbiased, with the variance of the noise."""
         return Evidence(
             values=released,
-            variances=tuple(torch.full_like(level, self.std**2) for level in released),
+            variances=tuple(level.new_full((), self.std**2).expand_as(level) for level in released),
         )

@@ -30,6 +30,7 @@ from leakaudit.audit.systems import (
     noise_to_signal,
     people_of,
     releases_per_patient,
+    segmenter_of,
     trained_system,
     untrained_system,
     utility_of,
@@ -113,7 +114,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
     system = trained_system(task, people, store)
     victims = people.of(cell_victims(task))
     auxiliary = people.of(task.splits.auxiliary)
-    scorer = _scorer(task, people, victims, auxiliary, system)
+    scorer = _scorer(task, people, victims, auxiliary, system, store)
     manipulates = Capability.ACTIVE_MANIPULATION in plan.threat.capabilities
     training = people.of(task.splits.train) if manipulates else ()
     seed = derive_seed(plan.target.seed, "cell")
@@ -177,6 +178,7 @@ def _scorer(
     victims: Sequence[Patient],
     auxiliary: Sequence[Patient],
     system: System,
+    store: RunStore,
 ) -> ImageScorer | MaskScorer:
     assert task.cell is not None
     recovers = task.cell.attack.recovers
@@ -184,9 +186,11 @@ def _scorer(
         return MaskScorer(victims, auxiliary)
     spatial = victims[0].images.shape[2:]
     layout = layout_of(system, spatial, len(victims), site=task.cell.site)
-    foreign = None if recovers == "images" else layout.foreign
     others = people.each(people.all_but(task.splits.auxiliary))
-    return ImageScorer(victims, auxiliary, others, foreign)
+    if recovers == "other-site images":
+        return ImageScorer(victims, auxiliary, others, modalities=layout.foreign)
+    segmenter = segmenter_of(task, people, store)
+    return ImageScorer(victims, auxiliary, others, segmenter=segmenter)
 
 
 def attacks_of(plan: CellPlan) -> int:

@@ -90,6 +90,8 @@ class CellPlan:
         gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
         control_only: exists only as another cell's positive control.
         positive_control: key of the cell that shows the attack at work (may be its own).
+        segmenter: the network that looks for the tumour in what is recovered, the undefended one at
+            the easiest cut; None for victims that it was trained on.
         key: of the result.
     """
 
@@ -102,6 +104,7 @@ class CellPlan:
     gradient_batch: int | None
     control_only: bool = False
     positive_control: str = ""
+    segmenter: TargetPlan | None = None
     key: str = ""
 
     @property
@@ -300,12 +303,14 @@ class _Planner:
         return replace(plan, key=key)
 
     def _keyed_cell(self, plan: CellPlan) -> CellPlan:
-        key = self._cell_key(plan, plan.target)
         easiest = replace(
             plan,
             target=self.split_target(EASIEST_CUT, *self.identity, plan.target.seed),
             gradient_batch=plan.gradient_batch and EASIEST_BATCH,
         )
+        if plan.threat.victims == "inference":
+            plan, easiest = (replace(one, segmenter=easiest.target) for one in (plan, easiest))
+        key = self._cell_key(plan, plan.target)
         control = self._cell_key(easiest, easiest.target)
         return replace(plan, key=key, positive_control=control)
 
@@ -320,6 +325,7 @@ class _Planner:
                 "site": plan.site,
                 "releases": plan.releases,
                 "gradient_batch": plan.gradient_batch,
+                "segmenter": plan.segmenter.key if plan.segmenter else None,
             }
         )
 

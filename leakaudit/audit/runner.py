@@ -161,7 +161,7 @@ def _jobs(plan: Plan, store: RunStore) -> list[Job]:
             label=c.label,
             work=run_cell,
             argument=task(c.target, c),
-            needs=(c.target.key,),
+            needs=tuple({each.key: None for each in (c.target, c.segmenter) if each}),
             aside=_attack_processes(plan, store, c),
         )
         for c in plan.matrix.cells

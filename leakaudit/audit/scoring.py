@@ -7,12 +7,12 @@ from typing import final
 
 import numpy as np
 
-from leakaudit.audit.systems import middle_images
+from leakaudit.audit.systems import Segmenter, middle_images
 from leakaudit.contracts import Reconstruction
 from leakaudit.data import Patient, brain_mask
 from leakaudit.errors import CellError
-from leakaudit.measure import controls, fidelity, identity, statistics
-from leakaudit.records import CellRecord, Control, Leakage, PatientScore, State
+from leakaudit.measure import controls, fidelity, identity, statistics, utility
+from leakaudit.records import CellRecord, Control, Harm, Leakage, PatientScore, State
 
 
 @final
@@ -24,7 +24,9 @@ class ImageScorer:
         victims: Sequence[Patient],
         auxiliary: Sequence[Patient],
         gallery: Iterable[Patient],
+        *,
         modalities: Sequence[int] | None = None,
+        segmenter: Segmenter | None = None,
     ) -> None:
         """Score the blind guesses.
 
@@ -33,7 +35,10 @@ class ImageScorer:
             auxiliary: whom the blind guesses are made from.
             gallery: among whom a victim is to be singled out; all but the auxiliary patients.
             modalities: which of them the attack recovers, by position; all of them if None.
+            segmenter: finds tumours, trained on other patients than the victims; None if there is
+                no such one.
         """
+        self._segmenter = segmenter
         self._victims = victims
         chosen = slice(None) if modalities is None else list(modalities)
         # Of everybody else the middle slice alone is kept.
@@ -72,6 +77,7 @@ class ImageScorer:
         alike = fidelity.ncc(images, self._truth, self._brain)
         tumour = fidelity.ssim_region(images, self._truth, self._tumour)
         shown = [value for value in tumour if value is not None]
+        found = self._tumour_dice(images)
         return Leakage(
             ssim_brain=statistics.interval(inside, least=-1.0, most=1.0),
             ssim_image=statistics.interval(whole, least=-1.0, most=1.0),
@@ -100,11 +106,41 @@ class ImageScorer:
                     ssim_tumour=tumour[index],
                     blind_floor=float(self.floor[index]),
                     outline_floor=float(self._outline_floor[index]),
+                    tumour_dice=found[index],
                 )
                 for index, patient in enumerate(self._victims)
             ),
+            harm=self._harm(found),
             objective_first=reconstruction.objective_first,
             objective_last=reconstruction.objective_last,
+        )
+
+    def _tumour_dice(self, images: np.ndarray) -> list[float | None]:
+        """Whole-tumour Dice that the segmenter reaches on images of the victims."""
+        if self._segmenter is None:
+            return [None] * len(images)
+        labels = self._segmenter(images)
+        return [
+            utility.dice_patient(
+                labels[index][None], patient.masks[patient.middle][None].astype(int), patient.id
+            ).whole_tumour
+            for index, patient in enumerate(self._victims)
+        ]
+
+    def _harm(self, found: Sequence[float | None]) -> Harm | None:
+        """The same beside its ceiling and its floor, over the victims whose slice has a tumour."""
+        reached = [value for value in found if value is not None]
+        if not reached:
+            return None
+        blind = np.broadcast_to(self._guess, self._truth.shape).copy()
+        original, guessed = (
+            [value for value in self._tumour_dice(images) if value is not None]
+            for images in (self._truth, blind)
+        )
+        return Harm(
+            reconstruction=statistics.interval(reached, least=0.0, most=1.0),
+            original=float(np.mean(original)),
+            blind=float(np.mean(guessed)),
         )
 
     def on_others(self, reconstruction: Reconstruction) -> np.ndarray | None:

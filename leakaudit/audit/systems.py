@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -26,6 +26,8 @@ from leakaudit.target.training import build, choose_device
 from leakaudit.threat.system import System, images_of, release_patient
 
 WEIGHTS_FILE = "weights.safetensors"
+
+Segmenter = Callable[[np.ndarray], np.ndarray]
 
 
 @final
@@ -168,6 +170,28 @@ def utility_of(system: System, patients: Sequence[Patient]) -> Utility:
         predicted = label_site.segment(messages).cpu().numpy()
         found.append(dice.dice_patient(predicted, patient.masks.astype(np.int64), patient.id))
     return dice.utility(found)
+
+
+def segmenter_of(task: Task, people: People, store: RunStore) -> Segmenter | None:
+    """What finds the tumour in images of the task's victims, trained on other patients.
+
+    Returns:
+        From images ``(n, M, *spatial)`` to labels ``(n, *spatial)``; None where there is none.
+    """
+    if task.cell is None or task.cell.segmenter is None:
+        return None
+    system = trained_system(replace(task, target=task.cell.segmenter), people, store)
+    network = system.network
+    label_site = LabelSite(network.server, segmentation_loss())
+
+    def segmented(images: np.ndarray) -> np.ndarray:
+        views = torch.from_numpy(images).to(system.device).split(list(network.spec.channels), 1)
+        with torch.no_grad():
+            messages = [Activations(levels) for levels in network.encode(views)]
+        labels: np.ndarray = label_site.segment(messages).cpu().numpy()
+        return labels
+
+    return segmented
 
 
 def noise_to_signal(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import textwrap
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Annotated
 
 import typer
@@ -59,13 +59,11 @@ def _table(listed: str) -> Table:
 
 def _facts(plugin: Plugin) -> list[str]:
     """What an attack recovers and knows, and whose idea a plug-in is; a line each."""
-    facts = []
     if issubclass(plugin.cls, Attack):
-        facts.append(f"recovers: {plugin.cls.recovers} ({plugin.cls.nist} in NIST AI 100-2)")
-        facts.append("knows: " + ", ".join(sorted(plugin.cls.requires)))
-    cited = plugin.cls.citations if issubclass(plugin.cls, Attack | Defense) else ()
+        return list(plugin.cls.facts())
+    cited = plugin.cls.citations if issubclass(plugin.cls, Defense) else ()
     papers = [citation.short for citation in cited]
-    return [*facts, *([f"after: {', '.join(papers)}"] if papers else [])]
+    return [f"after: {', '.join(papers)}"] if papers else []
 
 
 def show(name: Annotated[str, typer.Argument(help="An attack, defense or threat.")]) -> int:
@@ -100,14 +98,27 @@ def _wrapped(text: str) -> list[str]:
 
 def _describe_plugin(plugin: Plugin) -> str:
     lines = [f"{plugin.name} ({plugin.kind}, {plugin.distribution} {plugin.version})", ""]
+    has_defaults = all(
+        field.default is not MISSING or field.default_factory is not MISSING
+        for field in fields(plugin.cls)
+    )
+    if issubclass(plugin.cls, Attack) and has_defaults:
+        lines += [
+            part for line in plugin.make({}).describe().split("\n") for part in _at_most_100(line)
+        ]
+        return "\n".join(lines)
     lines.append((inspect.getdoc(plugin.cls) or "").replace("``", ""))
     facts = _facts(plugin)
     if facts:
         lines += ["", *(line for fact in facts for line in _wrapped(fact))]
     settings = [
-        f"  {field.name}: {field.default!r}"
+        f"  {field.name}: {'required' if field.default is MISSING else repr(field.default)}"
         for field in fields(plugin.cls)
         if field.name in plugin.parameters
     ]
-    lines += ["", "parameters and defaults:", *(settings or ["  none"])]
+    lines += ["", "configuration:", *(settings or ["  none"])]
     return "\n".join(lines)
+
+
+def _at_most_100(line: str) -> list[str]:
+    return _wrapped(line) if len(line) > 100 else [line]

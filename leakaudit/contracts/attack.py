@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import abc
+import inspect
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, final
 
 import torch
 
@@ -96,6 +97,35 @@ class Attack(abc.ABC):
     def shuffled(self) -> Attack:
         """The configuration that is trained on shuffled pairs as a control of the learned part."""
         return self
+
+    @final
+    @classmethod
+    def facts(cls, needs: frozenset[Capability] | None = None) -> tuple[str, ...]:
+        """What comes back, what it knows (of a configuration: ``needs``), whose idea it is."""
+        knows = ", ".join(sorted(cls.requires if needs is None else needs))
+        papers = ", ".join(citation.short for citation in cls.citations)
+        return (
+            f"recovers: {cls.recovers} ({cls.nist} in NIST AI 100-2)",
+            f"knows: {knows}",
+            *([f"after: {papers}"] if papers else []),
+        )
+
+    @final
+    def describe(self) -> str:
+        """What it does, recovers and knows, whose idea it is and how it is configured.
+
+        Returns:
+            The docstring, a line for each of `facts`, a line for each configured value.
+        """
+        this: Any = self  # a dataclass, as every attack must be
+        values = [
+            f"  {field.name}: {getattr(self, field.name)!r}"
+            for field in fields(this)
+            if not field.metadata.get("fitted")
+        ]
+        does = (inspect.getdoc(type(self)) or "").replace("``", "")
+        parts = [does, "", *self.facts(self.needs()), "", "configuration:", *(values or ["  none"])]
+        return "\n".join(parts)
 
     @final
     def __call__(

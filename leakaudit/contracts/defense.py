@@ -62,7 +62,8 @@ class Evidence:
     Args:
         values: per level an estimate of each element.
         variances: per level the variance of the estimate's error, of the same shape; infinity
-            where the release says nothing.
+            where the release says nothing. One number for all is best expanded to that shape, which
+            spares an attack a tensor.
     """
 
     values: Levels
@@ -121,7 +122,8 @@ class Defense(abc.ABC):
         must say what it does (`adversary_is_told`), else attacks that ask fail to see through it.
         """
         return Evidence(
-            values=released, variances=tuple(torch.zeros_like(level) for level in released)
+            values=released,
+            variances=tuple(level.new_zeros(()).expand_as(level) for level in released),
         )
 
     @final

@@ -53,6 +53,10 @@ def test_a_small_audit_runs_from_end_to_end(finished_run: Path) -> None:
     assert states["activation-inversion", "curious-server"] == {State.UNSUPPORTED}
     ran = {cell.isolation for cell in report.cells if cell.state is not State.UNSUPPORTED}
     assert ran in ({"namespaces"}, {"process"})
+    for cell in report.cells:
+        figures = cell.leakage or cell.withheld
+        if figures is not None:
+            assert (figures.harm is not None) == (cell.victims == "inference")
     assert {path.name for path in (run / "report").iterdir()} == {
         "report.html",
         "report.json",

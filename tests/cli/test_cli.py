@@ -108,7 +108,7 @@ def test_list_names_the_kinds_there_are(leakaudit: Leakaudit, tmp_path: Path) ->
     [
         (
             "decoder-inversion",
-            ["(attack, leakaudit ", "knows: activations", "after: He et al. 2019", "  steps: "],
+            ["(attack, leakaudit ", "knows: activations", "after: He et al. 2019", "  steps: 150"],
         ),
         ("gaussian-noise", ["(defense, leakaudit ", "  std: "]),
         ("aggregator", ["(threat)", "victims: training", "grants: ", "weight-gradients"]),

@@ -166,6 +166,24 @@ def test_every_attack_has_a_summary_and_counts_its_iterations(name: str) -> None
     assert steps == [(step + 1, count) for step in range(count)]
 
 
+@pytest.mark.parametrize("name", QUICK)
+def test_every_attack_describes_what_it_does_knows_and_is_set_to(name: str) -> None:
+    attack = quick(name)
+    told = attack.describe()
+    assert told.startswith(INSTALLED[name].summary.replace("``", ""))
+    lines = told.splitlines()
+    knows = next(line for line in lines if line.startswith("knows: "))
+    assert set(knows.removeprefix("knows: ").split(", ")) == attack.needs()
+    assert attack.citations
+    after = next(line for line in lines if line.startswith("after: "))
+    assert all(paper.short in after for paper in attack.citations)
+    assert f"recovers: {attack.recovers} ({attack.nist} in NIST AI 100-2)" in lines
+    values = lines[lines.index("configuration:") + 1 :]
+    changed = {f"  {field}: {value!r}" for field, value in QUICK[name][0].items()}
+    assert changed <= set(values)
+    assert len(values) == len(INSTALLED[name].parameters)
+
+
 # --- activation inversion -------------------------------------------------------------------
 
 
@@ -221,20 +239,22 @@ def test_decoder_inversion_learns_more_than_the_mean_of_its_patients() -> None:
     assert attempt.queries == 60 * 4 + 2 * len(AUXILIARY)
 
 
-def test_refining_needs_the_encoders_and_lowers_the_objective() -> None:
-    attack = DecoderInversion(steps=5, width=4, batch_size=2, refine=30)
-    found = attack(
-        observation_for("curious-server-with-encoder", spec=EASY), seed=0, progress=quietly
-    ).reconstruction
-    assert found.iterations == 35
-    assert found.objective_last < found.objective_first
-    with pytest.raises(NotGranted, match="needs encoder-weights"):
-        attack(observation_for("curious-server", spec=EASY), seed=0, progress=quietly)
+def test_a_decoder_is_refined_where_the_encoders_are_granted_and_nowhere_else() -> None:
+    attack = DecoderInversion(steps=60, width=16, batch_size=4, refine=60)
+    granted, not_granted = (
+        attack(observation_for(threat, spec=EASY), seed=0, progress=quietly).reconstruction
+        for threat in ("curious-server-with-encoder", "curious-server")
+    )
+    assert (granted.iterations, not_granted.iterations) == (120, 60)
+    assert granted.objective_last < not_granted.objective_last
+    assert granted.notes[0].startswith("Decoded images are refined")
+    assert not not_granted.notes
+    assert score(granted.images) > score(not_granted.images) + 0.05
 
 
 def test_the_shuffled_twin_is_not_refined() -> None:
     attack = DecoderInversion(steps=5, refine=30)
-    assert attack.shuffled() == DecoderInversion(steps=5)
+    assert attack.shuffled() == DecoderInversion(steps=5, refine=0)
     assert ActivationInversion().shuffled() == ActivationInversion()
 
 
@@ -475,6 +495,7 @@ def test_gradient_inversion_lowers_its_own_objective() -> None:
         (lambda: DecoderInversion(batch_size=0), "batch_size is 0"),
         (lambda: DecoderInversion(width=0), "width is 0"),
         (lambda: DecoderInversion(refine=-1), "refine is -1"),
+        (lambda: DecoderInversion(near=-1.0), "near is -1.0"),
         (lambda: CutGradientInversion(steps=0), "steps is 0"),
         (lambda: CutGradientInversion(examples=0), "examples is 0"),
         (lambda: GradientInversion(iterations=0), "iterations is 0"),

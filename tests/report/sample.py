@@ -13,6 +13,7 @@ from leakaudit.records import (
     Cost,
     DataRecord,
     Guarantee,
+    Harm,
     Interval,
     Leakage,
     PatientDice,
@@ -131,9 +132,11 @@ def leakage(ssim: float) -> Leakage:
                 ssim_tumour=None if patient == VICTIMS[1] else 0.9 * ssim + spread,
                 blind_floor=FLOOR + spread / 2,
                 outline_floor=OUTLINE + spread / 2,
+                tumour_dice=0.7 * ssim + spread,
             )
             for patient, spread in zip(VICTIMS, _SPREAD, strict=True)
         ),
+        harm=Harm(reconstruction=interval(0.7 * ssim, 0.1), original=0.71, blind=0.043),
         objective_first=1.73,
         objective_last=0.041,
     )

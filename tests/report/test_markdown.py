@@ -56,9 +56,9 @@ def test_every_cell_has_a_row_with_the_size_of_its_batch_and_its_state() -> None
     asked = [cell for cell in cells if not cell.control_only]
     assert len(table) == len(asked)
     for row, cell in zip(table, asked, strict=True):
-        assert (", batch 4" in row[4]) == (cell.victims == "training")
-        assert row[9] == str(cell.state)
-        assert (row[5:9] == ["-"] * 4) == (cell.state is not State.OK)
+        assert (", batch 4" in row[5]) == (cell.victims == "training")
+        assert row[10] == str(cell.state)
+        assert (row[6:10] == ["-"] * 4) == (cell.state is not State.OK)
 
 
 def test_no_name_breaks_the_table() -> None:

@@ -151,6 +151,17 @@ def test_the_page_says_how_attacks_were_isolated_and_what_is_out_of_scope() -> N
     assert "Isolation" not in Page(html).text
 
 
+def test_the_tumour_in_a_reconstruction_stands_between_its_floor_and_its_ceiling() -> None:
+    record = sample_report()
+    shown = next(cell for cell in record.cells if cell.leakage and not cell.control_only)
+    assert shown.leakage is not None
+    assert shown.leakage.harm is not None
+    text = " ".join(Page(render_html(record)).text.split())
+    mean = f"{shown.leakage.harm.reconstruction.mean:.2f}"
+    assert f"finds the whole tumour in the reconstructions with a Dice of {mean}" in text
+    assert "in the originals with 0.71, in the blind guess with 0.04" in text
+
+
 def test_the_glossary_explains_the_terms_and_the_label_site_has_one_name() -> None:
     html = render_html(sample_report())
     glossary = html[html.index('id="glossary"') : html.index('<section id="reproducibility"')]

@@ -1,0 +1,178 @@
+"""More observed can not mean less leaked: the worst attack with more is no weaker than with less.
+
+On networks that were trained, since the prior of a learned attack counts where the release alone
+says little. All figures are of the same victims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+import torch
+
+from leakaudit.contracts import Attack, Capability, Defense, Observation, SystemLayout
+from leakaudit.data import brain_mask
+from leakaudit.measure.fidelity import ssim_brain
+from leakaudit.measure.statistics import paired
+from leakaudit.target.training import TrainingSettings, build, train
+from leakaudit.threat.observing import observe
+from leakaudit.threat.presets import threat_named
+from leakaudit.threat.system import System
+from leakaudit.types import Images, Levels, SiteLevels
+from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.decoder_inversion import DecoderInversion
+from leakaudit_defenses.activation_dropout import ActivationDropout
+from leakaudit_defenses.gaussian_noise import GaussianNoise
+from leakaudit_defenses.identity import Identity
+from tests.tiny import tiny_patients, tiny_spec, tiny_training_data
+
+pytestmark = pytest.mark.slow
+
+ALLOWED = 0.01
+PATIENTS = tiny_patients(16, slices=2)
+TRAIN, AUXILIARY, VICTIMS = PATIENTS[:6], PATIENTS[6:12], PATIENTS[12:]
+TRUTH = np.stack([patient.images[patient.middle] for patient in VICTIMS])
+ATTACKS: tuple[Attack, ...] = (
+    ActivationInversion(iterations=80),
+    DecoderInversion(steps=80, refine=80),
+)
+Scores = np.ndarray
+
+
+@cache
+def trained(defense: Defense, shared_skips: tuple[int, ...]) -> System:
+    spec = tiny_spec(cut_level=2, shared_skips=shared_skips, features=(8, 8, 8, 16, 16, 8))
+    network, device = build(spec, 0), torch.device("cpu")
+    with TemporaryDirectory() as folder:
+        train(
+            network,
+            defense,
+            tiny_training_data(TRAIN),
+            TrainingSettings(epochs=10, batch_size=4, learning_rate=2e-3),
+            seed=0,
+            device=device,
+            folder=Path(folder),
+            progress=quietly,
+            validate=lambda _: 0.0,
+        )
+    return System(
+        network=network.eval(),
+        initial=build(spec, 0).eval(),
+        defense=defense,
+        seed=0,
+        device=device,
+    )
+
+
+def quietly(done: int, total: int) -> None:
+    pass
+
+
+def seen(threat: str, system: System, releases: int = 1) -> Observation:
+    return observe(
+        threat_named(threat), system, victims=VICTIMS, auxiliary=AUXILIARY, releases=releases
+    )
+
+
+def worst(observation: Observation, attacks: Sequence[Attack] = ATTACKS) -> Scores:
+    """Per victim the SSIM of the attack that is best on average, of those that are granted."""
+    scores = [
+        ssim_brain(
+            attack(observation, seed=0, progress=quietly).reconstruction.images.numpy(),
+            TRUTH,
+            brain_mask(TRUTH),
+        )
+        for attack in attacks
+        if attack.needs() <= observation.granted
+    ]
+    return max(scores, key=lambda each: float(each.mean()))
+
+
+def gain(more: Scores, less: Scores) -> float:
+    return paired(more, less).mean
+
+
+def deepest_alone(observation: Observation) -> Observation:
+    """What an adversary sees that ignores all levels but the deepest."""
+    layout = observation.layout
+    query = observation.query
+
+    def last(sites: SiteLevels) -> SiteLevels:
+        return tuple(levels[-1:] for levels in sites)
+
+    def asked(images: Images, generator: torch.Generator) -> SiteLevels:
+        return last(query(images, generator))
+
+    held = {each: observation._get(each) for each in observation.granted}
+    held[Capability.ACTIVATIONS] = last(observation.activations)
+    held[Capability.REPEATED_RELEASES] = tuple(map(last, observation.repeated_releases))
+    held[Capability.ENCODER_QUERIES] = asked
+    held[Capability.ENCODER_WEIGHTS] = tuple(map(Deepest, observation.encoders))
+    return Observation(
+        threat=observation.threat,
+        layout=SystemLayout(
+            channels=layout.channels,
+            crossing=layout.crossing[-1:],
+            features=layout.features,
+            spatial=layout.spatial,
+            victims=layout.victims,
+        ),
+        held=held,
+    )
+
+
+class Deepest(torch.nn.Module):
+    def __init__(self, encoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: torch.Tensor) -> Levels:
+        levels: Levels = self.encoder(images)
+        return levels[-1:]
+
+
+SYSTEMS = [
+    (Identity(), (0, 1)),
+    (Identity(), ()),
+    (GaussianNoise(std=1.0), (0, 1)),
+    (GaussianNoise(std=1.0), ()),
+    (ActivationDropout(p=0.5), ()),
+]
+
+
+@pytest.mark.parametrize(("defense", "skips"), SYSTEMS, ids=repr)
+def test_who_holds_the_encoders_too_recovers_no_less(
+    defense: Defense, skips: tuple[int, ...]
+) -> None:
+    system = trained(defense, skips)
+    more = seen("curious-server-with-encoder", system)
+    less = worst(seen("curious-server", system))
+    assert gain(worst(more), less) >= -ALLOWED
+    # Nor does the refined decoder by itself, without a rival beside it.
+    assert gain(worst(more, ATTACKS[1:]), less) >= -ALLOWED
+
+
+def test_the_weights_alone_recover_less_where_skips_are_withheld() -> None:
+    # Otherwise the test above could not fail: what holds it up is the decoder.
+    system = trained(Identity(), ())
+    less = worst(seen("curious-server", system))
+    more = seen("curious-server-with-encoder", system)
+    assert gain(worst(more, ATTACKS[:1]), less) < -5 * ALLOWED
+
+
+@pytest.mark.parametrize("threat", ["curious-server", "curious-server-with-encoder"])
+def test_who_keeps_more_releases_recovers_no_less(threat: str) -> None:
+    system = trained(GaussianNoise(std=1.0), (0, 1))
+    gains = gain(worst(seen(threat, system, 5)), worst(seen(threat, system)))
+    assert gains > ALLOWED, "and more: five releases average the noise"
+
+
+@pytest.mark.parametrize("defense", [Identity(), GaussianNoise(std=1.0)], ids=repr)
+def test_who_sees_all_levels_recovers_no_less_than_who_sees_the_deepest(defense: Defense) -> None:
+    everything = seen("curious-server-with-encoder", trained(defense, (0, 1)))
+    assert gain(worst(everything), worst(deepest_alone(everything))) >= -ALLOWED
