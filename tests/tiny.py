@@ -92,11 +92,17 @@ def tiny_observation(
     victims: list[Patient],
     auxiliary: list[Patient],
     releases: int = 1,
+    seed: int = 0,
 ) -> Observation:
     """What the threat grants on an untrained system."""
-    system = tiny_system(defense, spec, auxiliary)
+    system = tiny_system(defense, spec, auxiliary, seed)
     return observe(
-        threat_named(threat), system, victims=victims, auxiliary=auxiliary, releases=releases
+        threat_named(threat),
+        system,
+        victims=victims,
+        auxiliary=auxiliary,
+        releases=releases,
+        cohort=tiny_patients(3, modalities=sum(system.network.spec.channels), seed=3),
     )
 
 

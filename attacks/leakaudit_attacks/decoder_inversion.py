@@ -15,11 +15,19 @@ from leakaudit.api import (
     Observation,
     Progress,
     Reconstruction,
-    SiteLevels,
     require_between,
 )
 from leakaudit_attacks.activation_inversion import ActivationInversion
-from leakaudit_attacks.decoding import Decoder, Pairs, fit, fresh_decoder, integer, joined
+from leakaudit_attacks.decoding import (
+    Decoder,
+    Pairs,
+    decoded,
+    fit,
+    fresh_decoder,
+    integer,
+    joined,
+    level_channels,
+)
 from leakaudit_attacks.papers import HE_2019
 
 
@@ -83,11 +91,7 @@ class DecoderInversion(Attack):
         decoder, first, last = self._train(
             observation, generator, lambda done, _: progress(done, total)
         )
-        releases: tuple[SiteLevels, ...] = (observation.activations,)
-        if Capability.REPEATED_RELEASES in observation.granted:
-            releases = observation.repeated_releases
-        with torch.no_grad():
-            images = torch.stack([decoder(joined(release)) for release in releases]).mean(dim=0)
+        images = decoded(decoder, observation)
         if self.refine:
             refined = ActivationInversion(iterations=self.refine).invert(
                 observation, images, lambda done, _: progress(self.steps + done, total)
@@ -100,10 +104,8 @@ class DecoderInversion(Attack):
     def _train(
         self, observation: Observation, generator: torch.Generator, progress: Progress
     ) -> tuple[Decoder, float, float]:
-        auxiliary, layout = observation.auxiliary, observation.layout
-        entering = {
-            level: len(layout.channels) * layout.features[level] for level in layout.crossing
-        }
+        auxiliary = observation.auxiliary
+        entering = level_channels(observation.layout)
         decoder = fresh_decoder(entering, self.width, auxiliary, generator)
         # The objective is compared on the same slices with the same draws before and after.
         middles = auxiliary.images[auxiliary.middle.to(auxiliary.images.device)]

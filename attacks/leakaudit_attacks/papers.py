@@ -69,3 +69,35 @@ WU_2023 = Citation(
     year=2023,
     arxiv="2210.10880",
 )
+SDAR_2023 = Citation(
+    key="zhu2023passive",
+    authors=(
+        "Zhu, Xiaochen",
+        "Luo, Xinjian",
+        "Wu, Yuncheng",
+        "Jiang, Yangfan",
+        "Xiao, Xiaokui",
+        "Ooi, Beng Chin",
+    ),
+    title="Passive inference attacks on split learning via adversarial regularization",
+    venue="Network and Distributed System Security Symposium",
+    year=2025,
+    arxiv="2310.10483",
+)
+FORA_2024 = Citation(
+    key="xu2024stealthy",
+    authors=(
+        "Xu, Xiaoyang",
+        "Yang, Mengda",
+        "Yi, Wenzhe",
+        "Li, Ziang",
+        "Wang, Juan",
+        "Hu, Hongxin",
+        "Zhuang, Yong",
+        "Liu, Yaxin",
+    ),
+    title="A stealthy wrongdoer: Feature-oriented reconstruction attack against split learning",
+    venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    year=2024,
+    arxiv="2405.04115",
+)

@@ -113,6 +113,7 @@ def run_cell(task: Task, progress: Progress) -> None:
             victims=victims,
             auxiliary=auxiliary,
             releases=plan.releases,
+            cohort=people.each(task.splits.train),
             shuffled=shuffled,
         )
         with untouched(f"attack {plan.attack_name}", system):
@@ -120,7 +121,7 @@ def run_cell(task: Task, progress: Progress) -> None:
 
     attempt = attempt_on(plan.attack, shuffled=False)
     negative = scorer.negative_control(attempt.reconstruction)
-    if plan.attack.learns_from_queries and negative.passed is False:
+    if plan.attack.learns() and negative.passed is False:
         # What it learned of patients in general may beat any constant guess without knowing
         # anything of this one: hold it against the same network trained on shuffled pairs.
         twin = attempt_on(plan.attack.shuffled(), shuffled=True)

@@ -6,9 +6,10 @@ releases and gradients come out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -31,6 +32,12 @@ from leakaudit.threat.system import (
 )
 from leakaudit.types import Images, SiteLevels
 
+# What is kept of the cohort's releases: enough for their distribution, and no gigabytes.
+_COHORT_PATIENTS = 16
+_COHORT_SLICES = 6
+# The adversary's own masks are shown to it where it can do something with them.
+_USING_MASKS = frozenset({Capability.GRADIENT_QUERIES, Capability.SERVER_WEIGHTS})
+
 
 def observe(
     threat: Threat,
@@ -39,6 +46,7 @@ def observe(
     victims: Sequence[Patient],
     auxiliary: Sequence[Patient],
     releases: int,
+    cohort: Iterable[Patient] = (),
     shuffled: bool = False,
 ) -> Observation:
     """Fill an observation.
@@ -49,6 +57,8 @@ def observe(
         victims: who is attacked, by their middle slice.
         auxiliary: the adversary's own patients.
         releases: how often each victim's slice was released, at least 1.
+        cohort: patients in training, whose releases the label site received; the first 16 are
+            used, and without any their releases are not held.
         shuffled: answer queries with the release or the gradients of a random auxiliary slice
             instead, so that a learned attack can learn nothing: its negative control.
     """
@@ -68,11 +78,17 @@ def observe(
                 held[capability] = _query(system, auxiliary if shuffled else None)
             case Capability.GRADIENT_QUERIES:
                 held[capability] = gradient_query(system, auxiliary if shuffled else None)
+            case Capability.SERVER_WEIGHTS:
+                (held[capability],) = frozen([system.network.server])
+            case Capability.COHORT_RELEASES:
+                received = _cohort_releases(system, cohort)
+                if received:
+                    held[capability] = received
             case Capability.AUXILIARY_PATIENTS:
                 held[capability] = _auxiliary(
                     auxiliary,
                     system.device,
-                    masks=Capability.GRADIENT_QUERIES in threat.capabilities,
+                    masks=bool(_USING_MASKS & threat.capabilities),
                 )
             case Capability.DEFENSE_PARAMETERS:
                 held[capability] = deepcopy(system.defense)
@@ -105,6 +121,18 @@ def _releases(system: System, victims: Sequence[Patient], releases: int) -> tupl
         ]
         observed.append(stack(of_patient))
     return tuple(observed)
+
+
+def _cohort_releases(system: System, cohort: Iterable[Patient]) -> SiteLevels:
+    """One release of slices spread evenly over each patient's tumour; empty without patients."""
+    kept = []
+    for patient in islice(cohort, _COHORT_PATIENTS):
+        slices = list(patient.tumour_slices) or [patient.middle]
+        places = np.linspace(0, len(slices) - 1, min(_COHORT_SLICES, len(slices)))
+        chosen = torch.tensor([slices[round(place)] for place in places.tolist()])
+        sent = release_patient(system, patient, 0)
+        kept.append([[level[chosen.to(level.device)] for level in site] for site in sent])
+    return stack(kept) if kept else ()
 
 
 def _untrained_encoders(spec: SplitUNetSpec, seed: int) -> tuple[torch.nn.Module, ...]:

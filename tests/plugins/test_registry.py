@@ -22,6 +22,7 @@ BUILT_IN = {
         "gradient-inversion",
         "group-gradient-inversion",
         "medical-gradient-inversion",
+        "pseudo-client-inversion",
     ],
     "defense": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
 }
