@@ -101,3 +101,15 @@ FORA_2024 = Citation(
     year=2024,
     arxiv="2405.04115",
 )
+UNSPLIT_2021 = Citation(
+    key="erdogan2022unsplit",
+    authors=("Erdoğan, Ege", "Küpçü, Alptekin", "Çiçek, A. Ercüment"),
+    title=(
+        "UnSplit: Data-oblivious model inversion, model stealing, and label inference attacks "
+        "against split learning"
+    ),
+    venue="Workshop on Privacy in the Electronic Society",
+    year=2022,
+    doi="10.1145/3559613.3563201",
+    arxiv="2108.09033",
+)

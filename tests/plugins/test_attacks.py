@@ -34,6 +34,7 @@ from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversio
 from leakaudit_attacks.pseudo_client_inversion import PseudoClientInversion
 from leakaudit_attacks.release_statistics import ReleaseStatistics
 from leakaudit_attacks.starts import auxiliary_mean
+from leakaudit_attacks.unsplit import Unsplit
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
@@ -53,6 +54,7 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
     "group-gradient-inversion": ({"iterations": 2}, "aggregator"),
     "medical-gradient-inversion": ({"iterations": 2}, "aggregator"),
     "pseudo-client-inversion": ({"steps": 3, "width": 4, "batch_size": 2}, "curious-server"),
+    "unsplit": ({"rounds": 2, "weight_steps": 1, "image_steps": 1}, "curious-server"),
 }
 INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
 VICTIMS = tiny_patients(2, slices=1, seed=1)
@@ -268,6 +270,26 @@ def test_statistics_tell_channels_and_places_apart(spatial: tuple[int, ...]) -> 
         assert float(statistics.distance(statistics.scaled((other,)))) > 0.05
 
 
+# --- unsplit ---------------------------------------------------------------------------------
+
+
+def test_unsplit_gives_more_than_its_start_where_the_encoder_is_shallow() -> None:
+    observation = observation_for("curious-server", spec=EASY)
+    found = Unsplit()(observation, seed=0, progress=quietly).reconstruction
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(found.images) > score(mean) + 0.1
+    assert found.objective_last < 0.2 * found.objective_first
+
+
+def test_unsplit_runs_on_activations_architecture_and_defence_alone() -> None:
+    observation = observation_for("curious-server", spec=EASY)
+    held = {each: observation._get(each) for each in Unsplit.requires}
+    poorer = Observation(threat="published", layout=observation.layout, held=held)
+    found = Unsplit(rounds=3)(poorer, seed=0, progress=quietly).reconstruction
+    assert found.objective_last < 0.5 * found.objective_first
+    assert not Unsplit().learns()
+
+
 # --- cut-gradient inversion ------------------------------------------------------------------
 
 
@@ -419,6 +441,8 @@ def test_gradient_inversion_lowers_its_own_objective() -> None:
         (lambda: PseudoClientInversion(steps=0), "steps is 0"),
         (lambda: PseudoClientInversion(batch_size=1), "batch_size is 1; it must be 2 to"),
         (lambda: PseudoClientInversion(cycle=-1.0), "cycle is -1.0"),
+        (lambda: Unsplit(rounds=0), "rounds is 0"),
+        (lambda: Unsplit(tv=math.nan), "tv is nan"),
         (lambda: GradientInversion(iterations=0), "iterations is 0"),
         (lambda: GradientInversion(tv=-1.0), "tv is -1.0"),
     ],

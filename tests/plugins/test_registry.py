@@ -23,6 +23,7 @@ BUILT_IN = {
         "group-gradient-inversion",
         "medical-gradient-inversion",
         "pseudo-client-inversion",
+        "unsplit",
     ],
     "defense": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
 }
