@@ -94,9 +94,10 @@ def tiny_observation(
     auxiliary: list[Patient],
     releases: int = 1,
     companions: Companions | None = None,
+    seed: int = 0,
 ) -> Observation:
     """What the threat grants on an untrained system; a data site is the first one."""
-    system = tiny_system(defense, spec, auxiliary)
+    system = tiny_system(defense, spec, auxiliary, seed)
     return observe(
         threat_named(threat),
         system,
@@ -104,7 +105,7 @@ def tiny_observation(
         auxiliary=auxiliary,
         releases=releases,
         site=0 if threat_named(threat).position == "data site" else None,
-        training=victims,
+        training=tiny_patients(3, modalities=sum(system.network.spec.channels), seed=3),
         companions=companions,
     )
 

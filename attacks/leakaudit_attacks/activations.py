@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import torch
@@ -18,10 +19,12 @@ class ActivationMatch:
     not outweigh the large shallow ones. Repeated releases are averaged.
     """
 
-    def __init__(self, observation: Observation) -> None:
-        """Take activations, encoders and the defence from ``observation``."""
+    def __init__(
+        self, observation: Observation, encoders: Sequence[torch.nn.Module] | None = None
+    ) -> None:
+        """Take activations, the defence and, unless others are given, encoders as observed."""
         self.layout = observation.layout
-        self.encoders = observation.encoders
+        self.encoders = observation.encoders if encoders is None else tuple(encoders)
         self.defense = observation.defense
         evidence = _pooled_evidence(observation)
         self.values = [each.values for each in evidence]

@@ -22,11 +22,14 @@ from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.decoding import (
     Decoder,
     Pairs,
+    decoded,
     difference,
     fit,
     fresh_decoder,
     integer,
     joined,
+    level_channels,
+    releases_of,
 )
 from leakaudit_attacks.papers import HE_2019
 from leakaudit_attacks.starts import middle_slices
@@ -98,14 +101,12 @@ class DecoderInversion(Attack):
         decoder, first, last = self._train(
             observation, generator, lambda done, _: progress(done, total)
         )
-        releases: tuple[SiteLevels, ...] = (observation.activations,)
-        if Capability.REPEATED_RELEASES in observation.granted:
-            releases = observation.repeated_releases
-        images = _decoded(decoder, releases)
+        releases = releases_of(observation)
+        images = decoded(decoder, releases)
         notes: tuple[str, ...] = ()
         if refine:
             joint, mine = _with_own_patients(observation, releases, generator)
-            start = _decoded(decoder, joint.repeated_releases)
+            start = decoded(decoder, joint.repeated_releases)
             moved = (
                 ActivationInversion(iterations=refine)
                 .invert(
@@ -136,10 +137,8 @@ class DecoderInversion(Attack):
     def _train(
         self, observation: Observation, generator: torch.Generator, progress: Progress
     ) -> tuple[Decoder, float, float]:
-        auxiliary, layout = observation.auxiliary, observation.layout
-        entering = {
-            level: len(layout.channels) * layout.features[level] for level in layout.crossing
-        }
+        auxiliary = observation.auxiliary
+        entering = level_channels(observation.layout)
         decoder = fresh_decoder(entering, self.width, auxiliary, generator)
         # The objective is compared on the same slices with the same draws before and after.
         middles = middle_slices(auxiliary)
@@ -163,12 +162,6 @@ class DecoderInversion(Attack):
             progress=progress,
         )
         return decoder, first, last
-
-
-def _decoded(decoder: Decoder, releases: tuple[SiteLevels, ...]) -> Images:
-    """What the decoder makes of every release, averaged."""
-    with torch.no_grad():
-        return torch.stack([decoder(joined(release)) for release in releases]).mean(dim=0)
 
 
 def _with_own_patients(

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from monai.losses import SSIMLoss
-from monai.networks.nets.basic_unet import TwoConv
 from torch import nn
 from torch.nn import functional
 
-from leakaudit.api import AuxiliaryPatients, Images, Levels, Progress, SiteLevels
+from leakaudit.api import (
+    AuxiliaryPatients,
+    Capability,
+    Images,
+    Levels,
+    Observation,
+    Progress,
+    SiteLevels,
+    SystemLayout,
+)
+from leakaudit_attacks.decoder_network import Decoder as Decoder  # part of this module's face
 from leakaudit_attacks.starts import auxiliary_mean
 
 Pairs = tuple[Levels, Images]
@@ -19,59 +29,19 @@ Loss = Callable[[Images, Images], torch.Tensor]
 
 
 @final
-class Decoder(nn.Module):
-    """From one tensor per level, all sites joined, to images in [0, 1], deep to shallow.
+@dataclass(frozen=True)
+class Beside:
+    """What is trained together with a decoder.
 
-    Every level that crossed enters at its own resolution; levels that did not are upsampled
-    through.
+    Args:
+        learners: trained in place, under the decoder's schedule.
+        learning_rate: its peak for them.
+        misfit: a scalar that is added to the decoder's loss, asked for after every batch.
     """
 
-    def __init__(self, entering: Mapping[int, int], width: int, start: Images) -> None:
-        """Build a decoder that puts out ``start`` until training says otherwise.
-
-        Args:
-            entering: channels of each level that crossed, by its number.
-            width: channels of every block.
-            start: ``(1, modalities, *spatial)``, values in [0, 1].
-        """
-        super().__init__()
-        self.entering = dict(entering)
-        dims = start.ndim - 2
-        activation = ("LeakyReLU", {"negative_slope": 0.1, "inplace": False})
-        blocks: list[nn.Module] = []
-        carried = 0
-        for level in range(max(entering), -1, -1):
-            channels = carried + entering.get(level, 0)
-            norm = ("instance", {"affine": True})
-            blocks.append(TwoConv(dims, channels, width, activation, norm, True))
-            carried = width
-        self.blocks = nn.ModuleList(blocks)
-        convolution = nn.Conv2d if dims == 2 else nn.Conv3d
-        self.output = convolution(width, 2 * start.shape[1], kernel_size=3, padding=1)
-        for parameter in self.output.parameters():
-            nn.init.zeros_(parameter)
-        self.interpolation = "bilinear" if dims == 2 else "trilinear"
-        self.base: torch.Tensor
-        self.register_buffer("base", start.clamp(0.02, 0.98).logit())
-
-    def forward(self, levels: Levels) -> Images:
-        """Decode joined levels, shallow to deep, into ``(B, modalities, *spatial)``."""
-        by_number = dict(zip(sorted(self.entering), levels, strict=True))
-        x: torch.Tensor | None = None
-        for number, block in zip(range(max(self.entering), -1, -1), self.blocks, strict=True):
-            parts = []
-            if number in by_number:
-                parts.append(by_number[number])
-            if x is not None:
-                parts.append(
-                    functional.interpolate(
-                        x, scale_factor=2, mode=self.interpolation, align_corners=False
-                    )
-                )
-            x = block(torch.cat(parts, dim=1))
-        change, doubt = self.output(x).chunk(2, dim=1)
-        images: torch.Tensor = (change + (1 + doubt) * self.base).sigmoid()
-        return images
+    learners: nn.Module
+    learning_rate: float
+    misfit: Callable[[], torch.Tensor]
 
 
 def fresh_decoder(
@@ -102,6 +72,7 @@ def fit(
     learning_rate: float,
     progress: Progress,
     loss: Loss | None = None,
+    beside: Beside | None = None,
 ) -> tuple[float, float]:
     """Train a decoder by Adam with a one-cycle schedule.
 
@@ -113,14 +84,18 @@ def fit(
         learning_rate: peak of the schedule.
         progress: called after every step.
         loss: of decoded and true images; `difference` if none is given.
+        beside: what is trained along, if anything.
 
     Returns:
         The objective on the probe before the first step and after the last.
     """
-    optimizer = torch.optim.Adam(decoder.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=max(steps, 2)
-    )
+    rates = [learning_rate]
+    groups: list[dict[str, Any]] = [{"params": decoder.parameters()}]
+    if beside is not None:
+        rates.append(beside.learning_rate)
+        groups.append({"params": beside.learners.parameters()})
+    optimizer = torch.optim.Adam(groups, lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=max(steps, 2))
 
     def loss_of(pairs: Pairs) -> torch.Tensor:
         levels, images = pairs
@@ -130,7 +105,10 @@ def fit(
         first = float(loss_of(probe()))
     for step in range(steps):
         optimizer.zero_grad(set_to_none=True)
-        loss_of(batch()).backward()
+        apart = loss_of(batch())
+        if beside is not None:
+            apart = apart + beside.misfit()
+        apart.backward()
         optimizer.step()
         schedule.step()
         progress(step + 1, steps)
@@ -143,6 +121,36 @@ def difference(found: Images, images: Images) -> torch.Tensor:
     """Mean absolute error plus 1 - SSIM, over all images together."""
     distance: torch.Tensor = SSIMLoss(images.ndim - 2, data_range=1.0)(found, images)
     return functional.l1_loss(found, images) + distance
+
+
+def decoded(
+    decoder: Decoder,
+    releases: Sequence[SiteLevels],
+    prepared: Callable[[Levels], Levels] | None = None,
+) -> Images:
+    """Whoever was released, each release decoded by itself, then averaged.
+
+    Args:
+        decoder: trained.
+        releases: of the same images.
+        prepared: what the decoder was trained to be shown, from joined levels.
+    """
+    levels = [joined(release) for release in releases]
+    with torch.no_grad():
+        shown = [decoder(prepared(each) if prepared else each) for each in levels]
+    return torch.stack(shown).mean(dim=0)
+
+
+def releases_of(observation: Observation) -> tuple[SiteLevels, ...]:
+    """Every release of the victims that is granted."""
+    if Capability.REPEATED_RELEASES in observation.granted:
+        return observation.repeated_releases
+    return (observation.activations,)
+
+
+def level_channels(layout: SystemLayout) -> dict[int, int]:
+    """Channels of each crossing level, all sites joined."""
+    return {level: len(layout.channels) * layout.features[level] for level in layout.crossing}
 
 
 def joined(sites: SiteLevels) -> Levels:

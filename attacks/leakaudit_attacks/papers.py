@@ -69,6 +69,38 @@ WU_2023 = Citation(
     year=2023,
     arxiv="2210.10880",
 )
+SDAR_2023 = Citation(
+    key="zhu2023passive",
+    authors=(
+        "Zhu, Xiaochen",
+        "Luo, Xinjian",
+        "Wu, Yuncheng",
+        "Jiang, Yangfan",
+        "Xiao, Xiaokui",
+        "Ooi, Beng Chin",
+    ),
+    title="Passive inference attacks on split learning via adversarial regularization",
+    venue="Network and Distributed System Security Symposium",
+    year=2025,
+    arxiv="2310.10483",
+)
+FORA_2024 = Citation(
+    key="xu2024stealthy",
+    authors=(
+        "Xu, Xiaoyang",
+        "Yang, Mengda",
+        "Yi, Wenzhe",
+        "Li, Ziang",
+        "Wang, Juan",
+        "Hu, Hongxin",
+        "Zhuang, Yong",
+        "Liu, Yaxin",
+    ),
+    title="A stealthy wrongdoer: Feature-oriented reconstruction attack against split learning",
+    venue="IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    year=2024,
+    arxiv="2405.04115",
+)
 ERDOGAN_2022 = Citation(
     key="erdogan2022unsplit",
     authors=("Erdoğan, Ege", "Küpçü, Alptekin", "Çiçek, A. Ercüment"),
@@ -78,6 +110,7 @@ ERDOGAN_2022 = Citation(
     ),
     venue="Workshop on Privacy in the Electronic Society",
     year=2022,
+    doi="10.1145/3559613.3563201",
     arxiv="2108.09033",
 )
 PASQUINI_2021 = Citation(

@@ -115,8 +115,6 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
     victims = people.of(cell_victims(task))
     auxiliary = people.of(task.splits.auxiliary)
     scorer = _scorer(task, people, victims, auxiliary, system, store)
-    manipulates = Capability.ACTIVE_MANIPULATION in plan.threat.capabilities
-    training = people.of(task.splits.train) if manipulates else ()
     seed = derive_seed(plan.target.seed, "cell")
     companions = _companions(task, plan, people)
 
@@ -128,7 +126,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             auxiliary=auxiliary,
             releases=plan.releases,
             site=plan.site,
-            training=training,
+            training=people.each(task.splits.train),
             companions=companions,
             shuffled=shuffled,
         )
@@ -143,7 +141,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
         twin = attempt_on(plan.attack.shuffled(), next(processes), shuffled=True)
         scorer.hold_against("own images alone", twin.reconstruction)
     negative = scorer.negative_control(attempt.reconstruction)
-    if plan.attack.learns_from_queries and negative.passed is False:
+    if plan.attack.learns() and negative.passed is False:
         # What it learned of patients in general may beat any constant guess without knowing
         # anything of this one: hold it against the same network trained on shuffled pairs.
         twin = twin or attempt_on(plan.attack.shuffled(), next(processes), shuffled=True)
@@ -195,7 +193,7 @@ def _scorer(
 
 def attacks_of(plan: CellPlan) -> int:
     """How many attacks a cell runs at most, each in a process of its own."""
-    return 1 + plan.attack.learns_from_queries
+    return 1 + plan.attack.learns()
 
 
 def _companions(task: Task, plan: CellPlan, people: People) -> Companions | None:

@@ -95,8 +95,16 @@ class Attack(abc.ABC):
         return self.requires
 
     def shuffled(self) -> Attack:
-        """The configuration that is trained on shuffled pairs as a control of the learned part."""
+        """The configuration that is trained on shuffled pairs as a control of the learned part.
+
+        An attack that makes its pairs itself returns one that shuffles them itself.
+        """
         return self
+
+    @final
+    def learns(self) -> bool:
+        """Whether it is to be held against the same attack trained on shuffled pairs."""
+        return self.learns_from_queries or self.shuffled() != self
 
     @final
     @classmethod

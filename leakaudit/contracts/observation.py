@@ -23,6 +23,8 @@ class Capability(StrEnum):
     ENCODER_WEIGHTS = "encoder-weights"
     ENCODER_ARCHITECTURE = "encoder-architecture"
     ENCODER_QUERIES = "encoder-queries"
+    SERVER_WEIGHTS = "server-weights"
+    COHORT_RELEASES = "cohort-releases"
     WEIGHT_GRADIENTS = "weight-gradients"
     GRADIENT_QUERIES = "gradient-queries"
     MASKS = "masks"
@@ -214,6 +216,22 @@ class Observation:
     def untrained_encoders(self) -> Callable[[int], tuple[torch.nn.Module, ...]]:
         """The architecture: ``untrained_encoders(seed)`` builds every site's encoder anew."""
         return self._get(Capability.ENCODER_ARCHITECTURE)  # type: ignore[return-value]
+
+    @property
+    def server_network(self) -> torch.nn.Module:
+        """The label site's own network, in evaluation mode, gradients off.
+
+        What all sites released (`SiteLevels`) goes in, logits ``(B, classes, *spatial)`` come out.
+        """
+        return self._get(Capability.SERVER_WEIGHTS)  # type: ignore[return-value]
+
+    @property
+    def cohort_releases(self) -> SiteLevels:
+        """What training patients' slices were released as at the end, per site ``(slices, ...)``.
+
+        None of them is a victim, and no image or mask is known to belong to any.
+        """
+        return self._get(Capability.COHORT_RELEASES)  # type: ignore[return-value]
 
     @property
     def query(self) -> Query:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import final
 
 import torch
@@ -29,7 +29,7 @@ class HijackedTraining:
     """
 
     def __init__(
-        self, system: System, victims: Sequence[Patient], training: Sequence[Patient]
+        self, system: System, victims: Sequence[Patient], training: Iterable[Patient]
     ) -> None:
         """Prepare the sites.
 

@@ -6,9 +6,10 @@ releases and gradients come out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -33,7 +34,13 @@ from leakaudit.threat.system import (
 )
 from leakaudit.types import Images, SiteLevels
 
-_USES_OF_MASKS = frozenset({Capability.GRADIENT_QUERIES, Capability.OWN_GRADIENT_QUERIES})
+# What is kept of the cohort's releases: enough for their distribution, and no gigabytes.
+_COHORT_PATIENTS = 16
+_COHORT_SLICES = 6
+# The adversary's own masks are shown to it where it can do something with them.
+_USES_OF_MASKS = frozenset(
+    {Capability.GRADIENT_QUERIES, Capability.OWN_GRADIENT_QUERIES, Capability.SERVER_WEIGHTS}
+)
 
 
 def observe(
@@ -44,7 +51,7 @@ def observe(
     auxiliary: Sequence[Patient],
     releases: int,
     site: int | None = None,
-    training: Sequence[Patient] = (),
+    training: Iterable[Patient] = (),
     companions: Companions | None = None,
     shuffled: bool = False,
 ) -> Observation:
@@ -57,7 +64,9 @@ def observe(
         auxiliary: the adversary's own patients.
         releases: how often each victim's slice was released, at least 1.
         site: which site the adversary is, where the threat puts it at a data site.
-        training: whose slices a malicious label site has the sites train on.
+        training: patients in training, whose releases the label site received, and by whom a
+            malicious one has the sites train; of their releases those of the first 16 are held,
+            and without any patients none.
         companions: who fills the batches whose gradients are observed; None for batches of one.
         shuffled: answer queries with the release or the gradients of a random auxiliary slice
             instead, so that a learned attack can learn nothing: its negative control.
@@ -90,6 +99,12 @@ def observe(
                 )
             case Capability.ACTIVE_MANIPULATION:
                 held[capability] = HijackedTraining(system, victims, training)
+            case Capability.SERVER_WEIGHTS:
+                (held[capability],) = frozen([system.network.server])
+            case Capability.COHORT_RELEASES:
+                received = _cohort_releases(system, training)
+                if received:
+                    held[capability] = received
             case Capability.AUXILIARY_PATIENTS:
                 held[capability] = _auxiliary(
                     auxiliary,
@@ -135,6 +150,18 @@ def _releases(system: System, victims: Sequence[Patient], releases: int) -> tupl
         ]
         observed.append(stack(of_patient))
     return tuple(observed)
+
+
+def _cohort_releases(system: System, cohort: Iterable[Patient]) -> SiteLevels:
+    """One release of slices spread evenly over each patient's tumour; empty without patients."""
+    kept = []
+    for patient in islice(cohort, _COHORT_PATIENTS):
+        slices = list(patient.tumour_slices) or [patient.middle]
+        places = np.linspace(0, len(slices) - 1, min(_COHORT_SLICES, len(slices)))
+        chosen = torch.tensor([slices[round(place)] for place in places.tolist()])
+        sent = release_patient(system, patient, 0)
+        kept.append([[level[chosen.to(level.device)] for level in site] for site in sent])
+    return stack(kept) if kept else ()
 
 
 def _untrained_encoders(spec: SplitUNetSpec, seed: int) -> tuple[torch.nn.Module, ...]:

@@ -37,6 +37,8 @@ _CURIOUS_SERVER = frozenset(
         Capability.REPEATED_RELEASES,
         Capability.ENCODER_ARCHITECTURE,
         Capability.ENCODER_QUERIES,
+        Capability.SERVER_WEIGHTS,
+        Capability.COHORT_RELEASES,
         Capability.AUXILIARY_PATIENTS,
         Capability.DEFENSE_PARAMETERS,
     }
@@ -56,8 +58,11 @@ PRESETS: dict[str, Threat] = {
                 "knows how the encoders are built and which defence is on. It has patients of its "
                 "own, and can have any image of its own encoded and released by the trained "
                 "encoders as often as it likes, as a site that takes part can. It does not hold "
-                "the encoders' weights. Its masks, and the cut gradients that it computes, are "
-                "not used against the patients here."
+                "the encoders' weights. It holds its own part of the trained network, the masks "
+                "of its own patients, and what training patients released at the end of "
+                "training (up to 6 slices of each of up to 16 patients, who are not those under "
+                "attack). The victims' masks, and the cut gradients that it computes, are not "
+                "used against the patients here."
             ),
         ),
         Threat(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import final
@@ -94,10 +94,9 @@ def stack(of_patient: Sequence[Sequence[Sequence[torch.Tensor]]]) -> SiteLevels:
     )
 
 
-def frozen(encoders: torch.nn.ModuleList) -> tuple[torch.nn.Module, ...]:
+def frozen(modules: Iterable[torch.nn.Module]) -> tuple[torch.nn.Module, ...]:
     """Copies in evaluation mode, gradients off."""
-    copies = deepcopy(encoders).eval().requires_grad_(False)
-    return tuple(copies)
+    return tuple(deepcopy(module).eval().requires_grad_(False) for module in modules)
 
 
 def drawn(below: int, count: int, generator: torch.Generator) -> torch.Tensor:

@@ -40,8 +40,11 @@ from leakaudit_attacks.learned_gradient_inversion import LearnedGradientInversio
 from leakaudit_attacks.mask_inference import MaskInference
 from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversion
 from leakaudit_attacks.other_site_inversion import OtherSiteInversion
+from leakaudit_attacks.pseudo_client_inversion import PseudoClientInversion
+from leakaudit_attacks.release_statistics import ReleaseStatistics
 from leakaudit_attacks.ridge import Ridge, best_ridge, sketched
 from leakaudit_attacks.starts import auxiliary_mean
+from leakaudit_attacks.unsplit import Unsplit
 from leakaudit_attacks.variation import varied
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
@@ -71,6 +74,8 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
         {"steps": 3, "width": 4, "batch_size": 2, "examples": 4},
         "curious-site",
     ),
+    "pseudo-client-inversion": ({"steps": 3, "width": 4, "batch_size": 2}, "curious-server"),
+    "unsplit": ({"rounds": 2, "weight_steps": 1, "image_steps": 1}, "curious-server"),
 }
 INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
 VICTIMS = tiny_patients(2, slices=1, seed=1)
@@ -256,6 +261,84 @@ def test_the_shuffled_twin_is_not_refined() -> None:
     attack = DecoderInversion(steps=5, refine=30)
     assert attack.shuffled() == DecoderInversion(steps=5, refine=0)
     assert ActivationInversion().shuffled() == ActivationInversion()
+
+
+# --- pseudo-client inversion -----------------------------------------------------------------
+
+IMITATING = PseudoClientInversion(steps=60, width=16, batch_size=4, imitation_rate=1e-2)
+
+
+def test_pseudo_clients_give_more_than_the_mean_without_any_query() -> None:
+    observation = observation_for("curious-server", spec=EASY)
+    attempt = IMITATING(observation, seed=0, progress=quietly)
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(attempt.reconstruction.images) > score(mean) + 0.1
+    assert attempt.reconstruction.objective_last < attempt.reconstruction.objective_first
+    assert attempt.queries == 0
+
+
+def test_pseudo_clients_on_shuffled_pairs_teach_nothing_of_the_victims() -> None:
+    assert IMITATING.learns()
+    observation = observation_for("curious-server", spec=EASY)
+    twin = IMITATING.shuffled()(observation, seed=0, progress=quietly).reconstruction
+    mean = score(auxiliary_mean(observation.auxiliary, len(VICTIMS)))
+    # Convolutions let the outline through, whatever they were trained for (decision 0003).
+    assert score(twin.images) <= mean + 0.05
+    assert twin.objective_last > 0.95 * twin.objective_first
+
+
+def test_pseudo_clients_need_what_the_cohort_released() -> None:
+    observation = observation_for("curious-server", spec=EASY)
+    held = {each: observation._get(each) for each in observation.granted}
+    # Releases of unrelated encoders: the imitations then imitate somebody else.
+    held[Capability.COHORT_RELEASES] = tiny_observation(
+        "curious-server",
+        Identity(),
+        EASY,
+        victims=VICTIMS,
+        auxiliary=AUXILIARY,
+        seed=17,
+    ).cohort_releases
+    misled = Observation(threat="misled", layout=observation.layout, held=held)
+    led, astray = (
+        score(IMITATING(each, seed=0, progress=quietly).reconstruction.images)
+        for each in (observation, misled)
+    )
+    assert led > astray + 0.1
+
+
+@pytest.mark.parametrize("spatial", [(12, 12), (6, 6, 6)])
+def test_statistics_tell_channels_and_places_apart(spatial: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    received = torch.rand(5, 3, *spatial, generator=generator)
+    received[:, 1, :3] += 1  # one channel answers in another place
+    received[:, 2] += received[:, 0]  # two go together
+    statistics = ReleaseStatistics((received,))
+    (scaled,) = statistics.scaled((received,))
+    torch.testing.assert_close(scaled.mean(), torch.zeros(()), atol=1e-5, rtol=0)
+    assert float(statistics.distance((scaled,))) < 1e-8
+    for other in (received.flip(2), received[:, [1, 0, 2]], 2 * received):
+        assert float(statistics.distance(statistics.scaled((other,)))) > 0.05
+
+
+# --- unsplit ---------------------------------------------------------------------------------
+
+
+def test_unsplit_gives_more_than_its_start_where_the_encoder_is_shallow() -> None:
+    observation = observation_for("curious-server", spec=EASY)
+    found = Unsplit()(observation, seed=0, progress=quietly).reconstruction
+    mean = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    assert score(found.images) > score(mean) + 0.1
+    assert found.objective_last < 0.2 * found.objective_first
+
+
+def test_unsplit_runs_on_activations_architecture_and_defence_alone() -> None:
+    observation = observation_for("curious-server", spec=EASY)
+    held = {each: observation._get(each) for each in Unsplit.requires}
+    poorer = Observation(threat="published", layout=observation.layout, held=held)
+    found = Unsplit(rounds=3)(poorer, seed=0, progress=quietly).reconstruction
+    assert found.objective_last < 0.5 * found.objective_first
+    assert not Unsplit().learns()
 
 
 # --- cut-gradient inversion ------------------------------------------------------------------
@@ -498,6 +581,11 @@ def test_gradient_inversion_lowers_its_own_objective() -> None:
         (lambda: DecoderInversion(near=-1.0), "near is -1.0"),
         (lambda: CutGradientInversion(steps=0), "steps is 0"),
         (lambda: CutGradientInversion(examples=0), "examples is 0"),
+        (lambda: PseudoClientInversion(steps=0), "steps is 0"),
+        (lambda: PseudoClientInversion(batch_size=1), "batch_size is 1; it must be 2 to"),
+        (lambda: PseudoClientInversion(cycle=-1.0), "cycle is -1.0"),
+        (lambda: Unsplit(rounds=0), "rounds is 0"),
+        (lambda: Unsplit(tv=math.nan), "tv is nan"),
         (lambda: GradientInversion(iterations=0), "iterations is 0"),
         (lambda: GradientInversion(tv=-1.0), "tv is -1.0"),
     ],

@@ -26,6 +26,8 @@ BUILT_IN = {
         "mask-inference",
         "medical-gradient-inversion",
         "other-site-inversion",
+        "pseudo-client-inversion",
+        "unsplit",
     ],
     "defense": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
 }

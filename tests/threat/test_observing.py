@@ -26,6 +26,7 @@ NOISE = GaussianNoise(std=0.3)
 VICTIMS = tiny_patients(2, slices=3, seed=1)
 AUXILIARY = tiny_patients(3, slices=2, seed=2)
 COMPANIONS = tiny_patients(3, slices=2, seed=3)
+COHORT = tiny_patients(2, slices=8, seed=3)
 READERS = {
     Capability.ACTIVATIONS: "activations",
     Capability.REPEATED_RELEASES: "repeated_releases",
@@ -33,6 +34,8 @@ READERS = {
     Capability.ENCODER_WEIGHTS: "encoders",
     Capability.ENCODER_ARCHITECTURE: "untrained_encoders",
     Capability.ENCODER_QUERIES: "query",
+    Capability.SERVER_WEIGHTS: "server_network",
+    Capability.COHORT_RELEASES: "cohort_releases",
     Capability.GRADIENT_QUERIES: "query_gradients",
     Capability.WEIGHT_GRADIENTS: "weight_gradients",
     Capability.AUXILIARY_PATIENTS: "auxiliary",
@@ -61,7 +64,7 @@ def observed(system: System, threat: str, *, releases: int = 1, **more: Any) -> 
         victims=VICTIMS,
         auxiliary=AUXILIARY,
         releases=releases,
-        **{"site": site_of(threat), "training": VICTIMS, **more},
+        **{"site": site_of(threat), "training": COHORT, **more},
     )
 
 
@@ -114,13 +117,17 @@ def test_each_preset_grants_its_capabilities_and_no_other(undefended: System, th
 
 
 @pytest.mark.parametrize("threat", PRESETS)
-def test_masks_of_the_adversarys_patients_come_only_with_gradient_queries(
+def test_masks_of_the_adversarys_patients_come_only_with_a_use_for_them(
     undefended: System, threat: str
 ) -> None:
     observation = observed(undefended, threat)
     masks = observation.auxiliary.masks
-    queries = {Capability.GRADIENT_QUERIES, Capability.OWN_GRADIENT_QUERIES}
-    if not queries & PRESETS[threat].capabilities:
+    uses = {
+        Capability.GRADIENT_QUERIES,
+        Capability.OWN_GRADIENT_QUERIES,
+        Capability.SERVER_WEIGHTS,
+    }
+    if not uses & PRESETS[threat].capabilities:
         assert masks is None
         return
     assert masks is not None
@@ -160,7 +167,7 @@ def test_no_private_image_or_mask_is_held(undefended: System, threat: str, shuff
     assert len(held) > (10 if threat != "malicious-server" else 2)
     private = [
         slices[index]
-        for patient in VICTIMS
+        for patient in (*VICTIMS, *COHORT)
         for slices in (images_of(patient), masks_of(patient).float())
         for index in range(len(slices))
     ]
@@ -262,6 +269,49 @@ def test_releases_are_reproducible_and_their_noise_is_never_used_twice(noisy: Sy
         for other in draws[:index]:
             correlation = torch.corrcoef(torch.stack([draw.flatten(), other.flatten()]))[0, 1]
             assert abs(float(correlation)) < 0.1
+
+
+def test_the_label_site_holds_its_own_network_and_a_copy_of_no_encoder(noisy: System) -> None:
+    observation = observed(noisy, "curious-server")
+    server, own = observation.server_network, noisy.network.server
+    state = own.state_dict()
+    assert state.keys() == server.state_dict().keys()
+    assert all(torch.equal(state[name], found) for name, found in server.state_dict().items())
+    assert not server.training
+    assert not any(parameter.requires_grad for parameter in server.parameters())
+    logits = server(observation.activations)
+    assert torch.equal(logits, own(observation.activations))
+    with torch.no_grad():
+        next(server.parameters()).add_(1)
+    assert all(torch.equal(state[name], found) for name, found in own.state_dict().items())
+
+
+def test_cohort_releases_are_what_training_patients_released(noisy: System) -> None:
+    found = flat(observed(noisy, "curious-server").cohort_releases)
+    sent = [flat(release_patient(noisy, patient, 0)) for patient in COHORT]
+    chosen = [0, 1, 3, 4, 6, 7]  # six of eight, evenly
+    for number, level in enumerate(found):
+        assert torch.equal(level, torch.cat([each[number][chosen] for each in sent]))
+        assert not level.requires_grad
+
+
+def test_of_a_large_cohort_a_bounded_part_is_kept(undefended: System) -> None:
+    asked: list[str] = []
+
+    def many() -> Iterator[Patient]:
+        for patient in tiny_patients(20, slices=1, seed=5):
+            asked.append(patient.id)
+            yield patient
+
+    found = observed(undefended, "curious-server", training=many()).cohort_releases
+    assert len(found[0][0]) == len(asked) == 16
+
+
+def test_without_a_cohort_its_releases_are_not_granted(undefended: System) -> None:
+    observation = observed(undefended, "curious-server", training=())
+    assert Capability.COHORT_RELEASES not in observation.granted
+    with pytest.raises(NotGranted, match="cohort_releases"):
+        _ = observation.cohort_releases
 
 
 def test_a_query_answers_as_the_sites_would(noisy: System) -> None:
