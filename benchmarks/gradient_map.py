@@ -2,8 +2,9 @@
 
 Run: python benchmarks/gradient_map.py --data FOLDER --sizes 48 --cuts 0 2 --batches 1 2 4
 
-Without a folder the patients are simulated. The figures of an attack whose positive control failed
-are printed too, with that state beside them: the table is about the attack.
+Without a folder the patients are simulated; a quarter of them is the adversary's. The figures of an
+attack whose positive control failed are printed too, with that state beside them: the table is
+about the attack. What is done already in the folder of --out is not done again.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from leakaudit.records import CellRecord, Interval, ReportRecord
 
 ATTACKS = {
     "cut-gradient-inversion": ("aggregator", {"steps": 150}),
-    "learned-gradient-inversion": ("aggregator-alone", {"examples": 300}),
+    "learned-gradient-inversion": ("aggregator-alone", {"batches": 300}),
 }
 
 
@@ -29,23 +30,27 @@ def main() -> None:
     """Read the command line, print the table."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--data", help="a folder in MSD or BraTS layout")
+    options.add_argument("--patients", type=int, default=40, help="how many are simulated")
     options.add_argument("--sizes", type=int, nargs="+", default=[48, 96])
     options.add_argument("--cuts", type=int, nargs="+", default=[0, 2])
     options.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8])
     options.add_argument("--attacks", nargs="+", default=list(ATTACKS), choices=list(ATTACKS))
+    options.add_argument("--out", help="where to keep the runs")
     given = options.parse_args()
     head = ("size", "cut", "batch", "attack", "SSIM", "floor", "above it", "picked out", "state")
     for row in (head, ("---",) * len(head)):
         print(f"| {' | '.join(row)} |", flush=True)
     for size in given.sizes:
-        with TemporaryDirectory() as folder:
-            for row in rows(audited(given, size, Path(folder))):
+        with TemporaryDirectory() as temporary:
+            folder = Path(given.out or temporary) / f"gradient-map-{size}"
+            for row in rows(audited(given, size, folder)):
                 print(f"| {size} | {' | '.join(row)} |", flush=True)
 
 
 def audited(given: argparse.Namespace, size: int, folder: Path) -> ReportRecord:
     """The audit of one image size."""
-    data = {"kind": "folder", "path": given.data} if given.data else {"kind": "phantom"}
+    simulated = {"kind": "phantom", "phantom": {"patients": given.patients}}
+    data = {"kind": "folder", "path": given.data} if given.data else simulated
     config = AuditConfig.model_validate(
         {
             "name": f"gradient-map-{size}",

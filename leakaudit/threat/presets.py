@@ -95,8 +95,9 @@ PRESETS: dict[str, Threat] = {
             words=(
                 "In the SplitFed variant an aggregator averages the encoders. It holds their "
                 "weights before training and at the end, receives at both times the weight "
-                "gradient of one batch that holds one slice of one training patient, and knows "
-                "the cut gradient that the label site returned for it. It has patients of its "
+                "gradient of a batch that holds a slice of one training patient, alone or among "
+                "other patients' (`gradient_batch`), and knows the cut gradients that the label "
+                "site returned for it. It has patients of its "
                 "own with masks, and can compute the same gradients for them, as whoever also "
                 "runs the label site can. It is shown no activations."
             ),
