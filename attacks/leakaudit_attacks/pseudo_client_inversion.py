@@ -63,7 +63,7 @@ class PseudoClientInversion(Attack):
     batch_size: int = 4
     width: int = 32
     learning_rate: float = 4e-3
-    imitation_rate: float = 1e-2
+    imitation_rate: float = 4e-3
     segmentation: float = 1.0
     likeness: float = 1.0
     cycle: float = 1.0

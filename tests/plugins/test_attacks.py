@@ -214,7 +214,7 @@ def test_the_shuffled_twin_is_not_refined() -> None:
 
 # --- pseudo-client inversion -----------------------------------------------------------------
 
-IMITATING = PseudoClientInversion(steps=60, width=16, batch_size=4)
+IMITATING = PseudoClientInversion(steps=60, width=16, batch_size=4, imitation_rate=1e-2)
 
 
 def test_pseudo_clients_give_more_than_the_mean_without_any_query() -> None:

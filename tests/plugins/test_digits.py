@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from leakaudit.contracts import Attack, Capability
+from leakaudit_attacks.pseudo_client_inversion import PseudoClientInversion
+from leakaudit_attacks.unsplit import Unsplit
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "digits.py"
+
+
+def script() -> ModuleType:
+    found = importlib.util.spec_from_file_location("digits", SCRIPT)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules["digits"] = module  # where its dataclasses look for it
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_the_weaker_adversaries_work_on_digits() -> None:
+    module = script()
+    attacks: tuple[tuple[str, Attack, frozenset[Capability]], ...] = (
+        (
+            "imitation",
+            PseudoClientInversion(steps=100, batch_size=16, imitation_rate=1e-2, mirror=False),
+            frozenset(),
+        ),
+        ("as published", Unsplit(), frozenset({Capability.AUXILIARY_PATIENTS})),
+    )
+    figures = {name: of_it for name, of_it, _ in module.compared(1, attacks)}
+    floor, _, chance, _ = figures["blind floor: the mean digit"]
+    assert figures["the image itself"][0] == pytest.approx(1.0)
+    assert chance < 0.05
+    for name in ("imitation", "as published"):
+        ssim, _, picked, right = figures[name]
+        assert ssim > floor + 0.2, name
+        assert picked > 0.5, name
+        assert right > 0.5, name
