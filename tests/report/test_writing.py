@@ -46,7 +46,8 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def test_columns_stand_in_their_order_and_control_cells_are_marked() -> None:
-    assert list(COLUMNS) == [*REQUIRED, "control_only", "ssim_tumour", "ncc", "gradient_batch"]
+    later = ["control_only", "ssim_tumour", "ncc", "site", "recovers", "mask_dice", "mask_floor"]
+    assert list(COLUMNS) == [*REQUIRED, *later, "gradient_batch"]
     record = sample_report()
     table = rows(cells_csv(record))
     assert len(table) == len(record.cells)
