@@ -1,8 +1,9 @@
 """The attacks of the weaker adversaries on scikit-learn's digits, which everybody can repeat.
 
 A small classifier is split between a data site (one or two convolutions) and a label site; its
-masks say the digit at every pixel. The very classes that an audit runs attack it. The table is that
-of docs/attacks-on-activations.md.
+masks say the digit at every pixel. The very classes that an audit runs attack it. A label site that
+hijacks the training meets the same encoder from its first step. The table is that of
+docs/attacks-on-activations.md.
 
 Run: python benchmarks/digits.py
 """
@@ -27,6 +28,7 @@ from leakaudit.api import (
 )
 from leakaudit.measure.fidelity import ssim_image
 from leakaudit_attacks.decoder_inversion import DecoderInversion
+from leakaudit_attacks.feature_space_hijacking import FeatureSpaceHijacking
 from leakaudit_attacks.pseudo_client_inversion import PseudoClientInversion
 from leakaudit_attacks.unsplit import Unsplit
 from leakaudit_defenses.identity import Identity
@@ -36,13 +38,18 @@ SIZE = (16, 16)
 WIDTHS = (16, 32)
 PRIVATE, AUXILIARY, VICTIMS = 900, 400, 100
 RECEIVED = 200  # releases of private digits that the label site kept
-# Name, attack, and what is kept from it of what it could be shown. Add an attack that needs more
-# than `observation_of` holds (one that hijacks the training, say) with a capability of its own.
+HIJACKED_BATCH, HIJACKED_RATE = 32, 2e-3
+# Name, attack, and what is kept from it of what it could be shown.
 ATTACKS: tuple[tuple[str, Attack, frozenset[Capability]], ...] = (
     ("decoder-inversion (asks the encoder)", DecoderInversion(batch_size=32), frozenset()),
     (
         "pseudo-client-inversion",
         PseudoClientInversion(steps=200, batch_size=16, imitation_rate=1e-2, mirror=False),
+        frozenset(),
+    ),
+    (
+        "feature-space-hijacking (malicious)",
+        FeatureSpaceHijacking(decoder_steps=200, steps=600, batch_size=32),
         frozenset(),
     ),
     ("unsplit, from the auxiliary mean", Unsplit(), frozenset()),
@@ -137,13 +144,43 @@ def trained(cut: int, private: Digits, steps: int = 600) -> tuple[nn.Module, nn.
     return encoder, server
 
 
+class HijackedSite:
+    """The data site in a training that the label site does not mean to be one."""
+
+    def __init__(self, cut: int, private: torch.Tensor, victims: torch.Tensor) -> None:
+        """Hold the private digits and the victims."""
+        self.cut, self.private, self.victims = cut, private, victims
+        self.begin()
+
+    def begin(self) -> None:
+        """A new encoder, and an order of the private digits."""
+        self.encoder = built(1, lambda: Encoder(self.cut))
+        self.optimizer = torch.optim.Adam(self.encoder.parameters(), HIJACKED_RATE)
+        self.generator = torch.Generator().manual_seed(3)
+        self.sent: tuple[torch.Tensor, ...] = ()
+
+    def __call__(
+        self, gradients: tuple[tuple[torch.Tensor, ...], ...] | None, of_victims: bool
+    ) -> tuple[tuple[torch.Tensor, ...], ...]:
+        """See `leakaudit.api.Observation.exchange`."""
+        if gradients is not None:
+            self.optimizer.zero_grad()
+            torch.autograd.backward(self.sent, gradients[0])
+            self.optimizer.step()
+        elif not of_victims:
+            self.begin()
+        chosen = torch.randint(len(self.private), (HIJACKED_BATCH,), generator=self.generator)
+        self.sent = self.encoder(self.victims if of_victims else self.private[chosen])
+        return (tuple(level.detach() for level in self.sent),)
+
+
 def observation_of(
     cut: int,
     encoder: nn.Module,
     server: nn.Module,
     victims: torch.Tensor,
     auxiliary: Digits,
-    received: torch.Tensor,
+    private: torch.Tensor,
 ) -> Observation:
     """What a curious label site holds of this system."""
     everybody = torch.arange(len(auxiliary.images))
@@ -166,7 +203,8 @@ def observation_of(
             Capability.ENCODER_ARCHITECTURE: lambda seed: (built(seed, lambda: Encoder(cut)),),
             Capability.ENCODER_QUERIES: query,
             Capability.SERVER_WEIGHTS: server,
-            Capability.COHORT_RELEASES: (encoder(received),),
+            Capability.COHORT_RELEASES: (encoder(private[:RECEIVED]),),
+            Capability.ACTIVE_MANIPULATION: HijackedSite(cut, private, victims),
             Capability.AUXILIARY_PATIENTS: AuxiliaryPatients(
                 images=auxiliary.images,
                 masks=auxiliary.labels[:, None, None].expand(-1, *SIZE),
@@ -216,9 +254,7 @@ def compared(
     yield "the image itself", figures(victims.images, victims, classify), 0.0
     mean = auxiliary.images.mean(dim=0).expand_as(victims.images)
     yield "blind floor: the mean digit", figures(mean, victims, classify), 0.0
-    observation = observation_of(
-        cut, encoder, server, victims.images, auxiliary, private.images[:RECEIVED]
-    )
+    observation = observation_of(cut, encoder, server, victims.images, auxiliary, private.images)
     for name, attack, kept_from_it in attacks:
         started = time.process_time()
         attempt = attack(without(observation, kept_from_it), seed=0, progress=lambda *_: None)

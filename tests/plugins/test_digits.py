@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from leakaudit.contracts import Attack, Capability
+from leakaudit_attacks.feature_space_hijacking import FeatureSpaceHijacking
 from leakaudit_attacks.pseudo_client_inversion import PseudoClientInversion
 from leakaudit_attacks.unsplit import Unsplit
 
@@ -24,22 +25,34 @@ def script() -> ModuleType:
     return module
 
 
+Attacks = tuple[tuple[str, Attack, frozenset[Capability]], ...]
+IMITATED: Attacks = (
+    (
+        "imitation",
+        PseudoClientInversion(steps=100, batch_size=16, imitation_rate=1e-2, mirror=False),
+        frozenset(),
+    ),
+    ("as published", Unsplit(), frozenset({Capability.AUXILIARY_PATIENTS})),
+)
+HIJACKED: Attacks = (
+    (
+        "hijacked",
+        FeatureSpaceHijacking(decoder_steps=150, steps=400, batch_size=32),
+        frozenset(),
+    ),
+)
+
+
 @pytest.mark.slow
-def test_the_weaker_adversaries_work_on_digits() -> None:
-    module = script()
-    attacks: tuple[tuple[str, Attack, frozenset[Capability]], ...] = (
-        (
-            "imitation",
-            PseudoClientInversion(steps=100, batch_size=16, imitation_rate=1e-2, mirror=False),
-            frozenset(),
-        ),
-        ("as published", Unsplit(), frozenset({Capability.AUXILIARY_PATIENTS})),
-    )
-    figures = {name: of_it for name, of_it, _ in module.compared(1, attacks)}
+@pytest.mark.parametrize(("cut", "attacks"), [(1, IMITATED), (0, HIJACKED)])
+def test_the_weaker_and_the_malicious_adversaries_work_on_digits(
+    cut: int, attacks: Attacks
+) -> None:
+    figures = {name: of_it for name, of_it, _ in script().compared(cut, attacks)}
     floor, _, chance, _ = figures["blind floor: the mean digit"]
     assert figures["the image itself"][0] == pytest.approx(1.0)
     assert chance < 0.05
-    for name in ("imitation", "as published"):
+    for name, _, _ in attacks:
         ssim, _, picked, right = figures[name]
         assert ssim > floor + 0.2, name
         assert picked > 0.5, name
