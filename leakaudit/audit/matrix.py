@@ -123,6 +123,14 @@ class CellPlan:
         return "" if self.site is None else "+".join(self.target.sites[self.site])
 
     @property
+    def recovered(self) -> tuple[str, ...]:
+        """The modalities that the attack recovers: all of them, or those of the other sites."""
+        sites: Iterable[tuple[int, tuple[str, ...]]] = enumerate(self.target.sites)
+        if self.attack.recovers == "other-site images":
+            sites = ((number, site) for number, site in sites if number != self.site)
+        return tuple(modality for _, site in sites for modality in site)
+
+    @property
     def missing(self) -> frozenset[Capability]:
         """What the attack needs and the threat does not grant."""
         return self.attack.needs() - self.threat.capabilities

@@ -212,7 +212,10 @@ def _machine_memory() -> float:
 
 
 def cell_images(plan: Plan, store: RunStore, cells: Sequence[CellPlan]) -> CellImages:
-    """Per cell key: patients, modalities, originals and reconstructions ``(n, M, *spatial)``."""
+    """Per cell key: patients, what is shown, originals and reconstructions ``(n, M, *spatial)``.
+
+    What is shown are the modalities that the attack recovers, or the tumour's mask.
+    """
     by_id = {patient.id: patient for patient in plan.cohort.patients}
     images: CellImages = {}
     for cell in cells:
@@ -220,10 +223,15 @@ def cell_images(plan: Plan, store: RunStore, cells: Sequence[CellPlan]) -> CellI
             continue
         path = store.folder("cells", cell.key) / RECONSTRUCTIONS
         names = victims_of(plan.splits, cell.threat.victims, cell.target.seed)
-        modalities = [modality for site in cell.target.sites for modality in site]
-        order = [plan.cohort.modalities.index(modality) for modality in modalities]
-        truth = np.stack([by_id[n].images[by_id[n].middle][order] for n in names])
-        images[cell.key] = (list(names), modalities, truth, load_file(path)["images"])
+        patients = [by_id[name] for name in names]
+        if cell.attack.recovers == "masks":
+            channels = ["tumour mask"]
+            truth = np.stack([one.masks[one.middle][None] > 0 for one in patients]).astype(float)
+        else:
+            channels = list(cell.recovered)
+            order = [plan.cohort.modalities.index(modality) for modality in channels]
+            truth = np.stack([one.images[one.middle][order] for one in patients])
+        images[cell.key] = (list(names), channels, truth, load_file(path)["images"])
     return images
 
 

@@ -331,6 +331,7 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
     audit = {
         **tiny_audit,
         "defenses": [],
+        "images": "full",
         "attacks": [
             {"mask-inference": learned},
             {"other-site-inversion": {**learned, "steps": 5}},
@@ -374,6 +375,7 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
     assert not of_masks.pareto or of_masks.dice is not None
     page = (run / "report" / "report.html").read_text()
     assert "Dice of the mask" in page
+    assert "tumour mask" in page
     assert "Of the tumour masks that the label site holds" in page
     table = leakaudit("table", str(run), cwd=tmp_path).stdout
     assert "| masks |" in table
