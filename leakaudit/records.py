@@ -464,14 +464,15 @@ class WorstCase(Record):
         seed: seed.
         victims: ``"inference"`` or ``"training"``; the two are never compared.
         recovers: ``"images"``, ``"other-site images"`` or ``"masks"``; never compared either.
+        site: modalities of the data site that recovers other sites' images; else empty.
         worst: key of the ``ok`` cell with the highest SSIM inside the brain, of masks with the
             highest Dice; None if no cell is ok.
         weakest: key of the ``ok`` cell with the lowest; None likewise.
         ssim_brain: of the worst cell; None for masks.
         mask_dice: Dice of the recovered masks of the worst cell; None for images.
         advantage: of the worst cell.
-        misled_by: score of the worst minus that of the weakest attack: how far an audit with the
-            weakest attack alone would have misled.
+        misled_by: score of the worst minus that of the weakest attack at the same site and with the
+            same gradient batch: how far an audit with the weakest alone would have misled.
         dice: mean Dice of the target; None if unknown.
         pareto: no setting of the same cut level, seed, victims and measured attacks is better in
             Dice or SSIM and at least as good in the other; False where an attack has no figure
@@ -487,6 +488,7 @@ class WorstCase(Record):
     seed: int
     victims: str
     recovers: str = "images"
+    site: str = ""
     worst: str | None
     weakest: str | None
     ssim_brain: Interval | None

@@ -17,11 +17,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from leakaudit.contracts import Attack, Defense
+from leakaudit.contracts import Attack, Defense, Recovers
 from leakaudit.errors import ConfigError, LeakauditError, PluginError
 from leakaudit.files import sha256_of
 
@@ -147,6 +147,12 @@ def load(kind: Kind, name: str) -> Plugin:
         raise PluginError(
             f"{kind} {name!r} of {distribution} ({point.value}) is no dataclass derived from "
             f"{base.__name__}"
+        )
+    recovers = getattr(cls, "recovers", "images")
+    if recovers not in get_args(Recovers):
+        raise PluginError(
+            f"{kind} {name!r} of {distribution} recovers {recovers!r}; that must be one of "
+            f"{', '.join(get_args(Recovers))}"
         )
     return Plugin(name, kind, cls, distribution, version)
 

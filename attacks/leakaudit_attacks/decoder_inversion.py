@@ -48,8 +48,7 @@ class DecoderInversion(Attack):
 
     Where the threat grants the encoders' weights as well, the decoder's image is also moved to
     match the release, held near to where it was. Whether that is any better the adversary sees on
-    its own patients, whom it treats alike; if it is not, the decoder's image stands. So more
-    knowledge costs it nothing.
+    its own patients, whom it treats alike; if it is not, the decoder's image stands.
 
     Args:
         steps: training steps.

@@ -88,18 +88,17 @@ class FeatureSpaceHijacking(Attack):
     ) -> Reconstruction:
         """Hijack the training, then decode the victims' releases."""
         hijacker = _Hijacker(self, observation, generator)
-        probe = torch.arange(min(self.batch_size, len(observation.auxiliary.images)))
-        first = hijacker.fidelity(probe)
         total = self.decoder_steps + self.steps
         for step in range(self.decoder_steps):
             hijacker.prepare()
             progress(step + 1, total)
+        first = hijacker.misfit(observation.exchange(None, True))
         answer: SiteLevels | None = None
         for step in range(self.steps):
             answer = hijacker.answer(observation.exchange(answer, False))
             progress(self.decoder_steps + step + 1, total)
-        last = hijacker.fidelity(probe)
-        found = hijacker.decode(observation.exchange(None, True))
+        released = observation.exchange(None, True)
+        last, found = hijacker.misfit(released), hijacker.decode(released)
         return Reconstruction(
             images=found,
             objective_first=first,
@@ -162,11 +161,16 @@ class _Hijacker:
             images: Images = self._decoder((_shallowest(released),))
         return images
 
-    def fidelity(self, index: torch.Tensor) -> float:
-        """How far the decoder is from own images behind the pilot's releases."""
-        images = self._auxiliary.images[index]
-        with torch.no_grad():
-            return float(difference(self._decoder((self._wanted(images),)), images))
+    def misfit(self, released: SiteLevels) -> float:
+        """How far releases are from what the pilot makes of the images decoded from them.
+
+        Mean squared difference at the shallowest level, over the releases' variance: it falls only
+        if the sites were steered.
+        """
+        shown = _shallowest(released)
+        views = self._layout.views(self.decode(released))
+        wanted = _shallowest(tuple(_pilot(view, self._layout) for view in views))
+        return float((shown - wanted).square().mean() / shown.var())
 
     def _wanted(self, images: Images) -> torch.Tensor:
         """What the pilot would release at the shallowest level, all sites joined."""

@@ -39,12 +39,14 @@ from leakaudit.audit.tampering import untouched
 from leakaudit.contracts import Attack, Attempt, Capability, PrivacyGuarantee, Progress
 from leakaudit.data import Patient
 from leakaudit.errors import CellError
+from leakaudit.measure import controls
 from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
 from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
+from leakaudit.threat.own_site import Returned
 from leakaudit.threat.system import System, images_of, layout_of, masks_of
 
 TARGET_FILE = "target.json"
@@ -118,7 +120,12 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
     seed = derive_seed(plan.target.seed, "cell")
     companions = _companions(task, plan, people)
 
-    def attempt_on(attack: Attack, where: AttackProcess, *, shuffled: bool) -> Attempt:
+    processes = (AttackProcess(each, plan.attack_name) for each in connections)
+
+    def attempt_on(
+        where: AttackProcess, *, shuffled: bool = False, returned: Returned = "own"
+    ) -> Attempt:
+        attack = plan.attack.shuffled() if shuffled else plan.attack
         observation = observe(
             plan.threat,
             system,
@@ -129,22 +136,25 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             training=people.each(task.splits.train),
             companions=companions,
             shuffled=shuffled,
+            returned=returned,
         )
         return attack(observation, seed=seed, progress=progress, where=where)
 
-    processes = (AttackProcess(each, plan.attack_name) for each in connections)
     process = next(processes)
-    attempt = attempt_on(plan.attack, process, shuffled=False)
-    twin = None
-    if Capability.OWN_MODALITIES in plan.attack.needs():
-        # A site needs no message to learn something from its own images: that is the floor.
-        twin = attempt_on(plan.attack.shuffled(), next(processes), shuffled=True)
-        scorer.hold_against("own images alone", twin.reconstruction)
-    negative = scorer.negative_control(attempt.reconstruction)
-    if plan.attack.learns() and negative.passed is False:
+    attempt = attempt_on(process)
+    if _at_a_site(plan):
+        # A site needs no message to learn something from its own images: that is the floor, and
+        # with another patient's messages beside its own images it must stay there.
+        alone = attempt_on(next(processes), returned="nothing")
+        scorer.hold_against(controls.OWN_IMAGES, alone.reconstruction)
+        misled = attempt_on(next(processes), returned="another's")
+        negative = scorer.misled_control(misled.reconstruction)
+    else:
+        negative = scorer.negative_control(attempt.reconstruction)
+    if plan.attack.learns() and negative.passed is False and not _at_a_site(plan):
         # What it learned of patients in general may beat any constant guess without knowing
         # anything of this one: hold it against the same network trained on shuffled pairs.
-        twin = twin or attempt_on(plan.attack.shuffled(), next(processes), shuffled=True)
+        twin = attempt_on(next(processes), shuffled=True)
         first = negative.detail
         negative = scorer.negative_control(attempt.reconstruction, twin.reconstruction)
         negative = negative.model_copy(update={"detail": f"{first}; {negative.detail}"})
@@ -160,7 +170,11 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
                 auxiliary_patients=attempt.auxiliary_patients,
             ),
             isolation=process.isolation,
-            notes=(*attempt.reconstruction.notes, *_caveats(plan.attack, system, victims[0])),
+            notes=(
+                *attempt.reconstruction.notes,
+                *_caveats(plan.attack, system, victims[0]),
+                *_length(plan, attempt, people, task),
+            ),
             volatile=_volatile(started),
         )
     )
@@ -193,7 +207,22 @@ def _scorer(
 
 def attacks_of(plan: CellPlan) -> int:
     """How many attacks a cell runs at most, each in a process of its own."""
-    return 1 + plan.attack.learns()
+    return 3 if _at_a_site(plan) else 1 + plan.attack.learns()
+
+
+def _at_a_site(plan: CellPlan) -> bool:
+    return Capability.OWN_MODALITIES in plan.threat.capabilities
+
+
+def _length(plan: CellPlan, attempt: Attempt, people: People, task: Task) -> tuple[str, ...]:
+    """How much longer than the audited one a hijacked training was."""
+    if Capability.ACTIVE_MANIPULATION not in plan.threat.capabilities:
+        return ()
+    slices = sum(len(one.tumour_slices) for one in people.each(task.splits.train))
+    return (
+        f"The sites released {attempt.queries} slices to the hijacker, victims' included; the "
+        f"audited training takes {slices * plan.target.settings.epochs}.",
+    )
 
 
 def _companions(task: Task, plan: CellPlan, people: People) -> Companions | None:

@@ -64,6 +64,11 @@ class MaskScorer:
         )
         return {"mask_leakage": leakage}
 
+    def misled_control(self, reconstruction: Reconstruction) -> Control:
+        """The attack by a site with its own images, but another patient's messages."""
+        scores = self._scores(reconstruction)
+        return controls.negative_control(scores, self._floor, controls.OWN_IMAGES, unit="Dice")
+
     def negative_control(
         self, reconstruction: Reconstruction, twin: Reconstruction | None = None
     ) -> Control:

@@ -117,6 +117,7 @@ def untrained_system(task: Task, people: People) -> System:
     if type(defense).fit is not Defense.fit:
         defense = defense.fit(_release_setting(task, people, initial, device))
     return System(
+        settings=plan.settings,
         network=build(plan.spec, plan.seed).to(device),
         initial=initial,
         defense=defense,

@@ -19,6 +19,8 @@ from leakaudit.records import (
 Reached = tuple[CellRecord, Leakage | MaskLeakage]
 
 
+Kind = tuple[str, str, str]
+
 _RECOVERS = ("images", "other-site images", "masks")
 
 
@@ -27,17 +29,17 @@ def worst_cases(
 ) -> tuple[WorstCase, ...]:
     """One case per target, kind of victims and what is recovered, inference victims first.
 
-    Figures of different victims, or of images and masks, are never compared. A kind without any
-    valid figure is left out, unless no other is left of its target; its cells are then incomplete
-    in the first.
+    Figures of different victims, or of images and masks, are never compared, nor are those of other
+    sites' images at different sites. A kind without any valid figure is left out, unless no other
+    is left of its target; its cells are then incomplete in the first.
     """
     settings: list[_Setting] = []
     for target in targets:
         mine = [cell for cell in cells if cell.target == target.target]
         if target.control_only or not mine:
             continue
-        kinds = sorted({(cell.victims, _RECOVERS.index(cell.recovers)) for cell in mine})
-        found = [_setting(target, mine, victims, _RECOVERS[what]) for victims, what in kinds]
+        kinds = sorted({_kind(cell) for cell in mine}, key=_rank)
+        found = [_setting(target, mine, kind) for kind in kinds]
         kept = [one for one in found if one.reached] or found[:1]
         silent = [cell for one in found if one not in kept for cell in one.cells]
         kept[0] = replace(kept[0], cells=(*kept[0].cells, *silent))
@@ -49,8 +51,7 @@ def worst_cases(
 @dataclass(frozen=True)
 class _Setting:
     target: TargetRecord
-    victims: str
-    recovers: str
+    kind: Kind
     cells: tuple[CellRecord, ...]
     reached: tuple[Reached, ...]
 
@@ -61,27 +62,40 @@ class _Setting:
     @property
     def panel(self) -> tuple[object, ...]:
         target = self.target
-        return (target.cut_level, target.shared_skips, target.seed, self.victims, self.recovers)
+        return (target.cut_level, target.shared_skips, target.seed, self.kind)
 
     @property
     def attacks(self) -> frozenset[tuple[str, str]]:
         return frozenset((cell.attack, cell.seen_by) for cell, _ in self.reached)
 
 
-def _setting(
-    target: TargetRecord, cells: Sequence[CellRecord], victims: str, recovers: str
-) -> _Setting:
-    own = [cell for cell in cells if (cell.victims, cell.recovers) == (victims, recovers)]
+def _kind(cell: CellRecord) -> Kind:
+    """Victims, what is recovered, and at which site where that says which modalities."""
+    where = cell.site if cell.recovers == "other-site images" else ""
+    return cell.victims, cell.recovers, where
+
+
+def _rank(kind: Kind) -> tuple[str, int, str]:
+    victims, recovers, site = kind
+    return victims, _RECOVERS.index(recovers), site
+
+
+def _setting(target: TargetRecord, cells: Sequence[CellRecord], kind: Kind) -> _Setting:
+    own = [cell for cell in cells if _kind(cell) == kind]
     reached = [
         (cell, figures)
         for cell in own
         if cell.state is State.OK and (figures := cell.leakage or cell.mask_leakage) is not None
     ]
-    return _Setting(target, victims, recovers, tuple(own), tuple(reached))
+    return _Setting(target, kind, tuple(own), tuple(reached))
 
 
 def _score(figures: Leakage | MaskLeakage) -> Interval:
     return figures.ssim_brain if isinstance(figures, Leakage) else figures.dice
+
+
+def _conditions(reached: Reached) -> tuple[object, ...]:
+    return reached[0].site, reached[0].gradient_batch
 
 
 def _height(reached: Reached) -> float:
@@ -90,7 +104,10 @@ def _height(reached: Reached) -> float:
 
 def _case(setting: _Setting, pareto: bool) -> WorstCase:
     target, worst = setting.target, setting.worst
-    weakest = min(setting.reached, key=_height, default=None)
+    # Only attacks under the same conditions say how far one of them alone would have misled.
+    alike = [pair for pair in setting.reached if worst and _conditions(pair) == _conditions(worst)]
+    weakest = min(alike, key=_height, default=None)
+    victims, recovers, site = setting.kind
     misled_by = None
     if worst is not None and weakest is not None:
         misled_by = _height(worst) - _height(weakest)
@@ -100,12 +117,13 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
         shared_skips=target.shared_skips,
         defense=target.defense,
         seed=target.seed,
-        victims=setting.victims,
+        victims=victims,
         worst=worst[0].cell if worst else None,
         weakest=weakest[0].cell if weakest else None,
-        recovers=setting.recovers,
-        ssim_brain=_score(worst[1]) if worst and setting.recovers != "masks" else None,
-        mask_dice=_score(worst[1]) if worst and setting.recovers == "masks" else None,
+        recovers=recovers,
+        site=site,
+        ssim_brain=_score(worst[1]) if worst and recovers != "masks" else None,
+        mask_dice=_score(worst[1]) if worst and recovers == "masks" else None,
         advantage=worst[1].advantage if worst else None,
         misled_by=misled_by,
         dice=target.utility.mean if target.utility else None,

@@ -119,17 +119,19 @@ def _cells_of(
     case: WorstCase, cells: list[CellRecord], cases: Sequence[WorstCase]
 ) -> list[CellRecord]:
     """A case's own cells; a target's first row also holds those that no row is about."""
-    kinds = [(one.victims, one.recovers) for one in cases if one.target == case.target]
-    kind = (case.victims, case.recovers)
+    kinds = [_kind(one) for one in cases if one.target == case.target]
+    kind = _kind(case)
     return [
         cell
         for cell in cells
         if cell.target == case.target
-        and (
-            (cell.victims, cell.recovers) == kind
-            or (kind == kinds[0] and (cell.victims, cell.recovers) not in kinds)
-        )
+        and (_kind(cell) == kind or (kind == kinds[0] and _kind(cell) not in kinds))
     ]
+
+
+def _kind(one: CellRecord | WorstCase) -> tuple[str, str, str]:
+    where = one.site if one.recovers == "other-site images" else ""
+    return one.victims, one.recovers, where
 
 
 def _row(

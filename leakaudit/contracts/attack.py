@@ -57,7 +57,8 @@ class Attempt:
 
     Args:
         reconstruction: what the attack returned, checked.
-        queries: samples that were sent through `Observation.query` or `query_gradients`.
+        queries: samples that were sent through `Observation.query`, `query_gradients` or
+            `query_own_gradients`, or that came back through `exchange`.
         auxiliary_patients: how many patients of its own the adversary held.
     """
 
@@ -220,6 +221,15 @@ class _QueryCounter:
                 return query_own(images, masks, generator)
 
             held[Capability.OWN_GRADIENT_QUERIES] = counted_own
+        if Capability.ACTIVE_MANIPULATION in held:
+            exchange = observation.exchange
+
+            def counted_exchange(gradients: SiteLevels | None, of_victims: bool) -> SiteLevels:
+                released = exchange(gradients, of_victims)
+                self.samples += len(released[0][0])
+                return released
+
+            held[Capability.ACTIVE_MANIPULATION] = counted_exchange
         self.observation = Observation(
             threat=observation.threat, layout=observation.layout, held=held
         )

@@ -24,6 +24,8 @@ NEGATIVE_MARGIN = 0.02
 POSITIVE_MARGIN = 0.10
 # What a learned attack is held against where a constant guess is no fair floor.
 TWIN = "the same network on shuffled pairs"
+# What is held against an adversary that holds images of the victims itself.
+OWN_IMAGES = "own images alone"
 
 
 def derangement(n: int) -> Int[np.ndarray, " n"] | None:
@@ -158,6 +160,7 @@ def _figures(difference: Interval, reference: str, unit: str) -> str:
 
 __all__ = [
     "NEGATIVE_MARGIN",
+    "OWN_IMAGES",
     "POSITIVE_MARGIN",
     "TWIN",
     "BlindGuess",

@@ -84,7 +84,7 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "ssim_brain_low": leakage.ssim_brain.low if leakage else None,
         "ssim_brain_high": leakage.ssim_brain.high if leakage else None,
         "blind_floor": leakage.blind_floor if leakage else None,
-        "advantage": leakage.advantage.mean if leakage else None,
+        "advantage": figures.advantage.mean if (figures := leakage or masks) else None,
         "reid_top1": leakage.reidentification.top1 if leakage else None,
         "dice_mean": utility.mean.mean if utility else None,
         "noise_to_signal": target.noise_to_signal if target else None,

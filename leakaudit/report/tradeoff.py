@@ -56,7 +56,7 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
         )
     titles, rows, floors = [], [], []
     for (cut, skips, seed), group in grouped.items():
-        kinds = {(one.victims, one.recovers) for setting in group for one in setting.exposures}
+        kinds = {one.kind for setting in group for one in setting.exposures}
         for kind in sorted(kinds):
             if kind[1] == "masks":  # not to be drawn on an axis of SSIM
                 continue
@@ -82,8 +82,8 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
     )
 
 
-def _exposure_of(setting: SettingView, kind: tuple[str, str]) -> ExposureView | None:
-    return next((one for one in setting.exposures if (one.victims, one.recovers) == kind), None)
+def _exposure_of(setting: SettingView, kind: tuple[str, str, str]) -> ExposureView | None:
+    return next((one for one in setting.exposures if one.kind == kind), None)
 
 
 def _description(rows: tuple[TradeoffRow, ...]) -> str:

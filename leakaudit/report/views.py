@@ -52,10 +52,16 @@ class ExposureView:
 
     victims: str
     recovers: str
+    site: str
     case: WorstCase | None
     cell: CellView | None
     sentences: tuple[str, ...]
     weakest: str
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What is never compared with another: victims, what is recovered, at which site."""
+        return self.victims, self.recovers, self.site
 
 
 @dataclass(frozen=True)
@@ -229,6 +235,7 @@ def _exposure(case: WorstCase | None, cells: Sequence[CellView]) -> ExposureView
     return ExposureView(
         victims=case.victims if case else "",
         recovers=case.recovers if case else "",
+        site=case.site if case else "",
         case=case,
         cell=top,
         sentences=words.exposure_sentences(

@@ -14,6 +14,7 @@ from leakaudit.records import (
 from leakaudit.report.formatting import (
     estimate,
     figure,
+    percent,
     singled_out,
     spoken,
 )
@@ -24,34 +25,57 @@ SUPPORTS = "This supports, and does not replace, the controller's case-by-case a
 
 def headline(record: ReportRecord) -> str:
     """The highest observed leakage of all settings, in the words that the project agreed on."""
-    measured = [
-        leakage
-        for cell in record.cells
-        if not cell.control_only and (leakage := valid_leakage(cell)) is not None
-    ]
+    images, others = (_highest(record, what) for what in ("images", "other-site images"))
     masks = max(
         (found for cell in record.cells if (found := valid_masks(cell)) and not cell.control_only),
         key=lambda found: found.dice.mean,
         default=None,
     )
-    of_masks = "" if masks is None else f" {_masks_words(masks)}"
-    if not measured and masks is not None:
-        return (
-            "Within the tested attacks, budgets and data, no attack on images gave a valid "
-            f"figure.{of_masks} {SUPPORTS}"
-        )
-    if not measured:
+    more = [_others_words(others)] if others else []
+    more += [_masks_words(masks)] if masks else []
+    if images is None and not more:
         return (
             "Within the tested attacks, budgets and data, no attack gave a valid figure: "
             f"nothing can be said about what could be recovered. {SUPPORTS}"
         )
-    top = max(measured, key=lambda leakage: leakage.ssim_brain.mean)
-    single = max(patient.ssim_brain for leakage in measured for patient in leakage.patients)
-    return (
+    if images is None:
+        first = (
+            "Within the tested attacks, budgets and data, no attack on images gave a valid figure."
+        )
+        return " ".join([first, *more, SUPPORTS])
+    single = max(
+        patient.ssim_brain
+        for cell in record.cells
+        if not cell.control_only and cell.recovers == "images" and (one := valid_leakage(cell))
+        for patient in one.patients
+    )
+    first = (
         "Within the tested attacks, budgets and data, the highest observed similarity of a "
         "reconstruction to the original (SSIM inside the brain, 1 is identical) was "
-        f"{estimate(top.ssim_brain)} on average over {_patients(top.ssim_brain.n)}, and "
-        f"{_below_one(single)} for the worst single patient.{of_masks} {SUPPORTS}"
+        f"{estimate(images.ssim_brain)} on average over {_patients(images.ssim_brain.n)}, and "
+        f"{_below_one(single)} for the worst single patient."
+    )
+    return " ".join([first, *more, SUPPORTS])
+
+
+def _highest(record: ReportRecord, recovers: str) -> Leakage | None:
+    return max(
+        (
+            found
+            for cell in record.cells
+            if not cell.control_only and cell.recovers == recovers
+            if (found := valid_leakage(cell)) is not None
+        ),
+        key=lambda found: found.ssim_brain.mean,
+        default=None,
+    )
+
+
+def _others_words(others: Leakage) -> str:
+    return (
+        "Of the images that another site holds, one site recovered "
+        f"{estimate(others.ssim_brain)} over {_patients(others.ssim_brain.n)}, against "
+        f"{figure(others.blind_floor)} for {_guess_words(others.blind_floor_name)}."
     )
 
 
@@ -102,15 +126,12 @@ def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
         return ""
     if worst.advantage is None or worst.advantage.mean <= 0:
         return ""
+    whom = kind_words(worst.victims, worst.recovers, worst.site)
     if weakest.cell == worst.worst:
-        return (
-            f"Only one attack on {kind_words(weakest.victims, weakest.recovers)} gave a valid "
-            "figure; there is none to compare."
-        )
+        return f"Only one attack on {whom} gave a valid figure; there is none to compare."
     name = spoken(weakest.attack_name, start=False)
     return (
-        f"An audit of {kind_words(weakest.victims, weakest.recovers)} with the weakest attack "
-        f"alone ({name}) would have reported "
+        f"An audit of {whom} with the weakest attack alone ({name}) would have reported "
         f"{figure(score.mean)}, i.e. misled by {figure(worst.misled_by)}."
     )
 
@@ -124,9 +145,10 @@ def victims_words(victims: str) -> str:
     return known.get(victims, f"{victims} patients")
 
 
-def kind_words(victims: str, recovers: str) -> str:
+def kind_words(victims: str, recovers: str, site: str = "") -> str:
     """Which patients were attacked, and what of them if not all their images."""
-    what = {"masks": "the masks of ", "other-site images": "the images other sites hold of "}
+    other = f"other sites than {site}" if site else "other sites"
+    what = {"masks": "the masks of ", "other-site images": f"the images that {other} hold of "}
     return f"{what.get(recovers, '')}{victims_words(victims)}"
 
 
@@ -183,7 +205,9 @@ def _below_one(score: float) -> str:
 
 def _identified(leakage: Leakage) -> str:
     measured = leakage.reidentification
-    if measured.low > measured.chance:
+    if leakage.blind_floor_name == "own images alone":
+        compared = f", from the site's own images alone in {percent(measured.blind_top1)}"
+    elif measured.low > measured.chance:
         compared = ""
     else:
         compared = ", which is not shown to be better than chance"

@@ -15,17 +15,15 @@ from leakaudit.target.training import build
 from leakaudit.threat.system import System, images_of
 from leakaudit.types import Images, SiteLevels
 
-# As in the training of the targets, but for the schedule: nobody knows when a hijacker stops.
-_BATCH = 4
-_LEARNING_RATE = 1e-3
-
 
 @final
 class HijackedTraining:
     """Answers `Observation.exchange`: the sites' half of a training from its first step.
 
     The sites keep to the protocol: they take one Adam step by whatever gradients return, and send
-    the next batch of tumour-bearing training slices, the defence on.
+    the next batch of tumour-bearing training slices, the defence on. Batch size and learning rate
+    are those of the audited training, without its schedule: nobody but the label site knows when
+    it ends.
     """
 
     def __init__(
@@ -53,7 +51,7 @@ class HijackedTraining:
         network = build(self._system.network.spec, self._system.seed).to(self._system.device)
         self._protocol = Protocol(network, self._system.defense)
         self._optimizers = [
-            torch.optim.Adam(site.encoder.parameters(), _LEARNING_RATE)
+            torch.optim.Adam(site.encoder.parameters(), self._system.settings.learning_rate)
             for site in self._protocol.sites
         ]
         self._sent = 0
@@ -93,7 +91,7 @@ class HijackedTraining:
 
     def _batch(self) -> Images:
         count = len(self._slices)
-        size = min(_BATCH, count)
+        size = min(self._system.settings.batch_size, count)
         rounds = count // size
         epoch, step = divmod(self._sent, rounds)
         order = torch.randperm(

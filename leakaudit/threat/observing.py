@@ -20,7 +20,13 @@ from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit.threat.gradients import Companions, gradient_query, gradients_of
 from leakaudit.threat.hijacking import HijackedTraining
-from leakaudit.threat.own_site import of_site, own_gradient_query, own_gradients, own_images
+from leakaudit.threat.own_site import (
+    Returned,
+    of_site,
+    own_gradient_query,
+    own_gradients,
+    own_images,
+)
 from leakaudit.threat.presets import Threat
 from leakaudit.threat.system import (
     System,
@@ -54,6 +60,7 @@ def observe(
     training: Iterable[Patient] = (),
     companions: Companions | None = None,
     shuffled: bool = False,
+    returned: Returned = "own",
 ) -> Observation:
     """Fill an observation.
 
@@ -70,6 +77,7 @@ def observe(
         companions: who fills the batches whose gradients are observed; None for batches of one.
         shuffled: answer queries with the release or the gradients of a random auxiliary slice
             instead, so that a learned attack can learn nothing: its negative control.
+        returned: what a data site is shown of what came back to it.
     """
     spatial = tuple(victims[0].images.shape[2:])
     held: dict[Capability, object] = {}
@@ -92,11 +100,9 @@ def observe(
             case Capability.OWN_MODALITIES:
                 held[capability] = own_images(system, victims, of_site(threat, site))
             case Capability.OWN_CUT_GRADIENTS:
-                held[capability] = own_gradients(system, victims, of_site(threat, site))
+                held[capability] = own_gradients(system, victims, of_site(threat, site), returned)
             case Capability.OWN_GRADIENT_QUERIES:
-                held[capability] = own_gradient_query(
-                    system, auxiliary if shuffled else None, of_site(threat, site)
-                )
+                held[capability] = own_gradient_query(system, of_site(threat, site), returned)
             case Capability.ACTIVE_MANIPULATION:
                 held[capability] = HijackedTraining(system, victims, training)
             case Capability.SERVER_WEIGHTS:

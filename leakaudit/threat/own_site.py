@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 
@@ -13,6 +14,10 @@ from leakaudit.threat.gradients import gradient_query, gradients_of
 from leakaudit.threat.presets import Threat
 from leakaudit.threat.system import System, images_of
 from leakaudit.types import Images, Levels, Masks
+
+# What came back to a site: its own, as in an audit; nothing, for what its own images alone say; or
+# the next victim's, beside its own images, where an attack must fail.
+Returned = Literal["own", "nothing", "another's"]
 
 
 def of_site(threat: Threat, site: int | None) -> int:
@@ -30,23 +35,32 @@ def own_images(system: System, victims: Sequence[Patient], site: int) -> Images:
     """The victims' middle slices in the site's modalities, ``(victims, M, *spatial)``."""
     middles = [images_of(one)[one.middle : one.middle + 1] for one in victims]
     views = torch.cat(middles).to(system.device).split(list(system.network.spec.channels), dim=1)
-    own: Images = views[site].contiguous()
+    own: Images = views[site].clone()
     return own
 
 
-def own_gradients(system: System, victims: Sequence[Patient], site: int) -> tuple[Levels, ...]:
+def own_gradients(
+    system: System, victims: Sequence[Patient], site: int, returned: Returned
+) -> tuple[Levels, ...]:
     """Per checkpoint what the label site returned to the site, ``(victims, C, *spatial)``."""
     _, cut = gradients_of(system, victims, None)
-    return tuple(sites[site] for sites in cut)
+    return tuple(tuple(_shown(level, returned) for level in sites[site]) for sites in cut)
 
 
-def own_gradient_query(
-    system: System, shuffle: Sequence[Patient] | None, site: int
-) -> OwnGradientQuery:
-    """Answers `Observation.query_own_gradients`, with a random slice of ``shuffle`` if given."""
-    everything = gradient_query(system, None, shuffle)
+def own_gradient_query(system: System, site: int, returned: Returned) -> OwnGradientQuery:
+    """Answers `Observation.query_own_gradients`; with zeros if nothing is returned."""
+    everything = gradient_query(system, None, None)
 
     def query(images: Images, masks: Masks, generator: torch.Generator) -> tuple[Levels, ...]:
-        return tuple(messages.cut[site] for messages in everything(images, masks, generator))
+        answers = tuple(each.cut[site] for each in everything(images, masks, generator))
+        if returned != "nothing":
+            return answers
+        return tuple(tuple(map(torch.zeros_like, levels)) for levels in answers)
 
     return query
+
+
+def _shown(level: torch.Tensor, returned: Returned) -> torch.Tensor:
+    if returned == "nothing":
+        return torch.zeros_like(level)
+    return level.roll(-1, dims=0) if returned == "another's" else level

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -14,6 +14,7 @@ from leakaudit.contracts import Defense, SystemLayout
 from leakaudit.data import Patient
 from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet
+from leakaudit.target.training import TrainingSettings
 from leakaudit.types import Images, Masks, SiteLevels
 
 
@@ -28,6 +29,7 @@ class System:
         defense: fitted.
         seed: seed of the target; every release of a patient is keyed by it.
         device: where the parties compute.
+        settings: by which the network was trained.
     """
 
     network: SplitUNet
@@ -35,6 +37,7 @@ class System:
     defense: Defense
     seed: int
     device: torch.device
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
 
 
 def layout_of(

@@ -509,6 +509,22 @@ def test_a_site_holds_its_own_images_and_what_came_back_to_it_alone(noisy: Syste
             assert all(map(torch.equal, mine, answer.cut[site]))
 
 
+def test_what_came_back_can_be_withheld_or_another_patients(undefended: System) -> None:
+    own, nothing, anothers = (
+        observed(undefended, "curious-site", returned=each)
+        for each in ("own", "nothing", "another's")
+    )
+    images, masks = images_of(AUXILIARY[0]), masks_of(AUXILIARY[0])
+    for checkpoint, mine in enumerate(own.own_cut_gradients):
+        for level, tensor in enumerate(mine):
+            assert torch.equal(anothers.own_cut_gradients[checkpoint][level], tensor.flip(0))
+            assert not nothing.own_cut_gradients[checkpoint][level].any()
+    for observation, some in ((own, True), (anothers, True), (nothing, False)):
+        assert torch.equal(observation.own_images, own.own_images)
+        answers = observation.query_own_gradients(images, masks, generator_for(3, "query"))
+        assert all(bool(level.any()) == some for levels in answers for level in levels)
+
+
 def test_the_layout_says_what_a_site_lacks(undefended: System) -> None:
     for site, foreign in ((0, (2, 3)), (1, (0, 1)), (None, (0, 1, 2, 3))):
         layout = layout_of(undefended, (32, 32), 2, site=site)
@@ -528,7 +544,8 @@ def test_a_hijacked_training_begins_anew_and_follows_the_returned_gradients(
 ) -> None:
     exchange = observed(undefended, "malicious-server").exchange
     first = exchange(None, False)
-    assert [tuple(level.shape[:2]) for level in first[0]] == [(4, 4), (4, 4)]
+    size = undefended.settings.batch_size
+    assert [tuple(level.shape[:2]) for level in first[0]] == [(size, 4), (size, 4)]
     before = exchange(None, True)
     assert len(before[0][0]) == len(VICTIMS)
     begun = exchange(None, False)
