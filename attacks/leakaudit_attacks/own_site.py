@@ -29,8 +29,8 @@ from leakaudit_attacks.decoding import Pairs, fit, fresh_decoder, integer
 class OwnSiteInversion(Attack):
     """A network from a site's own images and returned cut gradients to what it lacks; abstract.
 
-    Learned on the site's own patients, which it enrols in training, with the defence on. Its twin
-    that learned with shuffled gradients knows the own images alone: what it finds is the floor.
+    Learned on the site's own patients, which it enrols in training, with the defence on. What the
+    same network finds where every gradient is zero, from the own images alone, is its floor.
 
     Args:
         steps: training steps.
