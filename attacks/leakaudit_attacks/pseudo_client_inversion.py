@@ -57,7 +57,8 @@ class PseudoClientInversion(Attack):
         mirror: mirror slices left to right at random, which brains allow and digits do not.
         shuffle: train on pairs that do not match, so that nothing can be learned: a control.
 
-    Reference: Zhu et al. 2023 (SDAR), section IV; FORA 2024 (arXiv:2405.04115). The cycle is ours.
+    Reference: Zhu et al. 2025 (SDAR, arXiv:2310.10483), section IV; Xu et al. 2024 (FORA,
+    arXiv:2405.04115). The cycle is ours.
     """
 
     steps: int = 150

@@ -46,7 +46,7 @@ class Unsplit(Attack):
         image_rate: learning rate at the start of a turn, in units of image intensity.
         tv: weight of total variation.
 
-    Reference: Erdogan, Kupcu, Cicek 2021 (arXiv:2108.09033), algorithm 1. Its penalty on squared
+    Reference: Erdoğan, Küpçü, Çiçek 2022 (arXiv:2108.09033), algorithm 1. Its penalty on squared
     intensities is left out, since images are kept in [0, 1].
     """
 

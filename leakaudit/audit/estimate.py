@@ -51,7 +51,9 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     size = cell.gradient_batch or 1
     samples = getattr(cell.attack, "batch_size", len(plan.splits.victims) * size)
     runs = 2 if cell.attack.learns() or cell.threat.victims == "training" else 1
-    passes = _PASSES_PER_ITERATION if runs == 2 else 1.0
+    if cell.site is not None:
+        runs = 3  # with what came back, with nothing, with another patient's
+    passes = _PASSES_PER_ITERATION if runs > 1 else 1.0
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     learning = one * samples * iterations * passes * getattr(cell.attack, "restarts", 1)
     asked = getattr(cell.attack, "examples", 0) + getattr(cell.attack, "batches", 0) * size

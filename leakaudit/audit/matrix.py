@@ -18,6 +18,7 @@ from typing import Any, final
 from leakaudit.config import AuditConfig, PluginUse, expand
 from leakaudit.contracts import Attack, Capability, Defense
 from leakaudit.data import Splits
+from leakaudit.errors import ConfigError
 from leakaudit.records import METRIC_VERSION
 from leakaudit.registry import core_code, load
 from leakaudit.target.split_unet import SplitUNetSpec, centralised_spec, single_site_spec
@@ -265,6 +266,11 @@ class _Planner:
             threat = threat_named(threat_name)
             at_site = threat.position == "data site"
             sites: Iterable[int | None] = range(len(target.sites)) if at_site else (None,)
+            alone = [name for name, one in self.attacks if name in meets and _needs_others(one)]
+            if alone and len(target.sites) == 1:
+                raise ConfigError(
+                    f"{alone[0]} recovers what other sites hold; the target has one site alone"
+                )
             seen = _seen_batches(threat, batches)
             for (name, attack), site, batch in product(self.attacks, sites, seen):
                 if name in meets:
@@ -336,6 +342,10 @@ class _Planner:
                 "segmenter": plan.segmenter.key if plan.segmenter else None,
             }
         )
+
+
+def _needs_others(attack: Attack) -> bool:
+    return attack.recovers == "other-site images"
 
 
 def _seen_batches(threat: Threat, sizes: tuple[int, ...]) -> tuple[int | None, ...]:

@@ -12,7 +12,7 @@ from leakaudit.contracts import Reconstruction
 from leakaudit.data import Patient, brain_mask
 from leakaudit.errors import CellError
 from leakaudit.measure import controls, fidelity, identity, statistics, utility
-from leakaudit.records import CellRecord, Control, Harm, Leakage, PatientScore, State
+from leakaudit.records import CellRecord, Control, Harm, Leakage, MaskLeakage, PatientScore, State
 
 
 @final
@@ -193,13 +193,23 @@ def judged(record: CellRecord) -> CellRecord:
             f"({leakage.objective_first:.4g} to {leakage.objective_last:.4g})"
         )
     if not reason:
-        return record
+        return record.model_copy(update={"notes": (*record.notes, *_broken_down(leakage))})
     return record.model_copy(
         update={
             "state": State.CONTROL_FAILED,
             "reason": reason,
             **withheld(record),
         }
+    )
+
+
+def _broken_down(leakage: Leakage | MaskLeakage) -> tuple[str, ...]:
+    """A note on an attack that ends below what a guess gets."""
+    if leakage.advantage.high is None or leakage.advantage.high >= 0:
+        return ()
+    return (
+        "It recovered less than a guess that sees nothing of this: the attack broke down here, and "
+        "its figure is no sign of protection.",
     )
 
 

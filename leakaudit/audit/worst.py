@@ -166,4 +166,5 @@ def _place(setting: _Setting) -> tuple[float, float] | None:
     untrained = setting.target.untrained_dice
     if untrained is not None and utility.mean.mean <= untrained:
         return None
-    return utility.mean.mean, _height(worst)
+    # What leaks is no less than what anybody can guess, however badly an attack ends.
+    return utility.mean.mean, max(_height(worst), worst[1].blind_floor)

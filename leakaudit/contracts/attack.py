@@ -35,7 +35,8 @@ class Reconstruction:
             masks the probability of tumour, ``(victims, 1, *spatial)``, of one that recovers
             other sites' images their modalities alone.
         objective_first: the attack's own objective before its first step, mean over victims or, for
-            an attack that learns, over slices of the adversary's own patients.
+            an attack that learns, over slices of the adversary's own patients. It must fall, else
+            an audit calls the attack not working.
         objective_last: the same objective, with the same randomness, at what is returned. An attack
             that learns has seen these slices in training: that it falls shows that it trained, not
             that it can be trusted.

@@ -14,7 +14,6 @@ from leakaudit.records import (
 from leakaudit.report.formatting import (
     estimate,
     figure,
-    percent,
     singled_out,
     spoken,
 )
@@ -73,7 +72,7 @@ def _highest(record: ReportRecord, recovers: str) -> Leakage | None:
 
 def _others_words(others: Leakage) -> str:
     return (
-        "Of the images that another site holds, one site recovered "
+        "Of the images that another site holds, one site reached an SSIM inside the brain of "
         f"{estimate(others.ssim_brain)} over {_patients(others.ssim_brain.n)}, against "
         f"{figure(others.blind_floor)} for {_guess_words(others.blind_floor_name)}."
     )
@@ -101,7 +100,8 @@ def exposure_sentences(
             sentences.append(_recovered(cell, masks, threat))
         if leakage is not None:
             sentences.append(_recovered(cell, leakage, threat))
-            sentences.append(_identified(leakage))
+            if cell.recovers == "images":  # a site knows already whose images it holds
+                sentences.append(_identified(leakage))
         if worst is not None and worst.incomplete:
             count = len(worst.incomplete)
             sentences.append(
@@ -205,9 +205,7 @@ def _below_one(score: float) -> str:
 
 def _identified(leakage: Leakage) -> str:
     measured = leakage.reidentification
-    if leakage.blind_floor_name == "own images alone":
-        compared = f", from the site's own images alone in {percent(measured.blind_top1)}"
-    elif measured.low > measured.chance:
+    if measured.low > measured.chance:
         compared = ""
     else:
         compared = ", which is not shown to be better than chance"

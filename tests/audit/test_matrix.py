@@ -14,6 +14,7 @@ from leakaudit.audit.matrix import Matrix, build_matrix
 from leakaudit.audit_file import parse_audit
 from leakaudit.contracts import Capability
 from leakaudit.data import Splits
+from leakaudit.errors import ConfigError
 
 SPLITS = Splits(train=("a", "b"), validation=("c",), auxiliary=("d",), victims=("e",))
 Change = Callable[[dict[str, Any]], object]
@@ -249,3 +250,22 @@ def test_references_are_trained_beside_and_never_attacked(tiny_audit: dict[str, 
     assert kinds.count("single-site") == 2 * 2
     assert sum(t.kind == "split" and t.spec.cut_level == 1 for t in made.targets) == 2
     assert {c.target.spec.cut_level for c in made.cells} == {0}
+
+
+def test_every_site_is_tried_and_a_site_without_others_is_refused(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def sites(audit: dict[str, Any]) -> None:
+        audit["attacks"], audit["threats"] = ["other-site-inversion"], ["curious-site"]
+
+    def one_site(audit: dict[str, Any]) -> None:
+        sites(audit)
+        audit["target"]["sites"] = [["T1w", "T1gd", "FLAIR", "T2w"]]
+
+    made = matrix(tiny_audit, sites)
+    held = {cell.held: cell for cell in made.cells}
+    assert set(held) == {"T1w+T1gd", "FLAIR+T2w"}
+    assert held["T1w+T1gd"].recovered == ("FLAIR", "T2w")
+    assert held["T1w+T1gd"].positive_control != held["FLAIR+T2w"].positive_control
+    with pytest.raises(ConfigError, match="the target has one site alone"):
+        matrix(tiny_audit, one_site)

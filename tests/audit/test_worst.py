@@ -143,3 +143,31 @@ def test_without_any_figure_there_is_a_case_without_a_worst_attack() -> None:
     assert found["A", "inference"].worst is None
     assert found["A", "inference"].ssim_brain is None
     assert not found["A", "inference"].pareto
+
+
+def test_an_attack_that_broke_down_makes_no_defence_better_than_a_guess_is() -> None:
+    # Both settings leak what the blind guess (0.2) gets; A is worth more, so B is off the front.
+    found = cases(target("A", 0.6), cell("A", "x", 0.1), target("B", 0.5), cell("B", "x", -0.3))
+    assert found["A", "inference"].pareto
+    assert not found["B", "inference"].pareto
+
+
+def test_only_attacks_under_the_same_conditions_say_what_misled() -> None:
+    alone, filled = (
+        cell("A", attack, ssim, "training").model_copy(update={"gradient_batch": batch})
+        for attack, ssim, batch in (("one", 0.6, 1), ("eight", 0.3, 8))
+    )
+    found = cases(target("A", 0.6), alone, filled)["A", "training"]
+    assert found.worst == alone.cell == found.weakest
+    assert found.misled_by == 0
+
+
+def test_other_sites_images_are_a_case_for_each_site() -> None:
+    one, other = (
+        cell("A", "x", ssim, "training").model_copy(
+            update={"recovers": "other-site images", "site": site, "cell": site}
+        )
+        for ssim, site in ((0.6, "T1w"), (0.4, "FLAIR"))
+    )
+    found = worst_cases([target("A", 0.6)], [one, other])
+    assert [(case.site, case.worst) for case in found] == [("FLAIR", "FLAIR"), ("T1w", "T1w")]
