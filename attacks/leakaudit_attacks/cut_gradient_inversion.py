@@ -8,22 +8,20 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import (
-    Attack,
     Capability,
     Citation,
     Observation,
     Progress,
     Reconstruction,
-    require_between,
 )
-from leakaudit_attacks.cut_gradients import examples, scaled
-from leakaudit_attacks.decoding import Pairs, fit, fresh_decoder, integer
+from leakaudit_attacks.cut_gradients import LearnsFromExamples, examples, scaled
+from leakaudit_attacks.decoding import fresh_decoder
 from leakaudit_attacks.papers import HE_2019, WU_2023
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class CutGradientInversion(Attack):
+class CutGradientInversion(LearnsFromExamples):
     """Recover training images from cut gradients, by a decoder trained on own patients' ones.
 
     A cut gradient is a map as large as the level it belongs to. On its way back through the label
@@ -52,26 +50,10 @@ class CutGradientInversion(Attack):
     2019, section 5, for the inverse network.
     """
 
-    steps: int = 150
-    batch_size: int = 8
-    width: int = 32
-    learning_rate: float = 4e-3
-    examples: int = 200
-
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.CUT_GRADIENTS, Capability.GRADIENT_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
     citations: ClassVar[tuple[Citation, ...]] = (WU_2023, HE_2019)
-    learns_from_queries: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        """Check the configuration.
-
-        Raises:
-            ConfigError: a value is outside its range.
-        """
-        require_between(self, 1, 1_000_000, "steps", "batch_size", "width", "examples")
-        require_between(self, 1e-12, 1e6, "learning_rate")
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
@@ -95,24 +77,7 @@ class CutGradientInversion(Attack):
             generator,
             batch=layout.gradient_batch,
         )
-        levels, images = own.levels, own.images
-
-        def at(index: torch.Tensor) -> Pairs:
-            return tuple(level[index] for level in levels), images[index]
-
-        def batch() -> Pairs:
-            drawn = [integer(len(images), generator) for _ in range(self.batch_size)]
-            return at(torch.tensor(drawn, device=images.device))
-
-        few = torch.arange(min(len(images), self.batch_size), device=images.device)
-        first, last = fit(
-            decoder,
-            batch,
-            lambda: at(few),
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            progress=progress,
-        )
+        first, last = self.learn(decoder, own.levels, own.images, generator, progress)
         with torch.no_grad():
             found = decoder(observed)
         return Reconstruction(

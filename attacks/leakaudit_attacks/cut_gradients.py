@@ -4,15 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import AuxiliaryPatients, CellError, Images, Levels, Masks, SiteLevels
-from leakaudit_attacks.decoding import joined
+from leakaudit.api import (
+    Attack,
+    AuxiliaryPatients,
+    CellError,
+    Images,
+    Levels,
+    Masks,
+    Progress,
+    SiteLevels,
+    require_between,
+)
+from leakaudit_attacks.decoding import Decoder, Loss, Pairs, fit, integer, joined
 
 # Images ``(B, M, *spatial)`` and masks of a batch in; per checkpoint and site the gradients out.
 Asked = Callable[[Images, Masks], Sequence[SiteLevels]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnsFromExamples(Attack):
+    """An attack whose decoder learns from examples that are all made beforehand; abstract.
+
+    Args:
+        steps: training steps.
+        batch_size: auxiliary slices per step.
+        width: channels of the decoder.
+        learning_rate: peak of a one-cycle schedule.
+        examples: auxiliary slices, mirrored ones included, whose gradients are computed; as many
+            as there are, if there are fewer.
+    """
+
+    steps: int = 150
+    batch_size: int = 8
+    width: int = 32
+    learning_rate: float = 4e-3
+    examples: int = 200
+
+    learns_from_queries: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Check the configuration.
+
+        Raises:
+            ConfigError: a value is outside its range.
+        """
+        require_between(self, 1, 1_000_000, "steps", "batch_size", "width", "examples")
+        require_between(self, 1e-12, 1e6, "learning_rate")
+
+    @final
+    def learn(
+        self,
+        decoder: Decoder,
+        levels: Levels,
+        targets: Images,
+        generator: torch.Generator,
+        progress: Progress,
+        loss: Loss | None = None,
+    ) -> tuple[float, float]:
+        """Fit a decoder from ``levels`` to ``targets``; see `decoding.fit`."""
+
+        def at(index: torch.Tensor) -> Pairs:
+            return tuple(level[index] for level in levels), targets[index]
+
+        def batch() -> Pairs:
+            drawn = [integer(len(targets), generator) for _ in range(self.batch_size)]
+            return at(torch.tensor(drawn, device=targets.device))
+
+        few = torch.arange(min(len(targets), self.batch_size), device=targets.device)
+        return fit(
+            decoder,
+            batch,
+            lambda: at(few),
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            progress=progress,
+            loss=loss,
+        )
 
 
 @final

@@ -23,6 +23,14 @@ class MaskInference(OwnSiteInversion):
     learns the mask from it and from its own image, on patients of its own whose masks it knows.
     Recovers the whole tumour, not its parts.
 
+    Args:
+        steps: training steps.
+        batch_size: own slices per step.
+        width: channels of the network.
+        learning_rate: peak of a one-cycle schedule.
+        examples: own slices, mirrored ones included, that are enrolled at most; what comes back for
+            each is asked at every observed checkpoint.
+
     Reference: Erdogan et al. 2022 (arXiv:2108.09033), section 3.3, infer the label of a sample from
     the gradient that returns; that a network learns it (Wu et al. 2023, arXiv:2210.10880), and of
     every voxel, is ours.

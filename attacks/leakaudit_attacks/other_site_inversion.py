@@ -22,6 +22,14 @@ class OtherSiteInversion(OwnSiteInversion):
     the images of the others. How much of a figure is due to that shows against the floor: the same
     network without the gradients, which synthesises the missing modalities from the own ones.
 
+    Args:
+        steps: training steps.
+        batch_size: own slices per step.
+        width: channels of the network.
+        learning_rate: peak of a one-cycle schedule.
+        examples: own slices, mirrored ones included, that are enrolled at most; what comes back for
+            each is asked at every observed checkpoint.
+
     Reference: Wu et al. 2023 (arXiv:2210.10880) for learning to invert gradients; across the sites
     of split learning it is ours.
     """

@@ -9,7 +9,6 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import (
-    Attack,
     AuxiliaryPatients,
     Capability,
     Images,
@@ -19,32 +18,20 @@ from leakaudit.api import (
     Progress,
     Reconstruction,
     SystemLayout,
-    require_between,
 )
-from leakaudit_attacks.cut_gradients import examples, scaled
-from leakaudit_attacks.decoding import Pairs, fit, fresh_decoder, integer
+from leakaudit_attacks.cut_gradients import LearnsFromExamples, examples, scaled
+from leakaudit_attacks.decoding import fresh_decoder
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnSiteInversion(Attack):
+class OwnSiteInversion(LearnsFromExamples):
     """A network from a site's own images and returned cut gradients to what it lacks; abstract.
 
     Learned on the site's own patients, which it enrols in training, with the defence on. What the
     same network finds where every gradient is zero, from the own images alone, is its floor.
-
-    Args:
-        steps: training steps.
-        batch_size: slices per step.
-        width: channels of the network.
-        learning_rate: peak of a one-cycle schedule.
-        examples: slices of its own patients, mirrored ones included, that it enrols at most.
     """
 
     steps: int = 200
-    batch_size: int = 8
-    width: int = 32
-    learning_rate: float = 4e-3
-    examples: int = 200
 
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {
@@ -54,16 +41,6 @@ class OwnSiteInversion(Attack):
             Capability.AUXILIARY_PATIENTS,
         }
     )
-    learns_from_queries: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        """Check the configuration.
-
-        Raises:
-            ConfigError: a value is outside its range.
-        """
-        require_between(self, 1, 1_000_000, "steps", "batch_size", "width", "examples")
-        require_between(self, 1e-12, 1e6, "learning_rate")
 
     @abc.abstractmethod
     def wanted(self, images: Images, masks: Masks, layout: SystemLayout) -> torch.Tensor:
@@ -97,24 +74,7 @@ class OwnSiteInversion(Attack):
             base=self._usual(auxiliary, layout),
         )
         targets = self.wanted(own.images, own.masks, layout)
-
-        def at(index: torch.Tensor) -> Pairs:
-            return tuple(level[index] for level in given), targets[index]
-
-        def batch() -> Pairs:
-            drawn = [integer(len(targets), generator) for _ in range(self.batch_size)]
-            return at(torch.tensor(drawn, device=targets.device))
-
-        few = torch.arange(min(len(targets), self.batch_size), device=targets.device)
-        first, last = fit(
-            decoder,
-            batch,
-            lambda: at(few),
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            progress=progress,
-            loss=self.loss,
-        )
+        first, last = self.learn(decoder, given, targets, generator, progress, self.loss)
         with torch.no_grad():
             found = decoder(_entering(layout, observed, observation.own_images)[1])
         return Reconstruction(
