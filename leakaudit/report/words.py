@@ -128,7 +128,10 @@ def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
         return ""
     whom = kind_words(worst.victims, worst.recovers, worst.site)
     if weakest.cell == worst.worst:
-        return f"Only one attack on {whom} gave a valid figure; there is none to compare."
+        return (
+            f"No other attack on {whom} gave a valid figure under the same conditions; there is "
+            "none to compare."
+        )
     name = spoken(weakest.attack_name, start=False)
     return (
         f"An audit of {whom} with the weakest attack alone ({name}) would have reported "

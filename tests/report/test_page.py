@@ -350,3 +350,13 @@ def test_the_report_needs_no_torch() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_worst_attack_without_a_rival_under_its_conditions_is_not_called_the_only_one() -> None:
+    record = sample_report()
+    worst = tuple(
+        case.model_copy(update={"weakest": case.worst, "misled_by": 0.0}) for case in record.worst
+    )
+    text = " ".join(Page(render_html(record.model_copy(update={"worst": worst}))).text.split())
+    assert "gave a valid figure under the same conditions; there is none to compare." in text
+    assert "Only one attack" not in text
