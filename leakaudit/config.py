@@ -240,6 +240,8 @@ class AuditConfig(_Section):
         releases: how often a victim's slice is released to the adversary.
         gradient_batch: slices of a batch whose gradients an adversary observes, the victim's
             among them; each in turn where a threat grants gradients, and of no effect elsewhere.
+        gradient_checkpoints: epochs after which these gradients are observed, by one adversary who
+            keeps them all; 0 is before the first step, and ``ends`` is that and the last.
         references: which reference trainings to make; None for none.
         images: ``full`` puts patient images into the report; ``none`` is the default.
         budgets: limits.
@@ -257,6 +259,7 @@ class AuditConfig(_Section):
     gradient_batch: tuple[Annotated[StrictInt, Field(ge=1, le=256)], ...] = Field(
         default=(1,), min_length=1
     )
+    gradient_checkpoints: Literal["ends"] | tuple[StrictInt, ...] = "ends"
     references: ReferenceConfig | None = None
     images: Literal["none", "full"] = "none"
     budgets: BudgetConfig = BudgetConfig()
@@ -273,6 +276,33 @@ class AuditConfig(_Section):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return value if isinstance(value, list | tuple) else (value,)
+
+    @field_validator("gradient_checkpoints", mode="before")
+    @classmethod
+    def _ends_or_epochs(cls, value: object) -> object:
+        value = [value] if type(value) is int else value
+        epochs = isinstance(value, list | tuple) and all(type(one) is int for one in value)
+        if value != "ends" and not (epochs and value):
+            raise ValueError(f"expected ends, an epoch or a list such as [0, 2]; got {value!r}")
+        return value
+
+    @property
+    def observed_epochs(self) -> tuple[int, ...]:
+        """The epochs of ``gradient_checkpoints``."""
+        if self.gradient_checkpoints == "ends":
+            return (0, self.target.training.epochs)
+        return self.gradient_checkpoints
+
+    @model_validator(mode="after")
+    def _epochs_exist(self) -> AuditConfig:
+        observed, last = list(self.observed_epochs), self.target.training.epochs
+        if observed != sorted(set(observed)) or not set(observed) <= set(range(last + 1)):
+            raise _refusal(
+                f"gradient_checkpoints is {observed}; with {last} epochs it must be a rising "
+                f"subset of 0 to {last}",
+                "gradient_checkpoints",
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -296,6 +296,7 @@ class CellRecord(Record):
         victims: ``"inference"`` or ``"training"``.
         releases: passes of each victim that the adversary sees.
         gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
+        gradient_checkpoints: epochs after which it sees gradients, 0 being before the first.
         seed: seed of the target and the attack.
         control_only: the cell exists only as another cell's positive control.
         state: how it ended.
@@ -326,6 +327,7 @@ class CellRecord(Record):
     victims: str
     releases: int
     gradient_batch: int | None = None
+    gradient_checkpoints: tuple[int, ...] = ()
     seed: int
     control_only: bool = False
     state: State

@@ -197,13 +197,7 @@ def _untouched(what: str) -> Iterator[None]:
 def _frozen(capability: Capability, value: object) -> bytes:
     """What an attack could modify of a granted value: tensors, and modules with their flags."""
     stream = io.BytesIO()
-    if capability not in (
-        Capability.ENCODER_QUERIES,
-        Capability.GRADIENT_QUERIES,
-        Capability.OWN_GRADIENT_QUERIES,
-        Capability.ACTIVE_MANIPULATION,
-        Capability.ENCODER_ARCHITECTURE,
-        Capability.DEFENSE_PARAMETERS,
-    ):
+    called = callable(value) and not isinstance(value, torch.nn.Module)
+    if not called and capability != Capability.DEFENSE_PARAMETERS:
         torch.save(value, stream)
     return stream.getvalue()

@@ -93,6 +93,8 @@ def test_a_misspelt_name_has_its_line_and_the_nearest(text: str, line: int, near
         ("target:\n  sites: [[T1w], [T1w]]", 3, "T1w is held twice"),
         ("target:\n  withheld_skips: 3", 3, "withheld_skips is [3]; expected 0 to 2"),
         ("target:\n  withheld_skips: []", 3, "withheld_skips is []; expected 0 to 2"),
+        ("gradient_checkpoints: last", 2, "expected ends, an epoch or a list such as [0, 2]"),
+        ("gradient_checkpoints: [2, 9]", 2, "with 4 epochs it must be a rising subset of 0 to 4"),
         ("seeds: 1", 2, "seeds: expected a list"),
         ("seeds: []", 2, "the list is empty; name at least one"),
         ("references: true", 2, "references: expected keys and values"),

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from leakaudit.contracts import Defense, Observation, ReleaseSetting
 from leakaudit.data import Patient
 from leakaudit.target.split_unet import SplitUNetSpec
-from leakaudit.target.training import TrainingData, build
+from leakaudit.target.training import TrainingData, TrainingSettings, build
 from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
@@ -66,7 +66,7 @@ def tiny_system(
     auxiliary: list[Patient] | None = None,
     seed: int = 0,
 ) -> System:
-    """An untrained system whose final weights differ from its initial ones, defence fitted."""
+    """An untrained system with other weights after each of two epochs, defence fitted."""
     spec = tiny_spec() if spec is None else spec
     initial = build(spec, seed).eval()
     others = tiny_patients(2, modalities=sum(spec.channels), seed=99)
@@ -76,9 +76,13 @@ def tiny_system(
     setting = ReleaseSetting(
         sites=len(spec.channels), releases_per_patient=4, auxiliary_levels=levels
     )
+    halfway, network = (build(spec, seed + number).eval() for number in (2, 1))
     return System(
-        network=build(spec, seed + 1).eval(),
+        network=network,
         initial=initial,
+        settings=TrainingSettings(epochs=2, keep_encoders=True, keep_networks=(1,)),
+        between={1: halfway},
+        transcript=(tuple(halfway.encoders), tuple(network.encoders)),
         defense=defense.fit(setting),
         seed=seed,
         device=torch.device("cpu"),

@@ -8,7 +8,6 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import (
-    Attack,
     Capability,
     Citation,
     Images,
@@ -20,24 +19,20 @@ from leakaudit.api import (
 )
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.decoding import (
-    Decoder,
-    Pairs,
     decoded,
     difference,
-    fit,
-    fresh_decoder,
-    integer,
     joined,
     level_channels,
     releases_of,
 )
 from leakaudit_attacks.papers import HE_2019
+from leakaudit_attacks.querying import LearnsFromQueries
 from leakaudit_attacks.starts import middle_slices
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DecoderInversion(Attack):
+class DecoderInversion(LearnsFromQueries):
     """Recover images with a decoder trained on the adversary's own patients, the defence on.
 
     Knows no weights: it queries the sites' encoders with auxiliary patients, gets what they would
@@ -63,10 +58,6 @@ class DecoderInversion(Attack):
     Reference: He, Zhang, Lee 2019, section 5 (black-box, inverse network).
     """
 
-    steps: int = 150
-    batch_size: int = 8
-    width: int = 32
-    learning_rate: float = 4e-3
     refine: int = 100
     near: float = 40.0
 
@@ -74,17 +65,11 @@ class DecoderInversion(Attack):
         {Capability.ACTIVATIONS, Capability.ENCODER_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
     citations: ClassVar[tuple[Citation, ...]] = (HE_2019,)
-    learns_from_queries: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Check the configuration.
-
-        Raises:
-            ConfigError: a value is outside its range.
-        """
-        require_between(self, 1, 1_000_000, "steps", "batch_size", "width")
+        """Check the configuration; ConfigError for a value outside its range."""
+        super().__post_init__()
         require_between(self, 0, 1_000_000, "refine")
-        require_between(self, 1e-12, 1e6, "learning_rate")
         require_between(self, 0, 1e6, "near")
 
     def shuffled(self) -> DecoderInversion:
@@ -97,8 +82,12 @@ class DecoderInversion(Attack):
         """Train the decoder, apply it to the victims, refine where that is granted and helps."""
         refine = self.refine if ActivationInversion.requires <= observation.granted else 0
         total = self.steps + refine
-        decoder, first, last = self._train(
-            observation, generator, lambda done, _: progress(done, total)
+        decoder, first, last = self.learned(
+            level_channels(observation.layout),
+            observation.auxiliary,
+            lambda images, draws: joined(observation.query(images, draws)),
+            generator,
+            lambda done, _: progress(done, total),
         )
         releases = releases_of(observation)
         images = decoded(decoder, releases)
@@ -132,35 +121,6 @@ class DecoderInversion(Attack):
             iterations=total,
             notes=notes,
         )
-
-    def _train(
-        self, observation: Observation, generator: torch.Generator, progress: Progress
-    ) -> tuple[Decoder, float, float]:
-        auxiliary = observation.auxiliary
-        entering = level_channels(observation.layout)
-        decoder = fresh_decoder(entering, self.width, auxiliary, generator)
-        # The objective is compared on the same slices with the same draws before and after.
-        middles = middle_slices(auxiliary)
-        probe_seed = integer(2**62, generator)
-
-        def released(images: Images, draws: torch.Generator) -> Pairs:
-            return joined(observation.query(images, draws)), images
-
-        def batch() -> Pairs:
-            count = len(auxiliary.images)
-            chosen = [integer(count, generator) for _ in range(self.batch_size)]
-            images = auxiliary.images[torch.tensor(chosen, device=auxiliary.images.device)]
-            return released(images.flip(-1) if integer(2, generator) else images, generator)
-
-        first, last = fit(
-            decoder,
-            batch,
-            lambda: released(middles, torch.Generator().manual_seed(probe_seed)),
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            progress=progress,
-        )
-        return decoder, first, last
 
 
 def _with_own_patients(

@@ -59,6 +59,20 @@ HATAMIZADEH_2022 = Citation(
     year=2022,
     arxiv="2202.06924",
 )
+JIN_2021 = Citation(
+    key="jin2021cafe",
+    authors=(
+        "Jin, Xiao",
+        "Chen, Pin-Yu",
+        "Hsu, Chia-Yi",
+        "Yu, Chia-Mu",
+        "Chen, Tianyi",
+    ),
+    title="CAFE: Catastrophic data leakage in vertical federated learning",
+    venue="Advances in Neural Information Processing Systems",
+    year=2021,
+    arxiv="2110.15122",
+)
 WU_2023 = Citation(
     key="wu2023learning",
     authors=("Wu, Ruihan", "Chen, Xiangyu", "Guo, Chuan", "Weinberger, Kilian Q."),

@@ -17,8 +17,6 @@ from leakaudit.target.training import build
 # A decoder's step costs about three encoder passes; a gradient's match about three as well, since
 # it differentiates twice. Measured with the built-in attacks; another attack may differ.
 _PASSES_PER_ITERATION = 3.0
-# Whoever asks for gradients gets those of the first and of the last checkpoint.
-_CHECKPOINTS = 2
 
 
 def estimate_minutes(plan: Plan) -> float:
@@ -57,7 +55,7 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     learning = one * samples * iterations * passes * getattr(cell.attack, "restarts", 1)
     asked = getattr(cell.attack, "examples", 0) + getattr(cell.attack, "batches", 0) * size
-    asked *= _CHECKPOINTS
+    asked *= len(cell.gradient_checkpoints) or 1
     return (learning + asked * _step_seconds(cell.target.spec, plan.cohort.spatial)) * runs
 
 

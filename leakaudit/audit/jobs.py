@@ -42,6 +42,7 @@ from leakaudit.errors import CellError
 from leakaudit.measure import controls
 from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
+from leakaudit.target.checkpoints import epoch_file
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
 from leakaudit.threat.gradients import Companions
@@ -95,6 +96,8 @@ def train_target(task: Task, progress: Progress) -> None:
     }
     with store.commit("targets", plan.key) as folder:
         save_file(weights, folder / WEIGHTS_FILE)
+        for epoch in plan.settings.kept:
+            shutil.copy(epoch_file(scratch, epoch), folder)
         (folder / TARGET_FILE).write_text(record.model_dump_json(indent=1))
         (folder / "history.jsonl").write_text("".join(json.dumps(e) + "\n" for e in history))
     shutil.rmtree(scratch, ignore_errors=True)
@@ -135,6 +138,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             site=plan.site,
             training=people.each(task.splits.train),
             companions=companions,
+            gradient_checkpoints=plan.gradient_checkpoints or None,
             shuffled=shuffled,
             returned=returned,
         )
@@ -284,6 +288,7 @@ def cell_facts(plan: CellPlan) -> dict[str, Any]:
         "victims": plan.threat.victims,
         "releases": plan.releases,
         "gradient_batch": plan.gradient_batch,
+        "gradient_checkpoints": plan.gradient_checkpoints,
         "seed": plan.target.seed,
         "control_only": plan.control_only,
     }

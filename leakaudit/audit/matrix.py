@@ -27,6 +27,9 @@ from leakaudit.threat.presets import Threat, threat_named
 
 EASIEST_CUT = 0
 EASIEST_BATCH = 1
+_GRADIENTS = frozenset(
+    {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS, Capability.OWN_CUT_GRADIENTS}
+)
 _DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
 
@@ -89,6 +92,7 @@ class CellPlan:
         site: which data site the adversary is, where the threat puts it at one.
         releases: passes of each victim that the adversary sees.
         gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
+        gradient_checkpoints: epochs after which it sees gradients, a site's own among them.
         control_only: exists only as another cell's positive control.
         positive_control: key of the cell that shows the attack at work (may be its own).
         segmenter: the network that looks for the tumour in what is recovered, the undefended one at
@@ -103,6 +107,7 @@ class CellPlan:
     site: int | None = None
     releases: int
     gradient_batch: int | None
+    gradient_checkpoints: tuple[int, ...] = ()
     control_only: bool = False
     positive_control: str = ""
     segmenter: TargetPlan | None = None
@@ -196,7 +201,12 @@ class _Planner:
         ]
         self.identity = next(pair for pair in self.defenses if pair[0] == "identity")
         training = config.target.training
-        self.settings = TrainingSettings(**training.model_dump())
+        granted = {one for name in config.threats for one in threat_named(name).capabilities}
+        self.settings = TrainingSettings(
+            **training.model_dump(),
+            keep_encoders=Capability.TRANSCRIPT in granted,
+            keep_networks=config.observed_epochs if granted & _GRADIENTS else (),
+        )
 
     def split_target(
         self,
@@ -283,6 +293,7 @@ class _Planner:
                             site=site,
                             releases=self._seen_releases(threat),
                             gradient_batch=batch,
+                            gradient_checkpoints=self._checkpoints(threat),
                             control_only=control_only,
                         )
                     )
@@ -291,6 +302,9 @@ class _Planner:
         """Passes of a victim that the adversary keeps: one unless it is granted all of them."""
         repeated = Capability.REPEATED_RELEASES in threat.capabilities
         return self.config.releases if repeated else 1
+
+    def _checkpoints(self, threat: Threat) -> tuple[int, ...]:
+        return self.config.observed_epochs if threat.capabilities & _GRADIENTS else ()
 
     def controls(self, cells: list[CellPlan]) -> Iterator[CellPlan]:
         """The easiest cut and batch, undefended, per seed; only for attacks that run at all."""
@@ -339,6 +353,7 @@ class _Planner:
                 "site": plan.site,
                 "releases": plan.releases,
                 "gradient_batch": plan.gradient_batch,
+                "gradient_checkpoints": plan.gradient_checkpoints,
                 "segmenter": plan.segmenter.key if plan.segmenter else None,
             }
         )

@@ -20,6 +20,7 @@ from leakaudit.errors import StoreError
 from leakaudit.measure import utility as dice
 from leakaudit.randomness import derive_seed
 from leakaudit.records import Utility
+from leakaudit.target.checkpoints import epoch_file, load_epoch
 from leakaudit.target.protocol import Activations, LabelSite, segmentation_loss
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build, choose_device
@@ -159,7 +160,21 @@ def trained_system(task: Task, people: People, store: RunStore) -> System:
     path = folder / WEIGHTS_FILE
     system.network.load_state_dict(load_file(path))
     system.network.to(system.device).eval()
-    return system
+    settings = task.target.settings
+    after = {epoch: _after(task, folder, epoch, system.device) for epoch in settings.kept}
+    every = [*after.values(), system.network] if settings.keep_encoders else []
+    return replace(
+        system,
+        between={epoch: after[epoch] for epoch in after if epoch in settings.keep_networks},
+        transcript=tuple(tuple(network.encoders) for network in every),
+    )
+
+
+def _after(task: Task, folder: Path, epoch: int, device: torch.device) -> SplitUNet:
+    network = build(task.target.spec, task.target.seed)
+    if not load_epoch(folder, epoch, network):
+        raise StoreError(f"{epoch_file(folder, epoch)}: changed since it was written")
+    return network.to(device).eval()
 
 
 def utility_of(system: System, patients: Sequence[Patient]) -> Utility:

@@ -19,6 +19,7 @@ from leakaudit.contracts.observation import (
     Query,
     Recovers,
     SystemLayout,
+    TranscriptQuery,
 )
 from leakaudit.records import Citation
 
@@ -43,6 +44,7 @@ __all__ = [
     "Recovers",
     "ReleaseSetting",
     "SystemLayout",
+    "TranscriptQuery",
     "require_between",
     "run_here",
 ]

@@ -58,8 +58,8 @@ class Attempt:
 
     Args:
         reconstruction: what the attack returned, checked.
-        queries: samples that were sent through `Observation.query`, `query_gradients` or
-            `query_own_gradients`, or that came back through `exchange`.
+        queries: samples that were sent through `Observation.query`, `query_transcript`,
+            `query_gradients` or `query_own_gradients`, or that came back through `exchange`.
         auxiliary_patients: how many patients of its own the adversary held.
     """
 
@@ -202,6 +202,16 @@ class _QueryCounter:
                 return query(images, generator)
 
             held[Capability.ENCODER_QUERIES] = counted
+        if Capability.TRANSCRIPT_QUERIES in held:
+            query_transcript = observation.query_transcript
+
+            def counted_epochs(
+                images: Images, generator: torch.Generator
+            ) -> tuple[SiteLevels, ...]:
+                self.samples += len(images)
+                return query_transcript(images, generator)
+
+            held[Capability.TRANSCRIPT_QUERIES] = counted_epochs
         if Capability.GRADIENT_QUERIES in held:
             query_gradients = observation.query_gradients
 

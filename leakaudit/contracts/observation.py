@@ -25,6 +25,8 @@ class Capability(StrEnum):
     ENCODER_QUERIES = "encoder-queries"
     SERVER_WEIGHTS = "server-weights"
     COHORT_RELEASES = "cohort-releases"
+    TRANSCRIPT = "transcript"
+    TRANSCRIPT_QUERIES = "transcript-queries"
     WEIGHT_GRADIENTS = "weight-gradients"
     GRADIENT_QUERIES = "gradient-queries"
     MASKS = "masks"
@@ -114,7 +116,7 @@ class GradientRelease:
     """Weight gradients as an aggregator receives them, at one training checkpoint.
 
     Args:
-        checkpoint: ``"initialisation"`` or ``"final"``.
+        checkpoint: ``"initialisation"``, ``"epoch 2"`` or ``"final"``.
         encoders: every site's encoder with the weights of that checkpoint.
         gradients: per victim the gradients of all encoders' parameters of one batch that holds
             that victim's slice and nobody else's but companions', site after site, in
@@ -127,6 +129,7 @@ class GradientRelease:
 
 
 Query = Callable[[Images, torch.Generator], SiteLevels]
+TranscriptQuery = Callable[[Images, torch.Generator], tuple[SiteLevels, ...]]
 
 
 @final
@@ -237,6 +240,16 @@ class Observation:
     def query(self) -> Query:
         """Black-box access: ``query(images, generator)`` is what the sites would release."""
         return self._get(Capability.ENCODER_QUERIES)  # type: ignore[return-value]
+
+    @property
+    def transcript(self) -> tuple[SiteLevels, ...]:
+        """What each epoch of training released of the victims, first to last, as `activations`."""
+        return self._get(Capability.TRANSCRIPT)  # type: ignore[return-value]
+
+    @property
+    def query_transcript(self) -> TranscriptQuery:
+        """``query_transcript(images, generator)``: what each epoch would release of them."""
+        return self._get(Capability.TRANSCRIPT_QUERIES)  # type: ignore[return-value]
 
     @property
     def query_gradients(self) -> GradientQuery:

@@ -6,26 +6,20 @@ resumed from its checkpoint ends with the weights of an uninterrupted one.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from leakaudit.api import Defense, Progress
 from leakaudit.errors import CellError, ConfigError
-from leakaudit.files import make_private_folder, replace_atomically
 from leakaudit.randomness import derive_seed, generator_for
+from leakaudit.target.checkpoints import History, keep_epoch, resume, save_checkpoint
 from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
-
-_CHECKPOINT = "checkpoint.safetensors"
 
 
 @final
@@ -37,11 +31,21 @@ class TrainingSettings:
         epochs: passes over all training slices.
         batch_size: slices per step.
         learning_rate: at the start of the schedule.
+        keep_encoders: every epoch's encoders are kept, for what they released on the way.
+        keep_networks: epochs after which the whole network is kept; the last one always is.
     """
 
     epochs: int = 4
     batch_size: int = 8
     learning_rate: float = 2e-3
+    keep_encoders: bool = False
+    keep_networks: tuple[int, ...] = ()
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The epochs of which something is kept beside the last."""
+        every = range(1, self.epochs)
+        return tuple(each for each in every if self.keep_encoders or each in self.keep_networks)
 
 
 @final
@@ -89,14 +93,14 @@ def train(
     folder: Path,
     progress: Progress,
     validate: Callable[[SplitUNet], float | None],
-) -> list[dict[str, float | None]]:
+) -> History:
     """Train ``network`` in place; every epoch ends with a checkpoint in ``folder``.
 
     Args:
         network: freshly built by `build`.
         defense: fitted; on in every step.
         data: what the parties hold, on the CPU.
-        settings: epochs, batch size, learning rate.
+        settings: epochs, batch size, learning rate, what is kept (`checkpoints.keep_epoch`).
         seed: the seed of the target.
         device: where to train.
         folder: where the checkpoint lives; a valid one is resumed from.
@@ -119,7 +123,7 @@ def train(
     count = len(data.masks)
     steps = -(-count // settings.batch_size)
     total = steps * settings.epochs
-    history = _resume(folder, network, optimizers)
+    history = resume(folder, network, optimizers, settings.kept)
     pin = device.type == "cuda"
     for epoch in range(len(history), settings.epochs):
         network.train()
@@ -143,7 +147,10 @@ def train(
             raise CellError(f"training: the loss of epoch {epoch + 1} is not finite")
         network.eval()
         history.append({"loss": loss, "validation_dice": validate(network)})
-        _save(folder, network, optimizers, history)
+        if len(history) in settings.kept:
+            whole = len(history) in settings.keep_networks
+            keep_epoch(folder, len(history), network, whole=whole)
+        save_checkpoint(folder, network, optimizers, history)
     network.eval()
     return history
 
@@ -169,66 +176,3 @@ def _batch(
     if pin:
         batch = batch.pin_memory()
     return batch.to(device, non_blocking=pin)
-
-
-def _state(network: SplitUNet, optimizers: Sequence[torch.optim.Adam]) -> dict[str, torch.Tensor]:
-    state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    for party, optimizer in enumerate(optimizers):
-        for index, entry in optimizer.state_dict()["state"].items():
-            for name, tensor in entry.items():
-                state[f"adam.{party}.{index}.{name}"] = tensor
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-
-
-def _save(
-    folder: Path,
-    network: SplitUNet,
-    optimizers: Sequence[torch.optim.Adam],
-    history: list[dict[str, float | None]],
-) -> None:
-    make_private_folder(folder)
-    state, text = _state(network, optimizers), json.dumps(history)
-    with replace_atomically(folder / _CHECKPOINT) as temporary:
-        save_file(state, temporary, {"history": text, "sha256": _digest(state, text)})
-
-
-def _digest(state: Mapping[str, torch.Tensor], history: str) -> str:
-    digest = hashlib.sha256(history.encode())
-    for name in sorted(state):
-        digest.update(name.encode())
-        digest.update(state[name].numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _resume(
-    folder: Path, network: SplitUNet, optimizers: Sequence[torch.optim.Adam]
-) -> list[dict[str, float | None]]:
-    path = folder / _CHECKPOINT
-    if not path.is_file():
-        return []
-    try:
-        with safe_open(path, framework="pt") as file:
-            stored = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        history: list[dict[str, float | None]] = json.loads(stored["history"])
-        whole = stored["sha256"] == _digest(tensors, stored["history"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
-        return []  # a checkpoint that is not what was written is redone, never used
-    network.load_state_dict(
-        {
-            name.removeprefix("network."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("network.")
-        }
-    )
-    for party, optimizer in enumerate(optimizers):
-        state: dict[int, dict[str, Any]] = {}
-        prefix = f"adam.{party}."
-        for name, tensor in tensors.items():
-            if name.startswith(prefix):
-                index, entry = name.removeprefix(prefix).split(".")
-                state.setdefault(int(index), {})[entry] = tensor
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return history

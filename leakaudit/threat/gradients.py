@@ -17,8 +17,6 @@ from leakaudit.target.protocol import Protocol
 from leakaudit.threat.system import System, drawn, frozen, images_of, masks_of, stack
 from leakaudit.types import Images, Masks, SiteLevels
 
-_FIRST = "initialisation"
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -56,20 +54,28 @@ class Companions:
 
 
 def gradients_of(
-    system: System, victims: Sequence[Patient], companions: Companions | None
+    system: System,
+    victims: Sequence[Patient],
+    companions: Companions | None,
+    epochs: Sequence[int] | None = None,
 ) -> tuple[tuple[GradientRelease, ...], tuple[SiteLevels, ...]]:
-    """Weight and cut gradients of each victim's batch at each observed checkpoint."""
+    """Weight and cut gradients of each victim's batch after each of ``epochs``.
+
+    Without any, before training and at its end.
+    """
     weight: list[GradientRelease] = []
     cut: list[SiteLevels] = []
-    for checkpoint, protocol in _protocols(system):
+    for epoch, protocol in _protocols(system, epochs):
+        checkpoint = _name(system, epoch)
         labels = [(checkpoint, patient.id) for patient in victims]
         slices = [_batch_of(patient, system.seed, checkpoint, companions) for patient in victims]
         images, masks = (torch.cat(each) for each in zip(*slices, strict=True))
         sent = _messages(system, protocol, images, masks, system.seed, labels)
-        encoders = (system.initial if checkpoint == _FIRST else system.network).encoders
         weight.append(
             GradientRelease(
-                checkpoint=checkpoint, encoders=frozen(encoders), gradients=sent.weights
+                checkpoint=checkpoint,
+                encoders=frozen(system.after(epoch).encoders),
+                gradients=sent.weights,
             )
         )
         cut.append(sent.cut)
@@ -88,13 +94,18 @@ def _batch_of(
     return torch.cat([own[0], others[0]]), torch.cat([own[1], others[1]])
 
 
-def _protocols(system: System) -> tuple[tuple[str, Protocol], ...]:
-    """The parties at each observed checkpoint; copies, on which gradients leave no trace."""
-    networks = ((_FIRST, system.initial), ("final", system.network))
+def _protocols(system: System, epochs: Sequence[int] | None) -> tuple[tuple[int, Protocol], ...]:
+    """The parties after each epoch; copies, on which gradients leave no trace."""
+    observed = (0, system.settings.epochs) if epochs is None else epochs
     return tuple(
-        (checkpoint, Protocol(deepcopy(network).to(system.device), system.defense))
-        for checkpoint, network in networks
+        (epoch, Protocol(deepcopy(system.after(epoch)).to(system.device), system.defense))
+        for epoch in observed
     )
+
+
+def _name(system: System, epoch: int) -> str:
+    ends = {0: "initialisation", system.settings.epochs: "final"}
+    return ends.get(epoch, f"epoch {epoch}")
 
 
 def _messages(
@@ -124,10 +135,13 @@ def _messages(
 
 
 def gradient_query(
-    system: System, companions: Companions | None, shuffle: Sequence[Patient] | None
+    system: System,
+    companions: Companions | None,
+    shuffle: Sequence[Patient] | None,
+    epochs: Sequence[int] | None = None,
 ) -> GradientQuery:
     """Answers `Observation.query_gradients`, with random slices of ``shuffle`` if given."""
-    protocols = _protocols(system)
+    protocols = _protocols(system, epochs)
     batch = companions.batch if companions else 1
     pool: tuple[Images, Masks] | None = None
     if shuffle:
@@ -147,8 +161,15 @@ def gradient_query(
         seed = int(drawn(2**62, 1, generator))
         numbers = range(len(images) // batch)
         return tuple(
-            _messages(system, protocol, images, masks, seed, [(checkpoint, n) for n in numbers])
-            for checkpoint, protocol in protocols
+            _messages(
+                system,
+                protocol,
+                images,
+                masks,
+                seed,
+                [(_name(system, epoch), n) for n in numbers],
+            )
+            for epoch, protocol in protocols
         )
 
     return query

@@ -38,6 +38,7 @@ from leakaudit.threat.system import (
     release_patient,
     stack,
 )
+from leakaudit.threat.transcript import transcript_of, transcript_query
 from leakaudit.types import Images, SiteLevels
 
 # What is kept of the cohort's releases: enough for their distribution, and no gigabytes.
@@ -59,6 +60,7 @@ def observe(
     site: int | None = None,
     training: Iterable[Patient] = (),
     companions: Companions | None = None,
+    gradient_checkpoints: Sequence[int] | None = None,
     shuffled: bool = False,
     returned: Returned = "own",
 ) -> Observation:
@@ -75,6 +77,8 @@ def observe(
             malicious one has the sites train; of their releases those of the first 16 are held,
             and without any patients none.
         companions: who fills the batches whose gradients are observed; None for batches of one.
+        gradient_checkpoints: epochs after which gradients are observed; None for before training
+            and at its end.
         shuffled: answer queries with the release or the gradients of a random auxiliary slice
             instead, so that a learned attack can learn nothing: its negative control.
         returned: what a data site is shown of what came back to it.
@@ -93,16 +97,24 @@ def observe(
                 held[capability] = frozen(system.network.encoders)
             case Capability.ENCODER_QUERIES:
                 held[capability] = _query(system, auxiliary if shuffled else None)
+            case Capability.TRANSCRIPT:
+                held[capability] = transcript_of(system, victims)
+            case Capability.TRANSCRIPT_QUERIES:
+                held[capability] = transcript_query(system, auxiliary if shuffled else None)
             case Capability.GRADIENT_QUERIES:
                 held[capability] = gradient_query(
-                    system, companions, auxiliary if shuffled else None
+                    system, companions, auxiliary if shuffled else None, gradient_checkpoints
                 )
             case Capability.OWN_MODALITIES:
                 held[capability] = own_images(system, victims, of_site(threat, site))
             case Capability.OWN_CUT_GRADIENTS:
-                held[capability] = own_gradients(system, victims, of_site(threat, site), returned)
+                held[capability] = own_gradients(
+                    system, victims, of_site(threat, site), returned, gradient_checkpoints
+                )
             case Capability.OWN_GRADIENT_QUERIES:
-                held[capability] = own_gradient_query(system, of_site(threat, site), returned)
+                held[capability] = own_gradient_query(
+                    system, of_site(threat, site), returned, gradient_checkpoints
+                )
             case Capability.ACTIVE_MANIPULATION:
                 held[capability] = HijackedTraining(system, victims, training)
             case Capability.SERVER_WEIGHTS:
@@ -125,7 +137,7 @@ def observe(
                 raise AssertionError(f"no preset grants {capability} yet")
     gradients = {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS} & threat.capabilities
     if gradients:
-        weight, cut = gradients_of(system, victims, companions)
+        weight, cut = gradients_of(system, victims, companions, gradient_checkpoints)
         made: dict[Capability, object] = {
             Capability.WEIGHT_GRADIENTS: weight,
             Capability.CUT_GRADIENTS: cut,

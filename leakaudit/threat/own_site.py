@@ -40,16 +40,22 @@ def own_images(system: System, victims: Sequence[Patient], site: int) -> Images:
 
 
 def own_gradients(
-    system: System, victims: Sequence[Patient], site: int, returned: Returned
+    system: System,
+    victims: Sequence[Patient],
+    site: int,
+    returned: Returned,
+    epochs: Sequence[int] | None = None,
 ) -> tuple[Levels, ...]:
     """Per checkpoint what the label site returned to the site, ``(victims, C, *spatial)``."""
-    _, cut = gradients_of(system, victims, None)
+    _, cut = gradients_of(system, victims, None, epochs)
     return tuple(tuple(_shown(level, returned) for level in sites[site]) for sites in cut)
 
 
-def own_gradient_query(system: System, site: int, returned: Returned) -> OwnGradientQuery:
+def own_gradient_query(
+    system: System, site: int, returned: Returned, epochs: Sequence[int] | None = None
+) -> OwnGradientQuery:
     """Answers `Observation.query_own_gradients`; with zeros if nothing is returned."""
-    everything = gradient_query(system, None, None)
+    everything = gradient_query(system, None, None, epochs)
 
     def query(images: Images, masks: Masks, generator: torch.Generator) -> tuple[Levels, ...]:
         answers = tuple(each.cut[site] for each in everything(images, masks, generator))

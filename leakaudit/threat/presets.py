@@ -16,7 +16,8 @@ class Threat:
 
     Args:
         name: preset name.
-        position: ``label site`` (server), ``data site``, ``aggregator`` or ``eavesdropper``.
+        position: ``label site`` (server), ``data site``, ``aggregator``, ``label site and
+            aggregator`` or ``eavesdropper``.
         behaviour: ``honest-but-curious`` or ``malicious``.
         capabilities: what the adversary holds.
         victims: ``inference`` (patients never trained on) or ``training`` (members).
@@ -77,6 +78,30 @@ PRESETS: dict[str, Threat] = {
             ),
         ),
         Threat(
+            name="curious-server-in-training",
+            position="label site",
+            behaviour="honest-but-curious",
+            capabilities=frozenset(
+                {
+                    Capability.TRANSCRIPT,
+                    Capability.TRANSCRIPT_QUERIES,
+                    Capability.ENCODER_ARCHITECTURE,
+                    Capability.AUXILIARY_PATIENTS,
+                    Capability.DEFENSE_PARAMETERS,
+                }
+            ),
+            victims="training",
+            words=(
+                "The label site follows the protocol and keeps what it receives while the network "
+                "trains: each epoch releases a slice of every training patient once more, through "
+                "encoders that have moved on, the defence on. Each epoch's release is made here "
+                "with the encoders as they are at its end. The label site has patients of its own "
+                "and can have them encoded and released in each of these epochs, as a site that "
+                "takes part can. It does not hold the encoders' weights, and the masks and cut "
+                "gradients that it has are not used against the patients here."
+            ),
+        ),
+        Threat(
             name="aggregator",
             position="aggregator",
             behaviour="honest-but-curious",
@@ -94,12 +119,12 @@ PRESETS: dict[str, Threat] = {
             victims="training",
             words=(
                 "In the SplitFed variant an aggregator averages the encoders. It holds their "
-                "weights before training and at the end, receives at both times the weight "
-                "gradient of a batch that holds a slice of one training patient, alone or among "
-                "other patients' (`gradient_batch`), and knows the cut gradients that the label "
-                "site returned for it. It has patients of its "
-                "own with masks, and can compute the same gradients for them, as whoever also "
-                "runs the label site can. It is shown no activations."
+                "weights at some moments of training (`gradient_checkpoints`), receives at each of "
+                "them the weight gradient of a batch that holds a slice of one training patient, "
+                "alone or among other patients' (`gradient_batch`), and knows the cut gradients "
+                "that the label site returned for it. It has patients of its own with masks, and "
+                "can compute the same gradients for them, as whoever also runs the label site can. "
+                "It is shown no activations."
             ),
         ),
         Threat(
@@ -120,8 +145,33 @@ PRESETS: dict[str, Threat] = {
             words=(
                 "As aggregator, but it does not run the label site: no cut gradient reaches it. It "
                 "has patients of its own with masks, and as a site that takes part can train on "
-                "them at the same two times, which shows it the weight gradients and cut gradients "
+                "them at the same moments, which shows it the weight gradients and cut gradients "
                 "of its own patients alone."
+            ),
+        ),
+        Threat(
+            name="server-and-aggregator",
+            position="label site and aggregator",
+            behaviour="honest-but-curious",
+            capabilities=frozenset(
+                {
+                    Capability.ACTIVATIONS,
+                    Capability.ENCODER_QUERIES,
+                    Capability.WEIGHT_GRADIENTS,
+                    Capability.CUT_GRADIENTS,
+                    Capability.GRADIENT_QUERIES,
+                    Capability.ENCODER_WEIGHTS,
+                    Capability.ENCODER_ARCHITECTURE,
+                    Capability.AUXILIARY_PATIENTS,
+                    Capability.DEFENSE_PARAMETERS,
+                }
+            ),
+            victims="training",
+            words=(
+                "In the SplitFed variant one party runs the label site and averages the encoders. "
+                "It sees what an aggregator sees, and besides what a slice of one training patient "
+                "is released as at the end of training. It has patients of its own with masks, and "
+                "can compute for them what it sees of others."
             ),
         ),
         Threat(
@@ -142,7 +192,8 @@ PRESETS: dict[str, Threat] = {
             words=(
                 "One of the hospitals follows the protocol and keeps what comes back to it: for a "
                 "slice of a training patient its own images, which it has anyway, and the cut "
-                "gradient that the label site returned, before training and at the end. It has "
+                "gradient that the label site returned, at some moments of training "
+                "(`gradient_checkpoints`). It has "
                 "patients of its own with all modalities and masks, can enrol them in training, "
                 "and keeps what comes back for them too. It sees nothing that another site "
                 "sends. Each data site is tried in turn."

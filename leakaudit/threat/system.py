@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import final
@@ -12,6 +12,7 @@ import torch
 
 from leakaudit.contracts import Defense, SystemLayout
 from leakaudit.data import Patient
+from leakaudit.errors import CellError
 from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import TrainingSettings
@@ -30,6 +31,8 @@ class System:
         seed: seed of the target; every release of a patient is keyed by it.
         device: where the parties compute.
         settings: by which the network was trained.
+        between: the network after those epochs before the last that ``settings`` keeps whole.
+        transcript: every site's encoder after each epoch, if ``settings`` keeps them.
     """
 
     network: SplitUNet
@@ -38,6 +41,22 @@ class System:
     seed: int
     device: torch.device
     settings: TrainingSettings = field(default_factory=TrainingSettings)
+    between: Mapping[int, SplitUNet] = field(default_factory=dict)
+    transcript: tuple[tuple[torch.nn.Module, ...], ...] = ()
+
+    def after(self, epoch: int) -> SplitUNet:
+        """The network after an epoch; 0 is before the first step.
+
+        Raises:
+            CellError: it was not kept.
+        """
+        if epoch == 0:
+            return self.initial
+        if epoch == self.settings.epochs:
+            return self.network
+        if epoch not in self.between:
+            raise CellError(f"the network after epoch {epoch} was not kept")
+        return self.between[epoch]
 
 
 def layout_of(

@@ -15,6 +15,7 @@ from leakaudit.audit_file import parse_audit
 from leakaudit.contracts import Capability
 from leakaudit.data import Splits
 from leakaudit.errors import ConfigError
+from leakaudit.target.training import TrainingSettings
 
 SPLITS = Splits(train=("a", "b"), validation=("c",), auxiliary=("d",), victims=("e",))
 Change = Callable[[dict[str, Any]], object]
@@ -110,6 +111,37 @@ def test_each_size_of_batch_is_a_cell_where_gradients_are_seen_and_its_control_i
     }
     assert {cell.gradient_batch for cell in made.cells if cell.control_only} == {1}
     assert any(" batch 4" in cell.label for cell in made.cells)
+
+
+def test_only_what_an_adversary_sees_of_a_training_is_kept(tiny_audit: dict[str, Any]) -> None:
+    def settings(change: Callable[[dict[str, Any]], object]) -> TrainingSettings:
+        made = matrix(tiny_audit, change)
+        (found,) = {target.settings for target in made.targets}
+        return found
+
+    def transcript(audit: dict[str, Any]) -> None:
+        audit["attacks"] = [{"transcript-inversion": {"steps": 1}}]
+        audit["threats"] = ["curious-server-in-training"]
+        audit["target"]["training"]["epochs"] = 3
+
+    def halfway(audit: dict[str, Any]) -> None:
+        audit["target"]["training"]["epochs"] = 3
+        audit["gradient_checkpoints"] = [0, 2]
+
+    kept = settings(transcript)
+    assert (kept.keep_encoders, kept.kept) == (True, (1, 2))
+    kept = settings(halfway)
+    assert (kept.keep_encoders, kept.kept) == (False, (2,))
+    cells = matrix(tiny_audit, halfway).cells
+    seen = {cell.threat.name: cell.gradient_checkpoints for cell in cells}
+    assert seen == {
+        "curious-server": (),
+        "curious-server-with-encoder": (),
+        "aggregator": (0, 2),
+    }
+    ends = {cell.key for cell in matrix(tiny_audit, lambda audit: None).cells}
+    last = matrix(tiny_audit, lambda audit: audit.update(gradient_checkpoints=[1])).cells
+    assert not {cell.key for cell in last if cell.gradient_checkpoints} & ends
 
 
 @pytest.mark.parametrize("named", [[], ["identity"], ["gaussian-noise", "identity", "identity"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -322,6 +323,42 @@ def test_training_teaches_the_network_to_segment(
     assert target.untrained_dice is not None
     assert target.utility.mean.mean >= 0.4
     assert target.utility.mean.mean >= target.untrained_dice + 0.2
+
+
+def test_a_whole_training_is_kept_and_attacked_where_the_threat_sees_it(
+    tmp_path: Path, tiny_audit: Audit, write_audit: Callable[..., Path], leakaudit: Leakaudit
+) -> None:
+    audit = {
+        **copy.deepcopy(tiny_audit),
+        "gradient_checkpoints": [0, 2, 3],
+        "attacks": [
+            {"transcript-inversion": {"steps": 60, "width": 16, "batch_size": 4}},
+            {"cafe": {"iterations": 60}},
+        ],
+        "threats": {
+            "curious-server-in-training": ["transcript-inversion"],
+            "server-and-aggregator": ["cafe"],
+        },
+    }
+    audit["target"]["training"]["epochs"] = 3
+    write_audit(tmp_path / "tiny.yaml", audit)
+    done = leakaudit("run", "tiny.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / TINY
+    report = report_of(run)
+    for target in report.targets:
+        names = {path.name for path in (run / "targets" / target.target).iterdir()}
+        assert {"epoch_0001.safetensors", "epoch_0002.safetensors"} < names
+    cells = {cell.attack_name: cell for cell in report.cells if "Gaussian" not in cell.defense}
+    assert {cell.state for cell in cells.values()} == {State.OK}, report.cells
+    assert {cell.victims for cell in cells.values()} == {"training"}
+    transcript, cafe = cells["transcript-inversion"], cells["cafe"]
+    assert "Read 3 of the 3 releases, one an epoch, that were kept." in transcript.notes
+    assert any("'epoch 2'" in note for note in cafe.notes)
+    assert (transcript.gradient_checkpoints, cafe.gradient_checkpoints) == ((), (0, 2, 3))
+    for cell in (transcript, cafe):
+        assert cell.leakage is not None
+        assert cell.leakage.ssim_brain.mean > cell.leakage.blind_floor + 0.1
 
 
 def test_every_site_is_tried_and_masks_are_scored_by_dice(

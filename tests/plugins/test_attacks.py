@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,15 @@ from leakaudit.measure.fidelity import ssim_brain
 from leakaudit.measure.masks import dice_masks
 from leakaudit.registry import usable
 from leakaudit.target.split_unet import SplitUNetSpec
+from leakaudit.target.training import build
 from leakaudit.testing import check_attack
 from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.own_site import Returned
-from leakaudit.threat.presets import PRESETS
+from leakaudit.threat.presets import PRESETS, threat_named
 from leakaudit.threat.system import images_of
 from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.cafe import Cafe
 from leakaudit_attacks.cut_gradient_inversion import CutGradientInversion
 from leakaudit_attacks.decoder_inversion import DecoderInversion
 from leakaudit_attacks.deep_leakage import DeepLeakage
@@ -41,10 +44,12 @@ from leakaudit_attacks.learned_gradient_inversion import LearnedGradientInversio
 from leakaudit_attacks.mask_inference import MaskInference
 from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversion
 from leakaudit_attacks.other_site_inversion import OtherSiteInversion
+from leakaudit_attacks.priors import total_variation
 from leakaudit_attacks.pseudo_client_inversion import PseudoClientInversion
 from leakaudit_attacks.release_statistics import ReleaseStatistics
 from leakaudit_attacks.ridge import Ridge, best_ridge, sketched
 from leakaudit_attacks.starts import auxiliary_mean
+from leakaudit_attacks.transcript_inversion import TranscriptInversion
 from leakaudit_attacks.unsplit import Unsplit
 from leakaudit_attacks.variation import varied
 from leakaudit_defenses.activation_dropout import ActivationDropout
@@ -56,6 +61,7 @@ from tests.tiny import tiny_observation, tiny_patients, tiny_spec, tiny_system
 # Each built-in attack in a configuration that is quick, and a threat that grants what it requires.
 QUICK: dict[str, tuple[dict[str, int], str]] = {
     "activation-inversion": ({"iterations": 3}, "curious-server-with-encoder"),
+    "cafe": ({"iterations": 2}, "server-and-aggregator"),
     "cut-gradient-inversion": (
         {"steps": 3, "width": 4, "batch_size": 2, "examples": 4},
         "aggregator",
@@ -76,6 +82,10 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
         "curious-site",
     ),
     "pseudo-client-inversion": ({"steps": 3, "width": 4, "batch_size": 2}, "curious-server"),
+    "transcript-inversion": (
+        {"steps": 3, "width": 4, "batch_size": 2},
+        "curious-server-in-training",
+    ),
     "unsplit": ({"rounds": 2, "weight_steps": 1, "image_steps": 1}, "curious-server"),
 }
 INSTALLED = {plugin.name: plugin for plugin in usable("attack")[0]}
@@ -229,6 +239,47 @@ def test_activation_inversion_gains_from_repeated_releases() -> None:
         )
         for count in (1, 16)
     ]
+    assert scores[1] > scores[0] + 0.05, scores
+
+
+# --- CAFE -----------------------------------------------------------------------------------
+
+
+def test_cafe_matches_gradients_and_what_crossed_the_cut_at_once() -> None:
+    observation = observation_for("server-and-aggregator", spec=EASY)
+    attack = Cafe(iterations=100)
+    found = attack(observation, seed=0, progress=quietly).reconstruction
+    assert score(found.images) > 0.9
+    blind = Cafe(iterations=100, representation=0.0)(observation, seed=0, progress=quietly)
+    assert score(blind.reconstruction.images) < score(found.images) - 0.2
+    draws = torch.Generator().manual_seed(0)
+    private = torch.from_numpy(truth(VICTIMS))
+    at_truth = attack.objective(observation, 1, draws)(private, -1)
+    rough = (total_variation(private) - attack.rough).clamp_min(0)
+    assert torch.allclose(at_truth, attack.tv * rough, atol=1e-4), "both misfits are 0 at the truth"
+
+
+# --- transcript inversion -------------------------------------------------------------------
+
+
+def test_a_transcript_of_noisy_epochs_says_more_than_its_last_epoch() -> None:
+    system = tiny_system(GaussianNoise(std=1.0), EASY, AUXILIARY)
+    epochs = tuple(tuple(build(EASY, number).eval().encoders) for number in range(8))
+    observation = observe(
+        threat_named("curious-server-in-training"),
+        replace(system, transcript=epochs),
+        victims=VICTIMS,
+        auxiliary=AUXILIARY,
+        releases=1,
+    )
+    scores = []
+    for read in (1, 8):
+        attack = TranscriptInversion(steps=60, width=16, batch_size=4, epochs=read)
+        attempt = attack(observation, seed=0, progress=quietly)
+        assert attempt.reconstruction.notes == (
+            f"Read {read} of the 8 releases, one an epoch, that were kept.",
+        )
+        scores.append(score(attempt.reconstruction.images))
     assert scores[1] > scores[0] + 0.05, scores
 
 

@@ -16,6 +16,7 @@ from leakaudit.testing import check_defense
 BUILT_IN = {
     "attack": [
         "activation-inversion",
+        "cafe",
         "cut-gradient-inversion",
         "decoder-inversion",
         "deep-leakage",
@@ -27,6 +28,7 @@ BUILT_IN = {
         "medical-gradient-inversion",
         "other-site-inversion",
         "pseudo-client-inversion",
+        "transcript-inversion",
         "unsplit",
     ],
     "defense": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],

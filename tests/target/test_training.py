@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import torch
 
 from leakaudit.contracts import Defense
 from leakaudit.errors import CellError
+from leakaudit.target.checkpoints import epoch_file, load_epoch
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import TrainingData, TrainingSettings, build, choose_device, train
 from leakaudit_defenses.gaussian_noise import GaussianNoise
@@ -35,9 +38,12 @@ def fit(
     defense: Defense | None = None,
     kill_at: int = 10**9,
     settings: TrainingSettings = SETTINGS,
+    steps: list[int] | None = None,
 ) -> list[dict[str, float | None]]:
     def progress(done: int, total: int) -> None:
         assert total == 3 * SETTINGS.epochs
+        if steps is not None:
+            steps.append(done)
         if done == kill_at:
             raise Killed
 
@@ -101,6 +107,57 @@ def test_a_training_killed_before_its_first_checkpoint_starts_anew(
     again = build(tiny_spec(), 0)
     fit(again, data, tmp_path)
     assert equal_weights(again, uninterrupted)
+
+
+KEEPING = TrainingSettings(
+    epochs=3, batch_size=4, learning_rate=1e-2, keep_encoders=True, keep_networks=(0, 2, 3)
+)
+
+
+def test_epochs_are_kept_as_they_were(
+    uninterrupted: SplitUNet, data: TrainingData, tmp_path: Path
+) -> None:
+    assert (KEEPING.kept, SETTINGS.kept) == ((1, 2), ())
+    seen: list[dict[str, torch.Tensor]] = []
+    network = build(tiny_spec(), 0)
+    train(
+        network,
+        GaussianNoise(std=0.1),
+        data,
+        KEEPING,
+        seed=7,
+        device=torch.device("cpu"),
+        folder=tmp_path,
+        progress=lambda done, total: None,
+        validate=lambda now: seen.append(deepcopy(now.state_dict())),
+    )
+    assert equal_weights(network, uninterrupted), "keeping changes nothing"
+    kept = [build(tiny_spec(), 1) for _ in range(2)]
+    other = build(tiny_spec(), 1)
+    assert all(load_epoch(tmp_path, epoch, one) for epoch, one in enumerate(kept, start=1))
+    for epoch, one in enumerate(kept):
+        for name, tensor in one.state_dict().items():
+            whole = epoch == 1 or name.startswith("encoders.")
+            assert torch.equal(tensor, seen[epoch][name] if whole else other.state_dict()[name])
+    assert not load_epoch(tmp_path, 3, other)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"no weights")])
+def test_a_training_that_lost_an_epoch_is_redone(
+    uninterrupted: SplitUNet,
+    data: TrainingData,
+    tmp_path: Path,
+    damage: Callable[[Path], object],
+) -> None:
+    with pytest.raises(Killed):
+        fit(build(tiny_spec(), 0), data, tmp_path, kill_at=8, settings=KEEPING)
+    damage(epoch_file(tmp_path, 1))
+    steps: list[int] = []
+    network = build(tiny_spec(), 0)
+    fit(network, data, tmp_path, settings=KEEPING, steps=steps)
+    assert steps[0] == 1
+    assert equal_weights(network, uninterrupted)
+    assert load_epoch(tmp_path, 1, network)
 
 
 @pytest.mark.parametrize("left", [0.0, 0.01, 0.5, 0.999])

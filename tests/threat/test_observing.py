@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, final
 
 import pytest
@@ -370,6 +370,59 @@ def test_weight_gradients_are_those_of_the_whole_network(undefended: System) -> 
             wanted = torch.autograd.grad(loss, [x for site in received for x in site])
             for a, b in zip(flat(cut), wanted, strict=True):
                 torch.testing.assert_close(a[number : number + 1], b, rtol=1e-4, atol=1e-7)
+
+
+def test_gradients_are_observed_after_the_epochs_that_are_named(undefended: System) -> None:
+    whole = observed(undefended, "aggregator", gradient_checkpoints=(0, 1, 2))
+    names = [release.checkpoint for release in whole.weight_gradients]
+    assert names == ["initialisation", "epoch 1", "final"]
+    halfway = observed(undefended, "aggregator", gradient_checkpoints=(1,))
+    (release,) = halfway.weight_gradients
+    trained = undefended.between[1].encoders[0].state_dict()
+    assert all(map(torch.equal, release.encoders[0].state_dict().values(), trained.values()))
+    for one, other in zip(
+        flat(halfway.cut_gradients[0]), flat(whole.cut_gradients[1]), strict=True
+    ):
+        assert torch.equal(one, other)
+    image, mask = images_of(AUXILIARY[0])[:1], masks_of(AUXILIARY[0])[:1]
+    answers = whole.query_gradients(image, mask, generator_for(0, "query"))
+    assert len(answers) == 3
+    assert not torch.equal(answers[0].cut[0][0], answers[1].cut[0][0])
+    site = observed(undefended, "curious-site", site=1, gradient_checkpoints=(1,))
+    assert len(site.own_cut_gradients) == 1
+    assert len(site.query_own_gradients(image, mask, generator_for(0, "query"))) == 1
+    with pytest.raises(CellError, match="after epoch 7 was not kept"):
+        observed(undefended, "aggregator", gradient_checkpoints=(0, 7))
+
+
+def test_a_transcript_holds_what_each_epochs_encoders_released(undefended: System) -> None:
+    observation = observed(undefended, "curious-server-in-training")
+    networks = (undefended.between[1], undefended.network)
+    assert len(observation.transcript) == len(networks)
+    middles = torch.stack([images_of(one)[one.middle] for one in VICTIMS])
+    answers = observation.query_transcript(middles, generator_for(0, "query"))
+    for network, released, answered in zip(networks, observation.transcript, answers, strict=True):
+        with torch.no_grad():
+            wanted = network.encode(middles.split([2, 2], dim=1))
+        for one, other, sent in zip(flat(wanted), flat(released), flat(answered), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(one, sent, rtol=1e-4, atol=1e-6)
+    shuffled = observed(undefended, "curious-server-in-training", shuffled=True)
+    drawn = shuffled.query_transcript(middles, generator_for(0, "query"))
+    assert not torch.equal(drawn[0][0][0], answers[0][0][0])
+    forgotten = replace(undefended, transcript=())
+    with pytest.raises(CellError, match="encoders of the epochs were not kept"):
+        observed(forgotten, "curious-server-in-training")
+
+
+def test_every_epoch_of_a_transcript_has_draws_of_its_own() -> None:
+    system = tiny_system(GaussianNoise(std=1.0))
+    same = replace(system, transcript=(system.transcript[1],) * 3)
+    first, second, third = (
+        levels[0][0] for levels in observed(same, "curious-server-in-training").transcript
+    )
+    assert not torch.equal(first, second)
+    assert not torch.equal(second, third)
 
 
 def test_the_gradients_of_a_batch_are_those_of_the_whole_network_on_it(undefended: System) -> None:

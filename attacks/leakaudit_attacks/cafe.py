@@ -1,0 +1,68 @@
+"""CAFE: weight gradients of a batch and what crossed the cut, matched together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+
+from leakaudit.api import Capability, Citation, Images, Observation, require_between
+from leakaudit_attacks.activations import ActivationMatch
+from leakaudit_attacks.engine import Objective, weighted
+from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.papers import JIN_2021, RUDIN_1992
+from leakaudit_attacks.priors import total_variation
+from leakaudit_attacks.starts import start_image
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Cafe(GradientMatching):
+    """Recover images by matching a batch's weight gradients and the victim's released levels.
+
+    In vertical learning whoever runs the label site knows which slice of a batch is whose, and the
+    representation that each site made of it: CAFE computes that from the gradients of a first
+    linear layer, in split learning it is what crosses the cut. So the search is held to gradients
+    and representation at once; total variation counts only as far as it exceeds ``rough``.
+
+    Args:
+        representation: weight of the misfit to the released levels.
+        tv: weight of total variation beyond ``rough``.
+        rough: total variation that costs nothing.
+
+    Reference: Jin et al. 2021 (arXiv:2110.15122), step III.
+    """
+
+    iterations: int = 150
+    learning_rate: float = 0.05
+    representation: float = 10.0
+    tv: float = 0.02
+    rough: float = 0.05
+
+    requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {Capability.ACTIVATIONS}
+    citations: ClassVar[tuple[Citation, ...]] = (JIN_2021, RUDIN_1992)
+
+    def __post_init__(self) -> None:
+        """Check the configuration; ConfigError for a value outside its range."""
+        super().__post_init__()
+        require_between(self, 0, 1e6, "representation", "tv", "rough")
+
+    def objective(
+        self, observation: Observation, checkpoint: int, generator: torch.Generator
+    ) -> Objective:
+        """The squared difference of the gradients, the victim's representation, rough images."""
+        shown, modalities = ActivationMatch(observation), sum(observation.layout.channels)
+
+        def roughness(images: Images, step: int) -> torch.Tensor:
+            return (total_variation(images) - self.rough).clamp_min(0)
+
+        return weighted(
+            (1.0, GradientMatch(observation, checkpoint, generator, "squared")),
+            (self.representation, lambda images, step: shown(images[:, :modalities], step)),
+            (self.tv, roughness),
+        )
+
+    def starts(self, observation: Observation, generator: torch.Generator) -> torch.Tensor:
+        """The auxiliary mean, or mid-grey."""
+        return start_image(observation, gradient_device(observation)).unsqueeze(0)
