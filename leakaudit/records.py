@@ -257,7 +257,8 @@ class MaskLeakage(Record):
     Args:
         dice: Dice of the whole tumour on the victims' slices.
         blind_floor: Dice of the best guess made without any observation.
-        blind_floor_name: ``no tumour``, ``average mask`` or ``own images alone``.
+        blind_floor_name: ``no tumour``, ``average mask``, ``own images alone`` or ``own
+            features alone``.
         advantage: (dice - blind_floor) / (1 - blind_floor) on the means.
         patients: the victims one by one.
         without_tumour: victims whose slice shows no tumour; they are left out.

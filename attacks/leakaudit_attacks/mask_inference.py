@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
-from monai.losses import DiceLoss
-from torch.nn import functional
 
 from leakaudit.api import Citation, Images, Masks, Recovers, SystemLayout
+from leakaudit_attacks.masks import mask_loss, tumour
 from leakaudit_attacks.own_site import OwnSiteInversion
 from leakaudit_attacks.papers import ERDOGAN_2022, WU_2023
 
@@ -42,9 +41,8 @@ class MaskInference(OwnSiteInversion):
 
     def wanted(self, images: Images, masks: Masks, layout: SystemLayout) -> torch.Tensor:
         """Tumour or not, ``(N, 1, *spatial)``."""
-        return (masks > 0).unsqueeze(1).to(images.dtype)
+        return tumour(masks, images)
 
     def loss(self, found: Images, wanted: Images) -> torch.Tensor:
         """Cross-entropy plus soft Dice."""
-        overlap: torch.Tensor = DiceLoss(batch=True)(found, wanted)
-        return functional.binary_cross_entropy(found, wanted) + overlap
+        return mask_loss(found, wanted)

@@ -8,6 +8,7 @@ from functools import cache
 
 import torch
 
+from leakaudit.audit.jobs import attacks_of
 from leakaudit.audit.matrix import CellPlan, TargetPlan
 from leakaudit.audit.runner import Plan, worker_count
 from leakaudit.target.protocol import segmentation_loss
@@ -49,8 +50,7 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     size = cell.gradient_batch or 1
     samples = getattr(cell.attack, "batch_size", len(plan.splits.victims) * size)
     runs = 2 if cell.attack.learns() or cell.threat.victims == "training" else 1
-    if cell.site is not None:
-        runs = 3  # with what came back, with nothing, with another patient's
+    runs = max(runs, attacks_of(cell))
     passes = _PASSES_PER_ITERATION if runs > 1 else 1.0
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     learning = one * samples * iterations * passes * getattr(cell.attack, "restarts", 1)

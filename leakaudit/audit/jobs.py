@@ -146,16 +146,16 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
 
     process = next(processes)
     attempt = attempt_on(process)
-    if _at_a_site(plan):
-        # A site needs no message to learn something from its own images: that is the floor, and
-        # with another patient's messages beside its own images it must stay there.
+    if (held := _held_already(plan)) is not None:
+        # Who holds something of the victims needs no message to learn from it: that is the floor,
+        # and with another patient's messages beside what is its own it must stay there.
         alone = attempt_on(next(processes), returned="nothing")
-        scorer.hold_against(controls.OWN_IMAGES, alone.reconstruction)
+        scorer.hold_against(held, alone.reconstruction)
         misled = attempt_on(next(processes), returned="another's")
-        negative = scorer.misled_control(misled.reconstruction)
+        negative = scorer.misled_control(misled.reconstruction, held)
     else:
         negative = scorer.negative_control(attempt.reconstruction)
-    if plan.attack.learns() and negative.passed is False and not _at_a_site(plan):
+    if plan.attack.learns() and negative.passed is False and held is None:
         # What it learned of patients in general may beat any constant guess without knowing
         # anything of this one: hold it against the same network trained on shuffled pairs.
         twin = attempt_on(next(processes), shuffled=True)
@@ -211,11 +211,16 @@ def _scorer(
 
 def attacks_of(plan: CellPlan) -> int:
     """How many attacks a cell runs at most, each in a process of its own."""
-    return 3 if _at_a_site(plan) else 1 + plan.attack.learns()
+    return 1 + plan.attack.learns() if _held_already(plan) is None else 3
 
 
-def _at_a_site(plan: CellPlan) -> bool:
-    return Capability.OWN_MODALITIES in plan.threat.capabilities
+def _held_already(plan: CellPlan) -> str | None:
+    """What the adversary has of the victims before anything comes back; None if nothing."""
+    if Capability.OWN_MODALITIES in plan.threat.capabilities:
+        return controls.OWN_IMAGES
+    if Capability.HEAD_MESSAGES in plan.threat.capabilities:
+        return controls.OWN_FEATURES
+    return None
 
 
 def _length(plan: CellPlan, attempt: Attempt, people: People, task: Task) -> tuple[str, ...]:

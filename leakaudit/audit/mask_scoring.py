@@ -64,10 +64,10 @@ class MaskScorer:
         )
         return {"mask_leakage": leakage}
 
-    def misled_control(self, reconstruction: Reconstruction) -> Control:
-        """The attack by a site with its own images, but another patient's messages."""
+    def misled_control(self, reconstruction: Reconstruction, held: str) -> Control:
+        """The attack with what it held already, but another patient's messages."""
         scores = self._scores(reconstruction)
-        return controls.negative_control(scores, self._floor, controls.OWN_IMAGES, unit="Dice")
+        return controls.negative_control(scores, self._floor, held, unit="Dice")
 
     def negative_control(
         self, reconstruction: Reconstruction, twin: Reconstruction | None = None

@@ -28,7 +28,12 @@ from leakaudit.threat.presets import Threat, threat_named
 EASIEST_CUT = 0
 EASIEST_BATCH = 1
 _GRADIENTS = frozenset(
-    {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS, Capability.OWN_CUT_GRADIENTS}
+    {
+        Capability.WEIGHT_GRADIENTS,
+        Capability.CUT_GRADIENTS,
+        Capability.OWN_CUT_GRADIENTS,
+        Capability.HEAD_MESSAGES,
+    }
 )
 _DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 

@@ -155,11 +155,11 @@ class ImageScorer:
         scores: np.ndarray = fidelity.ssim_brain(images, self._truth, self._brain)
         return scores
 
-    def misled_control(self, reconstruction: Reconstruction) -> Control:
-        """The attack by a site with its own images, but another patient's messages."""
+    def misled_control(self, reconstruction: Reconstruction, held: str) -> Control:
+        """The attack with what it held already, but another patient's messages."""
         images = reconstruction.images.numpy()
         scores = fidelity.ssim_brain(images, self._truth, self._brain)
-        return controls.negative_control(scores, self.floor, controls.OWN_IMAGES)
+        return controls.negative_control(scores, self.floor, held)
 
     def negative_control(
         self, reconstruction: Reconstruction, twin: Reconstruction | None = None

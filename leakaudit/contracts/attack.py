@@ -14,6 +14,7 @@ import torch
 from leakaudit.contracts.observation import (
     Capability,
     GradientMessages,
+    HeadMessages,
     Observation,
     Recovers,
 )
@@ -59,7 +60,8 @@ class Attempt:
     Args:
         reconstruction: what the attack returned, checked.
         queries: samples that were sent through `Observation.query`, `query_transcript`,
-            `query_gradients` or `query_own_gradients`, or that came back through `exchange`.
+            `query_gradients`, `query_own_gradients` or `query_head`, or that came back through
+            `exchange`.
         auxiliary_patients: how many patients of its own the adversary held.
     """
 
@@ -232,6 +234,16 @@ class _QueryCounter:
                 return query_own(images, masks, generator)
 
             held[Capability.OWN_GRADIENT_QUERIES] = counted_own
+        if Capability.HEAD_QUERIES in held:
+            query_head = observation.query_head
+
+            def counted_head(
+                images: Images, masks: Masks, generator: torch.Generator
+            ) -> tuple[HeadMessages, ...]:
+                self.samples += len(images)
+                return query_head(images, masks, generator)
+
+            held[Capability.HEAD_QUERIES] = counted_head
         if Capability.ACTIVE_MANIPULATION in held:
             exchange = observation.exchange
 

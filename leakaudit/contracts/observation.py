@@ -33,6 +33,8 @@ class Capability(StrEnum):
     OWN_MODALITIES = "own-modalities"
     OWN_CUT_GRADIENTS = "own-cut-gradients"
     OWN_GRADIENT_QUERIES = "own-gradient-queries"
+    HEAD_MESSAGES = "head-messages"
+    HEAD_QUERIES = "head-queries"
     AUXILIARY_PATIENTS = "auxiliary-patients"
     DEFENSE_PARAMETERS = "defense-parameters"
     ACTIVE_MANIPULATION = "active-manipulation"
@@ -147,6 +149,21 @@ class GradientMessages:
     cut: SiteLevels
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class HeadMessages:
+    """What crosses the second cut of the U-shaped variant, at one training checkpoint.
+
+    Args:
+        features: sent by the server to the hospital that holds the masks, ``(B, C, *spatial)``.
+        gradients: the gradient of the loss with respect to them, which returns.
+    """
+
+    features: torch.Tensor
+    gradients: torch.Tensor
+
+
+HeadQuery = Callable[[Images, Masks, torch.Generator], tuple[HeadMessages, ...]]
 # Images, their masks and a generator in; for each observed checkpoint the gradients out.
 GradientQuery = Callable[[Images, Masks, torch.Generator], tuple[GradientMessages, ...]]
 OwnGradientQuery = Callable[[Images, Masks, torch.Generator], tuple[Levels, ...]]
@@ -296,6 +313,16 @@ class Observation:
         `own_cut_gradients`.
         """
         return self._get(Capability.OWN_GRADIENT_QUERIES)  # type: ignore[return-value]
+
+    @property
+    def head_messages(self) -> tuple[HeadMessages, ...]:
+        """What crossed the second cut for the victims' slices, each alone, per checkpoint."""
+        return self._get(Capability.HEAD_MESSAGES)  # type: ignore[return-value]
+
+    @property
+    def query_head(self) -> HeadQuery:
+        """``query_head(images, masks, generator)``: the same for own slices that are enrolled."""
+        return self._get(Capability.HEAD_QUERIES)  # type: ignore[return-value]
 
     @property
     def exchange(self) -> Exchange:

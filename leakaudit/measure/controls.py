@@ -24,8 +24,9 @@ NEGATIVE_MARGIN = 0.02
 POSITIVE_MARGIN = 0.10
 # What a learned attack is held against where a constant guess is no fair floor.
 TWIN = "the same network on shuffled pairs"
-# What is held against an adversary that holds images of the victims itself.
+# What is held against an adversary that holds something of the victims itself.
 OWN_IMAGES = "own images alone"
+OWN_FEATURES = "own features alone"
 
 
 def derangement(n: int) -> Int[np.ndarray, " n"] | None:
@@ -160,6 +161,7 @@ def _figures(difference: Interval, reference: str, unit: str) -> str:
 
 __all__ = [
     "NEGATIVE_MARGIN",
+    "OWN_FEATURES",
     "OWN_IMAGES",
     "POSITIVE_MARGIN",
     "TWIN",

@@ -190,6 +190,8 @@ def _recovered(
 def _guess_words(name: str) -> str:
     if name == "own images alone":
         return "what the site's own images alone say"
+    if name == "own features alone":
+        return "what the server's own features alone say"
     return "the best guess that sees nothing"
 
 

@@ -3,7 +3,8 @@
 One step of the `vanilla` variant: every data site runs its encoder and its defence and sends
 activations; the label site runs the rest, computes the loss and sends back cut gradients; every
 site finishes the backward pass on its own. In the `splitfed` variant a site's weight gradient
-crosses to an aggregator as well.
+crosses to an aggregator as well. In the `u_shaped` variant the masks stay at a hospital with the
+last layer: the server runs what lies between, and there are two cuts. All three compute the same.
 
 Reference: Vepakomma et al. 2018 (arXiv:1812.00564); Thapa et al. 2020 (arXiv:2004.12088).
 """
@@ -21,7 +22,7 @@ from torch import nn
 from leakaudit.api import Defense, Levels
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for
-from leakaudit.target.split_unet import SplitUNet
+from leakaudit.target.split_unet import Server, SplitUNet
 
 
 @final
@@ -46,6 +47,22 @@ class WeightGradients:
     """Site to aggregator (`splitfed`): gradients in the order of ``encoder.parameters()``."""
 
     tensors: tuple[torch.Tensor, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Features:
+    """Server to the head (`u_shaped`): what the last layer is given, ``(B, C, *spatial)``."""
+
+    tensor: torch.Tensor
+
+
+@final
+@dataclass(frozen=True)
+class FeatureGradient:
+    """Head to server (`u_shaped`): the gradient of the loss with respect to the features."""
+
+    tensor: torch.Tensor
 
 
 @final
@@ -91,7 +108,7 @@ class DataSite:
 class LabelSite:
     """Holds masks and the rest of the network; never sees an image."""
 
-    def __init__(self, server: nn.Module, loss: nn.Module, *, autocast: bool = False) -> None:
+    def __init__(self, server: Server, loss: nn.Module, *, autocast: bool = False) -> None:
         """Keep the server network and the training loss."""
         self.server = server
         self.loss = loss
@@ -109,18 +126,12 @@ class LabelSite:
         Returns:
             The loss (detached) and one message per site; the server's gradients are accumulated.
         """
-        received = [
-            tuple(level.detach().requires_grad_() for level in message.levels)
-            for message in messages
-        ]
+        received = _received(messages)
         with _autocast(masks.device, self.autocast):
             logits = self.server(received)
         loss = self.loss(logits.float(), masks.unsqueeze(1))
         loss.backward()
-        answers = tuple(
-            CutGradients(tuple(_gradient(level) for level in levels)) for levels in received
-        )
-        return loss.detach(), answers
+        return loss.detach(), _answers(received)
 
     def segment(self, messages: Sequence[Activations]) -> torch.Tensor:
         """Predicted classes ``(B, *spatial)``.
@@ -134,6 +145,45 @@ class LabelSite:
             raise CellError("the network's output is not finite")
         predicted: torch.Tensor = logits.argmax(dim=1)
         return predicted
+
+
+@final
+class BodySite:
+    """The server of the `u_shaped` variant: neither image nor mask, and not the last layer."""
+
+    def __init__(self, server: Server) -> None:
+        """Keep all of the server's network but the classifier."""
+        self.server = server
+        self._received: list[Levels] = []
+        self._features = torch.empty(0)
+
+    def forward(self, messages: Sequence[Activations]) -> Features:
+        """Send to the head what its layer is to be given."""
+        self._received = _received(messages)
+        self._features = self.server.features(self._received)
+        return Features(self._features.detach())
+
+    def backward(self, message: FeatureGradient) -> tuple[CutGradients, ...]:
+        """Accumulate its own gradients and answer every site."""
+        self._features.backward(message.tensor)
+        return _answers(self._received)
+
+
+@final
+class HeadSite:
+    """The hospital that holds the masks in the `u_shaped` variant, and the last layer."""
+
+    def __init__(self, server: Server, loss: nn.Module) -> None:
+        """Keep the classifier and the training loss."""
+        self.classifier = server.classifier
+        self.loss = loss
+
+    def step(self, message: Features, masks: torch.Tensor) -> tuple[torch.Tensor, FeatureGradient]:
+        """The loss (detached) and what returns; the classifier's gradients are accumulated."""
+        received = message.tensor.detach().requires_grad_()
+        loss = self.loss(self.classifier(received), masks.unsqueeze(1))
+        loss.backward()
+        return loss.detach(), FeatureGradient(_gradient(received))
 
 
 @final
@@ -170,6 +220,17 @@ class Protocol:
             site.backward(answer)
         return loss
 
+    def u_shaped_backward(
+        self, views: Sequence[torch.Tensor], masks: torch.Tensor, seed: int, *labels: object
+    ) -> torch.Tensor:
+        """The same step with the masks at a hospital: accumulate every party's gradients."""
+        server = self.label_site.server
+        body, head = BodySite(server), HeadSite(server, self.label_site.loss)
+        loss, answer = head.step(body.forward(self.send(views, seed, *labels)), masks)
+        for site, returned in zip(self.sites, body.backward(answer), strict=True):
+            site.backward(returned)
+        return loss
+
     def splitfed_messages(
         self, views: Sequence[torch.Tensor], masks: torch.Tensor, seed: int, *labels: object
     ) -> tuple[tuple[CutGradients, ...], tuple[WeightGradients, ...]]:
@@ -191,6 +252,14 @@ def segmentation_loss() -> nn.Module:
         include_background=False, to_onehot_y=True, softmax=True, batch=True
     )
     return loss
+
+
+def _received(messages: Sequence[Activations]) -> list[Levels]:
+    return [tuple(level.detach().requires_grad_() for level in one.levels) for one in messages]
+
+
+def _answers(received: Sequence[Levels]) -> tuple[CutGradients, ...]:
+    return tuple(CutGradients(tuple(_gradient(level) for level in levels)) for levels in received)
 
 
 def _gradient(level: torch.Tensor) -> torch.Tensor:

@@ -160,6 +160,11 @@ class Server(nn.Module):
         Returns:
             Logits ``(B, classes, *spatial)``.
         """
+        logits: torch.Tensor = self.classifier(self.features(sites))
+        return logits
+
+    def features(self, sites: Sequence[Levels]) -> torch.Tensor:
+        """What the classifier is given, ``(B, C, *spatial)``; the U-shaped variant cuts here."""
         skips: dict[int, torch.Tensor] = {
             level: torch.cat([levels[index] for levels in sites], dim=1)
             for index, level in enumerate(self.crossing)
@@ -170,8 +175,7 @@ class Server(nn.Module):
             skips[level] = x
         for level, up in zip(reversed(range(DEEPEST_LEVEL)), self.ups, strict=True):
             x = up(x, skips.get(level))
-        logits: torch.Tensor = self.classifier(x)
-        return logits
+        return x
 
 
 @final

@@ -14,7 +14,15 @@ from leakaudit.data import Patient
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for
 from leakaudit.target.protocol import Protocol
-from leakaudit.threat.system import System, drawn, frozen, images_of, masks_of, stack
+from leakaudit.threat.system import (
+    System,
+    checkpoint_name,
+    drawn,
+    frozen,
+    images_of,
+    masks_of,
+    stack,
+)
 from leakaudit.types import Images, Masks, SiteLevels
 
 
@@ -66,7 +74,7 @@ def gradients_of(
     weight: list[GradientRelease] = []
     cut: list[SiteLevels] = []
     for epoch, protocol in _protocols(system, epochs):
-        checkpoint = _name(system, epoch)
+        checkpoint = checkpoint_name(system, epoch)
         labels = [(checkpoint, patient.id) for patient in victims]
         slices = [_batch_of(patient, system.seed, checkpoint, companions) for patient in victims]
         images, masks = (torch.cat(each) for each in zip(*slices, strict=True))
@@ -96,16 +104,10 @@ def _batch_of(
 
 def _protocols(system: System, epochs: Sequence[int] | None) -> tuple[tuple[int, Protocol], ...]:
     """The parties after each epoch; copies, on which gradients leave no trace."""
-    observed = (0, system.settings.epochs) if epochs is None else epochs
     return tuple(
         (epoch, Protocol(deepcopy(system.after(epoch)).to(system.device), system.defense))
-        for epoch in observed
+        for epoch in system.observed(epochs)
     )
-
-
-def _name(system: System, epoch: int) -> str:
-    ends = {0: "initialisation", system.settings.epochs: "final"}
-    return ends.get(epoch, f"epoch {epoch}")
 
 
 def _messages(
@@ -167,7 +169,7 @@ def gradient_query(
                 images,
                 masks,
                 seed,
-                [(_name(system, epoch), n) for n in numbers],
+                [(checkpoint_name(system, epoch), n) for n in numbers],
             )
             for epoch, protocol in protocols
         )

@@ -19,6 +19,7 @@ from leakaudit.data import Patient
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit.threat.gradients import Companions, gradient_query, gradients_of
+from leakaudit.threat.head import head_messages, head_query
 from leakaudit.threat.hijacking import HijackedTraining
 from leakaudit.threat.own_site import (
     Returned,
@@ -46,7 +47,12 @@ _COHORT_PATIENTS = 16
 _COHORT_SLICES = 6
 # The adversary's own masks are shown to it where it can do something with them.
 _USES_OF_MASKS = frozenset(
-    {Capability.GRADIENT_QUERIES, Capability.OWN_GRADIENT_QUERIES, Capability.SERVER_WEIGHTS}
+    {
+        Capability.GRADIENT_QUERIES,
+        Capability.OWN_GRADIENT_QUERIES,
+        Capability.HEAD_QUERIES,
+        Capability.SERVER_WEIGHTS,
+    }
 )
 
 
@@ -81,7 +87,8 @@ def observe(
             and at its end.
         shuffled: answer queries with the release or the gradients of a random auxiliary slice
             instead, so that a learned attack can learn nothing: its negative control.
-        returned: what a data site is shown of what came back to it.
+        returned: what a data site, or the server of the U-shaped variant, is shown of what came
+            back to it.
     """
     spatial = tuple(victims[0].images.shape[2:])
     held: dict[Capability, object] = {}
@@ -115,6 +122,10 @@ def observe(
                 held[capability] = own_gradient_query(
                     system, of_site(threat, site), returned, gradient_checkpoints
                 )
+            case Capability.HEAD_MESSAGES:
+                held[capability] = head_messages(system, victims, returned, gradient_checkpoints)
+            case Capability.HEAD_QUERIES:
+                held[capability] = head_query(system, returned, gradient_checkpoints)
             case Capability.ACTIVE_MANIPULATION:
                 held[capability] = HijackedTraining(system, victims, training)
             case Capability.SERVER_WEIGHTS:

@@ -48,7 +48,7 @@ def own_gradients(
 ) -> tuple[Levels, ...]:
     """Per checkpoint what the label site returned to the site, ``(victims, C, *spatial)``."""
     _, cut = gradients_of(system, victims, None, epochs)
-    return tuple(tuple(_shown(level, returned) for level in sites[site]) for sites in cut)
+    return tuple(tuple(shown(level, returned) for level in sites[site]) for sites in cut)
 
 
 def own_gradient_query(
@@ -66,7 +66,8 @@ def own_gradient_query(
     return query
 
 
-def _shown(level: torch.Tensor, returned: Returned) -> torch.Tensor:
+def shown(level: torch.Tensor, returned: Returned) -> torch.Tensor:
+    """What came back for every victim, or what is shown in its place."""
     if returned == "nothing":
         return torch.zeros_like(level)
     return level.roll(-1, dims=0) if returned == "another's" else level

@@ -200,6 +200,29 @@ PRESETS: dict[str, Threat] = {
             ),
         ),
         Threat(
+            name="u-shaped-server",
+            position="server without the masks",
+            behaviour="honest-but-curious",
+            capabilities=frozenset(
+                {
+                    Capability.HEAD_MESSAGES,
+                    Capability.HEAD_QUERIES,
+                    Capability.AUXILIARY_PATIENTS,
+                    Capability.DEFENSE_PARAMETERS,
+                }
+            ),
+            victims="training",
+            words=(
+                "In the U-shaped variant the masks stay at a hospital, which runs the network's "
+                "last layer; the server runs what lies between the sites and that layer. It "
+                "follows the protocol and keeps, for a slice of a training patient, the features "
+                "that it sent to the hospital and the gradient that came back, at some moments of "
+                "training (`gradient_checkpoints`). It has patients of its own with masks, can "
+                "enrol them, and keeps the same for them. The activations that it receives, which "
+                "are those of curious-server, are not used here."
+            ),
+        ),
+        Threat(
             name="malicious-server",
             position="label site",
             behaviour="malicious",

@@ -44,6 +44,10 @@ class System:
     between: Mapping[int, SplitUNet] = field(default_factory=dict)
     transcript: tuple[tuple[torch.nn.Module, ...], ...] = ()
 
+    def observed(self, epochs: Sequence[int] | None) -> Sequence[int]:
+        """``epochs``, or before training and at its end if there are none."""
+        return (0, self.settings.epochs) if epochs is None else epochs
+
     def after(self, epoch: int) -> SplitUNet:
         """The network after an epoch; 0 is before the first step.
 
@@ -57,6 +61,12 @@ class System:
         if epoch not in self.between:
             raise CellError(f"the network after epoch {epoch} was not kept")
         return self.between[epoch]
+
+
+def checkpoint_name(system: System, epoch: int) -> str:
+    """What an observation calls the moment after an epoch."""
+    ends = {0: "initialisation", system.settings.epochs: "final"}
+    return ends.get(epoch, f"epoch {epoch}")
 
 
 def layout_of(

@@ -371,11 +371,13 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
         "images": "full",
         "attacks": [
             {"mask-inference": learned},
+            {"head-mask-inference": learned},
             {"other-site-inversion": {**learned, "steps": 5}},
             {"feature-space-hijacking": {"decoder_steps": 5, "steps": 5}},
         ],
         "threats": {
             "curious-site": ["mask-inference", "other-site-inversion"],
+            "u-shaped-server": ["head-mask-inference"],
             "malicious-server": ["feature-space-hijacking"],
         },
     }
@@ -389,6 +391,7 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
     assert where == {
         *(("mask-inference", site) for site in sites),
         *(("other-site-inversion", site) for site in sites),
+        ("head-mask-inference", ""),
         ("feature-space-hijacking", ""),
     }
     masks = [cell for cell in report.cells if cell.recovers == "masks"]

@@ -40,6 +40,7 @@ from leakaudit_attacks.feature_space_hijacking import FeatureSpaceHijacking
 from leakaudit_attacks.gradient_inversion import GradientInversion
 from leakaudit_attacks.gradients import GradientMatch
 from leakaudit_attacks.group_gradient_inversion import GroupGradientInversion
+from leakaudit_attacks.head_mask_inference import HeadMaskInference
 from leakaudit_attacks.learned_gradient_inversion import LearnedGradientInversion
 from leakaudit_attacks.mask_inference import MaskInference
 from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversion
@@ -74,6 +75,10 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
     ),
     "gradient-inversion": ({"iterations": 2}, "aggregator"),
     "group-gradient-inversion": ({"iterations": 2}, "aggregator"),
+    "head-mask-inference": (
+        {"steps": 3, "width": 4, "batch_size": 2, "examples": 4},
+        "u-shaped-server",
+    ),
     "learned-gradient-inversion": ({"batches": 12}, "aggregator-alone"),
     "mask-inference": ({"steps": 3, "width": 4, "batch_size": 2, "examples": 4}, "curious-site"),
     "medical-gradient-inversion": ({"iterations": 2}, "aggregator"),
@@ -661,6 +666,28 @@ def site_observation(returned: Returned = "own") -> Observation:
         site=0,
         returned=returned,
     )
+
+
+def test_a_mask_that_stays_at_the_head_is_given_away_by_what_it_returns() -> None:
+    attack = HeadMaskInference(steps=150, width=8, batch_size=4)
+    true = np.stack([patient.masks[patient.middle] > 0 for patient in VICTIMS])
+
+    def dice(returned: Returned) -> float:
+        observation = observe(
+            threat_named("u-shaped-server"),
+            tiny_system(Identity(), None, AUXILIARY),
+            victims=VICTIMS,
+            auxiliary=AUXILIARY,
+            releases=1,
+            returned=returned,
+        )
+        found = attack(observation, seed=0, progress=quietly).reconstruction
+        return float(dice_masks(found.images.numpy()[:, 0] > 0.5, true).mean())
+
+    reached = dice("own")
+    assert reached > 0.9
+    assert dice("nothing") < reached - 0.1
+    assert dice("another's") < reached - 0.1
 
 
 def test_returned_gradients_give_the_masks_away_and_own_images_alone_do_not() -> None:

@@ -23,6 +23,7 @@ BUILT_IN = {
         "feature-space-hijacking",
         "gradient-inversion",
         "group-gradient-inversion",
+        "head-mask-inference",
         "learned-gradient-inversion",
         "mask-inference",
         "medical-gradient-inversion",

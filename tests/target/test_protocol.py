@@ -76,6 +76,21 @@ def test_split_gradients_equal_the_monolithic_ones(
         assert any(bool(p.grad.any()) for p in party.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize("defense", DEFENSES, ids=repr)
+@pytest.mark.parametrize("cut_level", [0, 2, 4])
+def test_a_u_shaped_step_computes_what_the_vanilla_one_does(
+    defense: Defense, cut_level: int
+) -> None:
+    network = build(tiny_spec((2, 2), cut_level), 0)
+    batch = batch_of((2, 2), 2)
+    wanted_loss = Protocol(network, defense).backward(*batch, SEED, "test")
+    wanted = [gradient.clone() for gradient in gradients_of(network)]
+    network.zero_grad()
+    loss = Protocol(network, defense).u_shaped_backward(*batch, SEED, "test")
+    assert torch.equal(loss, wanted_loss)
+    assert relative_error(gradients_of(network), wanted) <= 1e-6
+
+
 @pytest.mark.parametrize("skips", [(), (0,), (1,)])
 def test_split_gradients_with_withheld_skips(skips: tuple[int, ...]) -> None:
     network, batch = build(tiny_spec(cut_level=2, shared_skips=skips), 0), batch_of((2, 2), 2)

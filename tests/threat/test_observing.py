@@ -42,6 +42,10 @@ READERS = {
     Capability.OWN_MODALITIES: "own_images",
     Capability.OWN_CUT_GRADIENTS: "own_cut_gradients",
     Capability.OWN_GRADIENT_QUERIES: "query_own_gradients",
+    Capability.HEAD_MESSAGES: "head_messages",
+    Capability.HEAD_QUERIES: "query_head",
+    Capability.TRANSCRIPT: "transcript",
+    Capability.TRANSCRIPT_QUERIES: "query_transcript",
     Capability.ACTIVE_MANIPULATION: "exchange",
     Capability.DEFENSE_PARAMETERS: "defense",
 }
@@ -125,6 +129,7 @@ def test_masks_of_the_adversarys_patients_come_only_with_a_use_for_them(
     uses = {
         Capability.GRADIENT_QUERIES,
         Capability.OWN_GRADIENT_QUERIES,
+        Capability.HEAD_QUERIES,
         Capability.SERVER_WEIGHTS,
     }
     if not uses & PRESETS[threat].capabilities:
@@ -423,6 +428,37 @@ def test_every_epoch_of_a_transcript_has_draws_of_its_own() -> None:
     )
     assert not torch.equal(first, second)
     assert not torch.equal(second, third)
+
+
+def test_the_server_between_two_cuts_holds_what_crossed_the_second(undefended: System) -> None:
+    observation = observed(undefended, "u-shaped-server", gradient_checkpoints=(1, 2))
+    networks = (undefended.between[1], undefended.network)
+    for network, crossed in zip(networks, observation.head_messages, strict=True):
+        for number, patient in enumerate(VICTIMS):
+            middle = slice(patient.middle, patient.middle + 1)
+            sent = network.server.features(network.encode(images_of(patient)[middle].split(2, 1)))
+            loss = segmentation_loss()(
+                network.server.classifier(sent), masks_of(patient)[middle][:, None]
+            )
+            (wanted,) = torch.autograd.grad(loss, sent)
+            here = slice(number, number + 1)
+            torch.testing.assert_close(crossed.features[here], sent, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(crossed.gradients[here], wanted, rtol=1e-4, atol=1e-9)
+    here = slice(VICTIMS[0].middle, VICTIMS[0].middle + 1)
+    asked = images_of(VICTIMS[0])[here], masks_of(VICTIMS[0])[here], generator_for(0, "query")
+    answers = observation.query_head(*asked)
+    assert len(answers) == len(networks)
+    torch.testing.assert_close(
+        answers[1].gradients, observation.head_messages[1].gradients[:1], rtol=1e-4, atol=1e-9
+    )
+    alone = observed(undefended, "u-shaped-server", returned="nothing")
+    assert not alone.head_messages[0].gradients.any()
+    assert not alone.query_head(*asked)[0].gradients.any()
+    assert alone.head_messages[1].features.any()
+    misled = observed(undefended, "u-shaped-server", returned="another's").head_messages[1]
+    true = observed(undefended, "u-shaped-server").head_messages[1]
+    assert torch.equal(misled.gradients, true.gradients.roll(-1, dims=0))
+    assert torch.equal(misled.features, true.features)
 
 
 def test_the_gradients_of_a_batch_are_those_of_the_whole_network_on_it(undefended: System) -> None:

@@ -1,0 +1,20 @@
+"""What the attacks on masks share: what is wanted, and how far from it a network is."""
+
+from __future__ import annotations
+
+import torch
+from monai.losses import DiceLoss
+from torch.nn import functional
+
+from leakaudit.api import Images, Masks
+
+
+def tumour(masks: Masks, like: torch.Tensor) -> torch.Tensor:
+    """Tumour or not, ``(N, 1, *spatial)``, from the classes ``(N, *spatial)``."""
+    return (masks > 0).unsqueeze(1).to(like.dtype)
+
+
+def mask_loss(found: Images, wanted: Images) -> torch.Tensor:
+    """Cross-entropy plus soft Dice, over all masks together."""
+    overlap: torch.Tensor = DiceLoss(batch=True)(found, wanted)
+    return functional.binary_cross_entropy(found, wanted) + overlap
