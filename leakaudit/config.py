@@ -242,6 +242,7 @@ class AuditConfig(_Section):
             among them; each in turn where a threat grants gradients, and of no effect elsewhere.
         gradient_checkpoints: epochs after which these gradients are observed, by one adversary who
             keeps them all; 0 is before the first step, and ``ends`` is that and the last.
+        round_steps: optimizer steps of a round whose weight updates an adversary observes.
         references: which reference trainings to make; None for none.
         images: ``full`` puts patient images into the report; ``none`` is the default.
         budgets: limits.
@@ -260,6 +261,7 @@ class AuditConfig(_Section):
         default=(1,), min_length=1
     )
     gradient_checkpoints: Literal["ends"] | tuple[StrictInt, ...] = "ends"
+    round_steps: StrictInt = Field(default=4, ge=1, le=1_000)
     references: ReferenceConfig | None = None
     images: Literal["none", "full"] = "none"
     budgets: BudgetConfig = BudgetConfig()

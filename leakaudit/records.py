@@ -298,6 +298,7 @@ class CellRecord(Record):
         releases: passes of each victim that the adversary sees.
         gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
         gradient_checkpoints: epochs after which it sees gradients, 0 being before the first.
+        round_steps: optimizer steps whose weight updates it sees; None if it sees none.
         seed: seed of the target and the attack.
         control_only: the cell exists only as another cell's positive control.
         state: how it ended.
@@ -329,6 +330,7 @@ class CellRecord(Record):
     releases: int
     gradient_batch: int | None = None
     gradient_checkpoints: tuple[int, ...] = ()
+    round_steps: int | None = None
     seed: int
     control_only: bool = False
     state: State
@@ -349,6 +351,7 @@ class CellRecord(Record):
         """The threat, at which site it is, and the size of the batches whose gradients it sees."""
         site = f" with {self.site}" if self.site else ""
         batch = "" if self.gradient_batch is None else f", batch {self.gradient_batch}"
+        batch += "" if self.round_steps is None else f", {self.round_steps} steps"
         return f"{self.threat}{site}{batch}"
 
 

@@ -59,6 +59,20 @@ HATAMIZADEH_2022 = Citation(
     year=2022,
     arxiv="2202.06924",
 )
+MCMAHAN_2017 = Citation(
+    key="mcmahan2017communication",
+    authors=(
+        "McMahan, H. Brendan",
+        "Moore, Eider",
+        "Ramage, Daniel",
+        "Hampson, Seth",
+        "Agüera y Arcas, Blaise",
+    ),
+    title="Communication-efficient learning of deep networks from decentralized data",
+    venue="International Conference on Artificial Intelligence and Statistics",
+    year=2017,
+    arxiv="1602.05629",
+)
 JIN_2021 = Citation(
     key="jin2021cafe",
     authors=(

@@ -55,7 +55,7 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     learning = one * samples * iterations * passes * getattr(cell.attack, "restarts", 1)
     asked = getattr(cell.attack, "examples", 0) + getattr(cell.attack, "batches", 0) * size
-    asked *= len(cell.gradient_checkpoints) or 1
+    asked *= (len(cell.gradient_checkpoints) or 1) * (cell.round_steps or 1)
     return (learning + asked * _step_seconds(cell.target.spec, plan.cohort.spatial)) * runs
 
 

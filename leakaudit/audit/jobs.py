@@ -139,6 +139,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             training=people.each(task.splits.train),
             companions=companions,
             gradient_checkpoints=plan.gradient_checkpoints or None,
+            round_steps=plan.round_steps or 1,
             shuffled=shuffled,
             returned=returned,
         )
@@ -294,6 +295,7 @@ def cell_facts(plan: CellPlan) -> dict[str, Any]:
         "releases": plan.releases,
         "gradient_batch": plan.gradient_batch,
         "gradient_checkpoints": plan.gradient_checkpoints,
+        "round_steps": plan.round_steps,
         "seed": plan.target.seed,
         "control_only": plan.control_only,
     }

@@ -30,6 +30,7 @@ EASIEST_BATCH = 1
 _GRADIENTS = frozenset(
     {
         Capability.WEIGHT_GRADIENTS,
+        Capability.WEIGHT_UPDATES,
         Capability.CUT_GRADIENTS,
         Capability.OWN_CUT_GRADIENTS,
         Capability.HEAD_MESSAGES,
@@ -98,6 +99,7 @@ class CellPlan:
         releases: passes of each victim that the adversary sees.
         gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
         gradient_checkpoints: epochs after which it sees gradients, a site's own among them.
+        round_steps: optimizer steps whose weight updates it sees; None if it sees none.
         control_only: exists only as another cell's positive control.
         positive_control: key of the cell that shows the attack at work (may be its own).
         segmenter: the network that looks for the tumour in what is recovered, the undefended one at
@@ -113,6 +115,7 @@ class CellPlan:
     releases: int
     gradient_batch: int | None
     gradient_checkpoints: tuple[int, ...] = ()
+    round_steps: int | None = None
     control_only: bool = False
     positive_control: str = ""
     segmenter: TargetPlan | None = None
@@ -299,6 +302,7 @@ class _Planner:
                             releases=self._seen_releases(threat),
                             gradient_batch=batch,
                             gradient_checkpoints=self._checkpoints(threat),
+                            round_steps=self._round_steps(threat),
                             control_only=control_only,
                         )
                     )
@@ -310,6 +314,10 @@ class _Planner:
 
     def _checkpoints(self, threat: Threat) -> tuple[int, ...]:
         return self.config.observed_epochs if threat.capabilities & _GRADIENTS else ()
+
+    def _round_steps(self, threat: Threat) -> int | None:
+        updates = Capability.WEIGHT_UPDATES in threat.capabilities
+        return self.config.round_steps if updates else None
 
     def controls(self, cells: list[CellPlan]) -> Iterator[CellPlan]:
         """The easiest cut and batch, undefended, per seed; only for attacks that run at all."""
@@ -359,6 +367,7 @@ class _Planner:
                 "releases": plan.releases,
                 "gradient_batch": plan.gradient_batch,
                 "gradient_checkpoints": plan.gradient_checkpoints,
+                "round_steps": plan.round_steps,
                 "segmenter": plan.segmenter.key if plan.segmenter else None,
             }
         )
@@ -370,8 +379,12 @@ def _needs_others(attack: Attack) -> bool:
 
 def _seen_batches(threat: Threat, sizes: tuple[int, ...]) -> tuple[int | None, ...]:
     """Sizes of the batches whose gradients the adversary sees, each in a cell of its own."""
-    gradients = {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS}
-    return sizes if gradients & threat.capabilities else (None,)
+    of_batches = {
+        Capability.WEIGHT_GRADIENTS,
+        Capability.WEIGHT_UPDATES,
+        Capability.CUT_GRADIENTS,
+    }
+    return sizes if of_batches & threat.capabilities else (None,)
 
 
 def _configured(plugin: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from leakaudit.contracts.observation import (
     Recovers,
     SystemLayout,
     TranscriptQuery,
+    UpdateQuery,
 )
 from leakaudit.records import Citation
 
@@ -49,6 +50,7 @@ __all__ = [
     "ReleaseSetting",
     "SystemLayout",
     "TranscriptQuery",
+    "UpdateQuery",
     "require_between",
     "run_here",
 ]

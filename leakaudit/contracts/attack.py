@@ -60,8 +60,8 @@ class Attempt:
     Args:
         reconstruction: what the attack returned, checked.
         queries: samples that were sent through `Observation.query`, `query_transcript`,
-            `query_gradients`, `query_own_gradients` or `query_head`, or that came back through
-            `exchange`.
+            `query_gradients`, `query_updates`, `query_own_gradients` or `query_head`, or that came
+            back through `exchange`.
         auxiliary_patients: how many patients of its own the adversary held.
     """
 
@@ -234,6 +234,16 @@ class _QueryCounter:
                 return query_own(images, masks, generator)
 
             held[Capability.OWN_GRADIENT_QUERIES] = counted_own
+        if Capability.UPDATE_QUERIES in held:
+            query_updates = observation.query_updates
+
+            def counted_updates(
+                images: Images, masks: Masks, generator: torch.Generator
+            ) -> tuple[tuple[tuple[torch.Tensor, ...], ...], ...]:
+                self.samples += len(images)
+                return query_updates(images, masks, generator)
+
+            held[Capability.UPDATE_QUERIES] = counted_updates
         if Capability.HEAD_QUERIES in held:
             query_head = observation.query_head
 

@@ -29,6 +29,8 @@ class Capability(StrEnum):
     TRANSCRIPT_QUERIES = "transcript-queries"
     WEIGHT_GRADIENTS = "weight-gradients"
     GRADIENT_QUERIES = "gradient-queries"
+    WEIGHT_UPDATES = "weight-updates"
+    UPDATE_QUERIES = "update-queries"
     MASKS = "masks"
     OWN_MODALITIES = "own-modalities"
     OWN_CUT_GRADIENTS = "own-cut-gradients"
@@ -115,14 +117,14 @@ class AuxiliaryPatients:
 @final
 @dataclass(frozen=True, kw_only=True)
 class GradientRelease:
-    """Weight gradients as an aggregator receives them, at one training checkpoint.
+    """Weight gradients or updates as an aggregator receives them, at one training checkpoint.
 
     Args:
         checkpoint: ``"initialisation"``, ``"epoch 2"`` or ``"final"``.
         encoders: every site's encoder with the weights of that checkpoint.
         gradients: per victim the gradients of all encoders' parameters of one batch that holds
             that victim's slice and nobody else's but companions', site after site, in
-            ``parameters()`` order.
+            ``parameters()`` order; of an update the weights after a round minus those before.
     """
 
     checkpoint: str
@@ -166,6 +168,10 @@ class HeadMessages:
 HeadQuery = Callable[[Images, Masks, torch.Generator], tuple[HeadMessages, ...]]
 # Images, their masks and a generator in; for each observed checkpoint the gradients out.
 GradientQuery = Callable[[Images, Masks, torch.Generator], tuple[GradientMessages, ...]]
+# The same in, for each observed checkpoint and batch the updates of all encoders' parameters out.
+UpdateQuery = Callable[
+    [Images, Masks, torch.Generator], tuple[tuple[tuple[torch.Tensor, ...], ...], ...]
+]
 OwnGradientQuery = Callable[[Images, Masks, torch.Generator], tuple[Levels, ...]]
 # The answer to the batch before in (None to begin), the next batch's release out; or the victims'.
 Exchange = Callable[[SiteLevels | None, bool], SiteLevels]
@@ -291,6 +297,20 @@ class Observation:
         crossing level: batch after batch, a victim's slice before its companions'.
         """
         return self._get(Capability.CUT_GRADIENTS)  # type: ignore[return-value]
+
+    @property
+    def weight_updates(self) -> tuple[GradientRelease, ...]:
+        """How a round of several steps on one batch per victim moved the encoders' weights.
+
+        Per observed checkpoint, as `weight_gradients`. Every party starts the round there with a
+        fresh optimizer, and steps on the same batch each time.
+        """
+        return self._get(Capability.WEIGHT_UPDATES)  # type: ignore[return-value]
+
+    @property
+    def query_updates(self) -> UpdateQuery:
+        """``query_updates(images, masks, generator)``: what a round on own batches would send."""
+        return self._get(Capability.UPDATE_QUERIES)  # type: ignore[return-value]
 
     @property
     def own_images(self) -> Images:

@@ -76,7 +76,7 @@ def gradients_of(
     for epoch, protocol in _protocols(system, epochs):
         checkpoint = checkpoint_name(system, epoch)
         labels = [(checkpoint, patient.id) for patient in victims]
-        slices = [_batch_of(patient, system.seed, checkpoint, companions) for patient in victims]
+        slices = [batch_of(patient, system.seed, checkpoint, companions) for patient in victims]
         images, masks = (torch.cat(each) for each in zip(*slices, strict=True))
         sent = _messages(system, protocol, images, masks, system.seed, labels)
         weight.append(
@@ -90,7 +90,7 @@ def gradients_of(
     return tuple(weight), tuple(cut)
 
 
-def _batch_of(
+def batch_of(
     victim: Patient, seed: int, checkpoint: str, companions: Companions | None
 ) -> tuple[Images, Masks]:
     """The victim's middle slice, and after it its companions'."""
@@ -145,21 +145,12 @@ def gradient_query(
     """Answers `Observation.query_gradients`, with random slices of ``shuffle`` if given."""
     protocols = _protocols(system, epochs)
     batch = companions.batch if companions else 1
-    pool: tuple[Images, Masks] | None = None
-    if shuffle:
-        pool = (
-            torch.cat([images_of(patient) for patient in shuffle]),
-            torch.cat([masks_of(patient) for patient in shuffle]),
-        )
+    pool = pool_of(shuffle) if shuffle else None
 
     def query(
         images: Images, masks: Masks, generator: torch.Generator
     ) -> tuple[GradientMessages, ...]:
-        if not len(images) or len(images) % batch:
-            raise CellError(f"{len(images)} slices were asked about, in batches of {batch}")
-        if pool is not None:
-            index = drawn(len(pool[0]), len(images), generator)
-            images, masks = pool[0][index], pool[1][index]
+        images, masks = batches_asked(images, masks, batch, pool, generator)
         seed = int(drawn(2**62, 1, generator))
         numbers = range(len(images) // batch)
         return tuple(
@@ -175,3 +166,31 @@ def gradient_query(
         )
 
     return query
+
+
+def pool_of(patients: Sequence[Patient]) -> tuple[Images, Masks]:
+    """All their slices and masks."""
+    return (
+        torch.cat([images_of(patient) for patient in patients]),
+        torch.cat([masks_of(patient) for patient in patients]),
+    )
+
+
+def batches_asked(
+    images: Images,
+    masks: Masks,
+    size: int,
+    pool: Sequence[torch.Tensor] | None,
+    generator: torch.Generator,
+) -> tuple[Images, Masks]:
+    """What a query is answered about: the slices as asked, or as many random ones of ``pool_of``.
+
+    Raises:
+        CellError: they are no whole batches.
+    """
+    if not len(images) or len(images) % size:
+        raise CellError(f"{len(images)} slices were asked about, in batches of {size}")
+    if pool is None:
+        return images, masks
+    index = drawn(len(pool[0]), len(images), generator)
+    return pool[0][index], pool[1][index]

@@ -40,6 +40,7 @@ from leakaudit.threat.system import (
     stack,
 )
 from leakaudit.threat.transcript import transcript_of, transcript_query
+from leakaudit.threat.updates import update_query, updates_of
 from leakaudit.types import Images, SiteLevels
 
 # What is kept of the cohort's releases: enough for their distribution, and no gigabytes.
@@ -49,6 +50,7 @@ _COHORT_SLICES = 6
 _USES_OF_MASKS = frozenset(
     {
         Capability.GRADIENT_QUERIES,
+        Capability.UPDATE_QUERIES,
         Capability.OWN_GRADIENT_QUERIES,
         Capability.HEAD_QUERIES,
         Capability.SERVER_WEIGHTS,
@@ -67,6 +69,7 @@ def observe(
     training: Iterable[Patient] = (),
     companions: Companions | None = None,
     gradient_checkpoints: Sequence[int] | None = None,
+    round_steps: int = 1,
     shuffled: bool = False,
     returned: Returned = "own",
 ) -> Observation:
@@ -85,6 +88,7 @@ def observe(
         companions: who fills the batches whose gradients are observed; None for batches of one.
         gradient_checkpoints: epochs after which gradients are observed; None for before training
             and at its end.
+        round_steps: optimizer steps of the round whose weight updates are observed.
         shuffled: answer queries with the release or the gradients of a random auxiliary slice
             instead, so that a learned attack can learn nothing: its negative control.
         returned: what a data site, or the server of the U-shaped variant, is shown of what came
@@ -111,6 +115,18 @@ def observe(
             case Capability.GRADIENT_QUERIES:
                 held[capability] = gradient_query(
                     system, companions, auxiliary if shuffled else None, gradient_checkpoints
+                )
+            case Capability.WEIGHT_UPDATES:
+                held[capability] = updates_of(
+                    system, victims, companions, round_steps, gradient_checkpoints
+                )
+            case Capability.UPDATE_QUERIES:
+                held[capability] = update_query(
+                    system,
+                    companions,
+                    round_steps,
+                    auxiliary if shuffled else None,
+                    gradient_checkpoints,
                 )
             case Capability.OWN_MODALITIES:
                 held[capability] = own_images(system, victims, of_site(threat, site))

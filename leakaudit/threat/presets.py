@@ -150,6 +150,31 @@ PRESETS: dict[str, Threat] = {
             ),
         ),
         Threat(
+            name="aggregator-of-rounds",
+            position="aggregator",
+            behaviour="honest-but-curious",
+            capabilities=frozenset(
+                {
+                    Capability.WEIGHT_UPDATES,
+                    Capability.UPDATE_QUERIES,
+                    Capability.ENCODER_WEIGHTS,
+                    Capability.ENCODER_ARCHITECTURE,
+                    Capability.AUXILIARY_PATIENTS,
+                    Capability.DEFENSE_PARAMETERS,
+                }
+            ),
+            victims="training",
+            words=(
+                "In the SplitFed variant an aggregator averages the encoders once a round, and "
+                "never sees a single gradient: what reaches it is how far a round of several "
+                "optimizer steps (`round_steps`) on a batch with one training patient's slice "
+                "(`gradient_batch`) moved a site's weights, at some moments of training "
+                "(`gradient_checkpoints`). It does not run the label site. It has patients of its "
+                "own with masks, and as a site that takes part can let the same rounds be trained "
+                "on them."
+            ),
+        ),
+        Threat(
             name="server-and-aggregator",
             position="label site and aggregator",
             behaviour="honest-but-curious",

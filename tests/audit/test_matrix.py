@@ -113,6 +113,26 @@ def test_each_size_of_batch_is_a_cell_where_gradients_are_seen_and_its_control_i
     assert any(" batch 4" in cell.label for cell in made.cells)
 
 
+def test_a_round_has_the_steps_that_the_audit_says(tiny_audit: dict[str, Any]) -> None:
+    def rounds(audit: dict[str, Any]) -> None:
+        audit["attacks"] = [{"learned-update-inversion": {"batches": 10}}]
+        audit["threats"] = ["aggregator-of-rounds"]
+        audit.update(round_steps=2, gradient_batch=[1, 2])
+
+    cells = matrix(tiny_audit, rounds).cells
+    assert {cell.round_steps for cell in cells} == {2}
+    assert {cell.gradient_batch for cell in cells} == {1, 2}
+    assert not any(cell.missing for cell in cells)
+
+    def longer_rounds(audit: dict[str, Any]) -> None:
+        rounds(audit)
+        audit["round_steps"] = 3
+
+    longer = matrix(tiny_audit, longer_rounds).cells
+    assert not {cell.key for cell in cells} & {cell.key for cell in longer}
+    assert {cell.round_steps for cell in matrix(tiny_audit).cells} == {None}
+
+
 def test_only_what_an_adversary_sees_of_a_training_is_kept(tiny_audit: dict[str, Any]) -> None:
     def settings(change: Callable[[dict[str, Any]], object]) -> TrainingSettings:
         made = matrix(tiny_audit, change)

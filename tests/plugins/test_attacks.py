@@ -80,6 +80,7 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
         "u-shaped-server",
     ),
     "learned-gradient-inversion": ({"batches": 12}, "aggregator-alone"),
+    "learned-update-inversion": ({"batches": 12}, "aggregator-of-rounds"),
     "mask-inference": ({"steps": 3, "width": 4, "batch_size": 2, "examples": 4}, "curious-site"),
     "medical-gradient-inversion": ({"iterations": 2}, "aggregator"),
     "other-site-inversion": (

@@ -25,6 +25,7 @@ BUILT_IN = {
         "group-gradient-inversion",
         "head-mask-inference",
         "learned-gradient-inversion",
+        "learned-update-inversion",
         "mask-inference",
         "medical-gradient-inversion",
         "other-site-inversion",

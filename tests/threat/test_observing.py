@@ -42,6 +42,8 @@ READERS = {
     Capability.OWN_MODALITIES: "own_images",
     Capability.OWN_CUT_GRADIENTS: "own_cut_gradients",
     Capability.OWN_GRADIENT_QUERIES: "query_own_gradients",
+    Capability.WEIGHT_UPDATES: "weight_updates",
+    Capability.UPDATE_QUERIES: "query_updates",
     Capability.HEAD_MESSAGES: "head_messages",
     Capability.HEAD_QUERIES: "query_head",
     Capability.TRANSCRIPT: "transcript",
@@ -128,6 +130,7 @@ def test_masks_of_the_adversarys_patients_come_only_with_a_use_for_them(
     masks = observation.auxiliary.masks
     uses = {
         Capability.GRADIENT_QUERIES,
+        Capability.UPDATE_QUERIES,
         Capability.OWN_GRADIENT_QUERIES,
         Capability.HEAD_QUERIES,
         Capability.SERVER_WEIGHTS,
@@ -428,6 +431,40 @@ def test_every_epoch_of_a_transcript_has_draws_of_its_own() -> None:
     )
     assert not torch.equal(first, second)
     assert not torch.equal(second, third)
+
+
+def test_an_update_is_what_a_round_of_steps_moves(undefended: System) -> None:
+    companions = Companions(batch=2, patients=COMPANIONS)
+    one, three = (
+        observed(undefended, "aggregator-of-rounds", companions=companions, round_steps=steps)
+        for steps in (1, 3)
+    )
+    rate = undefended.settings.learning_rate
+    gradients = observed(undefended, "aggregator", companions=companions).weight_gradients
+    for release, update in zip(gradients, one.weight_updates, strict=True):
+        assert release.checkpoint == update.checkpoint
+        for gradient, moved in zip(release.gradients[0], update.gradients[0], strict=True):
+            told = gradient.abs() > 1e-4 * gradient.abs().max().clamp_min(1e-3)
+            wanted = -rate * gradient.sign()  # Adam's first step
+            torch.testing.assert_close(moved[told], wanted[told], rtol=0.05, atol=1e-5)
+    lengths = [
+        torch.cat([part.flatten() for part in each.weight_updates[1].gradients[0]]).norm()
+        for each in (one, three)
+    ]
+    assert lengths[1] > 1.5 * lengths[0]
+    images, masks = images_of(AUXILIARY[0])[:2], masks_of(AUXILIARY[0])[:2]
+    answers = three.query_updates(images, masks, generator_for(0, "query"))
+    again = three.query_updates(images, masks, generator_for(0, "query"))
+    assert [len(answer) for answer in answers] == [1, 1]
+    assert all(map(torch.equal, answers[1][0], again[1][0]))
+    shuffled = observed(
+        undefended, "aggregator-of-rounds", companions=companions, round_steps=3, shuffled=True
+    ).query_updates(images, masks, generator_for(0, "query"))
+    assert not torch.equal(answers[1][0][0], shuffled[1][0][0])
+    with pytest.raises(CellError, match="3 slices were asked about, in batches of 2"):
+        three.query_updates(
+            torch.cat([images, images[:1]]), torch.cat([masks, masks[:1]]), generator_for(0, "q")
+        )
 
 
 def test_the_server_between_two_cuts_holds_what_crossed_the_second(undefended: System) -> None:
