@@ -7,10 +7,10 @@ batches of several slices are searched for, their modalities follow one another 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from leakaudit.api import Images, SystemLayout
 
@@ -19,14 +19,37 @@ def total_variation(images: Images) -> torch.Tensor:
     """Isotropic total variation, mean over modalities and voxels, shape ``(B,)``.
 
     Reference: Rudin, Osher, Fatemi 1992. The root is smoothed by 1e-6, so that its gradient is
-    finite in flat regions.
+    finite in flat regions. It can be differentiated once.
     """
-    square = images.new_full((), 1e-6)
-    for axis in range(2, images.ndim):
-        after = [0, 0] * (images.ndim - axis)
-        after[-1] = 1
-        square = square + functional.pad(images.diff(dim=axis).square(), after)
-    return square.sqrt().flatten(1).mean(dim=1)
+    variation: torch.Tensor = _TotalVariation.apply(images)  # type: ignore[no-untyped-call]
+    return variation
+
+
+class _TotalVariation(torch.autograd.Function):
+    """By hand, since autograd's way of it goes over the images twice as often."""
+
+    @staticmethod
+    def forward(ctx: Any, images: torch.Tensor) -> torch.Tensor:
+        square = torch.full_like(images, 1e-6)
+        steps = [images.diff(dim=axis) for axis in range(2, images.ndim)]
+        for axis, step in enumerate(steps, start=2):
+            square.narrow(axis, 0, step.shape[axis]).addcmul_(step, step)
+        length = square.sqrt_()
+        ctx.save_for_backward(length, *steps)
+        return length.flatten(1).mean(dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        length, *steps = ctx.saved_tensors
+        each = gradients[0] / length[0].numel()
+        share = each.view(-1, *(1,) * (length.ndim - 1)) / length
+        slope = torch.zeros_like(length)
+        for axis, step in enumerate(steps, start=2):
+            count = step.shape[axis]
+            flow = step * share.narrow(axis, 0, count)
+            slope.narrow(axis, 1, count).add_(flow)
+            slope.narrow(axis, 0, count).sub_(flow)
+        return slope
 
 
 def anisotropic_total_variation(images: Images) -> torch.Tensor:

@@ -178,6 +178,18 @@ def test_a_part_without_weight_is_not_computed() -> None:
 # --- priors ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("shape", [(3, 2, 5, 7), (2, 1, 4, 5, 6)], ids=["2D", "3D"])
+def test_the_slope_of_total_variation_is_that_of_its_formula(shape: tuple[int, ...]) -> None:
+    images = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    images.requires_grad_()
+    assert torch.autograd.gradcheck(total_variation, (images,))
+    square = torch.full_like(images, 1e-6)
+    for axis in range(2, images.ndim):
+        last = images.narrow(axis, images.shape[axis] - 1, 1)
+        square = square + images.diff(dim=axis, append=last).square()
+    torch.testing.assert_close(total_variation(images), square.sqrt().flatten(1).mean(dim=1))
+
+
 def test_total_variation_is_that_of_a_step_edge() -> None:
     flat = torch.full((1, 1, 8, 8), 0.5)
     edge = torch.zeros(1, 1, 8, 8)
