@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 
 from leakaudit.api import Capability, Evidence, Images, Observation, SiteLevels
+from leakaudit_attacks.engine import known
 
 
 @final
@@ -49,15 +50,32 @@ class ActivationMatch:
     def __call__(self, images: Images, step: int) -> torch.Tensor:
         """One value for each of ``(restarts * victims, M, *spatial)``."""
         del step
+        # Encoders that are being learned need the graph; of others only the slopes are wanted.
+        at_once = torch.is_grad_enabled() and not any(
+            parameter.requires_grad
+            for encoder in self.encoders
+            for parameter in encoder.parameters()
+        )
         misfit = images.new_zeros(len(images))
-        for encoder, view, values, weights in zip(
-            self.encoders, self.layout.views(images), self.values, self.weights, strict=True
-        ):
-            for level, value, weight in zip(
-                self.defense.expected(encoder(view)), values, weights, strict=True
-            ):
-                misfit = misfit + _weighted_square(level, value, weight)
+        for site, view in enumerate(self.layout.views(images)):
+            if at_once:
+                here = view.detach().requires_grad_()
+                of_site = self._of_site(site, here)
+                (slopes,) = torch.autograd.grad(of_site.sum(), here)
+                misfit = misfit + known(of_site.detach(), view, slopes)
+            else:
+                misfit = misfit + self._of_site(site, view)
         return misfit * self.scale
+
+    def _of_site(self, site: int, view: torch.Tensor) -> torch.Tensor:
+        levels = self.defense.expected(self.encoders[site](view))
+        parts = [
+            _weighted_square(level, value, weight)
+            for level, value, weight in zip(
+                levels, self.values[site], self.weights[site], strict=True
+            )
+        ]
+        return torch.stack(parts).sum(dim=0)
 
 
 @final

@@ -26,18 +26,25 @@ class Cafe(GradientMatching):
     linear layer, in split learning it is what crosses the cut. So the search is held to gradients
     and representation at once; total variation counts only as far as it exceeds ``rough``.
 
+    What is released once more at the end of training stands for the representation, of the victim's
+    slice alone; the noisier it is, the more total variation costs, from the first step on.
+
     Args:
+        gradients: weight of the gradients' squared difference.
         representation: weight of the misfit to the released levels.
         tv: weight of total variation beyond ``rough``.
-        rough: total variation that costs nothing.
+        tv_noise: further weight, times the share of noise in what was released (0 to 1).
+        rough: total variation that costs nothing, where nothing is noisy.
 
     Reference: Jin et al. 2021 (arXiv:2110.15122), step III.
     """
 
     iterations: int = 150
     learning_rate: float = 0.05
+    gradients: float = 1.0
     representation: float = 10.0
     tv: float = 0.02
+    tv_noise: float = 3.0
     rough: float = 0.05
 
     requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {Capability.ACTIVATIONS}
@@ -46,7 +53,7 @@ class Cafe(GradientMatching):
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""
         super().__post_init__()
-        require_between(self, 0, 1e6, "representation", "tv", "rough")
+        require_between(self, 0, 1e6, "gradients", "representation", "tv", "tv_noise", "rough")
 
     def objective(
         self, observation: Observation, checkpoint: int, generator: torch.Generator
@@ -54,13 +61,15 @@ class Cafe(GradientMatching):
         """The squared difference of the gradients, the victim's representation, rough images."""
         shown, modalities = ActivationMatch(observation), sum(observation.layout.channels)
 
+        free = self.rough * (1 - shown.noise_share)
+
         def roughness(images: Images, step: int) -> torch.Tensor:
-            return (total_variation(images) - self.rough).clamp_min(0)
+            return (total_variation(images) - free).clamp_min(0)
 
         return weighted(
-            (1.0, GradientMatch(observation, checkpoint, generator, "squared")),
+            (self.gradients, GradientMatch(observation, checkpoint, generator, "squared")),
             (self.representation, lambda images, step: shown(images[:, :modalities], step)),
-            (self.tv, roughness),
+            (self.tv + self.tv_noise * shown.noise_share, roughness),
         )
 
     def starts(self, observation: Observation, generator: torch.Generator) -> torch.Tensor:

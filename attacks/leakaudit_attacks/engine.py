@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, final, runtime_checkable
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from leakaudit.api import Images, Progress
 
@@ -130,6 +131,39 @@ def weighted(*parts: tuple[float | torch.Tensor, Objective]) -> Objective:
         return torch.stack(values).sum(dim=0)
 
     return total
+
+
+def known(values: torch.Tensor, at: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
+    """``values``, one per candidate, whose gradient to ``at`` is ``slopes``.
+
+    Whoever takes the gradient of a part at once and says so frees the part's graph before the next
+    is made: less memory, and what is in the cache is used while it is there.
+
+    Args:
+        values: ``(B,)``, without a graph.
+        at: ``(B, ...)``, what they were computed from.
+        slopes: their gradient there, of the shape of ``at``.
+
+    Returns:
+        ``values``, differentiable in ``at`` once.
+    """
+    result: torch.Tensor = _Known.apply(values, at, slopes)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Known(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, values: torch.Tensor, at: torch.Tensor, slopes: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.save_for_backward(slopes)
+        return values.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, torch.Tensor, None]:
+        (slopes,) = ctx.saved_tensors
+        return None, gradients[0].view(-1, *(1,) * (slopes.ndim - 1)) * slopes, None
 
 
 def _lowest(values: torch.Tensor) -> torch.Tensor:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar, final
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from leakaudit.api import (
@@ -25,12 +25,14 @@ from leakaudit.api import (
     uniform_like,
 )
 from leakaudit_attacks.decoding import Decoder, difference, fresh_decoder, integer
-from leakaudit_attacks.papers import PASQUINI_2021
+from leakaudit_attacks.papers import BONNEEL_2015, PASQUINI_2021
 
 # Every block of a BasicUNet ends with instance normalisation and a leaky ReLU of this slope.
 _SLOPE = 0.1
 # How far the decoder's examples are from perfect: share of channels kept, noise added.
 _KEPT, _NOISE = 0.6, 0.2
+# How far the voxels of a patch are apart.
+_SPACINGS = (1, 2, 4)
 
 
 @final
@@ -41,29 +43,39 @@ class FeatureSpaceHijacking(Attack):
     The label site wants every channel of the shallowest level that crosses to show one of the
     site's modalities, at the level's resolution and normalised as an encoder's output is: that is
     its pilot. It trains a decoder from what the pilot would release of its own patients, the
-    defence on. Then a discriminator learns to tell the pilot's releases from the sites'. What the
-    label site returns is not the segmentation's gradient but the discriminator's, and nothing for
-    deeper levels, so that the encoders learn to send what the pilot would. At the end the decoder
-    reads the victims' releases. It needs no weights, no queries and no masks; a site that watches
-    its Dice would see that it learns nothing.
+    defence on. What it returns is not the segmentation's gradient but that of the distance between
+    how the sites' releases and the pilot's are distributed, and nothing for deeper levels, so that
+    the encoders learn to send what the pilot would. At the end the decoder reads the victims'
+    releases. It needs no weights, no queries and no masks; a site that watches its Dice would see
+    that it learns nothing.
+
+    The distance is the sliced Wasserstein distance of small patches: projected on random
+    directions, the sorted values of both sides are compared. Unlike a discriminator it has nothing
+    to learn, so that no encoder can outrun it.
 
     Args:
         decoder_steps: training steps of the decoder, before the first exchange.
         steps: exchanges with the sites.
-        batch_size: own slices per step.
-        width: channels of the decoder and of the discriminator.
-        learning_rate: of decoder and discriminator.
+        batch_size: own slices per step of the decoder.
+        width: channels of the decoder.
+        learning_rate: of the decoder.
+        compared: own slices whose pilot's releases each exchange is compared with.
+        patches: of 3 voxels a side, apart by 1, 2 and 4, that are compared at each distance.
+        slices: directions that they are projected on.
 
     Reference: Pasquini, Ateniese, Bernaschi 2021 (arXiv:2012.02670). Theirs is a pilot that is
-    learned and a Wasserstein critic with gradient penalty; ours a fixed pilot, and a patch
-    discriminator under spectral normalisation with the hinge loss.
+    learned and a Wasserstein critic with gradient penalty; ours a fixed pilot, and the sliced
+    Wasserstein distance (Bonneel et al. 2015).
     """
 
     decoder_steps: int = 150
-    steps: int = 600
+    steps: int = 400
     batch_size: int = 4
     width: int = 32
     learning_rate: float = 1e-3
+    compared: int = 24
+    patches: int = 4096
+    slices: int = 128
 
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {
@@ -72,7 +84,7 @@ class FeatureSpaceHijacking(Attack):
             Capability.DEFENSE_PARAMETERS,
         }
     )
-    citations: ClassVar[tuple[Citation, ...]] = (PASQUINI_2021,)
+    citations: ClassVar[tuple[Citation, ...]] = (PASQUINI_2021, BONNEEL_2015)
 
     def __post_init__(self) -> None:
         """Check the configuration.
@@ -81,6 +93,7 @@ class FeatureSpaceHijacking(Attack):
             ConfigError: a value is outside its range.
         """
         require_between(self, 1, 1_000_000, "decoder_steps", "steps", "batch_size", "width")
+        require_between(self, 1, 1_000_000, "compared", "patches", "slices")
         require_between(self, 1e-12, 1e6, "learning_rate")
 
     def run(
@@ -109,7 +122,7 @@ class FeatureSpaceHijacking(Attack):
 
 
 class _Hijacker:
-    """The label site's own networks and how it answers."""
+    """The label site's decoder and how it answers."""
 
     def __init__(
         self, attack: FeatureSpaceHijacking, observation: Observation, generator: torch.Generator
@@ -117,37 +130,25 @@ class _Hijacker:
         self._attack, self._generator = attack, generator
         self._layout, self._auxiliary = observation.layout, observation.auxiliary
         self._defense = observation.defense
-        device = self._auxiliary.images.device
         channels = self._wanted(self._auxiliary.images[:1]).shape[1]
         entering = {self._layout.crossing[0]: channels}
         self._decoder: Decoder = fresh_decoder(
             entering, attack.width, self._auxiliary, generator
         ).train()
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(integer(2**62, generator))
-            self._critic = _critic(channels, attack.width, len(self._layout.spatial)).to(device)
-        rate, betas = attack.learning_rate, (0.5, 0.9)
-        self._inverting = torch.optim.Adam(self._decoder.parameters(), rate)
-        self._judging = torch.optim.Adam(self._critic.parameters(), rate, betas)
+        self._inverting = torch.optim.Adam(self._decoder.parameters(), attack.learning_rate)
 
     def prepare(self) -> None:
         """One step of the decoder."""
-        own = self._batch()
+        own = self._slices(self._attack.batch_size)
         self._inverting.zero_grad(set_to_none=True)
         difference(self._decoder((self._imperfect(self._wanted(own)),)), own).backward()
         self._inverting.step()
 
     def answer(self, released: SiteLevels) -> SiteLevels:
-        """Learn from a batch of the sites, and say by what gradients they shall improve."""
-        real, fake = self._wanted(self._batch()), _shallowest(released)
-        self._judging.zero_grad(set_to_none=True)
-        doubt = (
-            functional.relu(1 - self._critic(real)) + functional.relu(1 + self._critic(fake)).mean()
-        )
-        doubt.mean().backward()
-        self._judging.step()
-        fake.requires_grad_()
-        (gradient,) = torch.autograd.grad(-self._critic(fake).mean(), fake)
+        """By what gradients the sites shall make their releases look like the pilot's."""
+        shown = _shallowest(released).detach().requires_grad_()
+        wanted = self._wanted(self._slices(self._attack.compared))
+        (gradient,) = torch.autograd.grad(self._apart(shown, wanted), shown)
         parts = gradient.split([levels[0].shape[1] for levels in released], dim=1)
         return tuple(
             (part, *map(torch.zeros_like, levels[1:]))
@@ -188,9 +189,54 @@ class _Hijacker:
         kept = uniform_like(by_channel, self._generator) < _KEPT
         return wanted * kept + _NOISE * normal_like(wanted, self._generator)
 
-    def _batch(self) -> Images:
+    def _apart(self, shown: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Sliced Wasserstein distance (squared) of the patches of two sets of releases."""
+        apart = shown.new_zeros(())
+        for spacing in _SPACINGS:
+            directions = self._directions(shown)
+            one, other = (
+                self._patches(each, spacing).flatten(1).matmul(directions).sort(dim=0).values
+                for each in (shown, wanted)
+            )
+            apart = apart + (one - other).square().mean()
+        return apart
+
+    def _directions(self, shown: torch.Tensor) -> torch.Tensor:
+        """Random unit vectors ``(voxels of a patch * C, slices)``.
+
+        A third sees one voxel alone, and every other one about three channels alone: mixed over
+        everything, patches look Gaussian however they are distributed.
+        """
+        voxels, channels, count = 3 ** (shown.ndim - 2), shown.shape[1], self._attack.slices
+        directions = normal_like(shown.new_empty(voxels, channels, count), self._generator)
+        directions[: voxels // 2, :, : count // 3] = 0
+        directions[voxels // 2 + 1 :, :, : count // 3] = 0
+        few = uniform_like(directions[:1], self._generator) < 3 / channels
+        few[:, :, ::2] = True
+        flat = (directions * few).flatten(0, 1)
+        unit: torch.Tensor = flat / flat.norm(dim=0).clamp_min(1e-12)
+        return unit
+
+    def _patches(self, levels: torch.Tensor, spacing: int) -> torch.Tensor:
+        """Random patches of 3 voxels a side, ``(patches, voxels, C)``; outside are zeros."""
+        dims, count = levels.ndim - 2, self._attack.patches
+        padded = functional.pad(levels, [spacing] * 2 * dims).movedim(1, -1)
+        sample, *corner = (
+            (uniform_like(levels.new_empty(count), self._generator) * size).long()
+            for size in (len(levels), *levels.shape[2:])
+        )
+        shifts = product((0, spacing, 2 * spacing), repeat=dims)
+        return torch.stack(
+            [
+                padded[(sample, *(at + by for at, by in zip(corner, shift, strict=True)))]
+                for shift in shifts
+            ],
+            dim=1,
+        )
+
+    def _slices(self, count: int) -> Images:
         images = self._auxiliary.images
-        drawn = [integer(2 * len(images), self._generator) for _ in range(self._attack.batch_size)]
+        drawn = [integer(2 * len(images), self._generator) for _ in range(count)]
         chosen = [images[number % len(images)] for number in drawn]
         return torch.stack(
             [
@@ -214,15 +260,3 @@ def _pilot(view: Images, layout: SystemLayout) -> Levels:
 
 def _shallowest(released: SiteLevels) -> torch.Tensor:
     return torch.cat([levels[0] for levels in released], dim=1)
-
-
-def _critic(channels: int, width: int, spatial_dims: int) -> nn.Module:
-    """Whose release it is, patch by patch: high for the pilot's."""
-    convolution = nn.Conv2d if spatial_dims == 2 else nn.Conv3d
-    layers = [
-        convolution(channels, width, kernel_size=3, padding=1),
-        convolution(width, width, kernel_size=4, stride=2, padding=1),
-        convolution(width, 1, kernel_size=3, padding=1),
-    ]
-    entering, leaving, judging = map(nn.utils.parametrizations.spectral_norm, layers)
-    return nn.Sequential(entering, nn.LeakyReLU(0.2), leaving, nn.LeakyReLU(0.2), judging)

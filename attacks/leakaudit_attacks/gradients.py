@@ -22,7 +22,7 @@ from leakaudit.api import (
     SiteLevels,
     require_between,
 )
-from leakaudit_attacks.engine import Found, Objective, StepRule, best_of, search
+from leakaudit_attacks.engine import Found, Objective, StepRule, best_of, known, search
 
 Distance = Literal["cosine", "squared"]
 
@@ -91,7 +91,7 @@ class GradientMatch:
         here = images.detach().requires_grad_()
         distances = self._distances(here, victims, step)
         (slopes,) = torch.autograd.grad(distances.sum(), here)
-        return distances.detach() + (slopes * (images - here.detach())).flatten(1).sum(dim=1)
+        return known(distances.detach(), images, slopes)
 
     def _distances(self, images: Images, victims: torch.Tensor, step: int) -> torch.Tensor:
         gradients = self._gradients(images, victims, step)

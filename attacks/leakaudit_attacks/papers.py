@@ -73,6 +73,14 @@ MCMAHAN_2017 = Citation(
     year=2017,
     arxiv="1602.05629",
 )
+BONNEEL_2015 = Citation(
+    key="bonneel2015sliced",
+    authors=("Bonneel, Nicolas", "Rabin, Julien", "Peyré, Gabriel", "Pfister, Hanspeter"),
+    title="Sliced and Radon Wasserstein barycenters of measures",
+    venue="Journal of Mathematical Imaging and Vision",
+    year=2015,
+    doi="10.1007/s10851-014-0506-3",
+)
 JIN_2021 = Citation(
     key="jin2021cafe",
     authors=(

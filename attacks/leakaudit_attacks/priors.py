@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 from leakaudit.api import Images, SystemLayout
 
@@ -39,6 +40,7 @@ class _TotalVariation(torch.autograd.Function):
         return length.flatten(1).mean(dim=1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
         length, *steps = ctx.saved_tensors
         each = gradients[0] / length[0].numel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, final
 
 import torch
@@ -39,15 +40,15 @@ class TranscriptInversion(LearnsFromQueries):
         batch_size: auxiliary slices per step, mirrored left to right at random.
         width: channels of the decoder.
         learning_rate: peak of a one-cycle schedule.
-        epochs: read at most, spread evenly over the training, the first and the last among them;
-            the decoder keeps the levels of all of them in memory.
+        groups: of neighbouring epochs whose releases are averaged, where there are more epochs than
+            that: the decoder keeps the levels of all groups in memory.
 
     Reference: He, Zhang, Lee 2019, section 5, for the inverse network; that it reads a training's
     releases together is ours.
     """
 
     steps: int = 200
-    epochs: int = 16
+    groups: int = 16
 
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.TRANSCRIPT, Capability.TRANSCRIPT_QUERIES, Capability.AUXILIARY_PATIENTS}
@@ -57,20 +58,20 @@ class TranscriptInversion(LearnsFromQueries):
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""
         super().__post_init__()
-        require_between(self, 1, 1_000, "epochs")
+        require_between(self, 1, 1_000, "groups")
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
     ) -> Reconstruction:
         """Train the decoder on own patients' transcripts, apply it to the victims'."""
         kept = len(observation.transcript)
-        read = _spread(kept, self.epochs)
-        observed = _together(observation.transcript, read)
+        groups = _groups(kept, self.groups)
+        observed = _together(observation.transcript, groups)
         crossing = observation.layout.crossing
         decoder, first, last = self.learned(
             {number: level.shape[1] for number, level in zip(crossing, observed, strict=True)},
             observation.auxiliary,
-            lambda images, draws: _together(observation.query_transcript(images, draws), read),
+            lambda images, draws: _together(observation.query_transcript(images, draws), groups),
             generator,
             progress,
         )
@@ -81,20 +82,20 @@ class TranscriptInversion(LearnsFromQueries):
             objective_first=first,
             objective_last=last,
             iterations=self.steps,
-            notes=(f"Read {len(read)} of the {kept} releases, one an epoch, that were kept.",),
+            notes=(f"Read {kept} releases, one an epoch, in {len(groups)} groups.",),
         )
 
 
-def _spread(count: int, most: int) -> list[int]:
-    """Positions of ``most`` of ``count`` epochs, evenly spread; the last alone if one is wanted."""
-    if most == 1:
-        return [count - 1]
-    return sorted(
-        {round(place) for place in torch.linspace(0, count - 1, min(most, count)).tolist()}
-    )
+def _groups(count: int, most: int) -> list[range]:
+    """``count`` epochs in a row, in ``most`` groups of neighbours at most, as even as can be."""
+    ends = [round(count * number / min(most, count)) for number in range(min(most, count) + 1)]
+    return [range(first, after) for first, after in pairwise(ends)]
 
 
-def _together(transcript: Sequence[SiteLevels], read: Sequence[int]) -> Levels:
-    """Per level the releases of all sites and of the epochs to read, along channels."""
-    of_epochs = [joined(transcript[epoch]) for epoch in read]
-    return tuple(torch.cat(level, dim=1) for level in zip(*of_epochs, strict=True))
+def _together(transcript: Sequence[SiteLevels], groups: Sequence[range]) -> Levels:
+    """Per level the releases of all sites, each group's mean, group after group along channels."""
+    means = []
+    for group in groups:
+        epochs = [joined(transcript[epoch]) for epoch in group]
+        means.append([torch.stack(level).mean(dim=0) for level in zip(*epochs, strict=True)])
+    return tuple(torch.cat(level, dim=1) for level in zip(*means, strict=True))

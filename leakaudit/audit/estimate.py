@@ -11,6 +11,7 @@ import torch
 from leakaudit.audit.jobs import attacks_of
 from leakaudit.audit.matrix import CellPlan, TargetPlan
 from leakaudit.audit.runner import Plan, worker_count
+from leakaudit.contracts import Capability
 from leakaudit.target.protocol import segmentation_loss
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import build
@@ -53,6 +54,8 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     runs = max(runs, attacks_of(cell))
     passes = _PASSES_PER_ITERATION if runs > 1 else 1.0
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
+    if Capability.TRANSCRIPT in cell.attack.needs():
+        one *= cell.target.settings.epochs
     learning = one * samples * iterations * passes * getattr(cell.attack, "restarts", 1)
     asked = getattr(cell.attack, "examples", 0) + getattr(cell.attack, "batches", 0) * size
     asked *= (len(cell.gradient_checkpoints) or 1) * (cell.round_steps or 1)

@@ -42,7 +42,7 @@ from leakaudit.errors import CellError
 from leakaudit.measure import controls
 from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
-from leakaudit.target.checkpoints import epoch_file
+from leakaudit.target.checkpoints import copy_epoch
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
 from leakaudit.threat.gradients import Companions
@@ -97,7 +97,7 @@ def train_target(task: Task, progress: Progress) -> None:
     with store.commit("targets", plan.key) as folder:
         save_file(weights, folder / WEIGHTS_FILE)
         for epoch in plan.settings.kept:
-            shutil.copy(epoch_file(scratch, epoch), folder)
+            copy_epoch(scratch, epoch, folder)
         (folder / TARGET_FILE).write_text(record.model_dump_json(indent=1))
         (folder / "history.jsonl").write_text("".join(json.dumps(e) + "\n" for e in history))
     shutil.rmtree(scratch, ignore_errors=True)

@@ -209,11 +209,15 @@ class _Planner:
         ]
         self.identity = next(pair for pair in self.defenses if pair[0] == "identity")
         training = config.target.training
+        # What is kept does not change the weights, but is part of the result and so of its key.
         granted = {one for name in config.threats for one in threat_named(name).capabilities}
-        self.settings = TrainingSettings(
-            **training.model_dump(),
+        between = range(1, training.epochs)
+        observed = config.observed_epochs if granted & _GRADIENTS else ()
+        self.unkept = TrainingSettings(**training.model_dump())
+        self.settings = replace(
+            self.unkept,
             keep_encoders=Capability.TRANSCRIPT in granted,
-            keep_networks=config.observed_epochs if granted & _GRADIENTS else (),
+            keep_networks=tuple(epoch for epoch in observed if epoch in between),
         )
 
     def split_target(
@@ -257,15 +261,16 @@ class _Planner:
             split = self.split_target(wanted.cut_level, *self.identity, seed)
             yield split
             together = (tuple(m for site in split.sites for m in site),)
+            alone = replace(split, settings=self.unkept)
             yield self._keyed_target(
                 replace(
-                    split, kind="centralised", sites=together, spec=centralised_spec(split.spec)
+                    alone, kind="centralised", sites=together, spec=centralised_spec(split.spec)
                 )
             )
             for index, site in enumerate(split.sites):
                 yield self._keyed_target(
                     replace(
-                        split,
+                        alone,
                         kind="single-site",
                         sites=(site,),
                         spec=single_site_spec(split.spec, index),
@@ -289,9 +294,10 @@ class _Planner:
                 raise ConfigError(
                     f"{alone[0]} recovers what other sites hold; the target has one site alone"
                 )
-            seen = _seen_batches(threat, batches)
-            for (name, attack), site, batch in product(self.attacks, sites, seen):
-                if name in meets:
+            for (name, attack), site in product(self.attacks, sites):
+                if name not in meets:
+                    continue
+                for batch in _seen_batches(threat, attack, batches):
                     yield self._keyed_cell(
                         CellPlan(
                             target=target,
@@ -377,14 +383,16 @@ def _needs_others(attack: Attack) -> bool:
     return attack.recovers == "other-site images"
 
 
-def _seen_batches(threat: Threat, sizes: tuple[int, ...]) -> tuple[int | None, ...]:
-    """Sizes of the batches whose gradients the adversary sees, each in a cell of its own."""
+def _seen_batches(threat: Threat, attack: Attack, sizes: tuple[int, ...]) -> tuple[int | None, ...]:
+    """Sizes of the batches whose gradients the attack reads, each in a cell of its own."""
     of_batches = {
         Capability.WEIGHT_GRADIENTS,
         Capability.WEIGHT_UPDATES,
         Capability.CUT_GRADIENTS,
+        Capability.GRADIENT_QUERIES,
+        Capability.UPDATE_QUERIES,
     }
-    return sizes if of_batches & threat.capabilities else (None,)
+    return sizes if of_batches & attack.needs() & threat.capabilities else (None,)
 
 
 def _configured(plugin: Any) -> dict[str, Any]:

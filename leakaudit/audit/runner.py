@@ -24,7 +24,7 @@ from leakaudit.audit.systems import Task, victims_of
 from leakaudit.audit_file import audit_yaml
 from leakaudit.config import AuditConfig
 from leakaudit.data import Cohort, Splits, load_folder, phantom_cohort, split_patients
-from leakaudit.errors import DataError
+from leakaudit.errors import ConfigError, DataError
 from leakaudit.files import write_atomically
 from leakaudit.records import ReportRecord
 from leakaudit.target.training import choose_device
@@ -63,7 +63,7 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
         cache: where simulated patients may be kept.
 
     Raises:
-        ConfigError: the device is not there.
+        ConfigError: the device is not there, or a gradient batch is too large for the patients.
         DataError: patients are missing or bad.
         SplitError: there are too few of them.
     """
@@ -74,13 +74,30 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
     missing = [modality for modality in held if modality not in cohort.modalities]
     if missing:
         raise DataError(f"no patient has {', '.join(missing)}; the data has {cohort.modalities}")
-    return Plan(
+    made = Plan(
         config=config,
         cohort=cohort,
         splits=splits,
         matrix=build_matrix(config, cohort.fingerprint, splits),
         cache=cache,
     )
+    _check_batches(made)
+    return made
+
+
+def _check_batches(plan: Plan) -> None:
+    """Refuse batches that the training patients who are no victims can not fill."""
+    slices = {patient.id: len(patient.tumour_slices) for patient in plan.cohort.patients}
+    for cell in plan.matrix.cells:
+        if cell.gradient_batch is None or cell.missing:
+            continue
+        victims = victims_of(plan.splits, cell.threat.victims, cell.target.seed)
+        there = sum(slices[name] for name in plan.splits.train if name not in victims)
+        if cell.gradient_batch > there + 1:
+            raise ConfigError(
+                f"gradient_batch is {cell.gradient_batch}; training patients who are no victims "
+                f"have {there} slices that bear a tumour, so it can be {there + 1} at most"
+            )
 
 
 def read_patients(config: AuditConfig, *, cache: Path | None = None) -> Cohort:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from leakaudit.audit.matrix import CellPlan, TargetPlan
 from leakaudit.audit.sharing import SharedPatients
 from leakaudit.audit.store import RunStore
-from leakaudit.contracts import Defense, ReleaseSetting
+from leakaudit.contracts import Capability, Defense, ReleaseSetting
 from leakaudit.data import Patient, Splits
 from leakaudit.errors import StoreError
 from leakaudit.measure import utility as dice
@@ -160,12 +160,24 @@ def trained_system(task: Task, people: People, store: RunStore) -> System:
     path = folder / WEIGHTS_FILE
     system.network.load_state_dict(load_file(path))
     system.network.to(system.device).eval()
-    settings = task.target.settings
-    after = {epoch: _after(task, folder, epoch, system.device) for epoch in settings.kept}
-    every = [*after.values(), system.network] if settings.keep_encoders else []
+    return _with_epochs(system, task, folder)
+
+
+def _with_epochs(system: System, task: Task, folder: Path) -> System:
+    """The system with as much of its training as the threat of the task's cell sees."""
+    cell, settings = task.cell, task.target.settings
+    if cell is None or cell.target.key != task.target.key:
+        return system  # nobody attacks it
+    transcript = Capability.TRANSCRIPT in cell.threat.capabilities
+    after = {
+        epoch: _after(task, folder, epoch, system.device)
+        for epoch in settings.kept
+        if transcript or epoch in cell.gradient_checkpoints
+    }
+    every = [*after.values(), system.network] if transcript else []
     return replace(
         system,
-        between={epoch: after[epoch] for epoch in after if epoch in settings.keep_networks},
+        between={epoch: after[epoch] for epoch in after if epoch in cell.gradient_checkpoints},
         transcript=tuple(tuple(network.encoders) for network in every),
     )
 

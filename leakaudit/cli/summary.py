@@ -22,6 +22,8 @@ from leakaudit.records import (
 )
 
 _NARROW = 14
+_DEFENSE = 22
+_GAP = 2
 _ON_WHOM = {"training": ["training patients"]}
 _OF_WHAT = {"masks": ["their masks (Dice)"], "other-site images": ["other sites' images"]}
 
@@ -32,33 +34,41 @@ def print_matrix(record: ReportRecord) -> None:
     cells = [cell for cell in record.cells if not cell.control_only]
     tried = [cell for cell in cells if cell.state is not State.UNSUPPORTED]
     attacks = list(dict.fromkeys((cell.attack_name, cell.threat) for cell in tried))
+    rows = [line for case in record.worst for line in _defense(case)]
+    parts = _parts(attacks, max(map(len, [*rows, "defense"])))
     labels, legend = _short_labels(sweep_labels(cell.attack for cell in cells))
     targets = {target.target: target for target in record.targets}
     for cut, skips, seed in dict.fromkeys(
         (case.cut_level, case.shared_skips, case.seed) for case in record.worst
     ):
-        table = Table(
-            title=f"cut level {cut}, skips {_skips(skips)}, seed {seed}: SSIM inside the brain",
-            title_justify="left",
-            title_style="bold",
-            box=None,
-            pad_edge=False,
-        )
-        table.add_column("defense", max_width=22, no_wrap=True, overflow="fold")
-        table.add_column("Dice", justify="right", no_wrap=True)
-        for attack in attacks:
-            table.add_column(_heading(attack, attacks), justify="right", overflow="fold")
-        table.add_column("worst", justify="right", no_wrap=True)
-        table.add_column("floor", justify="right", no_wrap=True)
-        for case in record.worst:
-            if (case.cut_level, case.shared_skips, case.seed) == (cut, skips, seed):
+        title = f"cut level {cut}, skips {_skips(skips)}, seed {seed}: SSIM inside the brain"
+        cases = [
+            case
+            for case in record.worst
+            if (case.cut_level, case.shared_skips, case.seed) == (cut, skips, seed)
+        ]
+        for number, part in enumerate(parts, start=1):
+            table = Table(
+                title=title if len(parts) == 1 else f"{title} ({number} of {len(parts)})",
+                title_justify="left",
+                title_style="bold",
+                box=None,
+                pad_edge=False,
+            )
+            table.add_column("defense", max_width=_DEFENSE, no_wrap=True, overflow="fold")
+            table.add_column("Dice", justify="right", no_wrap=True)
+            for attack in part:
+                table.add_column(_heading(attack, attacks), justify="right", overflow="fold")
+            table.add_column("worst", justify="right", no_wrap=True)
+            table.add_column("floor", justify="right", no_wrap=True)
+            for case in cases:
                 mine = _cells_of(case, cells, record.worst)
                 shown = [
                     _figures([c for c in mine if (c.attack_name, c.threat) == attack], labels)
-                    for attack in attacks
+                    for attack in part
                 ]
                 table.add_row(*_row(case, mine, shown, targets[case.target]))
-        console.print(table, markup=False)
+            console.print(table, markup=False)
         for line in legend:
             print_line(line)
         console.print()
@@ -71,6 +81,28 @@ def print_matrix(record: ReportRecord) -> None:
             where += f"seed {target.seed}"
             print_line(f"training of {target.defense} at {where} {target.state}: {target.reason}")
     _print_reasons(cells)
+
+
+def _parts(attacks: list[tuple[str, str]], first: int) -> list[list[tuple[str, str]]]:
+    """The attacks, as many at a time as a table has room for without breaking a word.
+
+    Args:
+        attacks: the columns.
+        first: characters that the widest defense needs.
+    """
+    figures = 3 * (len("0.000") + _GAP)  # Dice, worst, floor
+    room = line_width() - min(first, _DEFENSE) - figures
+    parts: list[list[tuple[str, str]]] = [[]]
+    left = room
+    for attack in attacks:
+        words = _heading(attack, attacks).split()
+        needed = _GAP + max(map(len, [*words, "unsupported"]))
+        if needed > left and parts[-1]:
+            parts.append([])
+            left = room
+        parts[-1].append(attack)
+        left -= needed
+    return parts
 
 
 def _short_labels(labels: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -143,16 +175,21 @@ def _row(
         if cell.cell == case.worst and (figures := cell.leakage or cell.mask_leakage)
     ]
     score = case.ssim_brain or case.mask_dice
-    on_whom = [*_ON_WHOM.get(case.victims, []), *_OF_WHAT.get(case.recovers, [])]
-    defense, _, strength = case.defense.removesuffix(")").partition("(")
-    given = [part for part in strength.split(", ") if part and not part.endswith("=None")]
     return [
-        "\n".join([defense, *given, *on_whom]),
+        "\n".join(_defense(case)),
         _figure(target.utility.mean.mean if target.utility else None),
         *shown,
         _figure(score.mean if score else None),
         _figure(floors[0] if floors else None),
     ]
+
+
+def _defense(case: WorstCase) -> list[str]:
+    """The defense, a line for each of its strengths, and who is attacked."""
+    on_whom = [*_ON_WHOM.get(case.victims, []), *_OF_WHAT.get(case.recovers, [])]
+    defense, _, strength = case.defense.removesuffix(")").partition("(")
+    given = [part for part in strength.split(", ") if part and not part.endswith("=None")]
+    return [defense, *given, *on_whom]
 
 
 def _cell(cell: CellRecord) -> str:
@@ -167,7 +204,11 @@ def _print_reasons(cells: list[CellRecord]) -> None:
     reasons: dict[tuple[str, str, str], int] = {}
     for cell in cells:
         if cell.state is not State.OK:
-            key = (cell.attack_name, str(cell.state), cell.reason)
+            site = f" with {cell.site}" if cell.site else ""
+            batch = (
+                f" in batches of {cell.gradient_batch}" if (cell.gradient_batch or 1) > 1 else ""
+            )
+            key = (f"{cell.attack_name}{site}{batch}", str(cell.state), cell.reason)
             reasons[key] = reasons.get(key, 0) + 1
     for (attack, state, reason), count in reasons.items():
         counted = "1 cell" if count == 1 else f"{count} cells"

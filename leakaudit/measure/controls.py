@@ -82,9 +82,10 @@ def negative_control(
 def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Control:
     """Whether the attack works where it must: undefended, at the easiest cut.
 
-    It passes if the paired mean exceeds the floor by at least `POSITIVE_MARGIN` and the interval's
-    lower end lies above 0. If it does not, a low score elsewhere means "attack not working", never
-    "private"; nor may ``passed=None`` be read as passed.
+    It passes if the paired mean exceeds the floor by at least `POSITIVE_MARGIN`, or by half of what
+    lies between the floor and the original where that is less, and the interval's lower end is
+    above 0. If it does not, a low score elsewhere means "attack not working", never "private"; nor
+    may ``passed=None`` be read as passed.
 
     Args:
         scores: each victim's SSIM inside the brain, or Dice of the mask, under the attack.
@@ -100,10 +101,11 @@ def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Co
     if len(floor) < 2:
         return _not_made("its interval needs at least two victims")
     difference = paired(scores, floor)
-    works = difference.mean >= POSITIVE_MARGIN and _lower_end(difference) > 0
+    needed = min(POSITIVE_MARGIN, (1 - float(floor.mean(dtype=np.float64))) / 2)
+    works = difference.mean >= needed and _lower_end(difference) > 0
     return Control(
         passed=works,
-        detail=f"{_figures(difference, 'the blind floor', unit)}; it needs {POSITIVE_MARGIN:.2f} "
+        detail=f"{_figures(difference, 'the blind floor', unit)}; it needs {needed:.2f} "
         "and an interval above 0",
         difference=difference,
     )

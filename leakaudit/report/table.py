@@ -39,6 +39,8 @@ COLUMNS = (
     "mask_dice",
     "mask_floor",
     "gradient_batch",
+    "gradient_checkpoints",
+    "round_steps",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -97,6 +99,8 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "mask_dice": masks.dice.mean if masks else None,
         "mask_floor": masks.blind_floor if masks else None,
         "gradient_batch": cell.gradient_batch,
+        "gradient_checkpoints": " ".join(map(str, cell.gradient_checkpoints)),
+        "round_steps": cell.round_steps,
     }
 
 

@@ -197,7 +197,7 @@ def _guess_words(name: str) -> str:
 
 def _masks_words(masks: MaskLeakage) -> str:
     return (
-        "Of the tumour masks that the label site holds, a mean Dice of "
+        "Of the tumour masks of training patients, a mean Dice of "
         f"{estimate(masks.dice)} was recovered over {_patients(masks.dice.n)}, against "
         f"{figure(masks.blind_floor)} for {_guess_words(masks.blind_floor_name)}."
     )

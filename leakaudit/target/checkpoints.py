@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from leakaudit.errors import CellError
 from leakaudit.files import make_private_folder, replace_atomically
 from leakaudit.target.split_unet import SplitUNet
 
@@ -80,6 +81,18 @@ def keep_epoch(folder: Path, epoch: int, network: SplitUNet, *, whole: bool) -> 
         if whole or name.startswith(_ENCODERS)
     }
     _write(epoch_file(folder, epoch), state, "")
+
+
+def copy_epoch(folder: Path, epoch: int, to: Path) -> None:
+    """Copy what `keep_epoch` wrote, if it is still what was written.
+
+    Raises:
+        CellError: it is not; a training that is resumed begins anew.
+    """
+    found = _read(epoch_file(folder, epoch))
+    if found is None:
+        raise CellError(f"what was kept of epoch {epoch} was lost; run again to train anew")
+    _write(epoch_file(to, epoch), *found)
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:

@@ -147,7 +147,10 @@ def observe(
             case Capability.SERVER_WEIGHTS:
                 (held[capability],) = frozen([system.network.server])
             case Capability.COHORT_RELEASES:
-                received = _cohort_releases(system, training)
+                attacked = {patient.id for patient in victims}
+                received = _cohort_releases(
+                    system, (patient for patient in training if patient.id not in attacked)
+                )
                 if received:
                     held[capability] = received
             case Capability.AUXILIARY_PATIENTS:
@@ -162,6 +165,9 @@ def observe(
                 pass  # one pass through the protocol makes both, below
             case _:
                 raise AssertionError(f"no preset grants {capability} yet")
+    if Capability.TRANSCRIPT in held:
+        # The last epoch's release is the one that there is: no pass is counted twice.
+        held[Capability.ACTIVATIONS] = transcript_of(system, victims)[-1]
     gradients = {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS} & threat.capabilities
     if gradients:
         weight, cut = gradients_of(system, victims, companions, gradient_checkpoints)

@@ -17,7 +17,7 @@ class Threat:
     Args:
         name: preset name.
         position: ``label site`` (server), ``data site``, ``aggregator``, ``label site and
-            aggregator`` or ``eavesdropper``.
+            aggregator``, ``server without the masks`` or ``eavesdropper``.
         behaviour: ``honest-but-curious`` or ``malicious``.
         capabilities: what the adversary holds.
         victims: ``inference`` (patients never trained on) or ``training`` (members).
@@ -85,7 +85,11 @@ PRESETS: dict[str, Threat] = {
                 {
                     Capability.TRANSCRIPT,
                     Capability.TRANSCRIPT_QUERIES,
+                    Capability.ACTIVATIONS,
+                    Capability.ENCODER_QUERIES,
                     Capability.ENCODER_ARCHITECTURE,
+                    Capability.SERVER_WEIGHTS,
+                    Capability.COHORT_RELEASES,
                     Capability.AUXILIARY_PATIENTS,
                     Capability.DEFENSE_PARAMETERS,
                 }
@@ -95,10 +99,12 @@ PRESETS: dict[str, Threat] = {
                 "The label site follows the protocol and keeps what it receives while the network "
                 "trains: each epoch releases a slice of every training patient once more, through "
                 "encoders that have moved on, the defence on. Each epoch's release is made here "
-                "with the encoders as they are at its end. The label site has patients of its own "
-                "and can have them encoded and released in each of these epochs, as a site that "
-                "takes part can. It does not hold the encoders' weights, and the masks and cut "
-                "gradients that it has are not used against the patients here."
+                "with the encoders as they are at its end; the patient's other slices cross as "
+                "well, and are not used. The label site has patients of its own and can have them "
+                "encoded and released in each of these epochs, as a site that takes part can. It "
+                "holds its own part of the network and what other training patients released at "
+                "the end, not the encoders' weights. The masks and cut gradients that it has are "
+                "not used against the patients here."
             ),
         ),
         Threat(
@@ -118,13 +124,14 @@ PRESETS: dict[str, Threat] = {
             ),
             victims="training",
             words=(
-                "In the SplitFed variant an aggregator averages the encoders. It holds their "
-                "weights at some moments of training (`gradient_checkpoints`), receives at each of "
-                "them the weight gradient of a batch that holds a slice of one training patient, "
-                "alone or among other patients' (`gradient_batch`), and knows the cut gradients "
-                "that the label site returned for it. It has patients of its own with masks, and "
-                "can compute the same gradients for them, as whoever also runs the label site can. "
-                "It is shown no activations."
+                "In the SplitFed variant an aggregator averages the encoders of sites that hold "
+                "the same modalities; here one site holds each, as if alone in its round. It holds "
+                "their weights at some moments of training (`gradient_checkpoints`), receives at "
+                "each of them the weight gradient of a batch that holds a slice of one training "
+                "patient, alone or among other patients' (`gradient_batch`), and knows the cut "
+                "gradients that the label site returned for it. It has patients of its own with "
+                "masks, and can compute the same gradients for them, as whoever also runs the "
+                "label site can. It is shown no activations."
             ),
         ),
         Threat(
@@ -194,9 +201,10 @@ PRESETS: dict[str, Threat] = {
             victims="training",
             words=(
                 "In the SplitFed variant one party runs the label site and averages the encoders. "
-                "It sees what an aggregator sees, and besides what a slice of one training patient "
-                "is released as at the end of training. It has patients of its own with masks, and "
-                "can compute for them what it sees of others."
+                "It sees what an aggregator sees, and besides what the slice of the training "
+                "patient is released as once more at the end of training; the releases that the "
+                "gradients belong to are not used. It has patients of its own with masks, and can "
+                "compute for them what it sees of others."
             ),
         ),
         Threat(
@@ -244,7 +252,7 @@ PRESETS: dict[str, Threat] = {
                 "that it sent to the hospital and the gradient that came back, at some moments of "
                 "training (`gradient_checkpoints`). It has patients of its own with masks, can "
                 "enrol them, and keeps the same for them. The activations that it receives, which "
-                "are those of curious-server, are not used here."
+                "are those of curious-server-in-training, are not used here."
             ),
         ),
         Threat(

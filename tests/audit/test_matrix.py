@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from leakaudit.audit.matrix import Matrix, build_matrix
+from leakaudit.audit.runner import Plan, plan_audit
 from leakaudit.audit_file import parse_audit
 from leakaudit.contracts import Capability
 from leakaudit.data import Splits
@@ -113,6 +114,21 @@ def test_each_size_of_batch_is_a_cell_where_gradients_are_seen_and_its_control_i
     assert any(" batch 4" in cell.label for cell in made.cells)
 
 
+def test_a_batch_that_can_not_be_filled_is_refused_before_anything_is_trained(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def planned(batch: int) -> Plan:
+        audit = {**tiny_audit, "gradient_batch": batch}
+        return plan_audit(parse_audit(json.dumps(audit).encode(), "audit", folder=Path("/")))
+
+    with pytest.raises(ConfigError, match=r"gradient_batch is 200; .* it can be .* at most") as no:
+        planned(200)
+    most = int(str(no.value).split()[-3])
+    assert planned(most).matrix.cells
+    with pytest.raises(ConfigError, match=f"it can be {most} at most"):
+        planned(most + 1)
+
+
 def test_a_round_has_the_steps_that_the_audit_says(tiny_audit: dict[str, Any]) -> None:
     def rounds(audit: dict[str, Any]) -> None:
         audit["attacks"] = [{"learned-update-inversion": {"batches": 10}}]
@@ -159,9 +175,24 @@ def test_only_what_an_adversary_sees_of_a_training_is_kept(tiny_audit: dict[str,
         "curious-server-with-encoder": (),
         "aggregator": (0, 2),
     }
-    ends = {cell.key for cell in matrix(tiny_audit, lambda audit: None).cells}
-    last = matrix(tiny_audit, lambda audit: audit.update(gradient_checkpoints=[1])).cells
-    assert not {cell.key for cell in last if cell.gradient_checkpoints} & ends
+    # What needs no epoch in between changes no target, but every cell that sees gradients.
+    ends, last = (
+        matrix({**tiny_audit, "gradient_checkpoints": observed}) for observed in ([0, 8], [8])
+    )
+    assert {one.key for one in ends.targets} == {one.key for one in last.targets}
+    assert ends.targets == matrix(tiny_audit).targets
+    for one, other in zip(ends.cells, last.cells, strict=True):
+        assert (one.key != other.key) == bool(one.gradient_checkpoints)
+
+
+def test_a_network_that_nobody_attacks_keeps_nothing(tiny_audit: dict[str, Any]) -> None:
+    def transcript(audit: dict[str, Any]) -> None:
+        audit["attacks"] = [{"transcript-inversion": {"steps": 1}}]
+        audit["threats"] = ["curious-server-in-training"]
+        audit["references"] = {"cut_level": 0, "seeds": [0]}
+
+    for target in matrix(tiny_audit, transcript).targets:
+        assert target.settings.keep_encoders == (target.kind == "split")
 
 
 @pytest.mark.parametrize("named", [[], ["identity"], ["gaussian-noise", "identity", "identity"]])

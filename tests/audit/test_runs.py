@@ -353,7 +353,7 @@ def test_a_whole_training_is_kept_and_attacked_where_the_threat_sees_it(
     assert {cell.state for cell in cells.values()} == {State.OK}, report.cells
     assert {cell.victims for cell in cells.values()} == {"training"}
     transcript, cafe = cells["transcript-inversion"], cells["cafe"]
-    assert "Read 3 of the 3 releases, one an epoch, that were kept." in transcript.notes
+    assert "Read 3 releases, one an epoch, in 3 groups." in transcript.notes
     assert any("'epoch 2'" in note for note in cafe.notes)
     assert (transcript.gradient_checkpoints, cafe.gradient_checkpoints) == ((), (0, 2, 3))
     for cell in (transcript, cafe):
@@ -416,7 +416,7 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
     page = (run / "report" / "report.html").read_text()
     assert "Dice of the mask" in page
     assert "tumour mask" in page
-    assert "Of the tumour masks that the label site holds" in page
+    assert "Of the tumour masks of training patients" in page
     table = leakaudit("table", str(run), cwd=tmp_path).stdout
     assert "| masks |" in table
     assert "mask-inference by curious-site with" in table

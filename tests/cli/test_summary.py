@@ -6,7 +6,7 @@ import pytest
 
 from leakaudit.cli.summary import print_matrix
 from leakaudit.cli.sweeps import sweep_labels
-from leakaudit.records import CellRecord, ReportRecord
+from leakaudit.records import CellRecord, ReportRecord, State
 from tests.report.sample import members_leak_more, sample_report
 
 SWEPT = "ActivationInversion(iterations={}, tv=0.01)"
@@ -85,6 +85,54 @@ def test_a_sweep_over_several_parameters_is_labelled_by_letters(
     assert sum("b 0." in line for line in table.splitlines()) == 3
     legend = " ".join(rest.partition("\n\n")[0].split())
     assert legend == "iterations=100 tv=0.01; b: iterations=200 tv=0.02"
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_many_attacks_are_shown_in_parts_and_no_word_is_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    record = sample_report()
+    names = (
+        "feature-space-hijacking",
+        "pseudo-client-inversion",
+        "transcript-inversion",
+        "learned-gradient-inversion",
+    )
+    more = [
+        cell.model_copy(update={"cell": f"{cell.cell}-{name}", "attack_name": name})
+        for name in names
+        for cell in record.cells
+        if cell.attack_name == "activation-inversion" and not cell.control_only
+    ]
+    worst = tuple(
+        one.model_copy(update={"recovers": "other-site images", "victims": "training"})
+        for one in record.worst
+    )
+    changed = {"cells": (*record.cells, *more), "worst": (*record.worst, *worst)}
+    print_matrix(record.model_copy(update=changed))
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines()) <= columns
+    count = 3 if columns == 80 else 2
+    assert f"({count} of {count})" in " ".join(out.split())
+    assert "other sites' images" in out
+    whole = {word for name in names for word in name.split("-")}
+    assert whole | {"activation", "decoder", "inversion"} <= set(out.split())
+
+
+def test_a_reason_names_the_site_and_the_batch(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    record = sample_report()
+    failed = next(cell for cell in record.cells if cell.state is State.CONTROL_FAILED)
+    changed = failed.model_copy(
+        update={"cell": "other", "site": "T1w+T1gd", "gradient_batch": 4, "reason": "of old"}
+    )
+    print_matrix(record.model_copy(update={"cells": (*record.cells, changed)}))
+    out = capsys.readouterr().out
+    wanted = f"{failed.attack_name} with T1w+T1gd in batches of 4: 1 cell control-failed: of old"
+    assert wanted in out.splitlines()
 
 
 def test_an_attack_under_two_threats_has_two_named_columns(

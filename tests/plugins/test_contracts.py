@@ -19,7 +19,8 @@ from leakaudit.contracts import (
     Reconstruction,
 )
 from leakaudit.errors import CellError
-from leakaudit.testing import check_attack, check_defense
+from leakaudit.testing import check_attack, check_defense, example_observation
+from leakaudit.threat.presets import PRESETS
 from leakaudit.types import Levels
 from leakaudit_defenses.identity import Identity
 from tests.tiny import tiny_observation, tiny_patients
@@ -335,6 +336,16 @@ def test_an_honest_attack_of_a_third_party_passes(observation: Observation) -> N
     attempt = check_attack(Grey(), observation)
     assert attempt.queries == 0
     assert attempt.auxiliary_patients == 2
+
+
+@pytest.mark.parametrize("threat", PRESETS)
+def test_an_example_of_what_a_threat_grants_is_there_for_every_preset(threat: str) -> None:
+    observation = example_observation(threat, Honest())
+    assert observation.granted == PRESETS[threat].capabilities
+    assert observation.defense == Honest()
+    assert observation.layout.image_shape == (2, 4, 32, 32)
+    if Grey.requires <= observation.granted:
+        assert check_attack(Grey(), observation).auxiliary_patients == 3
 
 
 # --- an attack is not trusted ---------------------------------------------------------------

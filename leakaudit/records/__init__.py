@@ -1,0 +1,62 @@
+"""What is written down: plain data, no torch.
+
+A missing figure is None beside a reason, never 0 and never NaN: every model refuses NaN and
+infinity. What differs between two equal runs (times, process ids) stands under ``volatile`` only.
+"""
+
+from leakaudit.records.base import METRIC_VERSION, SCHEMA_VERSION, Citation, Interval, Record, State
+from leakaudit.records.cells import CellRecord
+from leakaudit.records.leakage import (
+    Control,
+    Cost,
+    Harm,
+    Leakage,
+    MaskLeakage,
+    MaskScore,
+    PatientScore,
+    Reidentification,
+)
+from leakaudit.records.report import (
+    DataRecord,
+    PluginRecord,
+    ReportRecord,
+    SplitRecord,
+    ThreatRecord,
+    WorstCase,
+)
+from leakaudit.records.targets import (
+    Guarantee,
+    PatientDice,
+    ReferenceComparison,
+    TargetRecord,
+    Utility,
+)
+
+__all__ = [
+    "METRIC_VERSION",
+    "SCHEMA_VERSION",
+    "CellRecord",
+    "Citation",
+    "Control",
+    "Cost",
+    "DataRecord",
+    "Guarantee",
+    "Harm",
+    "Interval",
+    "Leakage",
+    "MaskLeakage",
+    "MaskScore",
+    "PatientDice",
+    "PatientScore",
+    "PluginRecord",
+    "Record",
+    "ReferenceComparison",
+    "Reidentification",
+    "ReportRecord",
+    "SplitRecord",
+    "State",
+    "TargetRecord",
+    "ThreatRecord",
+    "Utility",
+    "WorstCase",
+]

@@ -1,0 +1,85 @@
+"""One attack on one target under one threat, however it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from leakaudit.records.base import Record, State
+from leakaudit.records.leakage import Control, Cost, Leakage, MaskLeakage
+
+
+class CellRecord(Record):
+    """One attack on one target under one threat.
+
+    Args:
+        cell: key of the cell.
+        target: key of the target.
+        cut_level: depth of the cut.
+        shared_skips: shallower levels that cross as well.
+        defense: repr of the defence, parameters included.
+        attack: repr of the attack, parameters included.
+        attack_name: its plug-in name.
+        threat: preset name.
+        site: modalities of the data site that is the adversary, as ``T1w+T1gd``; else empty.
+        recovers: ``"images"``, ``"other-site images"`` or ``"masks"``.
+        victims: ``"inference"`` or ``"training"``.
+        releases: passes of each victim that the adversary sees.
+        gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
+        gradient_checkpoints: epochs after which it sees gradients, 0 being before the first.
+        round_steps: optimizer steps whose weight updates it sees; None if it sees none.
+        seed: seed of the target and the attack.
+        control_only: the cell exists only as another cell's positive control.
+        state: how it ended.
+        reason: why, if not ``ok``.
+        leakage: the figures if the state is ``ok``, else None.
+        mask_leakage: likewise, of an attack that recovers masks; it has no ``leakage``.
+        withheld: the figures of an attack whose control failed; not to be read as leakage.
+        withheld_masks: likewise of masks.
+        negative_control: the attack on observations that say nothing of the victim.
+        positive_control: the attack where it must work.
+        cost: iterations, queries, auxiliary patients.
+        isolation: how the attack's process was kept from the truth: ``"namespaces"`` or
+            ``"process"``; empty if no attack ended.
+        notes: what the attack wants a reader to know.
+        volatile: seconds, process id, start: whatever differs between two equal runs.
+    """
+
+    cell: str
+    target: str
+    cut_level: int
+    shared_skips: tuple[int, ...]
+    defense: str
+    attack: str
+    attack_name: str
+    threat: str
+    site: str = ""
+    recovers: str = "images"
+    victims: str
+    releases: int
+    gradient_batch: int | None = None
+    gradient_checkpoints: tuple[int, ...] = ()
+    round_steps: int | None = None
+    seed: int
+    control_only: bool = False
+    state: State
+    reason: str = ""
+    leakage: Leakage | None = None
+    mask_leakage: MaskLeakage | None = None
+    withheld: Leakage | None = None
+    withheld_masks: MaskLeakage | None = None
+    negative_control: Control | None = None
+    positive_control: Control | None = None
+    cost: Cost | None = None
+    isolation: str = ""
+    notes: tuple[str, ...] = ()
+    volatile: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def seen_by(self) -> str:
+        """The threat, at which site it is, and the size of the batches whose gradients it sees."""
+        site = f" with {self.site}" if self.site else ""
+        batch = "" if self.gradient_batch is None else f", batch {self.gradient_batch}"
+        batch += "" if self.round_steps is None else f", {self.round_steps} steps"
+        return f"{self.threat}{site}{batch}"

@@ -1,0 +1,171 @@
+"""What an attack recovered: figures, floors and controls of one cell."""
+
+from __future__ import annotations
+
+from leakaudit.records.base import Interval, Record
+
+
+class PatientScore(Record):
+    """One victim's figures.
+
+    Args:
+        patient: the patient's identifier.
+        ssim_brain: SSIM inside the brain, mean over modalities and slices.
+        ssim_image: SSIM over the whole image.
+        psnr: peak signal-to-noise ratio in dB over the whole image, None if infinite.
+        mae: mean absolute error inside the brain.
+        ncc: normalised cross-correlation inside the brain, which is blind to brightness.
+        ssim_tumour: SSIM inside the tumour, None if the slice shows none.
+        blind_floor: SSIM inside the brain of the best blind guess.
+        outline_floor: SSIM inside the brain of the outline floor.
+        tumour_dice: whole-tumour Dice that a segmenter trained on other patients reaches on the
+            reconstruction; None if there is no such segmenter, or no tumour in the slice.
+    """
+
+    patient: str
+    ssim_brain: float
+    ssim_image: float
+    psnr: float | None
+    mae: float
+    ncc: float
+    ssim_tumour: float | None
+    blind_floor: float
+    outline_floor: float
+    tumour_dice: float | None = None
+
+
+class Harm(Record):
+    """Whole-tumour Dice of a segmenter that was trained on other patients.
+
+    Args:
+        reconstruction: on what the attack recovered.
+        original: on the originals, its ceiling; mean over the same patients.
+        blind: on the blind floor's guess; mean over the same patients.
+    """
+
+    reconstruction: Interval
+    original: float
+    blind: float
+
+
+class Reidentification(Record):
+    """How often the reconstruction picks its own patient out of the gallery.
+
+    Args:
+        top1: share of victims whose own image is the most similar one; ties count in part.
+        low: lower end of the Clopper-Pearson 95 % interval.
+        high: its upper end.
+        chance: 1 / gallery.
+        gallery: patients to pick from (all but the auxiliary ones).
+        n: number of victims.
+        blind_top1: the same share for the blind floor's guess.
+    """
+
+    top1: float
+    low: float
+    high: float
+    chance: float
+    gallery: int
+    n: int
+    blind_top1: float
+
+
+class Control(Record):
+    """A control's outcome.
+
+    Args:
+        passed: whether it behaved as it must; None if it was not made.
+        detail: the figures and what they need, or why it was not made; not the outcome.
+        difference: mean paired difference with its interval to the blind floor or, for an attack
+            that learns, to its twin that was trained on shuffled pairs; ``detail`` says which.
+    """
+
+    passed: bool | None
+    detail: str
+    difference: Interval | None = None
+
+
+class Cost(Record):
+    """What the attack cost, but for time (see ``volatile``)."""
+
+    iterations: int
+    queries: int
+    auxiliary_patients: int
+
+
+class Leakage(Record):
+    """The figures of an attack that ran, whatever its controls say.
+
+    Args:
+        ssim_brain: SSIM inside the brain.
+        ssim_image: SSIM over the whole image; an all-black guess scores high here.
+        psnr: dB over the whole image; None if some victim's is infinite.
+        ncc: normalised cross-correlation inside the brain.
+        ssim_tumour: SSIM inside the tumour over the victims whose slice shows one; None if none's.
+        blind_floor: SSIM inside the brain of the best guess made without any observation.
+        blind_floor_name: which guess that is.
+        outline_floor: SSIM inside the brain of the true outline filled with auxiliary means.
+        advantage: (ssim_brain - blind_floor) / (1 - blind_floor) on the means.
+        reidentification: singling out.
+        patients: the victims one by one.
+        harm: what the tumour of the reconstruction gives away; None if the victims are patients of
+            whom every segmenter of the audit has learned, or no slice shows a tumour.
+        objective_first: the attack's own objective at its start.
+        objective_last: at what it returned.
+    """
+
+    ssim_brain: Interval
+    ssim_image: Interval
+    psnr: Interval | None
+    ncc: Interval
+    ssim_tumour: Interval | None
+    blind_floor: float
+    blind_floor_name: str
+    outline_floor: float
+    advantage: Interval
+    reidentification: Reidentification
+    patients: tuple[PatientScore, ...]
+    harm: Harm | None = None
+    objective_first: float
+    objective_last: float
+
+    def by_patient(self) -> tuple[list[float], list[float]]:
+        """Scores and blind floors, patient by patient."""
+        return [one.ssim_brain for one in self.patients], [one.blind_floor for one in self.patients]
+
+
+class MaskScore(Record):
+    """Dice of one victim's recovered tumour mask, and of the best blind guess at it."""
+
+    patient: str
+    dice: float
+    blind_floor: float
+
+
+class MaskLeakage(Record):
+    """The figures of an attack that recovers tumour masks.
+
+    Args:
+        dice: Dice of the whole tumour on the victims' slices.
+        blind_floor: Dice of the best guess made without any observation.
+        blind_floor_name: ``no tumour``, ``average mask``, ``own images alone`` or ``own
+            features alone``.
+        advantage: (dice - blind_floor) / (1 - blind_floor) on the means.
+        patients: the victims one by one.
+        without_tumour: victims whose slice shows no tumour; they are left out.
+        objective_first: the attack's own objective at its start.
+        objective_last: at what it returned.
+    """
+
+    dice: Interval
+    blind_floor: float
+    blind_floor_name: str
+    advantage: Interval
+    patients: tuple[MaskScore, ...]
+    without_tumour: int
+    objective_first: float
+    objective_last: float
+
+    def by_patient(self) -> tuple[list[float], list[float]]:
+        """Scores and blind floors, patient by patient."""
+        return [one.dice for one in self.patients], [one.blind_floor for one in self.patients]

@@ -1,0 +1,155 @@
+"""A whole run, as its report shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from leakaudit.records.base import METRIC_VERSION, SCHEMA_VERSION, Citation, Interval, Record
+from leakaudit.records.cells import CellRecord
+from leakaudit.records.targets import ReferenceComparison, TargetRecord
+
+
+class WorstCase(Record):
+    """The reported leakage of one (target, defence, seed) on one kind of victims.
+
+    Args:
+        target: key of the target.
+        cut_level: depth of the cut.
+        shared_skips: shallower levels that cross as well.
+        defense: repr of the defence.
+        seed: seed.
+        victims: ``"inference"`` or ``"training"``; the two are never compared.
+        recovers: ``"images"``, ``"other-site images"`` or ``"masks"``; never compared either.
+        site: modalities of the data site that recovers other sites' images; else empty.
+        worst: key of the ``ok`` cell with the highest SSIM inside the brain, of masks with the
+            highest Dice; None if no cell is ok.
+        weakest: key of the ``ok`` cell with the lowest; None likewise.
+        ssim_brain: of the worst cell; None for masks.
+        mask_dice: Dice of the recovered masks of the worst cell; None for images.
+        advantage: of the worst cell.
+        misled_by: score of the worst minus that of the weakest attack at the same site and with the
+            same gradient batch: how far an audit with the weakest alone would have misled.
+        dice: mean Dice of the target; None if unknown.
+        pareto: no setting of the same cut level, seed, victims and measured attacks is better in
+            Dice or SSIM and at least as good in the other; False where an attack has no figure
+            that it has elsewhere, and where Dice is not above an untrained network's.
+        incomplete: cells on these victims that are not ``ok``, as ``attack under threat: state``;
+            in a target's first entry also those on victims of whom no cell is ``ok``.
+    """
+
+    target: str
+    cut_level: int
+    shared_skips: tuple[int, ...]
+    defense: str
+    seed: int
+    victims: str
+    recovers: str = "images"
+    site: str = ""
+    worst: str | None
+    weakest: str | None
+    ssim_brain: Interval | None
+    mask_dice: Interval | None = None
+    advantage: Interval | None
+    misled_by: float | None
+    dice: Interval | None
+    pareto: bool
+    incomplete: tuple[str, ...]
+
+
+class SplitRecord(Record):
+    """Which patients played which part."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    auxiliary: tuple[str, ...]
+    victims: tuple[str, ...]
+
+
+class DataRecord(Record):
+    """The patients: what was read and how it was prepared.
+
+    Args:
+        name: ``"phantom"`` or the folder's name.
+        fingerprint: SHA-256 over identifiers, modalities, images and masks as prepared.
+        modalities: in channel order.
+        patients: number of patients.
+        slices: number of slices of all patients.
+        spatial: extents in voxels.
+        split: who played which part.
+        simulated: whether the patients are phantoms.
+        cut_off: largest share, over patients and modalities, of the nonzero voxels that the
+            centre crop left out, 0 to 1.
+    """
+
+    name: str
+    fingerprint: str
+    modalities: tuple[str, ...]
+    patients: int
+    slices: int
+    spatial: tuple[int, ...]
+    split: SplitRecord
+    simulated: bool
+    cut_off: float = 0.0
+
+
+class ThreatRecord(Record):
+    """A threat preset spelled out."""
+
+    name: str
+    position: str
+    behaviour: str
+    capabilities: tuple[str, ...]
+    victims: str
+    words: str
+
+
+class PluginRecord(Record):
+    """An attack or defence that ran: what it does in words, where it comes from, whose idea."""
+
+    name: str
+    kind: str
+    summary: str
+    distribution: str
+    version: str
+    requires: tuple[str, ...] = ()
+    citations: tuple[Citation, ...] = ()
+
+
+class ReportRecord(Record):
+    """Everything in report.json.
+
+    Args:
+        schema_version: version of this layout.
+        name: name of the audit.
+        audit: the resolved audit file, defaults written out.
+        images: ``"none"`` or ``"full"``.
+        data: the patients.
+        threats: the presets that were used.
+        plugins: the attacks and defences that ran.
+        targets: every trained network, references and controls included.
+        cells: every cell, control cells included.
+        worst: one entry per (target, defence, seed) and kind of victims, control targets left out;
+            inference victims first.
+        references: Split-U-Net against centralised and single-site training, one entry for each
+            comparison that was asked for.
+        versions: Python and package versions.
+        metric_version: version of the measures.
+        volatile: times, host facts.
+    """
+
+    schema_version: str = SCHEMA_VERSION
+    name: str
+    audit: dict[str, Any]
+    images: str
+    data: DataRecord
+    threats: tuple[ThreatRecord, ...]
+    plugins: tuple[PluginRecord, ...]
+    targets: tuple[TargetRecord, ...]
+    cells: tuple[CellRecord, ...]
+    worst: tuple[WorstCase, ...]
+    references: tuple[ReferenceComparison, ...]
+    versions: dict[str, str]
+    metric_version: str = METRIC_VERSION
+    volatile: dict[str, Any] = Field(default_factory=dict)

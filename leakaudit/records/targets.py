@@ -1,0 +1,138 @@
+"""What a trained network is worth and what its defence claims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from leakaudit.records.base import Interval, Record, State
+
+
+class PatientDice(Record):
+    """Dice of one patient, slices pooled; a class absent from the truth is None.
+
+    Args:
+        patient: the patient's identifier.
+        edema: class 1.
+        non_enhancing: class 2.
+        enhancing: class 3.
+        whole_tumour: classes 1, 2, 3 together.
+        tumour_core: classes 2 and 3 together.
+        mean: mean over the present ones of the three classes; None if none is present.
+    """
+
+    patient: str
+    edema: float | None
+    non_enhancing: float | None
+    enhancing: float | None
+    whole_tumour: float | None
+    tumour_core: float | None
+    mean: float | None
+
+
+class Utility(Record):
+    """What a network is worth on the patients it never saw, the defence on.
+
+    Args:
+        mean: mean Dice of the three classes over patients.
+        by_class: mean Dice by name (``edema`` .. ``tumour_core``), None if absent everywhere.
+        absent: how many patients lack each class.
+        patients: the patients one by one.
+    """
+
+    mean: Interval
+    by_class: dict[str, float | None]
+    absent: dict[str, int]
+    patients: tuple[PatientDice, ...]
+
+
+class Guarantee(Record):
+    """A defence's privacy claim, or the reason why there is none.
+
+    Its ``releases`` are passes times slices of one patient.
+    """
+
+    claimed: bool
+    epsilon: float | None
+    delta: float | None
+    releases: int
+    mechanism: str
+    assumptions: tuple[str, ...]
+    reason: str
+
+
+class TargetRecord(Record):
+    """One trained network: a Split-U-Net under a defence, or a reference.
+
+    Args:
+        target: key.
+        kind: ``"split"``, ``"centralised"`` or ``"single-site"``.
+        site: which site a single-site reference belongs to, as its modalities.
+        sites: the modalities of each site.
+        cut_level: depth of the cut.
+        shared_skips: shallower levels that cross as well.
+        features: channels per level and site.
+        parameters: trainable parameters of all parties.
+        defense: repr as written in the audit file, parameters included.
+        fitted_defense: repr after the defence was fitted to the system.
+        seed: seed of the training.
+        control_only: trained only for a positive control.
+        epochs: passes over the training slices.
+        utility: Dice on the victims; None if the training failed.
+        untrained_dice: mean Dice of the same network before training, as a yardstick.
+        noise_to_signal: ratio of standard deviations over all released values together, None for
+            a defence that released the levels unchanged.
+        noise_to_signal_by_level: the same per released level, by level number.
+        guarantee: privacy claim of the defence, None if it never makes one.
+        state: ``ok`` or ``failed`` (or ``timed-out``, ``not-run``).
+        reason: why, if not ``ok``.
+        volatile: seconds, process id, start, device.
+    """
+
+    target: str
+    kind: str
+    site: str = ""
+    sites: tuple[tuple[str, ...], ...]
+    cut_level: int
+    shared_skips: tuple[int, ...]
+    features: tuple[int, ...]
+    parameters: int
+    defense: str
+    fitted_defense: str
+    seed: int
+    control_only: bool = False
+    epochs: int
+    utility: Utility | None
+    untrained_dice: float | None
+    noise_to_signal: float | None
+    noise_to_signal_by_level: dict[str, float] = Field(default_factory=dict)
+    guarantee: Guarantee | None = None
+    state: State
+    reason: str = ""
+    volatile: dict[str, Any] = Field(default_factory=dict)
+
+
+class ReferenceComparison(Record):
+    """A reference training beside the undefended Split-U-Net, over the same patients and seeds.
+
+    Args:
+        cut_level: depth of the cut of the Split-U-Net.
+        kind: ``"centralised"`` or ``"single-site"``.
+        site: modalities of the single site, empty for the centralised one.
+        seeds: the seeds that were asked for.
+        dice: mean Dice of the reference, seeds averaged within each patient; None if a training
+            under any of the seeds is missing.
+        split_dice: of the Split-U-Net likewise.
+        difference: Split-U-Net minus reference, paired by patient; None likewise.
+        reason: which training is missing and why, if there are no figures.
+    """
+
+    cut_level: int
+    kind: str
+    site: str
+    seeds: tuple[int, ...]
+    dice: Interval | None = None
+    split_dice: Interval | None = None
+    difference: Interval | None = None
+    reason: str = ""
