@@ -49,7 +49,7 @@ ATTACKS: tuple[tuple[str, Attack, frozenset[Capability]], ...] = (
     ),
     (
         "feature-space-hijacking (malicious)",
-        FeatureSpaceHijacking(decoder_steps=200, steps=600, batch_size=32),
+        FeatureSpaceHijacking(decoder_steps=200, steps=600, batch_size=32, patches=1024),
         frozenset(),
     ),
     ("unsplit, from the auxiliary mean", Unsplit(), frozenset()),

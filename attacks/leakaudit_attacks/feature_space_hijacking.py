@@ -74,8 +74,8 @@ class FeatureSpaceHijacking(Attack):
     width: int = 32
     learning_rate: float = 1e-3
     compared: int = 24
-    patches: int = 4096
-    slices: int = 128
+    patches: int = 2048
+    slices: int = 64
 
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {
@@ -195,14 +195,14 @@ class _Hijacker:
         for spacing in _SPACINGS:
             directions = self._directions(shown)
             one, other = (
-                self._patches(each, spacing).flatten(1).matmul(directions).sort(dim=0).values
+                directions.matmul(self._patches(each, spacing).flatten(1).T).sort(dim=1).values
                 for each in (shown, wanted)
             )
             apart = apart + (one - other).square().mean()
         return apart
 
     def _directions(self, shown: torch.Tensor) -> torch.Tensor:
-        """Random unit vectors ``(voxels of a patch * C, slices)``.
+        """Random unit vectors ``(slices, voxels of a patch * C)``.
 
         A third sees one voxel alone, and every other one about three channels alone: mixed over
         everything, patches look Gaussian however they are distributed.
@@ -215,7 +215,7 @@ class _Hijacker:
         few[:, :, ::2] = True
         flat = (directions * few).flatten(0, 1)
         unit: torch.Tensor = flat / flat.norm(dim=0).clamp_min(1e-12)
-        return unit
+        return unit.T.contiguous()
 
     def _patches(self, levels: torch.Tensor, spacing: int) -> torch.Tensor:
         """Random patches of 3 voxels a side, ``(patches, voxels, C)``; outside are zeros."""
