@@ -159,6 +159,7 @@ def cell(cut: int, index: int, attack: str) -> CellRecord:
         threat=threat,
         victims=victims,
         releases=1 if victims == "training" else 3,
+        gradient_checkpoints=(0, 4) if victims == "training" else (),
         seed=1,
         state=State.OK if isinstance(outcome, float) else outcome,
         reason="" if isinstance(outcome, float) else REASONS[outcome],

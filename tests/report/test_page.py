@@ -179,7 +179,7 @@ def test_releases_are_passes_times_slices_and_passes_only_what_is_seen() -> None
     text = " ".join(Page(render_html(sample_report())).text.split())
     assert "in total over 96 releases of one patient (passes " in text
     assert "curious-server on patients the network never saw in training, 3 passes" in text
-    assert "aggregator on patients of the training set " in text
+    assert "aggregator, after epoch 0 and 4 on patients of the training set " in text
     assert "releases each" not in text
 
 
@@ -250,6 +250,33 @@ def test_members_of_the_training_set_have_figures_of_their_own() -> None:
         assert ("0.99" in Page(panel).text) == (panel in on_members)
     other = Page(panels[2]).text
     assert "Not drawn: no attack gave a valid figure" in other
+
+
+def test_a_row_says_which_gradients_its_adversary_saw() -> None:
+    record = sample_report()
+    text = " ".join(Page(render_html(record)).text.split())
+    assert "on patients of the training set" in text
+    assert ", after epoch 0 and 4 on patients of the training set" in text
+    cells = tuple(
+        one.model_copy(update={"round_steps": 6}) if one.gradient_checkpoints else one
+        for one in record.cells
+    )
+    text = " ".join(Page(render_html(sample_report(cells=cells))).text.split())
+    assert ", rounds of 6 steps, after epoch 0 and 4 on patients of the training set" in text
+
+
+def test_the_scope_names_as_set_aside_only_who_was() -> None:
+    record = sample_report()
+    assert {one.victims for one in record.threats} == {"inference", "training"}
+    of_members = tuple(one for one in record.threats if one.victims == "training")
+    both, members = (
+        " ".join(Page(render_html(sample_report(threats=threats))).text.split())
+        for threats in (record.threats, of_members)
+    )
+    assert "were set aside as victims of the attacks" in both
+    assert "set aside as victims" not in members
+    assert "Attacks on the training itself were on as many" in both
+    assert "Attacks on the training itself were on as many" in members
 
 
 def test_an_empty_record_renders() -> None:
