@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from leakaudit.api import Capability, Evidence, Images, Observation, SiteLevels
-from leakaudit_attacks.engine import known
+from leakaudit_attacks.engine import differentiable_once
 
 
 @final
@@ -51,20 +52,19 @@ class ActivationMatch:
         """One value for each of ``(restarts * victims, M, *spatial)``."""
         del step
         # Encoders that are being learned need the graph; of others only the slopes are wanted.
-        at_once = torch.is_grad_enabled() and not any(
-            parameter.requires_grad
-            for encoder in self.encoders
-            for parameter in encoder.parameters()
-        )
+        parameters = (each for encoder in self.encoders for each in encoder.parameters())
+        learned = any(each.requires_grad for each in parameters)
         misfit = images.new_zeros(len(images))
         for site, view in enumerate(self.layout.views(images)):
-            if at_once:
-                here = view.detach().requires_grad_()
-                of_site = self._of_site(site, here)
-                (slopes,) = torch.autograd.grad(of_site.sum(), here)
-                misfit = misfit + known(of_site.detach(), view, slopes)
-            else:
+            if learned or not (torch.is_grad_enabled() and images.requires_grad):
                 misfit = misfit + self._of_site(site, view)
+                continue
+            here = view.detach().requires_grad_()
+            of_site = self._of_site(site, here)
+            if of_site.requires_grad:  # a defence may let nothing through that can be followed
+                (slopes,) = torch.autograd.grad(of_site.sum(), here, materialize_grads=True)
+                of_site = differentiable_once(of_site.detach(), view, slopes)
+            misfit = misfit + of_site
         return misfit * self.scale
 
     def _of_site(self, site: int, view: torch.Tensor) -> torch.Tensor:
@@ -98,6 +98,7 @@ class _WeightedSquare(torch.autograd.Function):
         return total * weight.flatten() if uniform else total
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         trusted, factor = ctx.saved_tensors
         flat = trusted.flatten(0, 1)

@@ -133,7 +133,9 @@ def weighted(*parts: tuple[float | torch.Tensor, Objective]) -> Objective:
     return total
 
 
-def known(values: torch.Tensor, at: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
+def differentiable_once(
+    values: torch.Tensor, at: torch.Tensor, slopes: torch.Tensor
+) -> torch.Tensor:
     """``values``, one per candidate, whose gradient to ``at`` is ``slopes``.
 
     Whoever takes the gradient of a part at once and says so frees the part's graph before the next
@@ -147,11 +149,11 @@ def known(values: torch.Tensor, at: torch.Tensor, slopes: torch.Tensor) -> torch
     Returns:
         ``values``, differentiable in ``at`` once.
     """
-    result: torch.Tensor = _Known.apply(values, at, slopes)  # type: ignore[no-untyped-call]
+    result: torch.Tensor = _DifferentiableOnce.apply(values, at, slopes)  # type: ignore[no-untyped-call]
     return result
 
 
-class _Known(torch.autograd.Function):
+class _DifferentiableOnce(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, values: torch.Tensor, at: torch.Tensor, slopes: torch.Tensor

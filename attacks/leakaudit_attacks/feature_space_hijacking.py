@@ -31,6 +31,8 @@ from leakaudit_attacks.papers import BONNEEL_2015, PASQUINI_2021
 _SLOPE = 0.1
 # How far the decoder's examples are from perfect: share of channels kept, noise added.
 _KEPT, _NOISE = 0.6, 0.2
+# Channels that some directions are confined to.
+_FEW = 3
 # How far the voxels of a patch are apart.
 _SPACINGS = (1, 2, 4)
 
@@ -51,7 +53,7 @@ class FeatureSpaceHijacking(Attack):
 
     The distance is the sliced Wasserstein distance of small patches: projected on random
     directions, the sorted values of both sides are compared. Unlike a discriminator it has nothing
-    to learn, so that no encoder can outrun it.
+    to learn, and so does not lag behind the encoders.
 
     Args:
         decoder_steps: training steps of the decoder, before the first exchange.
@@ -147,7 +149,9 @@ class _Hijacker:
     def answer(self, released: SiteLevels) -> SiteLevels:
         """By what gradients the sites shall make their releases look like the pilot's."""
         shown = _shallowest(released).detach().requires_grad_()
-        wanted = self._wanted(self._slices(self._attack.compared))
+        wanted = self._wanted(
+            self._slices(min(self._attack.compared, 2 * len(self._auxiliary.images)))
+        )
         (gradient,) = torch.autograd.grad(self._apart(shown, wanted), shown)
         parts = gradient.split([levels[0].shape[1] for levels in released], dim=1)
         return tuple(
@@ -204,15 +208,16 @@ class _Hijacker:
     def _directions(self, shown: torch.Tensor) -> torch.Tensor:
         """Random unit vectors ``(slices, voxels of a patch * C)``.
 
-        A third sees one voxel alone, and every other one about three channels alone: mixed over
+        A third sees one voxel alone, and every other one three channels alone: mixed over
         everything, patches look Gaussian however they are distributed.
         """
         voxels, channels, count = 3 ** (shown.ndim - 2), shown.shape[1], self._attack.slices
         directions = normal_like(shown.new_empty(voxels, channels, count), self._generator)
-        directions[: voxels // 2, :, : count // 3] = 0
-        directions[voxels // 2 + 1 :, :, : count // 3] = 0
-        few = uniform_like(directions[:1], self._generator) < 3 / channels
-        few[:, :, ::2] = True
+        alone = max(1, count // 3)
+        directions[: voxels // 2, :, :alone] = 0
+        directions[voxels // 2 + 1 :, :, :alone] = 0
+        few = uniform_like(directions[:1], self._generator).argsort(dim=1) < _FEW
+        few[:, :, 1::2] = True
         flat = (directions * few).flatten(0, 1)
         unit: torch.Tensor = flat / flat.norm(dim=0).clamp_min(1e-12)
         return unit.T.contiguous()
@@ -222,7 +227,9 @@ class _Hijacker:
         dims, count = levels.ndim - 2, self._attack.patches
         padded = functional.pad(levels, [spacing] * 2 * dims).movedim(1, -1)
         sample, *corner = (
-            (uniform_like(levels.new_empty(count), self._generator) * size).long()
+            (uniform_like(levels.new_empty(count), self._generator) * size)
+            .long()
+            .clamp_max(size - 1)
             for size in (len(levels), *levels.shape[2:])
         )
         shifts = product((0, spacing, 2 * spacing), repeat=dims)

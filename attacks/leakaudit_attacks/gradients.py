@@ -22,7 +22,14 @@ from leakaudit.api import (
     SiteLevels,
     require_between,
 )
-from leakaudit_attacks.engine import Found, Objective, StepRule, best_of, known, search
+from leakaudit_attacks.engine import (
+    Found,
+    Objective,
+    StepRule,
+    best_of,
+    differentiable_once,
+    search,
+)
 
 Distance = Literal["cosine", "squared"]
 
@@ -91,7 +98,7 @@ class GradientMatch:
         here = images.detach().requires_grad_()
         distances = self._distances(here, victims, step)
         (slopes,) = torch.autograd.grad(distances.sum(), here)
-        return known(distances.detach(), images, slopes)
+        return differentiable_once(distances.detach(), images, slopes)
 
     def _distances(self, images: Images, victims: torch.Tensor, step: int) -> torch.Tensor:
         gradients = self._gradients(images, victims, step)

@@ -34,8 +34,13 @@ _GRADIENTS = frozenset(
         Capability.CUT_GRADIENTS,
         Capability.OWN_CUT_GRADIENTS,
         Capability.HEAD_MESSAGES,
+        Capability.GRADIENT_QUERIES,
+        Capability.UPDATE_QUERIES,
+        Capability.OWN_GRADIENT_QUERIES,
+        Capability.HEAD_QUERIES,
     }
 )
+_UPDATES = frozenset({Capability.WEIGHT_UPDATES, Capability.UPDATE_QUERIES})
 _DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
 
@@ -307,8 +312,8 @@ class _Planner:
                             site=site,
                             releases=self._seen_releases(threat),
                             gradient_batch=batch,
-                            gradient_checkpoints=self._checkpoints(threat),
-                            round_steps=self._round_steps(threat),
+                            gradient_checkpoints=self._checkpoints(attack, threat),
+                            round_steps=self._round_steps(attack, threat),
                             control_only=control_only,
                         )
                     )
@@ -318,12 +323,13 @@ class _Planner:
         repeated = Capability.REPEATED_RELEASES in threat.capabilities
         return self.config.releases if repeated else 1
 
-    def _checkpoints(self, threat: Threat) -> tuple[int, ...]:
-        return self.config.observed_epochs if threat.capabilities & _GRADIENTS else ()
+    def _checkpoints(self, attack: Attack, threat: Threat) -> tuple[int, ...]:
+        reads = attack.needs() & threat.capabilities & _GRADIENTS
+        return self.config.observed_epochs if reads else ()
 
-    def _round_steps(self, threat: Threat) -> int | None:
-        updates = Capability.WEIGHT_UPDATES in threat.capabilities
-        return self.config.round_steps if updates else None
+    def _round_steps(self, attack: Attack, threat: Threat) -> int | None:
+        reads = attack.needs() & threat.capabilities & _UPDATES
+        return self.config.round_steps if reads else None
 
     def controls(self, cells: list[CellPlan]) -> Iterator[CellPlan]:
         """The easiest cut and batch, undefended, per seed; only for attacks that run at all."""

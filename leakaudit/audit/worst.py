@@ -94,8 +94,10 @@ def _score(figures: Leakage | MaskLeakage) -> Interval:
     return figures.ssim_brain if isinstance(figures, Leakage) else figures.dice
 
 
-def _conditions(reached: Reached) -> tuple[object, ...]:
-    return reached[0].site, reached[0].gradient_batch
+def _rivals(one: Reached, other: Reached) -> bool:
+    """Whether both ran at the same site and, where both read gradients, on equal batches."""
+    batches = {one[0].gradient_batch, other[0].gradient_batch} - {None}
+    return one[0].site == other[0].site and len(batches) < 2
 
 
 def _height(reached: Reached) -> float:
@@ -105,7 +107,7 @@ def _height(reached: Reached) -> float:
 def _case(setting: _Setting, pareto: bool) -> WorstCase:
     target, worst = setting.target, setting.worst
     # Only attacks under the same conditions say how far one of them alone would have misled.
-    alike = [pair for pair in setting.reached if worst and _conditions(pair) == _conditions(worst)]
+    alike = [pair for pair in setting.reached if worst and _rivals(pair, worst)]
     weakest = min(alike, key=_height, default=None)
     victims, recovers, site = setting.kind
     misled_by = None

@@ -21,6 +21,7 @@ from leakaudit.records import Control, Interval
 NEGATIVE_MARGIN = 0.02
 # The positive control must exceed the blind floor by this much SSIM. Our choice, in no paper: five
 # times the negative margin, and a fraction of what a working attack gains undefended (about 0.5).
+# Above a floor of 0.8 half of what is left to gain does, but at least twice the negative margin.
 POSITIVE_MARGIN = 0.10
 # What a learned attack is held against where a constant guess is no fair floor.
 TWIN = "the same network on shuffled pairs"
@@ -82,10 +83,11 @@ def negative_control(
 def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Control:
     """Whether the attack works where it must: undefended, at the easiest cut.
 
-    It passes if the paired mean exceeds the floor by at least `POSITIVE_MARGIN`, or by half of what
-    lies between the floor and the original where that is less, and the interval's lower end is
-    above 0. If it does not, a low score elsewhere means "attack not working", never "private"; nor
-    may ``passed=None`` be read as passed.
+    It passes if the paired mean exceeds the floor by at least `POSITIVE_MARGIN` and the interval's
+    lower end lies above 0. Where the mean floor is above 0.8, half of what lies between it and the
+    original does instead, but never less than twice `NEGATIVE_MARGIN`. If it does not pass, a low
+    score elsewhere means "attack not working", never "private"; nor may ``passed=None`` be read as
+    passed.
 
     Args:
         scores: each victim's SSIM inside the brain, or Dice of the mask, under the attack.
@@ -101,11 +103,12 @@ def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Co
     if len(floor) < 2:
         return _not_made("its interval needs at least two victims")
     difference = paired(scores, floor)
-    needed = min(POSITIVE_MARGIN, (1 - float(floor.mean(dtype=np.float64))) / 2)
+    half = (1 - float(floor.mean(dtype=np.float64))) / 2
+    needed = max(2 * NEGATIVE_MARGIN, min(POSITIVE_MARGIN, half))
     works = difference.mean >= needed and _lower_end(difference) > 0
     return Control(
         passed=works,
-        detail=f"{_figures(difference, 'the blind floor', unit)}; it needs {needed:.2f} "
+        detail=f"{_figures(difference, 'the blind floor', unit)}; it needs {needed:.3f} "
         "and an interval above 0",
         difference=difference,
     )

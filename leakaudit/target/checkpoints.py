@@ -53,7 +53,9 @@ def resume(
     tensors, text = found
     history = cast(History, json.loads(text))
     due = [epoch for epoch in kept if epoch <= len(history)]
-    if not all(_read(epoch_file(folder, epoch)) for epoch in due):
+    if not all(_kept(folder, epoch) for epoch in due):
+        # What is left is of another training than the one that begins now.
+        (folder / _CHECKPOINT).unlink()
         return []
     network.load_state_dict(
         {
@@ -80,7 +82,7 @@ def keep_epoch(folder: Path, epoch: int, network: SplitUNet, *, whole: bool) -> 
         for name, tensor in network.state_dict().items()
         if whole or name.startswith(_ENCODERS)
     }
-    _write(epoch_file(folder, epoch), state, "")
+    _write(epoch_file(folder, epoch), state, str(epoch))
 
 
 def copy_epoch(folder: Path, epoch: int, to: Path) -> None:
@@ -89,10 +91,10 @@ def copy_epoch(folder: Path, epoch: int, to: Path) -> None:
     Raises:
         CellError: it is not; a training that is resumed begins anew.
     """
-    found = _read(epoch_file(folder, epoch))
+    found = _kept(folder, epoch)
     if found is None:
         raise CellError(f"what was kept of epoch {epoch} was lost; run again to train anew")
-    _write(epoch_file(to, epoch), *found)
+    _write(epoch_file(to, epoch), found, str(epoch))
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:
@@ -105,11 +107,16 @@ def load_epoch(folder: Path, epoch: int, network: SplitUNet) -> bool:
 
     Where the encoders alone were kept, the rest of the network is left as it is.
     """
-    found = _read(epoch_file(folder, epoch))
+    found = _kept(folder, epoch)
     if found is None:
         return False
-    network.load_state_dict({**network.state_dict(), **found[0]})
+    network.load_state_dict({**network.state_dict(), **found})
     return True
+
+
+def _kept(folder: Path, epoch: int) -> dict[str, torch.Tensor] | None:
+    found = _read(epoch_file(folder, epoch))
+    return found[0] if found is not None and found[1] == str(epoch) else None
 
 
 def _state(network: SplitUNet, optimizers: Sequence[torch.optim.Adam]) -> dict[str, torch.Tensor]:

@@ -98,6 +98,8 @@ def observe(
     held: dict[Capability, object] = {}
     for capability in threat.capabilities:
         match capability:
+            case Capability.ACTIVATIONS if Capability.TRANSCRIPT in threat.capabilities:
+                pass  # the last epoch's, below: no pass is counted twice
             case Capability.ACTIVATIONS:
                 held[capability] = _releases(system, victims, 1)[0]
             case Capability.REPEATED_RELEASES:
@@ -109,7 +111,8 @@ def observe(
             case Capability.ENCODER_QUERIES:
                 held[capability] = _query(system, auxiliary if shuffled else None)
             case Capability.TRANSCRIPT:
-                held[capability] = transcript_of(system, victims)
+                transcript = transcript_of(system, victims)
+                held |= {capability: transcript, Capability.ACTIVATIONS: transcript[-1]}
             case Capability.TRANSCRIPT_QUERIES:
                 held[capability] = transcript_query(system, auxiliary if shuffled else None)
             case Capability.GRADIENT_QUERIES:
@@ -165,9 +168,6 @@ def observe(
                 pass  # one pass through the protocol makes both, below
             case _:
                 raise AssertionError(f"no preset grants {capability} yet")
-    if Capability.TRANSCRIPT in held:
-        # The last epoch's release is the one that there is: no pass is counted twice.
-        held[Capability.ACTIVATIONS] = transcript_of(system, victims)[-1]
     gradients = {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS} & threat.capabilities
     if gradients:
         weight, cut = gradients_of(system, victims, companions, gradient_checkpoints)

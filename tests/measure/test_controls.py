@@ -165,7 +165,26 @@ def test_positive_control(gain: NDArray[np.float64], passed: bool) -> None:
     assert found.passed is passed
     assert found.difference is not None
     assert f"{gain.mean():+.3f} SSIM" in found.detail
-    assert found.detail.endswith("it needs 0.10 and an interval above 0")
+    assert found.detail.endswith("it needs 0.100 and an interval above 0")
+
+
+@pytest.mark.parametrize(
+    ("level", "gain", "needed", "passed"),
+    [
+        (0.78, 0.09, 0.100, False),
+        (0.90, 0.06, 0.050, True),
+        (0.90, 0.04, 0.050, False),
+        (0.97, 0.028, 0.040, False),  # half of the room is within what counts as the floor
+        (0.93, 0.05, 0.040, True),
+    ],
+)
+def test_above_a_high_floor_half_of_the_room_is_asked_for(
+    level: float, gain: float, needed: float, passed: bool
+) -> None:
+    floor = np.full_like(FLOOR, level)
+    found = positive_control(floor + gain + STEADY / 10, floor, unit="Dice")
+    assert found.passed is passed
+    assert found.detail.endswith(f"it needs {needed:.3f} and an interval above 0")
 
 
 def test_a_control_on_one_victim_is_not_made_rather_than_passed() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from leakaudit_attacks.cafe import Cafe
 from leakaudit_attacks.cut_gradient_inversion import CutGradientInversion
 from leakaudit_attacks.decoder_inversion import DecoderInversion
 from leakaudit_attacks.deep_leakage import DeepLeakage
-from leakaudit_attacks.feature_space_hijacking import FeatureSpaceHijacking
+from leakaudit_attacks.feature_space_hijacking import FeatureSpaceHijacking, _Hijacker
 from leakaudit_attacks.gradient_inversion import GradientInversion
 from leakaudit_attacks.gradients import GradientMatch
 from leakaudit_attacks.group_gradient_inversion import GroupGradientInversion
@@ -746,6 +747,52 @@ def test_another_sites_images_are_better_than_the_mean_of_the_adversarys_patient
     brain = brain_mask(private)
     found, blind = (ssim_brain(one, private[:, 2:], brain).mean() for one in (images, mean))
     assert found > blind + 0.05
+
+
+@pytest.mark.parametrize("extents", [(9, 11), (5, 6, 7)], ids=["2D", "3D"])
+@pytest.mark.parametrize("spacing", [1, 2, 4])
+def test_a_patch_holds_the_voxels_around_its_own_and_zeros_outside(
+    extents: tuple[int, ...], spacing: int
+) -> None:
+    hijacker = _Hijacker(
+        FeatureSpaceHijacking(patches=60),
+        observation_for("malicious-server"),
+        torch.Generator().manual_seed(0),
+    )
+    dims = len(extents)
+    axes = [torch.arange(1.0, size + 1) for size in (2, *extents)]
+    levels = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=1)  # each voxel says where it is
+    patches = hijacker._patches(levels, spacing)
+    assert patches.shape == (60, 3**dims, 1 + dims)
+    centre = patches[:, 3**dims // 2]
+    assert (centre >= 1).all()
+    assert {int(one) for one in centre[:, 0]} == {1, 2}
+    assert len({tuple(one) for one in centre.tolist()}) > 40
+    for place, shift in enumerate(product((-spacing, 0, spacing), repeat=dims)):
+        wanted = centre[:, 1:] + torch.tensor(shift)
+        inside = ((wanted >= 1) & (wanted <= torch.tensor(extents))).all(dim=1)
+        assert torch.equal(patches[inside, place, 1:], wanted[inside])
+        assert not patches[~inside, place].any()
+
+
+def test_releases_of_one_kind_are_near_each_other_and_far_from_others() -> None:
+    hijacker = _Hijacker(
+        FeatureSpaceHijacking(patches=500, slices=30),
+        observation_for("malicious-server"),
+        torch.Generator().manual_seed(0),
+    )
+    draws = torch.Generator().manual_seed(1)
+    levels = torch.randn(12, 8, 16, 16, generator=draws)
+    directions = hijacker._directions(levels)
+    assert directions.shape == (30, 9 * 8)
+    torch.testing.assert_close(directions.norm(dim=1), torch.ones(30))
+    by_place = directions.view(30, 9, 8)
+    assert not by_place[:10, [0, 1, 2, 3, 5, 6, 7, 8]].any()
+    assert (by_place[::2].any(dim=1).sum(dim=1) == 3).all()
+    assert (by_place[1::2].any(dim=1).sum(dim=1) == 8).all()
+    alike = torch.cat([levels[:, :1]] * 8, dim=1)  # the same values, but channels that agree
+    near, far = (float(hijacker._apart(levels[:6], other)) for other in (levels[6:], alike[6:]))
+    assert near < 0.3 * far
 
 
 @pytest.mark.slow  # a training of its own

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from leakaudit.contracts import Defense, Observation
+from leakaudit.types import Levels
 from leakaudit_attacks.activations import ActivationMatch
 from leakaudit_attacks.gradients import Distance, GradientMatch
 from leakaudit_defenses.activation_dropout import ActivationDropout
@@ -57,6 +58,29 @@ def test_the_misfit_and_its_gradient_are_those_of_the_formula(defense: Defense) 
         torch.autograd.grad((each * values).sum(), images)[0] for values in (found, expected)
     )
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-7)
+
+
+class Withheld(Defense):
+    """Lets nothing of the deepest level through."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(torch.zeros_like(level) for level in levels)
+
+    def expected(self, levels: Levels) -> Levels:
+        return self.apply(levels, ())
+
+
+def test_a_defence_that_lets_nothing_through_leaves_the_search_to_the_prior() -> None:
+    match, images = (
+        ActivationMatch(seen_by("curious-server-with-encoder", Withheld())),
+        candidates(),
+    )
+    total = match(images, 0) + images.flatten(1).mean(dim=1)
+    (slopes,) = torch.autograd.grad(total.sum(), images)
+    assert torch.allclose(slopes, torch.full_like(slopes, 1 / images[0].numel()))
 
 
 def test_an_error_that_is_alike_everywhere_is_kept_as_one_number() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from leakaudit.contracts import Defense
 from leakaudit.errors import CellError
-from leakaudit.target.checkpoints import epoch_file, load_epoch
+from leakaudit.target.checkpoints import copy_epoch, epoch_file, load_epoch
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import TrainingData, TrainingSettings, build, choose_device, train
 from leakaudit_defenses.gaussian_noise import GaussianNoise
@@ -140,6 +140,14 @@ def test_epochs_are_kept_as_they_were(
             whole = epoch == 1 or name.startswith("encoders.")
             assert torch.equal(tensor, seen[epoch][name] if whole else other.state_dict()[name])
     assert not load_epoch(tmp_path, 3, other)
+    copied = tmp_path / "copied"
+    copy_epoch(tmp_path, 2, copied)
+    assert load_epoch(copied, 2, other)
+    assert equal_weights(other, kept[1])
+    epoch_file(copied, 2).rename(epoch_file(copied, 1))
+    assert not load_epoch(copied, 1, other), "a file under another epoch's name"
+    with pytest.raises(CellError, match="what was kept of epoch 1 was lost"):
+        copy_epoch(copied, 1, tmp_path)
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"no weights")])
