@@ -144,7 +144,11 @@ def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> 
     name = type(attack).__name__
     _check_configuration(attack)
     held = {capability: observation._get(capability) for capability in observation.granted}
-    assert attack.requires, f"{name}.requires is empty; name the capabilities it uses"
+    requires: frozenset[Capability] = getattr(attack, "requires", frozenset())
+    assert requires, f"{name}.requires is empty; name the capabilities it uses"
+    unknown = sorted(map(str, set(requires) - set(Capability)))
+    assert not unknown, f"{name}.requires names {', '.join(unknown)}, which no threat grants"
+    assert isinstance(requires, frozenset), f"{name}.requires must be a frozenset"
     assert attack.requires <= attack.needs(), f"{name}.needs leaves out what it requires"
     quietly = partial(attack, seed=seed, progress=lambda done, total: None)
     for lacking in sorted(attack.needs()):

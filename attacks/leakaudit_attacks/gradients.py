@@ -233,8 +233,10 @@ class GradientMatching(Attack):
             iterations=total,
             notes=(
                 *(
-                    f"{count} of {len(best)} victims reconstructed from the checkpoint {name!r}."
+                    f"{count} of {len(best)} victims: of all checkpoints' candidates that from "
+                    f"{name!r} matches best and is kept."
                     for name, count in zip(names, counts, strict=True)
+                    if count
                 ),
                 *_caveats(observation, found),
             ),

@@ -95,8 +95,9 @@ def _check_batches(plan: Plan) -> None:
         there = sum(slices[name] for name in plan.splits.train if name not in victims)
         if cell.gradient_batch > there + 1:
             raise ConfigError(
-                f"gradient_batch is {cell.gradient_batch}; training patients who are no victims "
-                f"have {there} slices that bear a tumour, so it can be {there + 1} at most"
+                f"gradient_batch is {cell.gradient_batch}; of {len(plan.splits.train)} training "
+                f"patients {len(victims)} are attacked, and the others have {there} slices that "
+                f"bear a tumour, so it can be {there + 1} at most"
             )
 
 

@@ -176,6 +176,13 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def epochs_words(epochs: Sequence[int]) -> str:
+    """When gradients were seen: ``before training and after epochs 2 and 4``."""
+    later = [str(epoch) for epoch in epochs if epoch]
+    after = f"after {'epoch' if len(later) == 1 else 'epochs'} {listed(later)}" if later else ""
+    return " and ".join(part for part in ("before training" if 0 in epochs else "", after) if part)
+
+
 def visible(value: Any) -> Any:
     """Make characters that hide or reorder text visible, as ``[U+202E]``; leave markup alone.
 

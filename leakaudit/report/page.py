@@ -90,6 +90,7 @@ def _environment() -> Environment:
         spoken=formatting.spoken,
         labelled=formatting.labelled,
         listed=formatting.listed,
+        epochs_words=formatting.epochs_words,
         victims_words=words.victims_words,
         kind_words=words.kind_words,
     )

@@ -73,8 +73,8 @@ def _highest(record: ReportRecord, recovers: str) -> Leakage | None:
 def _others_words(others: Leakage) -> str:
     return (
         "Of the images that another site holds, one site reached an SSIM inside the brain of "
-        f"{estimate(others.ssim_brain)} over {_patients(others.ssim_brain.n)}, against "
-        f"{figure(others.blind_floor)} for {_guess_words(others.blind_floor_name)}."
+        f"{estimate(others.ssim_brain)} over {_patients(others.ssim_brain.n)}, "
+        f"{_against(others)}."
     )
 
 
@@ -168,12 +168,6 @@ def attacker(cell: CellRecord, threat: ThreatRecord | None) -> str:
 def _recovered(
     cell: CellRecord, leakage: Leakage | MaskLeakage, threat: ThreatRecord | None
 ) -> str:
-    above = leakage.advantage.low is not None and leakage.advantage.low > 0
-    against = (
-        "against {floor} for {guess}"
-        if above
-        else "which is not shown to exceed the {floor} of {guess}"
-    ).format(floor=figure(leakage.blind_floor), guess=_guess_words(leakage.blind_floor_name))
     name = spoken(cell.attack_name, start=False)
     if isinstance(leakage, MaskLeakage):
         score, what, unit = leakage.dice, "the tumour masks", "Dice"
@@ -183,7 +177,7 @@ def _recovered(
     return (
         f"The strongest attack on {kind_words(cell.victims, cell.recovers)}, {name} by "
         f"{attacker(cell, threat)} ({cell.threat}), rebuilt {what} of {score.n} "
-        f"of them with a mean {unit} of {estimate(score)}, {against}."
+        f"of them with a mean {unit} of {estimate(score)}, {_against(leakage)}."
     )
 
 
@@ -198,9 +192,17 @@ def _guess_words(name: str) -> str:
 def _masks_words(masks: MaskLeakage) -> str:
     return (
         "Of the tumour masks of training patients, a mean Dice of "
-        f"{estimate(masks.dice)} was recovered over {_patients(masks.dice.n)}, against "
-        f"{figure(masks.blind_floor)} for {_guess_words(masks.blind_floor_name)}."
+        f"{estimate(masks.dice)} was recovered over {_patients(masks.dice.n)}, "
+        f"{_against(masks)}."
     )
+
+
+def _against(leakage: Leakage | MaskLeakage) -> str:
+    """The floor that a figure stands against, and whether it is shown to lie above it."""
+    floor, guess = figure(leakage.blind_floor), _guess_words(leakage.blind_floor_name)
+    if leakage.advantage.low is not None and leakage.advantage.low > 0:
+        return f"against {floor} for {guess}"
+    return f"which is not shown to exceed the {floor} of {guess}"
 
 
 def _below_one(score: float) -> str:

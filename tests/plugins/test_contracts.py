@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, final
 
 import pytest
 import torch
@@ -336,6 +338,19 @@ def test_an_honest_attack_of_a_third_party_passes(observation: Observation) -> N
     attempt = check_attack(Grey(), observation)
     assert attempt.queries == 0
     assert attempt.auxiliary_patients == 2
+
+
+def test_the_example_of_the_contributing_guide_is_one() -> None:
+    text = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text()
+    start = text.index("    @final\n    @dataclass")
+    code = textwrap.dedent(text[start : text.index("\nClass variables say", start)])
+    names: dict[str, object] = {"final": final, "dataclass": dataclass, "ClassVar": ClassVar}
+    names |= {"Attack": Attack, "Capability": Capability, "Reconstruction": Reconstruction}
+    names |= {"check_attack": check_attack, "example_observation": example_observation}
+    exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), names)
+    test = names["test_the_mean_image_keeps_its_contract"]
+    assert callable(test)
+    test()
 
 
 @pytest.mark.parametrize("threat", PRESETS)

@@ -179,7 +179,7 @@ def test_releases_are_passes_times_slices_and_passes_only_what_is_seen() -> None
     text = " ".join(Page(render_html(sample_report())).text.split())
     assert "in total over 96 releases of one patient (passes " in text
     assert "curious-server on patients the network never saw in training, 3 passes" in text
-    assert "aggregator, after epoch 0 and 4 on patients of the training set " in text
+    assert "aggregator, before training and after epoch 4, on patients of the training set " in text
     assert "releases each" not in text
 
 
@@ -256,13 +256,16 @@ def test_a_row_says_which_gradients_its_adversary_saw() -> None:
     record = sample_report()
     text = " ".join(Page(render_html(record)).text.split())
     assert "on patients of the training set" in text
-    assert ", after epoch 0 and 4 on patients of the training set" in text
+    assert ", before training and after epoch 4, on patients of the training set" in text
     cells = tuple(
         one.model_copy(update={"round_steps": 6}) if one.gradient_checkpoints else one
         for one in record.cells
     )
     text = " ".join(Page(render_html(sample_report(cells=cells))).text.split())
-    assert ", rounds of 6 steps, after epoch 0 and 4 on patients of the training set" in text
+    assert (
+        ", rounds of 6 steps, before training and after epoch 4, on patients of the training set"
+        in text
+    )
 
 
 def test_the_scope_names_as_set_aside_only_who_was() -> None:
@@ -275,8 +278,8 @@ def test_the_scope_names_as_set_aside_only_who_was() -> None:
     )
     assert "were set aside as victims of the attacks" in both
     assert "set aside as victims" not in members
-    assert "Attacks on the training itself were on as many" in both
-    assert "Attacks on the training itself were on as many" in members
+    assert "Attacks on the training itself were on " in both
+    assert "Attacks on the training itself were on " in members
 
 
 def test_an_empty_record_renders() -> None:
