@@ -14,6 +14,7 @@ from leakaudit.cli.sources import (
     read_config,
 )
 from leakaudit.cli.sweeps import sweep_labels
+from leakaudit.report.formatting import epochs_words
 
 _CONTROL = " (positive control)"
 
@@ -42,8 +43,13 @@ def plan(audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEF
                 kind = f" (unsupported: {cell.threat.name} lacks {', '.join(sorted(cell.missing))})"
             name = f"{cell.attack_name} {labels[repr(cell.attack)]}".strip()
             held = f" with {cell.held}" if cell.held else ""
-            batch = f", batch {cell.gradient_batch}" if cell.gradient_batch else ""
-            print_line(f"  {name} under {cell.threat.name}{held}{batch}{kind}")
+            seen = [
+                f"batch {cell.gradient_batch}" if cell.gradient_batch else "",
+                f"rounds of {cell.round_steps} steps" if cell.round_steps else "",
+                epochs_words(cell.gradient_checkpoints),
+            ]
+            parts = [f"  {name} under {cell.threat.name}{held}", *filter(None, seen)]
+            print_line(f"{', '.join(parts)}{kind}")
     minutes = estimate_minutes(made)
     about = "less than a minute" if minutes < 1 else f"about {minutes:.0f} minutes"
     print_line(

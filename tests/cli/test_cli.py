@@ -166,6 +166,7 @@ def test_plan_shows_the_cells_and_trains_nothing(
     text = " ".join(done.stdout.split())
     assert "12 (phantom): 5 train, 1 validation, 3 auxiliary, 3 victims" in text
     assert "trainings: 3" in text
+    assert "under aggregator, batch 1, before training and after epoch 8" in text
     assert "cut 0 Identity() seed 0 (positive control)" in text
     assert "cells: 11" in text
     assert text.count("unsupported: curious-server lacks encoder-weights") == 2
@@ -179,7 +180,7 @@ def test_run_prints_data_on_stdout_and_progress_on_stderr(finished_run: Path) ->
     assert "Identity" in out
     words = " ".join(out.split())
     assert "control-failed: positive control failed: on the undefended system cut at" in words
-    assert "it needs 0.10 and an interval above 0" in words
+    assert "it needs 0.100 and an interval above 0" in words
     assert "not shown to work" not in words
     assert len(err.splitlines()) == 8
     counted = [line.split()[:2] for line in err.splitlines()]

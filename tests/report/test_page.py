@@ -282,6 +282,15 @@ def test_the_scope_names_as_set_aside_only_who_was() -> None:
     assert "Attacks on the training itself were on " in members
 
 
+def test_without_a_panel_the_page_says_why() -> None:
+    worst = tuple(one.model_copy(update={"recovers": "masks"}) for one in sample_report().worst)
+    html = render_html(sample_report(worst=worst))
+    text = " ".join(Page(html[html.index('id="tradeoff"') :]).text.split())
+    assert '<figure id="tradeoff-' not in html
+    assert "none gave a valid figure, and masks are not drawn" in text
+    assert "One marker shape for each defence" not in text
+
+
 def test_an_empty_record_renders() -> None:
     html = render_html(sample_report(targets=(), cells=(), worst=(), references=(), plugins=()))
     assert "no attack gave a valid figure" in html
