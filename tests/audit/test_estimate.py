@@ -19,6 +19,7 @@ def test_slices_that_fill_a_batch_cost_as_much_as_the_victims(tiny_audit: dict[s
             "attacks": ["learned-gradient-inversion"],
             "threats": ["aggregator-alone"],
             "gradient_batch": batch,
+            "data": {"size": 32, "phantom": {"patients": 12, "slices": 8, "seed": 0}},
         }
         config = parse_audit(json.dumps(audit).encode(), "audit", folder=Path("/"))
         minutes.append(estimate_minutes(plan_audit(config)))

@@ -417,7 +417,8 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
     assert "Dice of the mask" in page
     assert "tumour mask" in page
     assert "Of the tumour masks of training patients" in page
-    table = leakaudit("table", str(run), cwd=tmp_path).stdout
+    table = leakaudit("table", "--cells", str(run), cwd=tmp_path).stdout
     assert "| masks |" in table
     assert "mask-inference by curious-site with" in table
+    assert "head-mask-inference by u-shaped-server" in table
     assert "their masks (Dice)" in done.stdout
