@@ -78,7 +78,7 @@ class TrainingConfig(_Section):
 
 
 class TargetConfig(_Section):
-    """The system under audit; a list for ``cut_level`` or ``withheld_skips`` is a grid.
+    """The system under audit; a list for a cut, withheld skips or a bottleneck is a grid.
 
     Args:
         sites: the modalities each data site holds.
@@ -86,6 +86,8 @@ class TargetConfig(_Section):
         shared_skips: ``all``, or the shallower levels that cross as well.
         withheld_skips: how many of the shallowest levels are withheld on top of that; all of them
             where a cut has fewer.
+        bottleneck: at most so many channels of each crossing level leave a site, narrowed by a
+            learned 1x1 convolution; a level that has no more is left as it is. None for none.
         features: channels of the five levels and of the last decoder block, per site.
         training: how it is trained.
     """
@@ -94,6 +96,7 @@ class TargetConfig(_Section):
     cut_level: tuple[StrictInt, ...] = (2,)
     shared_skips: Literal["all"] | tuple[StrictInt, ...] = "all"
     withheld_skips: tuple[StrictInt, ...] = (0,)
+    bottleneck: tuple[StrictInt | None, ...] = (None,)
     features: tuple[_Channels, _Channels, _Channels, _Channels, _Channels, _Channels] = (
         16,
         16,
@@ -104,7 +107,7 @@ class TargetConfig(_Section):
     )
     training: TrainingConfig = TrainingConfig()
 
-    @field_validator("cut_level", "withheld_skips", mode="before")
+    @field_validator("cut_level", "withheld_skips", "bottleneck", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return value if isinstance(value, list | tuple) else (value,)
@@ -138,6 +141,20 @@ class TargetConfig(_Section):
                 f"withheld_skips is {list(self.withheld_skips)}; expected 0 to {deepest}, the "
                 "levels above the deepest cut, or a list of such numbers",
                 "withheld_skips",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bottlenecks_narrow(self) -> TargetConfig:
+        widest = max(
+            self.features[level] for cut in self.cut_level for level in (*self.skips_at(cut), cut)
+        )
+        wrong = [one for one in self.bottleneck if one is not None and not 1 <= one < widest]
+        if wrong or not self.bottleneck:
+            raise _refusal(
+                f"bottleneck is {list(self.bottleneck)}; expected fewer channels than the {widest} "
+                "of the widest level that crosses, at least 1, null for none, or a list of such",
+                "bottleneck",
             )
         return self
 

@@ -24,6 +24,7 @@ def tiny_spec(
     shared_skips: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
     features: tuple[int, ...] = FEATURES,
+    bottleneck: int | None = None,
 ) -> SplitUNetSpec:
     """All skips cross unless said otherwise."""
     return SplitUNetSpec(
@@ -32,6 +33,7 @@ def tiny_spec(
         shared_skips=tuple(range(cut_level)) if shared_skips is None else shared_skips,
         spatial_dims=spatial_dims,
         features=features,
+        bottleneck=bottleneck,
     )
 
 

@@ -150,7 +150,11 @@ def releases_of(observation: Observation) -> tuple[SiteLevels, ...]:
 
 def level_channels(layout: SystemLayout) -> dict[int, int]:
     """Channels of each crossing level, all sites joined."""
-    return {level: len(layout.channels) * layout.features[level] for level in layout.crossing}
+    sites = len(layout.channels)
+    return {
+        level: sites * width
+        for level, width in zip(layout.crossing, layout.sent_channels, strict=True)
+    }
 
 
 def joined(sites: SiteLevels) -> Levels:

@@ -27,7 +27,8 @@ from leakaudit.api import (
 from leakaudit_attacks.decoding import Decoder, difference, fresh_decoder, integer
 from leakaudit_attacks.papers import BONNEEL_2015, PASQUINI_2021
 
-# Every block of a BasicUNet ends with instance normalisation and a leaky ReLU of this slope.
+# Every block of a BasicUNet ends with instance normalisation and a leaky ReLU of this slope; the
+# convolution of a bottleneck can pass some of its channels on as they are.
 _SLOPE = 0.1
 # How far the decoder's examples are from perfect: share of channels kept, noise added.
 _KEPT, _NOISE = 0.6, 0.2
@@ -256,11 +257,11 @@ class _Hijacker:
 def _pilot(view: Images, layout: SystemLayout) -> Levels:
     """The site's modalities over and over, as levels that an encoder could have put out."""
     levels = []
-    for number in layout.crossing:
+    for number, channels in zip(layout.crossing, layout.sent_channels, strict=True):
         size = [extent // 2**number for extent in layout.spatial]
         small = functional.interpolate(view, size=size, mode="area")
-        turns = -(-layout.features[number] // view.shape[1])
-        repeated = torch.cat([small] * turns, dim=1)[:, : layout.features[number]]
+        turns = -(-channels // view.shape[1])
+        repeated = torch.cat([small] * turns, dim=1)[:, :channels]
         levels.append(functional.leaky_relu(functional.instance_norm(repeated), _SLOPE))
     return tuple(levels)
 

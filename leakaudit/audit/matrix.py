@@ -75,11 +75,10 @@ class TargetPlan:
 
     @property
     def where(self) -> str:
-        """Where the network is cut; the skips are named if one is withheld."""
-        cut, shared = self.spec.cut_level, self.spec.shared_skips
-        if len(shared) == cut:
-            return f"cut {cut}"
-        return f"cut {cut} skips {'+'.join(map(str, shared)) or 'none'}"
+        """Where the network is cut; the skips if one is withheld, the channels if narrowed."""
+        cut, shared, channels = self.spec.cut_level, self.spec.shared_skips, self.spec.bottleneck
+        skips = "" if len(shared) == cut else f" skips {'+'.join(map(str, shared)) or 'none'}"
+        return f"cut {cut}{skips}{f' channels {channels}' if channels else ''}"
 
     @property
     def label(self) -> str:
@@ -182,9 +181,10 @@ def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matri
     }
     planner = _Planner(config, context)
     main = [
-        planner.split_target(cut, name, defense, seed, withheld=withheld)
+        planner.split_target(cut, name, defense, seed, withheld=withheld, bottleneck=bottleneck)
         for cut in config.target.cut_level
         for withheld in config.target.withheld_skips
+        for bottleneck in config.target.bottleneck
         for name, defense in planner.defenses
         for seed in config.seeds
     ]
@@ -233,6 +233,7 @@ class _Planner:
         seed: int,
         *,
         withheld: int = 0,
+        bottleneck: int | None = None,
         control_only: bool = False,
     ) -> TargetPlan:
         target = self.config.target
@@ -240,9 +241,12 @@ class _Planner:
             channels=tuple(len(site) for site in target.sites),
             cut_level=cut,
             shared_skips=target.skips_at(cut, withheld),
+            bottleneck=bottleneck,
             features=target.features,
             spatial_dims=self.config.data.spatial_dims,
         )
+        if not spec.narrowed:  # the same network as without, so that it is trained once
+            spec = replace(spec, bottleneck=None)
         return self._keyed_target(
             TargetPlan(
                 kind="split",

@@ -31,6 +31,7 @@ def compared(
         for target in asked
         if target.kind == "split"
         and (target.cut_level, target.shared_skips) == (wanted.cut_level, skips)
+        and target.bottleneck is None
         and target.defense.split("(")[0] == undefended
     ]
     others = [target for target in asked if target.kind != "split"]

@@ -62,7 +62,8 @@ class _Setting:
     @property
     def panel(self) -> tuple[object, ...]:
         target = self.target
-        return (target.cut_level, target.shared_skips, target.seed, self.kind)
+        shape = (target.cut_level, target.shared_skips, target.bottleneck)
+        return (*shape, target.seed, self.kind)
 
     @property
     def attacks(self) -> frozenset[tuple[str, str]]:
@@ -117,6 +118,7 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
         target=target.target,
         cut_level=target.cut_level,
         shared_skips=target.shared_skips,
+        bottleneck=target.bottleneck,
         defense=target.defense,
         seed=target.seed,
         victims=victims,

@@ -38,15 +38,9 @@ def print_matrix(record: ReportRecord) -> None:
     parts = _parts(attacks, max(map(len, [*rows, "defense"])))
     labels, legend = _short_labels(sweep_labels(cell.attack for cell in cells))
     targets = {target.target: target for target in record.targets}
-    for cut, skips, seed in dict.fromkeys(
-        (case.cut_level, case.shared_skips, case.seed) for case in record.worst
-    ):
-        title = f"cut level {cut}, skips {_skips(skips)}, seed {seed}: SSIM inside the brain"
-        cases = [
-            case
-            for case in record.worst
-            if (case.cut_level, case.shared_skips, case.seed) == (cut, skips, seed)
-        ]
+    for where in dict.fromkeys(map(_where, record.worst)):
+        title = f"cut level {where}: SSIM inside the brain"
+        cases = [case for case in record.worst if _where(case) == where]
         for number, part in enumerate(parts, start=1):
             table = Table(
                 title=title if len(parts) == 1 else f"{title} ({number} of {len(parts)})",
@@ -77,9 +71,8 @@ def print_matrix(record: ReportRecord) -> None:
         print_line(f"{name} at cut {reference.cut_level}, {_compared(reference)}")
     for target in record.targets:
         if target.kind == "split" and target.state is not State.OK:
-            where = f"cut {target.cut_level}, skips {_skips(target.shared_skips)}, "
-            where += f"seed {target.seed}"
-            print_line(f"training of {target.defense} at {where} {target.state}: {target.reason}")
+            training = f"training of {target.defense} at cut {_where(target)}"
+            print_line(f"{training} {target.state}: {target.reason}")
     _print_reasons(cells)
 
 
@@ -225,8 +218,10 @@ def _compared(reference: ReferenceComparison) -> str:
     )
 
 
-def _skips(levels: tuple[int, ...]) -> str:
-    return "+".join(str(level) for level in levels) or "none"
+def _where(one: WorstCase | TargetRecord) -> str:
+    skips = "+".join(str(level) for level in one.shared_skips) or "none"
+    channels = f", channels {one.bottleneck}" if one.bottleneck else ""
+    return f"{one.cut_level}, skips {skips}{channels}, seed {one.seed}"
 
 
 def _figure(value: float | None) -> str:

@@ -59,6 +59,7 @@ class SystemLayout:
         victims: how many images are to be reconstructed.
         site: which site the adversary is; None for one that is no data site.
         gradient_batch: slices of a batch whose gradients are observed, the victim's first.
+        bottleneck: at most so many channels of each crossing level are sent; None for all.
     """
 
     channels: tuple[int, ...]
@@ -68,6 +69,13 @@ class SystemLayout:
     victims: int
     site: int | None = None
     gradient_batch: int = 1
+    bottleneck: int | None = None
+
+    @property
+    def sent_channels(self) -> tuple[int, ...]:
+        """Channels of what one site sends of each crossing level, shallow to deep."""
+        widths = [self.features[level] for level in self.crossing]
+        return tuple(min(width, self.bottleneck or width) for width in widths)
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ class CellRecord(Record):
         target: key of the target.
         cut_level: depth of the cut.
         shared_skips: shallower levels that cross as well.
+        bottleneck: at most so many channels of each level cross; None without a bottleneck.
         defense: repr of the defence, parameters included.
         attack: repr of the attack, parameters included.
         attack_name: its plug-in name.
@@ -50,6 +51,7 @@ class CellRecord(Record):
     target: str
     cut_level: int
     shared_skips: tuple[int, ...]
+    bottleneck: int | None = None
     defense: str
     attack: str
     attack_name: str

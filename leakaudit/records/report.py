@@ -18,6 +18,7 @@ class WorstCase(Record):
         target: key of the target.
         cut_level: depth of the cut.
         shared_skips: shallower levels that cross as well.
+        bottleneck: at most so many channels of each level cross; None without a bottleneck.
         defense: repr of the defence.
         seed: seed.
         victims: ``"inference"`` or ``"training"``; the two are never compared.
@@ -42,6 +43,7 @@ class WorstCase(Record):
     target: str
     cut_level: int
     shared_skips: tuple[int, ...]
+    bottleneck: int | None = None
     defense: str
     seed: int
     victims: str

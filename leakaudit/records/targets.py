@@ -72,6 +72,7 @@ class TargetRecord(Record):
         sites: the modalities of each site.
         cut_level: depth of the cut.
         shared_skips: shallower levels that cross as well.
+        bottleneck: at most so many channels of each level cross; None without a bottleneck.
         features: channels per level and site.
         parameters: trainable parameters of all parties.
         defense: repr as written in the audit file, parameters included.
@@ -96,6 +97,7 @@ class TargetRecord(Record):
     sites: tuple[tuple[str, ...], ...]
     cut_level: int
     shared_skips: tuple[int, ...]
+    bottleneck: int | None = None
     features: tuple[int, ...]
     parameters: int
     defense: str

@@ -159,14 +159,20 @@ def undefended(representation: str) -> bool:
     return representation == "Identity()"
 
 
-def levels(cut_level: int, shared_skips: tuple[int, ...]) -> str:
-    """Where a network is cut: ``Cut level 2, skips 0 and 1 shared``."""
+def levels(cut_level: int, shared_skips: tuple[int, ...], bottleneck: int | None = None) -> str:
+    """Where a network is cut: ``Cut level 2, skips 0 and 1 shared, bottleneck of 4 channels``."""
     if not shared_skips:
         shared = "no skip shared" if cut_level else ""
     else:
         names = listed(tuple(str(level) for level in shared_skips))
         shared = f"{'skip' if len(shared_skips) == 1 else 'skips'} {names} shared"
-    return ", ".join(part for part in (f"Cut level {cut_level}", shared) if part)
+    narrow = f"bottleneck of {channels_words(bottleneck)}" if bottleneck else ""
+    return ", ".join(part for part in (f"Cut level {cut_level}", shared, narrow) if part)
+
+
+def channels_words(count: int) -> str:
+    """``1 channel`` or ``4 channels``."""
+    return "1 channel" if count == 1 else f"{count} channels"
 
 
 def listed(names: Sequence[str]) -> str:

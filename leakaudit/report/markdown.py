@@ -46,7 +46,7 @@ def cells_table(record: ReportRecord) -> str:
 
 def _cell_row(cell: CellRecord) -> tuple[str, ...]:
     return (
-        str(cell.cut_level),
+        _cut(cell),
         "+".join(str(level) for level in cell.shared_skips) or "none",
         f"`{_plain(cell.defense)}`",
         cell.victims,
@@ -86,7 +86,7 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
     figures = _figures(cell) if cell is not None and measured else ("-",) * 5
     seed = f", seed {case.seed}" if len({one.seed for one in record.worst}) > 1 else ""
     return (
-        f"{case.cut_level}{seed}",
+        f"{_cut(case)}{seed}",
         "+".join(str(level) for level in case.shared_skips) or "none",
         f"`{_plain(case.defense)}`",
         case.victims,
@@ -95,6 +95,11 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
         *figures,
         _plain("; ".join(case.incomplete)) or "none",
     )
+
+
+def _cut(one: CellRecord | WorstCase) -> str:
+    channels = f", channels {one.bottleneck}" if one.bottleneck else ""
+    return f"{one.cut_level}{channels}"
 
 
 def _interval(value: Interval) -> str:

@@ -41,6 +41,7 @@ COLUMNS = (
     "gradient_batch",
     "gradient_checkpoints",
     "round_steps",
+    "bottleneck",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -101,6 +102,7 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "gradient_batch": cell.gradient_batch,
         "gradient_checkpoints": " ".join(map(str, cell.gradient_checkpoints)),
         "round_steps": cell.round_steps,
+        "bottleneck": cell.bottleneck,
     }
 
 

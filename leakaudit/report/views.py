@@ -71,6 +71,7 @@ class SettingView:
     anchor: str
     cut_level: int
     shared_skips: tuple[int, ...]
+    bottleneck: int | None
     seed: int
     defense: str
     name: str
@@ -88,7 +89,7 @@ class SettingView:
 
 @dataclass(frozen=True)
 class MatrixView:
-    """The settings of one cut level and seed."""
+    """The settings of one cut level, with what crosses there, and seed."""
 
     anchor: str
     title: str
@@ -124,13 +125,14 @@ def matrices(record: ReportRecord) -> tuple[MatrixView, ...]:
         if not cell.control_only:
             groups.setdefault(cell.target, []).append(cell)
     anchors = {cell.cell: f"cell-{number}" for number, cell in enumerate(record.cells, 1)}
-    tables: dict[tuple[int, tuple[int, ...], int], list[SettingView]] = {}
+    tables: dict[tuple[str, int], list[SettingView]] = {}
     for number, (key, cells) in enumerate(groups.items(), 1):
         view = _setting(record, key, cells, anchors, f"setting-{number}")
-        tables.setdefault((view.cut_level, view.shared_skips, view.seed), []).append(view)
+        where = levels(view.cut_level, view.shared_skips, view.bottleneck)
+        tables.setdefault((where, view.seed), []).append(view)
     return tuple(
-        MatrixView(f"matrix-{number}", f"{levels(cut, skips)} · seed {seed}", tuple(settings))
-        for number, ((cut, skips, seed), settings) in enumerate(tables.items(), 1)
+        MatrixView(f"matrix-{number}", f"{where} · seed {seed}", tuple(settings))
+        for number, ((where, seed), settings) in enumerate(tables.items(), 1)
     )
 
 
@@ -169,7 +171,8 @@ def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
         ClaimView(
             tuple(
                 dict.fromkeys(
-                    f"{levels(one.cut_level, one.shared_skips)}, seed {one.seed}" for one in targets
+                    f"{levels(one.cut_level, one.shared_skips, one.bottleneck)}, seed {one.seed}"
+                    for one in targets
                 )
             ),
             targets[0],
@@ -210,6 +213,7 @@ def _setting(
         anchor=anchor,
         cut_level=first.cut_level,
         shared_skips=first.shared_skips,
+        bottleneck=first.bottleneck,
         seed=first.seed,
         defense=first.defense,
         name=name,

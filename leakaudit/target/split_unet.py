@@ -7,7 +7,7 @@ BasicUNet (Falk et al. 2019), from whose blocks both halves are built.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -35,6 +35,9 @@ class SplitUNetSpec:
         cut_level: depth of the cut, 0 to 4; a site runs ``conv_0 .. down_<cut_level>``.
         shared_skips: the levels above the cut whose tensors cross as well, a subset of
             ``0 .. cut_level - 1``.
+        bottleneck: at most this many channels of each crossing level leave a site: it narrows its
+            tensor by a 1x1 convolution, and the label site widens it again by one of its own. A
+            level that has no more is left as it is. None for no bottleneck.
         features: channels of the five levels and of the last decoder block, per site.
         spatial_dims: 2 or 3.
         classes: output channels, background included.
@@ -43,6 +46,7 @@ class SplitUNetSpec:
     channels: tuple[int, ...]
     cut_level: int
     shared_skips: tuple[int, ...]
+    bottleneck: int | None = None
     features: tuple[int, ...] = (16, 16, 32, 64, 128, 16)
     spatial_dims: int = 2
     classes: int = 4
@@ -61,6 +65,10 @@ class SplitUNetSpec:
             raise ConfigError(f"features needs six positive integers, got {list(self.features)}")
         if self.spatial_dims not in (2, 3):
             raise ConfigError(f"spatial_dims is {self.spatial_dims}; it must be 2 or 3")
+        if self.bottleneck is not None and self.bottleneck < 1:
+            raise ConfigError(
+                f"bottleneck is {self.bottleneck}; it must be 1 channel or more, or None"
+            )
         allowed = range(self.cut_level)
         if sorted(set(self.shared_skips)) != list(self.shared_skips) or not all(
             level in allowed for level in self.shared_skips
@@ -76,6 +84,15 @@ class SplitUNetSpec:
         return (*self.shared_skips, self.cut_level)
 
     @property
+    def narrowed(self) -> tuple[int, ...]:
+        """The crossing levels that have more channels than the bottleneck lets through."""
+        return tuple(level for level in self.crossing if self.width(level) < self.features[level])
+
+    def width(self, level: int) -> int:
+        """Channels of what a site sends of a crossing level."""
+        return min(self.features[level], self.bottleneck or self.features[level])
+
+    @property
     def multiple(self) -> int:
         """Spatial extents must be divisible by this many voxels."""
         return int(2**DEEPEST_LEVEL)
@@ -83,7 +100,10 @@ class SplitUNetSpec:
 
 @final
 class SiteEncoder(nn.Module):
-    """A data site's part: ``conv_0 .. down_<cut_level>`` of a BasicUNet on its own modalities."""
+    """A data site's part: ``conv_0 .. down_<cut_level>`` of a BasicUNet on its own modalities.
+
+    Where there is a bottleneck a 1x1 convolution follows at each level that it narrows.
+    """
 
     def __init__(self, spec: SplitUNetSpec, site: int) -> None:
         """Build the encoder of one site.
@@ -101,20 +121,27 @@ class SiteEncoder(nn.Module):
         for level in range(1, spec.cut_level + 1):
             blocks.append(Down(dims, widths[level - 1], widths[level], _ACTIVATION, _NORM, True))
         self.blocks = nn.ModuleList(blocks)
+        self.narrow = nn.ModuleDict(
+            {
+                str(level): Conv["conv", dims](widths[level], spec.width(level), kernel_size=1)
+                for level in spec.narrowed
+            }
+        )
 
     def forward(self, images: torch.Tensor) -> Levels:
         """Encode ``(B, M, *spatial)`` images of this site.
 
         Returns:
             The crossing levels, shallow to deep, each
-            ``(B, features[level], *spatial / 2**level)``.
+            ``(B, features[level], *spatial / 2**level)``, fewer channels after a bottleneck.
         """
         crossing: list[torch.Tensor] = []
         x = images
         for level, block in enumerate(self.blocks):
             x = block(x)
             if level in self.crossing:
-                crossing.append(x)
+                narrow = str(level) in self.narrow
+                crossing.append(self.narrow[str(level)](x) if narrow else x)
         return tuple(crossing)
 
 
@@ -150,6 +177,16 @@ class Server(nn.Module):
             )
         self.ups = nn.ModuleList(ups)
         self.classifier = Conv["conv", dims](widths[5], spec.classes, kernel_size=1)
+        # For each narrowed level one per site: whose tensor it is stays known.
+        self.widen = nn.ModuleDict(
+            {
+                str(level): nn.ModuleList(
+                    Conv["conv", dims](spec.width(level), spec.features[level], kernel_size=1)
+                    for _ in spec.channels
+                )
+                for level in spec.narrowed
+            }
+        )
 
     def forward(self, sites: Sequence[Levels]) -> torch.Tensor:
         """Segment from what the sites released.
@@ -166,7 +203,7 @@ class Server(nn.Module):
     def features(self, sites: Sequence[Levels]) -> torch.Tensor:
         """What the classifier is given, ``(B, C, *spatial)``; the U-shaped variant cuts here."""
         skips: dict[int, torch.Tensor] = {
-            level: torch.cat([levels[index] for levels in sites], dim=1)
+            level: torch.cat(self._widened(level, [levels[index] for levels in sites]), dim=1)
             for index, level in enumerate(self.crossing)
         }
         x = skips[self.cut_level]
@@ -176,6 +213,13 @@ class Server(nn.Module):
         for level, up in zip(reversed(range(DEEPEST_LEVEL)), self.ups, strict=True):
             x = up(x, skips.get(level))
         return x
+
+    def _widened(self, level: int, sites: list[torch.Tensor]) -> list[torch.Tensor]:
+        """What the sites sent of a level, with as many channels as without a bottleneck."""
+        if str(level) not in self.widen:
+            return sites
+        convolutions: Iterable[nn.Module] = self.widen[str(level)].children()
+        return [widen(sent) for widen, sent in zip(convolutions, sites, strict=True)]
 
 
 @final
@@ -206,7 +250,8 @@ def centralised_spec(spec: SplitUNetSpec) -> SplitUNetSpec:
         spec: the Split-U-Net to match.
 
     Returns:
-        A one-site spec whose features are those of ``spec`` times one common factor.
+        A one-site spec whose features are those of ``spec`` times one common factor, without a
+        bottleneck: nothing of it is sent anywhere.
 
     Raises:
         ConfigError: no factor comes within 2 % (only for degenerate widths).
@@ -216,7 +261,7 @@ def centralised_spec(spec: SplitUNetSpec) -> SplitUNetSpec:
 
     def scaled(percent: int) -> SplitUNetSpec:
         features = tuple(max(1, round(width * percent / 100)) for width in spec.features)
-        return replace(spec, channels=total, features=features)
+        return replace(spec, channels=total, features=features, bottleneck=None)
 
     def error(candidate: SplitUNetSpec) -> float:
         return abs(parameter_count(candidate) / wanted - 1)
@@ -233,8 +278,8 @@ def centralised_spec(spec: SplitUNetSpec) -> SplitUNetSpec:
 
 
 def single_site_spec(spec: SplitUNetSpec, site: int) -> SplitUNetSpec:
-    """The reference of one site on its own: the same features, its modalities alone."""
-    return replace(spec, channels=(spec.channels[site],))
+    """The reference of one site on its own: the same features, its modalities, no bottleneck."""
+    return replace(spec, channels=(spec.channels[site],), bottleneck=None)
 
 
 def parameter_count(spec: SplitUNetSpec) -> int:

@@ -83,6 +83,7 @@ def layout_of(
         channels=spec.channels,
         crossing=spec.crossing,
         features=spec.features,
+        bottleneck=spec.bottleneck,
         spatial=spatial,
         victims=victims,
         site=site,

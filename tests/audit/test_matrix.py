@@ -83,6 +83,34 @@ def test_withheld_skips_are_a_grid_and_all_there_are_where_there_are_fewer(
     assert spec.shared_skips == (2,)
 
 
+def test_bottlenecks_are_a_grid_and_one_that_narrows_nothing_is_none(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def grid(audit: dict[str, Any]) -> None:
+        audit["target"].update(
+            cut_level=[0, 2], withheld_skips=[0, 2], features=[16, 16, 32, 64, 128, 16]
+        )
+        audit["target"]["bottleneck"] = [None, 16, 2]
+        audit["defenses"] = ["gaussian-noise"]
+        audit["references"] = {"cut_level": 2}
+
+    made = matrix(tiny_audit, grid)
+    split = [target for target in made.targets if target.kind == "split"]
+    wheres = ["cut 0", "cut 0 channels 2"]
+    wheres += [
+        f"cut 2{skips}{channels}"
+        for skips in ("", " skips none")
+        for channels in ("", " channels 16", " channels 2")
+    ]
+    assert [target.where for target in split] == [where for where in wheres for _ in range(2)]
+    assert all(target.spec.bottleneck is None for target in made.targets if target not in split)
+    undefended = next(target for target in split if target.where == "cut 0")
+    cells = {cell.key: cell for cell in made.cells}
+    for cell in made.cells:
+        if not cell.missing:
+            assert cells[cell.positive_control].target == undefended
+
+
 def test_an_adversary_sees_every_pass_only_if_it_is_granted_them(
     tiny_audit: dict[str, Any],
 ) -> None:

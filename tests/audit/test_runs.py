@@ -361,6 +361,46 @@ def test_a_whole_training_is_kept_and_attacked_where_the_threat_sees_it(
         assert cell.leakage.ssim_brain.mean > cell.leakage.blind_floor + 0.1
 
 
+def test_a_bottleneck_is_attacked_beside_the_plain_target(
+    tmp_path: Path, tiny_audit: Audit, write_audit: Callable[..., Path], leakaudit: Leakaudit
+) -> None:
+    learned = {"steps": 10, "width": 8, "batch_size": 2}
+    audit = {
+        **tiny_audit,
+        "defenses": [],
+        "attacks": [
+            {"decoder-inversion": learned},
+            {"activation-inversion": {"iterations": 10}},
+            {"pseudo-client-inversion": learned},
+            {"unsplit": {"rounds": 2, "weight_steps": 2, "image_steps": 2}},
+            {"feature-space-hijacking": {"decoder_steps": 5, "steps": 5}},
+        ],
+        "threats": {
+            "curious-server": ["decoder-inversion", "pseudo-client-inversion", "unsplit"],
+            "curious-server-with-encoder": ["activation-inversion"],
+            "malicious-server": ["feature-space-hijacking"],
+        },
+    }
+    audit["target"] = {**tiny_audit["target"], "cut_level": 1, "bottleneck": [None, 2]}
+    write_audit(tmp_path / "tiny.yaml", audit)
+    done = leakaudit("run", "tiny.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = report_of(tmp_path / TINY)
+    asked = [cell for cell in report.cells if not cell.control_only]
+    assert len(asked) == 2 * 5
+    assert {cell.bottleneck for cell in asked} == {None, 2}
+    # So short an attack may fail its control, but every one must have run.
+    assert {cell.state for cell in asked} <= {State.OK, State.CONTROL_FAILED}, [
+        cell.reason for cell in asked
+    ]
+    controls = [target for target in report.targets if target.control_only]
+    assert [(target.cut_level, target.bottleneck) for target in controls] == [(0, None)]
+    plain, narrow = (target for target in report.targets if not target.control_only)
+    assert narrow.parameters > plain.parameters
+    assert "channels 2" in done.stdout
+    assert "channels 2" in leakaudit("table", str(tmp_path / TINY), cwd=tmp_path).stdout
+
+
 def test_every_site_is_tried_and_masks_are_scored_by_dice(
     tmp_path: Path, tiny_audit: Audit, write_audit: Callable[..., Path], leakaudit: Leakaudit
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from leakaudit.cli.summary import print_matrix
 from leakaudit.cli.sweeps import sweep_labels
 from leakaudit.records import CellRecord, ReportRecord, State
-from tests.report.sample import members_leak_more, sample_report
+from tests.report.sample import members_leak_more, narrow_report, sample_report
 
 SWEPT = "ActivationInversion(iterations={}, tv=0.01)"
 
@@ -149,6 +149,26 @@ def test_an_attack_under_two_threats_has_two_named_columns(
     heading = capsys.readouterr().out.partition("\nIdentity")[0].split()
     assert heading.count("activation") == 2
     assert heading.count("by") == 2
+
+
+def test_a_bottleneck_has_a_table_of_its_own_that_names_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    record = narrow_report()
+    targets = tuple(
+        one.model_copy(update={"state": State.FAILED, "reason": "broke off"})
+        if one.target == "target-2-3"
+        else one
+        for one in record.targets
+    )
+    print_matrix(record.model_copy(update={"targets": targets}))
+    out = capsys.readouterr().out
+    plain, _, narrow = out.partition("cut level 2, skips 0+1, channels 4, seed 1:")
+    assert "ActivationDropout" in narrow
+    assert "GaussianNoise" not in narrow
+    assert "cut level 2, skips 0+1, seed 1:" in plain
+    assert "DpGaussian(epsilon=8.0, delta=1e-05) at cut 2, skips 0+1, channels 4, seed 1" in narrow
 
 
 def test_members_of_the_training_set_have_a_row_of_their_own(

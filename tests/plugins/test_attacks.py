@@ -165,6 +165,16 @@ def test_every_attack_on_gradients_meets_batches_of_several_slices(name: str) ->
     check_attack(quick(name), observation_for(QUICK[name][1], batch=3))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", QUICK)
+def test_every_attack_meets_a_bottleneck(name: str) -> None:
+    # The cut level and a skip are narrowed, the other skip is left as it is.
+    spec = tiny_spec(cut_level=2, features=(4, 6, 8, 8, 8, 4), bottleneck=4)
+    observation = observation_for(QUICK[name][1], GaussianNoise(std=0.5), spec)
+    assert observation.layout.sent_channels == (4, 4, 4)
+    check_attack(quick(name), observation)
+
+
 @pytest.mark.parametrize("name", QUICK)
 @pytest.mark.parametrize("threat", PRESETS)
 def test_an_attack_runs_if_and_only_if_its_threat_grants_what_it_requires(

@@ -273,6 +273,22 @@ def reference(cut: int, kind: str, site: str, mean: float) -> TargetRecord:
     )
 
 
+def narrow_report() -> ReportRecord:
+    """The sample with half of the settings at cut level 2 behind a bottleneck of 4 channels."""
+    record = sample_report()
+    chosen = {f"target-2-{index}" for index in (2, 3)}
+    narrow = {"bottleneck": 4}
+    targets = tuple(
+        one.model_copy(update=narrow) if one.target in chosen else one for one in record.targets
+    )
+    cells = tuple(
+        one.model_copy(update=narrow) if one.target in chosen else one for one in record.cells
+    )
+    return record.model_copy(
+        update={"targets": targets, "cells": cells, "worst": worst_cases(targets, cells)}
+    )
+
+
 def sample_report(**changes: Any) -> ReportRecord:
     """Two cut levels, four defences, three attacks, every state; fields can be replaced."""
     grid = [(cut, index) for cut in SKIPS for index in range(len(DEFENSES))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leakaudit.records import State
 from leakaudit.report import cells_table, worst_table
-from tests.report.sample import members_leak_more, sample_report
+from tests.report.sample import members_leak_more, narrow_report, sample_report
 
 
 def rows(text: str) -> list[list[str]]:
@@ -34,6 +34,15 @@ def test_a_row_for_each_worst_case_with_its_figures() -> None:
         "gradient-inversion by aggregator",
         "0.987 [0.951, 1.023]",
     ]
+
+
+def test_a_bottleneck_is_named_with_the_cut() -> None:
+    for table in (worst_table(narrow_report()), cells_table(narrow_report())):
+        named = {(row[0], row[1], row[2].partition("(")[0]) for row in rows(table)[2:]}
+        assert {("2", "0+1", "`Identity"), ("2, channels 4", "0+1", "`DpGaussian")} <= named
+        assert all(
+            (channels == "2, channels 4") <= ("Dp" in d or "Drop" in d) for channels, _, d in named
+        )
 
 
 def test_a_setting_without_a_figure_has_dashes_and_the_states() -> None:

@@ -13,7 +13,13 @@ import pytest
 from leakaudit.errors import UsageError
 from leakaudit.records import ReportRecord, State
 from leakaudit.report import GalleryItem, render_html
-from tests.report.sample import NAME, members_leak_more, sample_gallery, sample_report
+from tests.report.sample import (
+    NAME,
+    members_leak_more,
+    narrow_report,
+    sample_gallery,
+    sample_report,
+)
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -399,3 +405,10 @@ def test_a_worst_attack_without_a_rival_under_its_conditions_is_not_called_the_o
     text = " ".join(Page(render_html(record.model_copy(update={"worst": worst}))).text.split())
     assert "gave a valid figure under the same conditions; there is none to compare." in text
     assert "Only one attack" not in text
+
+
+def test_a_bottleneck_is_named_and_its_channels_are_those_that_cross() -> None:
+    text = " ".join(Page(render_html(narrow_report())).text.split())
+    assert "Cut level 2, skips 0 and 1 shared, bottleneck of 4 channels · seed 1" in text
+    assert "from each site level 0 (4 channels), level 1 (4), level 2 (4)" in text
+    assert "from each site level 0 (16 channels), level 1 (16), level 2 (32)" in text

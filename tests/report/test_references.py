@@ -41,12 +41,14 @@ def test_comparisons_are_paired_by_patient() -> None:
     assert compared(None, (), of_cut_1(sample_report())) == ()
 
 
-def test_a_network_that_withholds_skips_is_another_and_not_compared() -> None:
+def test_a_network_that_withholds_skips_or_channels_is_another_and_not_compared() -> None:
     targets = of_cut_1(sample_report())
     undefended = next(one for one in targets if one.target == "target-1-0")
     gone = {"target": "withheld", "shared_skips": (), "utility": None}
     withheld = undefended.model_copy(update=gone)
     assert compared(WANTED, SKIPS, [*targets, withheld]) == compared(WANTED, SKIPS, targets)
+    narrow = undefended.model_copy(update={"target": "narrow", "bottleneck": 4, "utility": None})
+    assert compared(WANTED, SKIPS, [*targets, narrow]) == compared(WANTED, SKIPS, targets)
 
 
 def test_a_missing_reference_is_named_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ def rows(text: str) -> list[dict[str, str]]:
 def test_columns_stand_in_their_order_and_control_cells_are_marked() -> None:
     later = ["control_only", "ssim_tumour", "ncc", "site", "recovers", "mask_dice", "mask_floor"]
     of_training = ["gradient_batch", "gradient_checkpoints", "round_steps"]
-    assert list(COLUMNS) == [*REQUIRED, *later, *of_training]
+    assert list(COLUMNS) == [*REQUIRED, *later, *of_training, "bottleneck"]
     record = sample_report()
     table = rows(cells_csv(record))
     assert len(table) == len(record.cells)
@@ -62,6 +62,9 @@ def test_a_missing_figure_is_an_empty_field() -> None:
     undefended = rows(cells_csv(sample_report()))[0]
     assert undefended["noise_to_signal"] == ""
     assert undefended["shared_skips"] == "0"
+    assert undefended["bottleneck"] == ""
+    narrow = sample_report().cells[0].model_copy(update={"bottleneck": 4})
+    assert rows(cells_csv(sample_report(cells=(narrow,))))[0]["bottleneck"] == "4"
     assert float(undefended["dice_mean"]) == 0.712
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from leakaudit.randomness import generator_for
 from leakaudit.target.protocol import Protocol, segmentation_loss
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build
+from leakaudit.types import Levels
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
 from tests.tiny import FEATURES, tiny_spec
@@ -99,6 +101,38 @@ def test_split_gradients_with_withheld_skips(skips: tuple[int, ...]) -> None:
     network.zero_grad()
     Protocol(network, DEFENSES[1]).backward(*batch, SEED, "test")
     assert relative_error(gradients_of(network), wanted) <= 1e-5
+
+
+@pytest.mark.parametrize("defense", DEFENSES, ids=repr)
+@pytest.mark.parametrize("dims", [2, 3])
+def test_split_gradients_with_a_bottleneck(defense: Defense, dims: int) -> None:
+    spec = tiny_spec(cut_level=2, shared_skips=(1,), spatial_dims=dims, bottleneck=2)
+    network, batch = build(spec, 0), batch_of((2, 2), dims)
+    monolithic_loss(network, defense, batch).backward()
+    wanted = [gradient.clone() for gradient in gradients_of(network)]
+    network.zero_grad()
+    Protocol(network, defense).backward(*batch, SEED, "test")
+    assert relative_error(gradients_of(network), wanted) <= 1e-5
+    narrowing = [p.grad for name, p in network.named_parameters() if ".narrow." in name]
+    assert len(narrowing) == 2 * 2 * 2  # sites, crossing levels, weight and bias
+    assert all(gradient is not None and bool(gradient.any()) for gradient in narrowing)
+
+
+def test_the_defense_sees_what_the_bottleneck_lets_through() -> None:
+    seen: list[list[int]] = []
+
+    @dataclass(frozen=True, kw_only=True)
+    class Watching(Defense):
+        def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+            return ()
+
+        def apply(self, levels: Levels, drawn: Levels) -> Levels:
+            seen.append([level.shape[1] for level in levels])
+            return levels
+
+    network = build(tiny_spec(cut_level=3, shared_skips=(1,), bottleneck=5), 0)
+    Protocol(network, Watching()).backward(*batch_of((2, 2), 2), SEED, "test")
+    assert seen == [[4, 5]] * 2
 
 
 def test_another_draw_gives_other_gradients() -> None:

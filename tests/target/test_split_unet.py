@@ -53,9 +53,67 @@ def test_shapes_of_what_crosses_and_of_the_logits(
         assert network.server(sites).shape == (2, 4, *extents)
 
 
+@pytest.mark.parametrize("channels", SITES, ids=lambda sites: f"{len(sites)}-sites")
+@pytest.mark.parametrize("cut_level", range(DEEPEST_LEVEL + 1))
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_bottleneck_narrows_what_crosses_and_nothing_else(
+    channels: tuple[int, ...], cut_level: int, dims: int
+) -> None:
+    extents = (48, 32, 32)[:dims]
+    everything = tuple(range(cut_level))
+    for skips, narrow in (((), 5), (everything, 1)):
+        spec = tiny_spec(channels, cut_level, skips, dims, bottleneck=narrow)
+        with torch.device("meta"):
+            network = SplitUNet(spec)
+            images = [torch.empty(2, count, *extents) for count in channels]
+        sites = network.encode(images)
+        for levels in sites:
+            assert [level.shape[1] for level in levels] == [
+                min(narrow, FEATURES[level]) for level in spec.crossing
+            ]
+        assert network.server(sites).shape == (2, 4, *extents)
+        # There and back, weights and biases, for every site and level that is wider.
+        added = sum(
+            2 * FEATURES[level] * narrow + narrow + FEATURES[level]
+            for level in spec.crossing
+            if FEATURES[level] > narrow
+        )
+        plain = replace(spec, bottleneck=None)
+        assert parameter_count(spec) == parameter_count(plain) + len(channels) * added
+        names = dict(SplitUNet.named_parameters(network))
+        with torch.device("meta"):
+            of_plain = dict(SplitUNet(plain).named_parameters())
+        assert {name: p.shape for name, p in of_plain.items()}.items() <= {
+            name: p.shape for name, p in names.items()
+        }.items()
+
+
+def test_a_bottleneck_that_narrows_nothing_leaves_the_network_as_it_is() -> None:
+    plain, wide = (
+        build(tiny_spec(cut_level=2, bottleneck=bottleneck), 0).state_dict()
+        for bottleneck in (None, max(FEATURES))
+    )
+    assert list(plain) == list(wide)
+    assert not any("narrow" in name or "widen" in name for name in plain)
+    assert all(torch.equal(plain[name], wide[name]) for name in plain)
+
+
+def test_what_crosses_a_bottleneck_is_all_that_the_label_site_knows_of_a_level() -> None:
+    network = build(tiny_spec(cut_level=1, bottleneck=1), 0).eval()
+    sent = network.encode([torch.rand(1, 2, 32, 32) for _ in range(2)])
+    widened = network.server._widened(0, [levels[0] for levels in sent])
+    for tensor, levels in zip(widened, sent, strict=True):
+        flat = (tensor - tensor.mean((2, 3), keepdim=True)).flatten(2)[0]
+        assert flat.shape[0] == FEATURES[0]
+        assert torch.linalg.matrix_rank(flat, rtol=1e-4) == levels[0].shape[1] == 1
+    # Each site's tensor is widened by weights of its own.
+    first, second = (network.server.get_parameter(f"widen.0.{site}.weight") for site in (0, 1))
+    assert not torch.equal(first, second)
+
+
 def test_values_flow_in_2d_and_3d() -> None:
-    for dims in (2, 3):
-        network = build(tiny_spec(spatial_dims=dims), 0)
+    for dims, narrow in itertools.product((2, 3), (None, 2)):
+        network = build(tiny_spec(spatial_dims=dims, bottleneck=narrow), 0)
         images = [torch.rand(1, 2, *(32, 16, 16)[:dims]) for _ in range(2)]
         logits = network(images)
         assert logits.shape == (1, 4, *(32, 16, 16)[:dims])
@@ -88,6 +146,7 @@ def test_the_server_has_no_channels_for_a_withheld_skip(cut_level: int) -> None:
         ({"features": (4, 4, 4, 8, 8)}, "six positive"),
         ({"features": (4, 4, 4, 8, 8, 0)}, "six positive"),
         ({"spatial_dims": 1}, "2 or 3"),
+        ({"bottleneck": 0}, "1 channel or more"),
         ({"shared_skips": (2,)}, r"subset of \[0, 1\]"),
         ({"shared_skips": (1, 0)}, "rising subset"),
         ({"shared_skips": (0, 0)}, "rising subset"),
@@ -110,6 +169,10 @@ def test_the_centralised_reference_is_as_large(
     reference = centralised_spec(spec)
     assert reference.channels == (sum(channels),)
     assert abs(parameter_count(reference) / parameter_count(spec) - 1) <= 0.02
+    narrow = replace(spec, bottleneck=4)
+    reference = centralised_spec(narrow)
+    assert reference.bottleneck is None
+    assert abs(parameter_count(reference) / parameter_count(narrow) - 1) <= 0.02
 
 
 def test_no_nearby_factor_is_closer_to_the_size_asked_for() -> None:
@@ -131,12 +194,14 @@ def test_the_single_site_reference_keeps_the_features() -> None:
     spec = tiny_spec((1, 3), cut_level=2)
     alone = single_site_spec(spec, 1)
     assert (alone.channels, alone.features) == ((3,), spec.features)
+    assert single_site_spec(replace(spec, bottleneck=2), 1) == alone
 
 
 def test_the_parameter_count_is_that_of_the_built_network() -> None:
-    spec = tiny_spec((1, 2, 1), cut_level=2, shared_skips=(1,))
-    built = sum(parameter.numel() for parameter in build(spec, 0).parameters())
-    assert parameter_count(spec) == built
+    for bottleneck in (None, 2):
+        spec = tiny_spec((1, 2, 1), cut_level=2, shared_skips=(1,), bottleneck=bottleneck)
+        built = sum(parameter.numel() for parameter in build(spec, 0).parameters())
+        assert parameter_count(spec) == built
 
 
 def basic_name(name: str, cut_level: int) -> str:
