@@ -61,9 +61,8 @@ class _Setting:
 
     @property
     def panel(self) -> tuple[object, ...]:
-        target = self.target
-        shape = (target.cut_level, target.shared_skips, target.bottleneck)
-        return (*shape, target.seed, self.kind)
+        # What does not cross the cut, withheld or narrowed, is a defence as any other is.
+        return (self.target.cut_level, self.target.seed, self.kind)
 
     @property
     def attacks(self) -> frozenset[tuple[str, str]]:

@@ -33,9 +33,10 @@ class WorstCase(Record):
         misled_by: score of the worst minus that of the weakest attack at the same site and with the
             same gradient batch: how far an audit with the weakest alone would have misled.
         dice: mean Dice of the target; None if unknown.
-        pareto: no setting of the same cut level, seed, victims and measured attacks is better in
-            Dice or SSIM and at least as good in the other; False where an attack has no figure
-            that it has elsewhere, and where Dice is not above an untrained network's.
+        pareto: no setting of the same cut level (whatever crosses there), seed, victims and
+            measured attacks is better in Dice or SSIM and at least as good in the other; False
+            where an attack has no figure that it has elsewhere, and where Dice is not above an
+            untrained network's.
         incomplete: cells on these victims that are not ``ok``, as ``attack under threat: state``;
             in a target's first entry also those on victims of whom no cell is ``ok``.
     """

@@ -18,6 +18,7 @@ FRAME = Box(PLOT.left, PLOT.top, WIDTH, PLOT.bottom)  # names may leave the plot
 STRIP_WIDTH = 120.0
 _MARKER = 9.0
 _LABEL_LENGTH = 26
+_KEY_INDENT = 24.0  # as in figures.html.j2
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Point:
     """One setting to be drawn.
 
     Args:
-        label: its name, one or two lines.
+        label: its name, one to three lines.
         dice: mean Dice.
         ssim: SSIM inside the brain of the worst attack.
         shape: index of the defence's marker, -1 for the undefended system.
         pareto: whether it is on the Pareto front.
+        sweep: the points of one name are joined by a line; empty for none.
+        rank: where it stands on that line.
     """
 
     label: tuple[str, ...]
@@ -37,6 +40,13 @@ class Point:
     ssim: Interval
     shape: int
     pareto: bool
+    sweep: str = ""
+    rank: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The label in one line."""
+        return ", ".join(self.label).replace(", + ", " + ")
 
 
 @dataclass(frozen=True)
@@ -84,9 +94,10 @@ class DrawnFloor:
 class KeyEntry:
     """A name that found no place in the plot, beside its marker below it."""
 
-    text: str
+    lines: tuple[str, ...]
     path: str
     y: float
+    pareto: bool
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,7 @@ class Panel:
     points: tuple[DrawnPoint, ...]
     floors: tuple[DrawnFloor, ...]
     front: str
+    sweeps: tuple[str, ...]
     key: tuple[KeyEntry, ...]
 
 
@@ -151,7 +163,9 @@ def _panel(
         Box(one.x - _MARKER, one.y - _MARKER, one.x + _MARKER, one.y + _MARKER) for one in bare
     ]
     front = _front(bare)
+    sweeps = _sweeps(bare)
     bars = [bar for one in bare for bar in _bars(one)] + _stairs(front)
+    bars += [box for sweep in sweeps for box in _beads(sweep)]
     drawn_floors, taken = _named_floors(floors, to_y, markers, bars)
     lines = [Box(PLOT.left, one.y - 1, PLOT.right, one.y + 1) for one in drawn_floors]
     placed: list[DrawnPoint] = []
@@ -168,13 +182,15 @@ def _panel(
         taken.extend([label.box] if label else [])
         placed.append(replace(one, label=label))
     homeless = [one for one in placed if one.label is None]
-    key = tuple(
-        KeyEntry(", ".join(one.point.label), one.path, HEIGHT + 8 + 20 * row)
-        for row, one in enumerate(homeless)
-    )
+    key: list[KeyEntry] = []
+    below = HEIGHT
+    for one in homeless:
+        wrapped = _wrapped(one.point.name)
+        key.append(KeyEntry(wrapped, one.path, below + 8, one.point.pareto))
+        below += 20 + LINE_HEIGHT * (len(wrapped) - 1)
     return Panel(
         width=WIDTH,
-        height=HEIGHT + 20 * len(key),
+        height=below,
         plot=PLOT,
         x_ticks=tuple(Tick(to_x(value), text) for value, text in x_ticks),
         y_ticks=tuple(Tick(to_y(value), text) for value, text in y_ticks),
@@ -183,7 +199,8 @@ def _panel(
         front="".join((f"M{front[0][0]},{front[0][1]}", *(f"V{y}H{x}" for x, y in front[1:])))
         if front
         else "",
-        key=key,
+        sweeps=tuple("M" + "L".join(f"{x},{y}" for x, y in sweep) for sweep in sweeps),
+        key=tuple(key),
     )
 
 
@@ -287,6 +304,39 @@ def _stairs(front: Sequence[tuple[float, float]]) -> list[Box]:
         boxes.append(Box(x - 2, min(y, next_y), x + 2, max(y, next_y)))
         boxes.append(Box(x, next_y - 2, next_x, next_y + 2))
     return boxes
+
+
+def _sweeps(points: Sequence[DrawnPoint]) -> list[list[tuple[float, float]]]:
+    """The strengths of one defence in the order of their parameter, where there are two or more."""
+    named: dict[str, list[DrawnPoint]] = {}
+    for one in points:
+        if one.point.sweep:
+            named.setdefault(one.point.sweep, []).append(one)
+    ordered = [sorted(of_one, key=lambda one: one.point.rank) for of_one in named.values()]
+    return [[(one.x, one.y) for one in of_one] for of_one in ordered if len(of_one) > 1]
+
+
+def _beads(sweep: Sequence[tuple[float, float]]) -> list[Box]:
+    """Small boxes along a line, where names had better not stand."""
+    boxes = []
+    for (x, y), (next_x, next_y) in pairwise(sweep):
+        count = max(1, round(math.hypot(next_x - x, next_y - y) / 8))
+        for step in range(1, count):
+            at_x, at_y = (a + (b - a) * step / count for a, b in ((x, next_x), (y, next_y)))
+            boxes.append(Box(at_x - 1, at_y - 1, at_x + 1, at_y + 1))
+    return boxes
+
+
+def _wrapped(name: str) -> tuple[str, ...]:
+    """A long name broken before a plus sign, so that it fits beside a marker below the plot."""
+    lines: list[str] = []
+    for part in name.split(" + "):
+        longer = f"{lines[-1]} + {part}" if lines else part
+        if lines and text_width((longer,)) <= WIDTH - PLOT.left - _KEY_INDENT:
+            lines[-1] = longer
+        else:
+            lines.append(f"+ {part}" if lines else part)
+    return tuple(lines)
 
 
 def _short(line: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from leakaudit.records import Interval
 from leakaudit.report.figures import Floor, Panel, Point, panels
-from leakaudit.report.formatting import figure, levels, undefended
+from leakaudit.report.formatting import figure
+from leakaudit.report.protections import Protection, in_lines, in_words, protections, ranks
 from leakaudit.report.views import ExposureView, MatrixView, SettingView
 from leakaudit.report.words import kind_words
 
@@ -15,7 +16,7 @@ from leakaudit.report.words import kind_words
 class TradeoffRow:
     """The numbers behind one point; ``missing`` says why it is not drawn, empty if it is."""
 
-    defense: str
+    parts: tuple[Protection, ...]
     name: str
     details: str
     link: str
@@ -42,32 +43,28 @@ class TradeoffView:
 def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
     """One panel per cut level, seed, kind of victims and what is recovered but for masks.
 
-    Figures of different kinds never stand together.
+    Figures of different kinds never stand together. What does not cross the cut, skips withheld
+    or channels narrowed, is a defence beside the others.
 
-    Every defence keeps one marker shape throughout.
+    Every defence keeps one marker shape throughout; several together have that of the first.
     """
     settings = [setting for matrix in matrices for setting in matrix.settings]
-    defenses = dict.fromkeys(one.defense for one in settings if not undefended(one.defense))
-    shapes = {defense: number for number, defense in enumerate(defenses)}
-    grouped: dict[tuple[int, tuple[int, ...], int], list[SettingView]] = {}
+    names = dict.fromkeys(parts[0].name for one in settings if (parts := _parts(one)))
+    shapes = {name: number for number, name in enumerate(names)}
+    grouped: dict[tuple[int, int], list[SettingView]] = {}
     for setting in settings:
-        grouped.setdefault((setting.cut_level, setting.shared_skips, setting.seed), []).append(
-            setting
-        )
+        grouped.setdefault((setting.cut_level, setting.seed), []).append(setting)
     titles, rows, floors = [], [], []
-    for (cut, skips, seed), group in grouped.items():
+    for (cut, seed), group in grouped.items():
         kinds = {one.kind for setting in group for one in setting.exposures}
         for kind in sorted(kinds):
             if kind[1] == "masks":  # not to be drawn on an axis of SSIM
                 continue
             met = [(setting, _exposure_of(setting, kind)) for setting in group]
-            titles.append((f"{levels(cut, skips)} · seed {seed}", kind))
+            titles.append((f"Cut level {cut} · seed {seed}", kind))
             rows.append(tuple(_row(setting, exposure) for setting, exposure in met))
             floors.append(_floors([exposure for _, exposure in met if exposure]))
-    points = [
-        [point for row in of_panel if (point := _point(row, shapes)) is not None]
-        for of_panel in rows
-    ]
+    points = [_points(of_panel, shapes) for of_panel in rows]
     drawn = panels(list(zip(points, floors, strict=True)))
     told_apart = any(kind[0] not in ("", "inference") for _, kind in titles)
     return tuple(
@@ -80,6 +77,10 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
         )
         for number, (title, kind) in enumerate(titles)
     )
+
+
+def _parts(setting: SettingView) -> tuple[Protection, ...]:
+    return protections(setting.defense, setting.cut_level, setting.shared_skips, setting.bottleneck)
 
 
 def _exposure_of(setting: SettingView, kind: tuple[str, str, str]) -> ExposureView | None:
@@ -105,10 +106,12 @@ def _row(setting: SettingView, exposure: ExposureView | None) -> TradeoffRow:
         missing = "no attack gave a valid figure"
     elif dice is None:
         missing = f"Dice: {setting.missing}"
+    parts = _parts(setting)
+    name, details = in_words(parts)
     return TradeoffRow(
-        defense=setting.defense,
-        name=setting.name,
-        details=setting.parameters,
+        parts=parts,
+        name=name,
+        details=details,
         link=cell.anchor if cell else setting.anchor,
         attack=cell.name if cell else "",
         dice=dice,
@@ -120,16 +123,35 @@ def _row(setting: SettingView, exposure: ExposureView | None) -> TradeoffRow:
     )
 
 
-def _point(row: TradeoffRow, shapes: dict[str, int]) -> Point | None:
-    if row.dice is None or row.ssim is None:
-        return None
-    return Point(
-        label=tuple(part for part in (row.name, row.details) if part),
-        dice=row.dice,
-        ssim=row.ssim,
-        shape=-1 if undefended(row.defense) else shapes[row.defense],
-        pareto=row.pareto,
-    )
+def _points(rows: tuple[TradeoffRow, ...], shapes: dict[str, int]) -> list[Point]:
+    """The rows that can be drawn, strengths of one defence that lie on a line named alike."""
+    drawn = [(row, row.dice, row.ssim) for row in rows if row.dice and row.ssim]
+    places: dict[int, tuple[str, float]] = {}
+    for name, numbers in _alike([row.parts for row, _, _ in drawn]).items():
+        found = ranks([drawn[number][0].parts[0] for number in numbers]) or ()
+        places |= {number: (name, rank) for number, rank in zip(numbers, found, strict=False)}
+    return [
+        Point(
+            label=in_lines(row.parts),
+            dice=dice,
+            ssim=ssim,
+            shape=shapes[row.parts[0].name] if row.parts else -1,
+            pareto=row.pareto,
+            sweep=places.get(number, ("", 0.0))[0],
+            rank=places.get(number, ("", 0.0))[1],
+        )
+        for number, (row, dice, ssim) in enumerate(drawn)
+    ]
+
+
+def _alike(settings: list[tuple[Protection, ...]]) -> dict[str, list[int]]:
+    """Positions of the settings that differ in the strength of their first defence alone."""
+    groups: dict[str, list[int]] = {}
+    for number, (first, *others) in ((n, parts) for n, parts in enumerate(settings) if parts):
+        groups.setdefault("; ".join([first.name, *(one.label for one in others)]), []).append(
+            number
+        )
+    return groups
 
 
 def _floors(exposures: list[ExposureView]) -> list[Floor]:

@@ -22,10 +22,11 @@ from leakaudit.report.formatting import (
     STATE_MEANINGS,
     STATE_WORDS,
     configured,
-    labelled,
     levels,
     spoken,
+    undefended,
 )
+from leakaudit.report.protections import in_words, protections
 from leakaudit.report.validity import valid_leakage, valid_masks
 
 
@@ -190,7 +191,10 @@ def networks(record: ReportRecord) -> tuple[tuple[str, TargetRecord], ...]:
 
 def _network_name(target: TargetRecord) -> str:
     if target.kind == "split":
-        return labelled(target.defense)
+        parts = protections(
+            target.defense, target.cut_level, target.shared_skips, target.bottleneck
+        )
+        return ", ".join(part for part in in_words(parts) if part)
     kind = spoken(target.kind)
     return f"{kind} reference: {target.site}" if target.site else f"{kind} reference"
 
@@ -209,6 +213,9 @@ def _setting(
     views = tuple(_cell(record, cell, cells, anchors, cell.cell in tops) for cell in cells)
     dice = target.utility.mean if target and target.utility else None
     name, parameters = configured(first.defense)
+    where = (first.cut_level, first.shared_skips, first.bottleneck)
+    if undefended(first.defense) and protections(first.defense, *where):
+        name = "No further defence"  # the heading above says which there is
     return SettingView(
         anchor=anchor,
         cut_level=first.cut_level,

@@ -116,6 +116,20 @@ def test_a_dominated_setting_is_off_the_front() -> None:
     assert not found["B", "inference"].pareto
 
 
+def test_what_does_not_cross_is_compared_with_the_defences_of_its_cut_level() -> None:
+    shaped = [
+        target("A", 0.6),
+        target("B", 0.5, shared_skips=()),
+        target("C", 0.55, bottleneck=4),
+        target("D", 0.1, cut_level=1, shared_skips=(0,), bottleneck=4),
+    ]
+    leaks = zip("ABCD", (0.5, 0.5, 0.4, 0.9), strict=True)
+    found = cases(*shaped, *(cell(name, "x", ssim) for name, ssim in leaks))
+    front = {name for (name, _), case in found.items() if case.pareto}
+    assert front == {"A", "C", "D"}  # B is worth less than A and leaks as much
+    assert [case.bottleneck for case in found.values()] == [None, None, 4, 4]
+
+
 def test_a_network_worth_nothing_is_on_no_front() -> None:
     found = cases(target("A", 0.6), cell("A", "x", 0.9), target("B", 0.05), cell("B", "x", 0.1))
     assert found["A", "inference"].pareto

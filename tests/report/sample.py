@@ -289,6 +289,37 @@ def narrow_report() -> ReportRecord:
     )
 
 
+def protected_report() -> ReportRecord:
+    """One cut level under noise, a bottleneck and withheld skips, alone and together."""
+    settings: list[tuple[str, tuple[int, ...], int | None, float, float]] = [
+        ("Identity()", (0, 1), None, 0.684, 0.862),
+        ("GaussianNoise(std=0.5)", (0, 1), None, 0.681, 0.803),
+        ("GaussianNoise(std=1.0)", (0, 1), None, 0.662, 0.742),
+        ("GaussianNoise(std=3.0)", (0, 1), None, 0.571, 0.611),
+        ("ActivationDropout(p=0.5)", (0, 1), None, 0.655, 0.793),
+        ("Identity()", (0, 1), 4, 0.671, 0.768),
+        ("Identity()", (0, 1), 1, 0.601, 0.554),
+        ("Identity()", (1,), None, 0.612, 0.643),
+        ("Identity()", (), None, 0.433, 0.489),
+        ("GaussianNoise(std=1.0)", (0, 1), 4, 0.634, 0.652),
+        ("Identity()", (), 4, 0.402, 0.391),
+        ("GaussianNoise(std=1.0)", (), 4, 0.377, 0.338),
+    ]
+    targets, cells = [], []
+    for number, (defense, skips, bottleneck, dice, ssim) in enumerate(settings):
+        of_all = {
+            "target": f"target-{number}",
+            "shared_skips": skips,
+            "bottleneck": bottleneck,
+            "defense": defense,
+        }
+        of_target = {"fitted_defense": defense, "utility": utility(dice), "guarantee": None}
+        targets.append(target(2, 0).model_copy(update=of_all | of_target))
+        of_cell = {"cell": f"cell-{number}", "leakage": leakage(ssim)}
+        cells.append(cell(2, 0, "decoder-inversion").model_copy(update=of_all | of_cell))
+    return sample_report(targets=tuple(targets), cells=tuple(cells), references=())
+
+
 def sample_report(**changes: Any) -> ReportRecord:
     """Two cut levels, four defences, three attacks, every state; fields can be replaced."""
     grid = [(cut, index) for cut in SKIPS for index in range(len(DEFENSES))]

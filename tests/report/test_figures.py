@@ -68,11 +68,33 @@ def test_equal_points_keep_their_names_in_the_key_below() -> None:
     assert panel.height > panel.key[-1].y
 
 
+def test_a_long_name_in_the_key_is_broken_where_a_defence_is_added() -> None:
+    label = ("Gaussian noise, std 1.0", "+ bottleneck, 4 channels", "+ skips 0+1 withheld")
+    alike = [Point(label, interval(0.5), interval(0.5), 0, True)] * 40
+    (panel,) = panels([(alike, FLOORS)])
+    first, second = panel.key[:2]
+    assert first.lines == (f"{label[0]} {label[1]}", label[2])
+    assert second.y - first.y > 20
+    assert panel.height > panel.key[-1].y + 14
+    assert first.pareto
+
+
 def test_the_front_is_a_staircase_of_pareto_points_alone() -> None:
     assert drawn((0.2, 0.3), (0.7, 0.9), pareto=False).front == ""
     panel = drawn((0.2, 0.3), (0.7, 0.9))
     low, high = panel.points
     assert panel.front == f"M{low.x},{low.y}V{high.y}H{high.x}"
+
+
+def test_the_strengths_of_a_defence_are_joined_in_their_order() -> None:
+    def point(dice: float, sweep: str, rank: float) -> Point:
+        return Point(("a",), interval(dice), interval(0.5), 0, False, sweep, rank)
+
+    found = [point(0.6, "a", 3.0), point(0.2, "a", 1.0), point(0.4, "a", 2.0)]
+    alone = [point(0.3, "b", 1.0), point(0.8, "", 0.0), point(0.9, "", 0.0)]
+    (panel,) = panels([([*found, *alone], FLOORS)])
+    three, one, two = panel.points[:3]
+    assert panel.sweeps == (f"M{one.x},{one.y}L{two.x},{two.y}L{three.x},{three.y}",)
 
 
 @pytest.mark.parametrize("mean", [-0.4, 0.0, 0.5, 1.0])

@@ -17,6 +17,7 @@ from tests.report.sample import (
     NAME,
     members_leak_more,
     narrow_report,
+    protected_report,
     sample_gallery,
     sample_report,
 )
@@ -412,3 +413,39 @@ def test_a_bottleneck_is_named_and_its_channels_are_those_that_cross() -> None:
     assert "Cut level 2, skips 0 and 1 shared, bottleneck of 4 channels · seed 1" in text
     assert "from each site level 0 (4 channels), level 1 (4), level 2 (4)" in text
     assert "from each site level 0 (16 channels), level 1 (16), level 2 (32)" in text
+
+
+def test_what_does_not_cross_stands_in_the_panel_of_its_cut_level() -> None:
+    html = render_html(protected_report())
+    (panel,) = re.findall(r'<figure id="tradeoff-\d+">.*?</figure>', html, re.DOTALL)
+    assert "<h3>Cut level 2 · seed 1</h3>" in panel
+    named = re.findall(r'class="marker[^>]*><title>(.*?)</title>', panel)
+    assert len(named) == len(set(named)) == 12
+    assert {
+        "No defence",
+        "Bottleneck, 4 channels",
+        "Skips withheld, levels 0 and 1",
+        "Gaussian noise, std 1.0 + bottleneck, 4 channels",
+        "Gaussian noise, std 1.0 + bottleneck, 4 channels + skips 0+1 withheld",
+    } <= set(named)
+    # One shape each for none, noise, dropout, bottleneck and skips; the ring stands once.
+    drawn = re.findall(r'class="marker[^>]* d="([^"]*)"><title>', panel)
+    assert len(set(drawn)) == 5
+    assert drawn.count(drawn[named.index("No defence")]) == 1
+    # Three of noise, two each of the bottleneck and of the skips.
+    bands = re.findall(r'class="sweep" d="(.*?)"', panel)
+    assert sorted(path.count("L") for path in bands) == [1, 1, 2]
+    rows = [" ".join(Page(row).text.split()) for row in panel.split("<tr>")[2:]]
+    (dominated,) = [row for row in rows if row.startswith("Gaussian noisestd 3.0")]
+    assert dominated.endswith("no")
+    (narrow,) = [row for row in rows if row.startswith("Bottleneck1 channel")]
+    assert narrow.endswith("on it")
+
+
+def test_the_undefended_network_alone_has_no_defence() -> None:
+    html = render_html(protected_report())
+    short = Page(html[html.index('id="short"') : html.index('id="scope"')]).text
+    assert short.count("No defence") == 1
+    assert short.count("No further defence") == 5
+    networks = Page(html[html.index("Dice by class") :]).text
+    assert "Gaussian noise + bottleneck, std 1.0; 4 channels" in networks
