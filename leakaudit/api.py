@@ -23,7 +23,7 @@ from leakaudit.contracts import (
 from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.privacy.accounting import sensitivity
 from leakaudit.privacy.gaussian import noise_multiplier
-from leakaudit.randomness import normal_like, uniform_like
+from leakaudit.randomness import laplace_like, normal_like, uniform_like
 from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "ReleaseSetting",
     "SiteLevels",
     "SystemLayout",
+    "laplace_like",
     "noise_multiplier",
     "normal_like",
     "require_between",

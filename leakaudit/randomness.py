@@ -33,6 +33,20 @@ def normal_like(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     return drawn.to(device=tensor.device, dtype=tensor.dtype)
 
 
+def laplace_like(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Laplace values of mean 0 and scale 1 of the shape, type and device of ``tensor``.
+
+    The inverse distribution function of a uniform value in float64: one in float32 reaches the end
+    of its range within 2^24 draws, where the logarithm is infinite.
+    """
+    uniform = torch.rand(
+        tensor.shape, generator=generator, device=generator.device, dtype=torch.float64
+    )
+    centred = 2 * uniform - 1
+    drawn = -centred.sign() * torch.log1p(-centred.abs().clamp_max(1 - 2**-53))
+    return drawn.float().to(device=tensor.device, dtype=tensor.dtype)
+
+
 def uniform_like(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Values uniform on [0, 1) of the shape, type and device of ``tensor``."""
     drawn = torch.rand(tensor.shape, generator=generator, device=generator.device)

@@ -255,7 +255,7 @@ def test_any_tree_raises_a_config_error_or_nothing(tree: dict[str, Any]) -> None
 def test_a_list_of_values_is_a_grid() -> None:
     use = PluginUse(name="gaussian-noise", parameters={"std": [0.5, 1.0, 3]})
     assert [point for point, _ in expand("defense", use)] == [{"std": s} for s in (0.5, 1.0, 3)]
-    assert repr(expand("defense", use)[0][1]) == "GaussianNoise(std=0.5)"
+    assert repr(expand("defense", use)[0][1]) == "GaussianNoise(std=0.5, relative=False)"
     steps = {"steps": [5, 10], "width": [8, 16]}
     assert len(expand("attack", PluginUse(name="decoder-inversion", parameters=steps))) == 4
 

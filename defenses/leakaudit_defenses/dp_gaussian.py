@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 
@@ -42,7 +44,7 @@ class DpGaussian(Defense):
     curve for all releases of one patient. Per sample; differentiable.
 
     Args:
-        epsilon: total per patient over all its releases, above 0.
+        epsilon: total per patient over all its releases, above 0; infinity for no noise.
         delta: total per patient, at most 0.5.
         scope: ``inference``; ``training`` adds the noise and claims nothing, since the encoders
             learn from raw images.
@@ -61,6 +63,7 @@ class DpGaussian(Defense):
     releases: int | None = field(default=None, repr=False, metadata={"fitted": True})
 
     citations: ClassVar[tuple[Citation, ...]] = (DWORK_2006, BALLE_2018)
+    off: ClassVar[Mapping[str, Any] | None] = {"epsilon": math.inf, "clip": 1e12}
 
     def __post_init__(self) -> None:
         """Check the configuration.
@@ -68,7 +71,8 @@ class DpGaussian(Defense):
         Raises:
             ConfigError: a value is outside its range, or ``scope`` is unknown.
         """
-        require_between(self, 1e-6, 1e6, "epsilon")
+        if self.epsilon != math.inf:
+            require_between(self, 1e-6, 1e6, "epsilon")
         require_between(self, 1e-30, 0.5, "delta")
         if self.scope not in ("inference", "training"):
             raise ConfigError(f"DpGaussian: scope is {self.scope!r}; it is inference or training")
@@ -81,7 +85,9 @@ class DpGaussian(Defense):
         if clip is None:
             squares = torch.cat([_squares(levels) for levels in setting.auxiliary_levels])
             clip = float(squares.sqrt().median())
-        z = noise_multiplier(self.epsilon, self.delta, setting.releases_per_patient)
+        z = 0.0
+        if self.epsilon != math.inf:
+            z = noise_multiplier(self.epsilon, self.delta, setting.releases_per_patient)
         return replace(
             self,
             clip=clip,
@@ -122,7 +128,9 @@ class DpGaussian(Defense):
         """Epsilon for one patient, or the reason why nothing is claimed."""
         clip, noise_std = self._fitted()
         reason = ""
-        if self.scope == "training":
+        if self.epsilon == math.inf:
+            reason = "epsilon is infinite: no noise is added"
+        elif self.scope == "training":
             reason = (
                 "the encoders learn from raw images, so a claim needs every trainable party under "
                 "DP-SGD: noise added, no DP guarantee claimed"

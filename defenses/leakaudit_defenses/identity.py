@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, ClassVar, final
 
 import torch
 
@@ -14,6 +15,8 @@ from leakaudit.api import Defense, Levels
 @dataclass(frozen=True, kw_only=True)
 class Identity(Defense):
     """Release the levels unchanged: the undefended reference that every audit contains."""
+
+    off: ClassVar[Mapping[str, Any] | None] = {}
 
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
         """Nothing is random."""

@@ -43,3 +43,57 @@ TITCOMBE_2021 = Citation(
     year=2021,
     arxiv="2104.05743",
 )
+TOMPSON_2015 = Citation(
+    key="tompson2015efficient",
+    authors=(
+        "Tompson, Jonathan",
+        "Goroshin, Ross",
+        "Jain, Arjun",
+        "LeCun, Yann",
+        "Bregler, Christoph",
+    ),
+    title="Efficient object localization using convolutional networks",
+    venue="IEEE Conference on Computer Vision and Pattern Recognition",
+    year=2015,
+    arxiv="1411.4280",
+)
+YANG_2020 = Citation(
+    key="yang2020local",
+    authors=(
+        "Yang, Mengmeng",
+        "Lyu, Lingjuan",
+        "Zhao, Jun",
+        "Zhu, Tianqing",
+        "Lam, Kwok-Yan",
+    ),
+    title="Local differential privacy and its applications: A comprehensive survey",
+    venue="arXiv",
+    year=2020,
+    arxiv="2008.03686",
+)
+AJI_2017 = Citation(
+    key="aji2017sparse",
+    authors=("Aji, Alham Fikri", "Heafield, Kenneth"),
+    title="Sparse communication for distributed gradient descent",
+    venue="Conference on Empirical Methods in Natural Language Processing",
+    year=2017,
+    arxiv="1704.05021",
+)
+ZHENG_2023 = Citation(
+    key="zheng2023reducing",
+    authors=("Zheng, Fei", "Chen, Chaochao", "Lyu, Lingjuan", "Yao, Binhui"),
+    title="Reducing communication for split learning by randomized top-k sparsification",
+    venue="International Joint Conference on Artificial Intelligence",
+    year=2023,
+    arxiv="2305.18469",
+)
+BENGIO_2013 = Citation(
+    key="bengio2013estimating",
+    authors=("Bengio, Yoshua", "Leonard, Nicholas", "Courville, Aaron"),
+    title=(
+        "Estimating or propagating gradients through stochastic neurons for conditional computation"
+    ),
+    venue="arXiv",
+    year=2013,
+    arxiv="1308.3432",
+)

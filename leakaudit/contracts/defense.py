@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 
@@ -80,6 +81,11 @@ class Defense(abc.ABC):
 
     # The papers that whoever uses this class cites.
     citations: ClassVar[tuple[Citation, ...]] = ()
+    # The parameters at which it changes nothing, held by `leakaudit.testing.check_defense`. Nobody
+    # can know them but the class: None says that it forgot to say.
+    off: ClassVar[Mapping[str, Any] | None] = None
+    # What autograd gives of `apply`: the derivative, or the incoming gradient as it came.
+    gradient: ClassVar[Literal["exact", "straight-through"]] = "exact"
 
     def fit(self, setting: ReleaseSetting) -> Defense:
         """Fix what depends on the system (a clip bound, say); called once, before training."""

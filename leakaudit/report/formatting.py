@@ -145,7 +145,7 @@ def configured(representation: str) -> tuple[str, str]:
         return representation, ""
     if undefended(representation):
         return "No defence", ""
-    given = [part for part in found[2].split(", ") if not part.endswith("=None")]
+    given = [part for part in found[2].split(", ") if not part.endswith(("=None", "=False"))]
     return spoken(found[1]), _MINUS_SIGN.sub(MINUS, ", ".join(given).replace("=", " "))
 
 

@@ -18,6 +18,9 @@ from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
+from leakaudit_defenses.laplace_noise import LaplaceNoise
+from leakaudit_defenses.quantization import Quantization
+from leakaudit_defenses.top_k import TopK
 
 BUILT_IN = {
     plugin.name: plugin.cls for plugin in usable("defense")[0] if plugin.distribution == "leakaudit"
@@ -46,8 +49,16 @@ def released(defense: Defense, levels: Levels, seed: int = 0) -> Levels:
 # --- every defence --------------------------------------------------------------------------
 
 
-def test_the_four_built_in_defences_are_installed() -> None:
-    assert set(BUILT_IN) == {"activation-dropout", "dp-gaussian", "gaussian-noise", "identity"}
+def test_the_built_in_defences_are_installed() -> None:
+    assert set(BUILT_IN) == {
+        "activation-dropout",
+        "dp-gaussian",
+        "gaussian-noise",
+        "identity",
+        "laplace-noise",
+        "quantization",
+        "top-k",
+    }
 
 
 @pytest.mark.parametrize("cls", BUILT_IN.values(), ids=BUILT_IN)
@@ -60,8 +71,21 @@ def test_every_defence_keeps_its_contract(cls: Callable[[], Defense], sites: int
     "defense",
     [
         GaussianNoise(std=0.0),
+        GaussianNoise(std=0.0, relative=True),
+        GaussianNoise(std=3.0, relative=True),
+        GaussianNoise(std=1e12),
+        LaplaceNoise(scale=0.0),
+        LaplaceNoise(scale=3.0, relative=True),
         ActivationDropout(p=0.0),
         ActivationDropout(p=0.99),
+        ActivationDropout(p=0.0, unit="channel"),
+        ActivationDropout(p=0.5, unit="channel"),
+        TopK(keep=1e-6),
+        TopK(keep=1.0),
+        Quantization(bits=1),
+        Quantization(bits=16),
+        Quantization(bits=None),
+        DpGaussian(epsilon=math.inf),
         DpGaussian(clip=1e-3),
         DpGaussian(clip=1e6, scope="training"),
     ],
@@ -71,13 +95,80 @@ def test_the_contract_holds_at_the_ends_of_the_range(defense: Defense) -> None:
     check_defense(defense)
 
 
-@pytest.mark.parametrize("cls", BUILT_IN.values(), ids=BUILT_IN)
-def test_the_levels_of_a_blank_image_have_a_finite_gradient(cls: Callable[[], Defense]) -> None:
-    defense = cls().fit(setting())
+@pytest.mark.parametrize(
+    "defense",
+    [
+        *(cls() for cls in BUILT_IN.values()),
+        GaussianNoise(relative=True),
+        LaplaceNoise(relative=True),
+        ActivationDropout(unit="channel"),
+    ],
+    ids=repr,
+)
+def test_the_levels_of_a_blank_image_have_a_finite_gradient(defense: Defense) -> None:
+    defense = defense.fit(setting())
     blank = tuple(torch.zeros_like(level).requires_grad_() for level in levels_of())
     total = torch.stack([level.sum() for level in released(defense, blank)]).sum()
     for gradient in torch.autograd.grad(total, blank):
         assert gradient.isfinite().all()
+
+
+# Every kind of noise, mask and rounding once.
+SAYING: list[Defense] = [
+    Identity(),
+    GaussianNoise(std=0.5),
+    GaussianNoise(std=2.0, relative=True),
+    LaplaceNoise(scale=0.5),
+    LaplaceNoise(scale=2.0, relative=True),
+    ActivationDropout(p=0.3),
+    ActivationDropout(p=0.3, unit="channel"),
+    TopK(keep=0.3),
+    Quantization(bits=1),
+    Quantization(bits=4),
+    Quantization(bits=None),
+    DpGaussian(clip=20.0),
+]
+
+
+@pytest.mark.parametrize("defense", SAYING, ids=repr)
+def test_the_error_of_the_evidence_is_the_stated_one(defense: Defense) -> None:
+    generator = generator_for(0, "uniform")
+    # Evenly spread, as top-k and quantization assume; one sample five times the other.
+    levels = tuple(
+        (2 * torch.rand(level.shape, generator=generator) - 1)
+        * torch.tensor([1.0, 5.0]).view(2, 1, 1, 1)
+        for level in levels_of()
+    )
+    fitted = defense.fit(setting(levels=levels))
+    evidence = fitted.evidence(released(fitted, levels))
+    told = 0
+    for value, variance, wanted in zip(
+        evidence.values, evidence.variances, fitted.expected(levels), strict=True
+    ):
+        for sample in range(len(value)):
+            squares = (value - wanted)[sample].double().square()
+            stated = variance[sample].double()
+            exact, noisy = stated == 0, (stated > 0) & stated.isfinite()
+            assert bool((squares[exact] < 1e-10).all()), "what is called exact is not"
+            told += int(exact.sum() + noisy.sum())
+            if noisy.any():
+                share = squares[noisy] / stated[noisy]
+                sampling = float(share.std()) / math.sqrt(share.numel())
+                assert float(share.mean()) == pytest.approx(1, abs=5 * sampling)
+    total = sum(level.numel() for level in levels)
+    assert told == total if not isinstance(defense, ActivationDropout) else 0 < told < total
+
+
+@pytest.mark.parametrize("cls", BUILT_IN.values(), ids=BUILT_IN)
+def test_what_is_off_is_told_to_be_exact(cls: Callable[[], Defense]) -> None:
+    defense, levels = cls(), levels_of()
+    assert defense.off is not None
+    fitted = replace(defense, **defense.off).fit(setting())  # type: ignore[type-var]
+    sent = released(fitted, levels)
+    assert all(map(torch.equal, sent, levels))
+    evidence = fitted.evidence(sent)
+    assert all(map(torch.equal, evidence.values, levels))
+    assert not any(bool(variance.any()) for variance in evidence.variances)
 
 
 # --- identity and noise ---------------------------------------------------------------------
@@ -105,11 +196,39 @@ def test_gaussian_noise_states_its_variance_as_evidence() -> None:
     assert all(bool((variance == 9).all()) for variance in evidence.variances)
 
 
-@pytest.mark.parametrize("defense", [GaussianNoise(std=0.0), ActivationDropout(p=0.0)], ids=repr)
-def test_no_strength_is_the_identity(defense: Defense) -> None:
-    levels = levels_of()
-    assert all(map(torch.equal, released(defense, levels), levels))
-    assert not any(bool(v.any()) for v in defense.evidence(levels).variances)
+@pytest.mark.parametrize(
+    ("defense", "deviation"),
+    [
+        (GaussianNoise(std=0.5, relative=True), 0.5),
+        (LaplaceNoise(scale=0.5, relative=True), 0.5 * math.sqrt(2)),
+    ],
+    ids=repr,
+)
+def test_relative_noise_grows_with_each_sample_s_own_level(
+    defense: Defense, deviation: float
+) -> None:
+    levels = tuple(1 + level * torch.tensor([1.0, 50.0]).view(2, 1, 1, 1) for level in levels_of())
+    for after, before in zip(released(defense, levels), levels, strict=True):
+        for sample in range(2):
+            noise = (after - before)[sample]
+            share = float(noise.std() / before[sample].std())
+            assert share == pytest.approx(deviation, rel=10 / math.sqrt(2 * noise.numel()))
+
+
+def test_laplace_noise_has_the_stated_variance_and_the_tails_of_laplace() -> None:
+    levels, scale = levels_of(batch=8), 3.0
+    for after, before in zip(released(LaplaceNoise(scale=scale), levels), levels, strict=True):
+        noise = (after - before).double()
+        root = math.sqrt(noise.numel())
+        assert abs(float(noise.mean())) < 5 * math.sqrt(2) * scale / root
+        # The squares vary by sqrt(5) of their mean, the magnitudes by their mean. Gaussian noise
+        # of the same variance has magnitudes of 1.13 b.
+        assert float(noise.square().mean()) == pytest.approx(
+            2 * scale**2, rel=5 * math.sqrt(5) / root
+        )
+        assert float(noise.abs().mean()) == pytest.approx(scale, rel=5 / root)
+        far = float((noise > 3 * scale).double().mean())
+        assert far == pytest.approx(math.exp(-3) / 2, rel=0.1)
 
 
 # --- dropout --------------------------------------------------------------------------------
@@ -136,6 +255,81 @@ def test_dropout_evidence_is_exact_for_what_was_kept_and_void_for_the_rest() -> 
         torch.testing.assert_close(value[kept], before[kept])
         assert (variance[kept] == 0).all()
         assert variance[~kept].isinf().all()
+
+
+def test_a_dropped_channel_is_all_zero_and_others_are_whole() -> None:
+    defense = ActivationDropout(p=0.4, unit="channel")
+    levels = levels_of(batch=64)
+    levels[0][:, :, :5] = 0  # zeros of a kept channel are told from a dropped one
+    dropped = []
+    sent = released(defense, levels)
+    evidence = defense.evidence(sent)
+    for after, before, variance in zip(sent, levels, evidence.variances, strict=True):
+        gone = (after == 0).flatten(2).all(dim=2)
+        kept = ~gone
+        torch.testing.assert_close(after[kept], before[kept] / 0.6)
+        assert variance[gone].isinf().all()
+        assert not variance[kept].any()
+        assert not torch.equal(gone[0], gone[1]) or not torch.equal(gone[1], gone[2])
+        dropped.append(gone.flatten().double())
+    share = torch.cat(dropped)
+    deviation = math.sqrt(0.4 * 0.6 / share.numel())
+    assert float(share.mean()) == pytest.approx(0.4, abs=5 * deviation)
+
+
+# --- the largest, and rounding --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", [1e-6, 0.05, 0.5, 1.0])
+def test_top_k_keeps_the_stated_share_of_each_sample_unchanged(keep: float) -> None:
+    levels = tuple(level * torch.tensor([1.0, 100.0]).view(2, 1, 1, 1) for level in levels_of())
+    for after, before in zip(released(TopK(keep=keep), levels), levels, strict=True):
+        for sample in range(2):
+            kept = after[sample] != 0
+            assert int(kept.sum()) == max(1, round(keep * kept.numel()))
+            assert torch.equal(after[sample][kept], before[sample][kept])
+            if not kept.all():
+                least = before[sample][kept].abs().min()
+                assert float(before[sample][~kept].abs().max()) < float(least)
+
+
+def test_of_equal_magnitudes_top_k_keeps_the_first() -> None:
+    level = torch.tensor([1.0, -2.0, 2.0, -2.0, 2.0, 3.0, 0.0, 0.0]).view(1, 2, 2, 2)
+    wanted = torch.tensor([0.0, -2.0, 2.0, 0.0, 0.0, 3.0, 0.0, 0.0]).view(1, 2, 2, 2)
+    assert torch.equal(released(TopK(keep=3 / 8), (level,))[0], wanted)
+
+
+def test_zeros_are_known_where_fewer_values_than_were_to_be_kept_are_not_zero() -> None:
+    defense = TopK(keep=0.5)
+    few = torch.tensor([3.0, 0, 0, 0, 0, 0, 0, -1]).view(1, 2, 2, 2)
+    many = torch.tensor([3.0, 2, 0.5, 0, 0, 4, 0.1, -1]).view(1, 2, 2, 2)
+    for level, wanted in ((few, 0.0), (many, 1 / 3), (torch.zeros_like(few), 0.0)):
+        (sent,) = released(defense, (level,))
+        (variance,) = defense.evidence((sent,)).variances
+        torch.testing.assert_close(variance[sent == 0], torch.full_like(level, wanted)[sent == 0])
+        assert not variance[sent != 0].any()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 8])
+def test_quantization_leaves_as_many_values_as_its_bits_give(bits: int) -> None:
+    levels = tuple(level * torch.tensor([1.0, 100.0]).view(2, 1, 1, 1) for level in levels_of())
+    for after, before in zip(released(Quantization(bits=bits), levels), levels, strict=True):
+        for sent, level in zip(after, before, strict=True):
+            values = sent.unique()
+            # At 8 bits some value near the ends of a bell curve may be nobody's.
+            least = 2**bits if bits < 8 else 200
+            assert least <= len(values) <= 2**bits
+            torch.testing.assert_close(values[[0, -1]], torch.stack([level.min(), level.max()]))
+            step = float(level.max() - level.min()) / (2**bits - 1)
+            assert float((sent - level).abs().max()) <= step / 2 * (1 + 1e-4)
+
+
+def test_a_constant_level_has_nothing_to_round() -> None:
+    levels = tuple(torch.full_like(level, 0.3).requires_grad_() for level in levels_of())
+    defense = Quantization(bits=3)
+    sent = released(defense, levels)
+    assert all(map(torch.equal, sent, levels))
+    assert not any(bool(variance.any()) for variance in defense.evidence(sent).variances)
 
 
 # --- the Gaussian mechanism -----------------------------------------------------------------
@@ -231,6 +425,16 @@ def test_evidence_states_the_variance_of_the_noise() -> None:
         (lambda: GaussianNoise(std=-0.1), "std is -0.1; it must be 0 to"),
         (lambda: GaussianNoise(std=math.nan), "std is nan"),
         (lambda: GaussianNoise(std=math.inf), "std is inf"),
+        (lambda: GaussianNoise(std=-0.1, relative=True), "std is -0.1"),
+        (lambda: LaplaceNoise(scale=-0.1), "scale is -0.1; it must be 0 to"),
+        (lambda: LaplaceNoise(scale=math.nan), "scale is nan"),
+        (lambda: LaplaceNoise(scale=math.inf), "scale is inf"),
+        (lambda: ActivationDropout(unit="row"), "unit is 'row'; it is element or channel"),
+        (lambda: TopK(keep=0.0), "keep is 0.0; it must be 1e-06 to 1"),
+        (lambda: TopK(keep=1.1), "keep is 1.1"),
+        (lambda: TopK(keep=math.nan), "keep is nan"),
+        (lambda: Quantization(bits=0), "bits is 0; it must be 1 to 16"),
+        (lambda: Quantization(bits=17), "bits is 17"),
         (lambda: ActivationDropout(p=1.0), "p is 1.0; it must be 0 to 0.99"),
         (lambda: ActivationDropout(p=-0.1), "p is -0.1"),
         (lambda: ActivationDropout(p=math.nan), "p is nan"),

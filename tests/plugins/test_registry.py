@@ -33,10 +33,19 @@ BUILT_IN = {
         "transcript-inversion",
         "unsplit",
     ],
-    "defense": ["activation-dropout", "dp-gaussian", "gaussian-noise", "identity"],
+    "defense": [
+        "activation-dropout",
+        "dp-gaussian",
+        "gaussian-noise",
+        "identity",
+        "laplace-noise",
+        "quantization",
+        "top-k",
+    ],
 }
 FOREIGN = '''
 from dataclasses import dataclass
+from typing import ClassVar
 
 from leakaudit.api import ConfigError, Defense, Levels
 
@@ -47,6 +56,8 @@ class Halve(Defense):
 
     factor: float = 0.5
     times: int = 1
+
+    off: ClassVar[dict] = {"factor": 1.0}
 
     def __post_init__(self):
         if self.factor == 0:

@@ -21,7 +21,7 @@ from leakaudit.contracts import (
     Observation,
     SystemLayout,
 )
-from leakaudit.randomness import generator_for, normal_like, uniform_like
+from leakaudit.randomness import generator_for, laplace_like, normal_like, uniform_like
 from leakaudit.target.protocol import LabelSite, Protocol
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build
@@ -34,13 +34,20 @@ from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
+from leakaudit_defenses.laplace_noise import LaplaceNoise
+from leakaudit_defenses.quantization import Quantization
+from leakaudit_defenses.top_k import TopK
 from tests.tiny import FEATURES, tiny_spec
 
 DEFENSES: list[Defense] = [
     Identity(),
     GaussianNoise(std=0.5),
     ActivationDropout(p=0.5),
+    ActivationDropout(unit="channel"),
     DpGaussian(clip=10.0, noise_std=1.0, releases=1),
+    LaplaceNoise(scale=0.5, relative=True),
+    Quantization(bits=2),
+    TopK(keep=0.2),
 ]
 SPATIAL = (32, 32)
 SPEC = tiny_spec(cut_level=1)
@@ -226,7 +233,7 @@ def test_fake_tensors_catch_a_tensor_on_the_wrong_device() -> None:
         network([views_on("meta")[0], views_on("cpu")[1]])
 
 
-@pytest.mark.parametrize("draw", [normal_like, uniform_like])
+@pytest.mark.parametrize("draw", [laplace_like, normal_like, uniform_like])
 def test_a_draw_does_not_depend_on_where_or_what_the_data_is(
     draw: Callable[[torch.Tensor, torch.Generator], torch.Tensor],
 ) -> None:

@@ -1,0 +1,48 @@
+"""What defences that add noise share: its scale, and what an adversary who knows it knows."""
+
+from __future__ import annotations
+
+import torch
+
+from leakaudit.api import Evidence, Levels
+
+
+def noised(levels: Levels, drawn: Levels, factor: float, *, relative: bool) -> Levels:
+    """``level + factor * drawn``, or ``level + factor * s * drawn`` with the level's deviation s.
+
+    Args:
+        levels: each ``(B, C, *spatial)``.
+        drawn: values of the same shapes.
+        factor: what the drawn values are multiplied by, at least 0.
+        relative: whether by the standard deviation of each sample's level as well. It is
+            differentiated like everything else.
+    """
+    if not relative:
+        return tuple(level + factor * noise for level, noise in zip(levels, drawn, strict=True))
+    return tuple(
+        level + factor * _variance(level).clamp_min(1e-30).sqrt() * noise
+        for level, noise in zip(levels, drawn, strict=True)
+    )
+
+
+def told_of_noise(released: Levels, variance: float, *, relative: bool) -> Evidence:
+    """The release, unbiased, with the variance of the noise.
+
+    Args:
+        released: what crossed the cut.
+        variance: of ``factor * drawn``.
+        relative: whether that is in units of the level's own variance s^2, which an adversary
+            estimates from the release: ``Var(released) = s^2 (1 + variance)``.
+    """
+    if not relative:
+        variances = tuple(level.new_full((), variance).expand_as(level) for level in released)
+    else:
+        # Noise is this share of all that varies in a release.
+        share = variance / (1 + variance)
+        variances = tuple((share * _variance(level)).expand_as(level) for level in released)
+    return Evidence(values=released, variances=variances)
+
+
+def _variance(level: torch.Tensor) -> torch.Tensor:
+    """Of each sample over its channels and places, ``(B, 1, ...)``; of n values, over n."""
+    return level.var(dim=tuple(range(1, level.ndim)), correction=0, keepdim=True)
