@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
+from typing import Any, ClassVar
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from leakaudit.contracts import (
     Attack,
@@ -34,6 +36,7 @@ from leakaudit.threat.system import System, images_of
 from leakaudit.types import Levels
 
 _BATCH = 3
+_GRADIENTS = ("exact", "straight-through")
 
 
 def check_defense(
@@ -42,7 +45,9 @@ def check_defense(
     """Check that a defence keeps its contract, in 2D and in 3D.
 
     It is fitted to random levels and releases them in float32, in float64 and as `meta` tensors,
-    which hold no values and so show a tensor that is made on the wrong device.
+    which hold no values and so show a tensor that is made on the wrong device; fake ones show what
+    is only used from there. Samples are treated and drawn for on their own; the gradient is what
+    the class says; at its parameters `off` it releases the levels as they are.
 
     Args:
         defense: as an audit file would configure it, not fitted.
@@ -54,6 +59,7 @@ def check_defense(
         AssertionError: something does not hold.
     """
     _check_configuration(defense)
+    _check_declared(defense)
     for extents in (spatial, (spatial[0],) * (5 - len(spatial))):
         levels = _levels(extents, seed)
         own = (levels,) * sites
@@ -63,6 +69,10 @@ def check_defense(
             _check_release(fitted, levels, seed)
             _check_release(fitted, tuple(level.double() for level in levels), seed)
             _check_apply(fitted, levels, seed)
+            _check_draws(fitted, levels, seed)
+            # Other levels than those it was fitted to, at which a bound may just be met.
+            _check_gradient(fitted, _levels(extents, seed + 1), seed)
+        _check_off(defense, setting, levels, seed)
     for reproducible in (True, False):
         guarantee = fitted.guarantee(2, reproducible=reproducible)
         if guarantee is not None:
@@ -121,6 +131,8 @@ def example_observation(
 
 @dataclass(frozen=True, kw_only=True)
 class _Undefended(Defense):
+    off: ClassVar[Mapping[str, Any] | None] = {}
+
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
         return ()
 
@@ -203,6 +215,12 @@ def _check_release(defense: Defense, levels: Levels, seed: int) -> None:
         _check_evidence(defense, hollow)
     except RuntimeError as error:
         raise AssertionError(f"{name} fails on meta tensors: {error}") from error
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            fakes = tuple(torch.empty_like(each) for each in meta)
+            _check_evidence(defense, defense.release(fakes, generator=generator_for(seed, "draw")))
+    except RuntimeError as error:
+        raise AssertionError(f"{name} fails on fake tensors: {error}") from error
     assert defense.adversary_is_told(levels), (
         f"{name} draws randomness, but keeps the default evidence, which calls a release exact; "
         f"say in {name}.evidence what a release gives away, or attacks are weaker than they can be"
@@ -224,6 +242,9 @@ def _check_apply(defense: Defense, levels: Levels, seed: int) -> None:
     drawn = defense.draw(levels, generator_for(seed, "draw"))
     assert all(len(draw) == _BATCH for draw in drawn), f"{name}.draw needs the batch as first axis"
     together = defense.apply(levels, drawn)
+    defense.draw(levels, generator_for(seed, "another draw"))
+    injected = defense.apply(levels, drawn)
+    assert all(map(torch.equal, together, injected)), f"{name}.apply ignores the draw it is given"
     for sample in range(_BATCH):
         one = slice(sample, sample + 1)
         alone = defense.apply(tuple(x[one] for x in levels), tuple(x[one] for x in drawn))
@@ -238,6 +259,81 @@ def _check_apply(defense: Defense, levels: Levels, seed: int) -> None:
     for index, gradient in enumerate(gradients):
         reached = bool(gradient.any() & gradient.isfinite().all())
         assert reached, f"no finite gradient reaches tensor {index} through {name}.apply"
+
+
+def _check_declared(defense: Defense) -> None:
+    name = type(defense).__name__
+    assert defense.off is not None, (
+        f"{name}.off is not declared; say at which parameters it changes nothing: "
+        'off: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}'
+    )
+    known = " or ".join(_GRADIENTS)
+    assert defense.gradient in _GRADIENTS, f"{name}.gradient is {defense.gradient!r}, not {known}"
+
+
+def _check_off(defense: Defense, setting: ReleaseSetting, levels: Levels, seed: int) -> None:
+    name, off = type(defense).__name__, dict(defense.off or {})
+    try:
+        weakest = replace(defense, **off)  # type: ignore[type-var]
+    except Exception as error:  # whatever its own checks raise
+        raise AssertionError(f"{name} refuses its own off, {off}: {error}") from error
+    released = weakest.fit(setting).release(levels, generator=generator_for(seed, "draw"))
+    assert all(map(torch.equal, released, levels)), f"{name} changes the levels at its off, {off}"
+
+
+def _check_draws(defense: Defense, levels: Levels, seed: int) -> None:
+    """What is random differs between equal samples.
+
+    Several draws of several samples, since a few values may be dropped alike by chance.
+    """
+    alike = tuple(level[:1].expand(8, *level.shape[1:]).contiguous() for level in levels)
+    releases = [
+        defense.release(alike, generator=generator_for(seed, "equal samples", draw))
+        for draw in range(4)
+    ]
+    for index, draws in enumerate(zip(*releases, strict=True)):
+        random = any(not torch.equal(draws[0], other) for other in draws[1:])
+        shared = all(bool((released == released[:1]).all()) for released in draws)
+        assert not (random and shared), (
+            f"{type(defense).__name__}.draw gives all samples of level {index} the same values; "
+            "draw for each sample"
+        )
+
+
+def _check_gradient(defense: Defense, levels: Levels, seed: int) -> None:
+    """The gradient of a random weighting of the release, under one draw, in float64."""
+    name, step = type(defense).__name__, 1e-6
+    inputs = tuple(level.double().requires_grad_() for level in levels)
+    generator = generator_for(seed, "gradient")
+    incoming, along = (tuple(normal_like(each, generator) for each in inputs) for _ in range(2))
+    drawn = defense.draw(inputs, generator)
+    gradients = torch.autograd.grad(
+        defense.apply(inputs, drawn), inputs, incoming, materialize_grads=True
+    )
+    if defense.gradient == "straight-through":
+        passed = all(map(torch.allclose, gradients, incoming))
+        assert passed, f"{name}'s gradient is not straight-through, as it says"
+        return
+    with torch.no_grad():
+        ahead, behind = (
+            defense.apply(tuple(x + side * d for x, d in zip(inputs, along, strict=True)), drawn)
+            for side in (step, -step)
+        )
+        weights, there, here = map(_joined, (incoming, ahead, behind))
+        slopes = (there - here) / (2 * step)
+        difference = float(_joined(gradients) @ _joined(along) - weights @ slopes)
+        # Of a large noise the difference has lost its last digits.
+        rounding = torch.finfo(torch.float64).eps * float(weights.abs() @ there.abs()) / step
+        allowed = 1e-6 * float(weights.norm() * slopes.norm()) + rounding
+    assert abs(difference) <= allowed, (
+        f"{name}'s gradient is not that of {name}.apply: off by {difference:.3g} of finite "
+        f"differences in float64; make it exact, in the levels' own precision, or say {name}."
+        'gradient = "straight-through" if the incoming gradient passes as it is'
+    )
+
+
+def _joined(levels: Levels) -> torch.Tensor:
+    return torch.cat([level.flatten() for level in levels])
 
 
 def _check_like(tensors: Levels, wanted: Levels, what: str) -> None:

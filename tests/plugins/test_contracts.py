@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import pytest
 import torch
@@ -32,6 +33,8 @@ from tests.tiny import tiny_observation, tiny_patients
 class Honest(Defense):
     strength: float = 1.0
 
+    off: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
+
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
         return tuple(torch.randn(level.shape, generator=generator).to(level) for level in levels)
 
@@ -45,6 +48,8 @@ class Honest(Defense):
 
 @dataclass(frozen=True, kw_only=True)
 class SaysNothingOfItsNoise(Defense):
+    off: ClassVar[Mapping[str, Any] | None] = {}
+
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
         return tuple(torch.randn(level.shape, generator=generator).to(level) for level in levels)
 
@@ -108,6 +113,76 @@ class LooksAtValues(Honest):
 class MakesATensorOnTheCpu(Honest):
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
         return tuple(level + torch.ones(level.shape, dtype=level.dtype) for level in levels)
+
+
+class MultipliesByAMatrixOnTheCpu(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        # Plain meta tensors do not notice.
+        return tuple(level @ torch.eye(level.shape[-1], dtype=level.dtype) for level in levels)
+
+
+class KeepsItsOwnDraw(Honest):
+    drew: ClassVar[list[Levels]] = []
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        self.drew.append(Honest.draw(self, levels, generator))
+        return self.drew[-1]
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return Honest.apply(self, levels, self.drew[-1])
+
+
+class SharesOneDraw(Honest):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        drawn = Honest.draw(self, tuple(level[:1] for level in levels), generator)
+        return tuple(
+            one.expand(level.shape).contiguous() for one, level in zip(drawn, levels, strict=True)
+        )
+
+
+class SharesOneDrawOfTheDeepLevel(Honest):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        shallow, deep = Honest.draw(self, levels, generator)
+        return shallow, deep[:1].expand(deep.shape).contiguous()
+
+
+class DetachesAFactor(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        factors = [level.detach().flatten(1).std(dim=1).view(-1, 1, 1, 1) for level in levels]
+        if levels[0].ndim == 5:
+            factors = [factor.unsqueeze(-1) for factor in factors]
+        scaled = tuple(draw * factor.to(draw) for draw, factor in zip(drawn, factors, strict=True))
+        return Honest.apply(self, levels, scaled)
+
+
+class StraightThroughButCallsItExact(Honest):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        rounded = tuple(level.detach().round() + (level - level.detach()) for level in levels)
+        return Honest.apply(self, rounded, drawn)
+
+
+class HalvesAGradientThatItCallsStraightThrough(StraightThroughButCallsItExact):
+    gradient: ClassVar[Literal["exact", "straight-through"]] = "straight-through"
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        halves = tuple(level.detach() / 2 + level / 2 for level in levels)
+        return StraightThroughButCallsItExact.apply(self, halves, drawn)
+
+
+class HasAGradientOfItsOwn(Honest):
+    gradient = "roughly right"  # type: ignore[assignment]
+
+
+class DoesNotSayWhenItIsOff(Honest):
+    off: ClassVar[Mapping[str, Any] | None] = None
+
+
+class IsStillOnWhenOff(Honest):
+    off: ClassVar[Mapping[str, Any] | None] = {"strength": 1e-6}
+
+
+class IsOffByAFieldItLacks(Honest):
+    off: ClassVar[Mapping[str, Any] | None] = {"power": 0.0}
 
 
 class WorksInPlace(Honest):
@@ -187,6 +262,17 @@ class Positional(NoDataclassOfItsOwn):
         (DrawsInApply(), "random beyond its generator"),
         (LooksAtValues(), "fails on meta tensors"),
         (MakesATensorOnTheCpu(), "fails on meta tensors"),
+        (MultipliesByAMatrixOnTheCpu(), "fails on fake tensors"),
+        (KeepsItsOwnDraw(), "ignores the draw it is given"),
+        (SharesOneDraw(), "all samples of level 0 the same values"),
+        (SharesOneDrawOfTheDeepLevel(), "all samples of level 1 the same values"),
+        (DetachesAFactor(), r"gradient is not that of DetachesAFactor\.apply"),
+        (StraightThroughButCallsItExact(), "off by .* of finite differences"),
+        (HalvesAGradientThatItCallsStraightThrough(), "not straight-through, as it says"),
+        (HasAGradientOfItsOwn(), "'roughly right', not exact or straight-through"),
+        (DoesNotSayWhenItIsOff(), "off is not declared"),
+        (IsStillOnWhenOff(), r"changes the levels at its off, \{'strength': 1e-06\}"),
+        (IsOffByAFieldItLacks(), "refuses its own off, .*power"),
         (WorksInPlace(), "in place"),
         (DrawsByDevice(), r"draw on generator\.device"),
         (HidesAField(strength=2.0), "another strength"),
@@ -204,6 +290,20 @@ class Positional(NoDataclassOfItsOwn):
 def test_a_broken_defence_is_told_so_in_a_sentence(defense: Defense, sentence: str) -> None:
     with pytest.raises(AssertionError, match=sentence):
         check_defense(defense)
+
+
+class RoundsStraightThrough(StraightThroughButCallsItExact):
+    gradient: ClassVar[Literal["exact", "straight-through"]] = "straight-through"
+    off: ClassVar[Mapping[str, Any] | None] = {"strength": 0.0}
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        if self.strength == 0:
+            return levels
+        return StraightThroughButCallsItExact.apply(self, levels, drawn)
+
+
+def test_a_stated_straight_through_gradient_passes() -> None:
+    check_defense(RoundsStraightThrough())
 
 
 @pytest.mark.parametrize("spatial", [(16, 16), (8, 8, 8)])
