@@ -58,6 +58,9 @@ from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
+from leakaudit_defenses.laplace_noise import LaplaceNoise
+from leakaudit_defenses.quantization import Quantization
+from leakaudit_defenses.top_k import TopK
 from tests.tiny import tiny_observation, tiny_patients, tiny_spec, tiny_system
 
 # Each built-in attack in a configuration that is quick, and a threat that grants what it requires.
@@ -242,6 +245,32 @@ def test_activation_inversion_knows_that_activations_were_clipped() -> None:
     clipping = DpGaussian(epsilon=1e6, clip=1.0)  # hardly any noise, a hundredth of the norm
     observation = observation_for("curious-server-with-encoder", clipping, EASY)
     assert score(attack(observation, seed=0, progress=quietly).reconstruction.images) > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "defense",
+    [
+        GaussianNoise(std=0.3, relative=True),
+        LaplaceNoise(scale=0.2),
+        LaplaceNoise(scale=0.2, relative=True),
+        ActivationDropout(p=0.3, unit="channel"),
+        TopK(keep=0.2),
+        Quantization(bits=1),
+        Quantization(bits=4),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("releases", [1, 3])
+def test_activation_inversion_goes_downhill_under_every_defence_at_the_cut(
+    defense: Defense, releases: int
+) -> None:
+    observation = observation_for("curious-server-with-encoder", defense, EASY, releases)
+    found = check_attack(ActivationInversion(iterations=60), observation).reconstruction
+    assert found.objective_last < 0.8 * found.objective_first
+    start = auxiliary_mean(observation.auxiliary, len(VICTIMS))
+    if defense != Quantization(bits=1):  # black and white: followed downhill, but to no image
+        assert score(found.images) > score(start) + 0.3
 
 
 def test_activation_inversion_gains_from_repeated_releases() -> None:
