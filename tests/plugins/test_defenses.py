@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -59,6 +60,14 @@ def test_the_built_in_defences_are_installed() -> None:
         "quantization",
         "top-k",
     }
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_documentation_names_every_defence_and_its_parameters(name: str) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/defenses.md").read_text()
+    (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+    parameters = [one.name for one in fields(BUILT_IN[name]) if not one.metadata.get("fitted")]
+    assert all(f"`{parameter}`" in row for parameter in parameters), parameters
 
 
 @pytest.mark.parametrize("cls", BUILT_IN.values(), ids=BUILT_IN)
