@@ -44,7 +44,8 @@ class DpGaussian(Defense):
     curve for all releases of one patient. Per sample; differentiable.
 
     Args:
-        epsilon: total per patient over all its releases, above 0; infinity for no noise.
+        epsilon: total per patient over all its releases, above 0; infinity (``inf`` in an audit
+            file) clips, adds no noise at all and claims nothing.
         delta: total per patient, at most 0.5.
         scope: ``inference``; ``training`` adds the noise and claims nothing, since the encoders
             learn from raw images.
@@ -71,8 +72,11 @@ class DpGaussian(Defense):
         Raises:
             ConfigError: a value is outside its range, or ``scope`` is unknown.
         """
-        if self.epsilon != math.inf:
-            require_between(self, 1e-6, 1e6, "epsilon")
+        if not (1e-6 <= self.epsilon <= 1e6 or self.epsilon == math.inf):
+            raise ConfigError(
+                f"DpGaussian: epsilon is {self.epsilon}; it must be 1e-06 to 1e+06, or inf for no "
+                "noise and no claim"
+            )
         require_between(self, 1e-30, 0.5, "delta")
         if self.scope not in ("inference", "training"):
             raise ConfigError(f"DpGaussian: scope is {self.scope!r}; it is inference or training")
@@ -85,27 +89,27 @@ class DpGaussian(Defense):
         if clip is None:
             squares = torch.cat([_squares(levels) for levels in setting.auxiliary_levels])
             clip = float(squares.sqrt().median())
-        z = 0.0
-        if self.epsilon != math.inf:
-            z = noise_multiplier(self.epsilon, self.delta, setting.releases_per_patient)
         return replace(
             self,
             clip=clip,
-            noise_std=z * sensitivity(clip, setting.sites),
+            noise_std=self._multiplier(setting.releases_per_patient)
+            * sensitivity(clip, setting.sites),
             releases=setting.releases_per_patient,
         )
 
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
-        """Standard normal values of the levels' shapes."""
+        """Standard normal values of the levels' shapes; none if there is no noise."""
+        if math.isinf(self.epsilon):
+            return ()
         return tuple(normal_like(level, generator) for level in levels)
 
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
         """Clip to the joint norm C, then add ``noise_std * drawn``."""
         _, noise_std = self._fitted()
-        return tuple(
-            level + noise_std * noise
-            for level, noise in zip(self.expected(levels), drawn, strict=True)
-        )
+        clipped = self.expected(levels)
+        if not drawn:
+            return clipped
+        return tuple(level + noise_std * noise for level, noise in zip(clipped, drawn, strict=True))
 
     def expected(self, levels: Levels) -> Levels:
         """The levels, each sample clipped to the joint norm C."""
@@ -127,9 +131,9 @@ class DpGaussian(Defense):
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
         """Epsilon for one patient, or the reason why nothing is claimed."""
         clip, noise_std = self._fitted()
-        reason = ""
-        if self.epsilon == math.inf:
-            reason = "epsilon is infinite: no noise is added"
+        reason, noisy = "", not math.isinf(self.epsilon)
+        if not noisy:
+            reason = "epsilon is infinite: no noise was added, which hides nothing"
         elif self.scope == "training":
             reason = (
                 "the encoders learn from raw images, so a claim needs every trainable party under "
@@ -144,16 +148,27 @@ class DpGaussian(Defense):
             )
         return PrivacyGuarantee(
             claimed=not reason,
-            epsilon=self.epsilon,
-            delta=self.delta,
+            epsilon=self.epsilon if noisy else None,
+            delta=self.delta if noisy else None,
             releases=releases,
             mechanism=(
                 f"Gaussian mechanism per site and slice: clip {clip:.4g}, noise standard deviation "
                 f"{noise_std:.4g} on every value"
-            ),
-            assumptions=_ASSUMPTIONS,
+            )
+            if noisy
+            else f"Clipping per site and slice to {clip:.4g}, without noise",
+            assumptions=_ASSUMPTIONS if noisy else (),
             reason=reason,
+            # The noise is that of the fit, whatever is composed.
+            mu=math.sqrt(releases) / self._multiplier(self.releases or releases) if noisy else None,
+            clip=clip,
         )
+
+    def _multiplier(self, releases: int) -> float:
+        """The noise's standard deviation over the sensitivity, 0 for no noise."""
+        if math.isinf(self.epsilon):
+            return 0.0
+        return noise_multiplier(self.epsilon, self.delta, releases)
 
     def _fitted(self) -> tuple[float, float]:
         if self.clip is None or self.noise_std is None:

@@ -332,6 +332,8 @@ def _guarantee(claim: PrivacyGuarantee | None) -> Guarantee | None:
         mechanism=claim.mechanism,
         assumptions=claim.assumptions,
         reason=claim.reason,
+        mu=claim.mu,
+        clip=claim.clip,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import product
+from math import isinf
 from typing import Any, final
 
 from leakaudit.config import AuditConfig, PluginUse, expand
@@ -406,7 +407,9 @@ def _seen_batches(threat: Threat, attack: Attack, sizes: tuple[int, ...]) -> tup
 
 
 def _configured(plugin: Any) -> dict[str, Any]:
-    return asdict(plugin)
+    """The fields of a plug-in; infinity as text, which JSON has no number for."""
+    fields = asdict(plugin)
+    return {k: str(v) if isinstance(v, float) and isinf(v) else v for k, v in fields.items()}
 
 
 def _digest(value: Any) -> str:

@@ -27,6 +27,9 @@ class PrivacyGuarantee:
         mechanism: what was done, with its parameters, in words.
         assumptions: what must hold for the claim, one sentence each.
         reason: why nothing is claimed; empty if ``claimed``.
+        mu: Gaussian-DP parameter of all these releases together; None where the mechanism has none.
+        clip: C, the L2 bound of one slice's joint vector at every site, from which an auditor
+            builds its pairs; None where nothing is bounded.
     """
 
     claimed: bool
@@ -36,6 +39,8 @@ class PrivacyGuarantee:
     mechanism: str
     assumptions: tuple[str, ...]
     reason: str = ""
+    mu: float | None = None
+    clip: float | None = None
 
 
 @final

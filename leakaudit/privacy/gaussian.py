@@ -17,13 +17,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtr, ndtri
 
 from leakaudit.errors import ConfigError
 
 # Above this mu, epsilon passes 5e15 and float64 no longer resolves the curve; no privacy is left.
 MU_LARGEST = 1e8
 _RELATIVE_TOLERANCE = 1e-10
+# A claim hides nothing if it lets an adversary tell two patients apart this well.
+FALSE_ALARMS = 0.01
+DETECTED = 0.99
 
 
 def delta_of(epsilon: float, mu: float) -> float:
@@ -136,6 +139,86 @@ def epsilon(noise_multiplier: float, releases: int, delta: float) -> float:
             f"noise multiplier is {noise_multiplier}; expected a finite number above 0"
         )
     return epsilon_of(delta, math.sqrt(releases) / noise_multiplier)
+
+
+def largest_power(false_alarms: float, mu: float) -> float:
+    """How often a record can be recognized at most, for a given share of false alarms.
+
+    The adversary knows two records, one of which was released, and says which. Of all tests that
+    call the second the first in a share ``alpha`` of cases, the best calls the first rightly in
+    ``Phi(Phi^-1(alpha) + mu)``: the trade-off curve of Gaussian differential privacy.
+
+    Args:
+        false_alarms: alpha, in (0, 1).
+        mu: Gaussian-DP parameter of all releases together, at least 0, finite.
+
+    Returns:
+        a share in [alpha, 1].
+
+    Raises:
+        ConfigError: an argument is out of its range.
+
+    Reference:
+        Dong, Roth and Su, "Gaussian Differential Privacy", JRSS-B 2022 (arXiv:1905.02383),
+        definition 2.6.
+    """
+    if not 0 < false_alarms < 1:
+        raise ConfigError(f"a share of {false_alarms} was given; expected more than 0, less than 1")
+    if not (math.isfinite(mu) and mu >= 0):
+        raise ConfigError(f"mu is {mu}; expected a finite number of at least 0")
+    return float(ndtr(ndtri(false_alarms) + mu))
+
+
+def hides_nothing(epsilon: float, delta: float, mu: float | None) -> bool:
+    """Whether a claim is vacuous: two patients can be told apart 99 % of the time.
+
+    That is, whether the claim allows a test that recognizes a patient's release in `DETECTED` of
+    cases while it takes another's for it in `FALSE_ALARMS`. From ``mu`` of about 4.65 on, which
+    is epsilon of about 30 at delta 1e-5, a Gaussian mechanism does.
+
+    Args:
+        epsilon: of the claim, at least 0.
+        delta: of the claim, in [0, 1).
+        mu: of the claim; where there is none, all that (epsilon, delta) allows counts, which is
+            ``1 - e^-epsilon (1 - delta - alpha)`` or ``e^epsilon alpha + delta``, the less of them.
+
+    Reference:
+        Wasserman and Zhou 2010 (arXiv:0811.2501) for the curve of (epsilon, delta).
+    """
+    if mu is not None:
+        return largest_power(FALSE_ALARMS, mu) >= DETECTED
+    missed = max(
+        (1 - delta - FALSE_ALARMS) * math.exp(-epsilon),
+        1 - delta - FALSE_ALARMS * math.exp(min(epsilon, 700.0)),
+    )
+    return 1 - missed >= DETECTED
+
+
+def reconstruction_bound(kappa: float, mu: float) -> float:
+    """How often any reconstruction can succeed at most, from how often a blind guess does.
+
+    ``gamma = Phi(Phi^-1(kappa) + mu)``: reconstruction robustness of a mechanism whose trade-off
+    curve is that of Gaussian differential privacy. It holds for the prior under which ``kappa``
+    was measured and no other; under an estimate of ``kappa`` it is an estimate.
+
+    Args:
+        kappa: the largest chance that one guess, made without any release, succeeds ("SSIM of at
+            least tau", say), over patients drawn from the prior; in (0, 1).
+        mu: Gaussian-DP parameter of all releases together, at least 0, finite.
+
+    Returns:
+        gamma, in [kappa, 1].
+
+    Raises:
+        ConfigError: an argument is out of its range.
+
+    Reference:
+        Balle, Cherubin and Hayes, "Reconstructing Training Data with Informed Adversaries",
+        IEEE S&P 2022 (arXiv:2201.04845), for reconstruction robustness; Kaissis, Hayes, Ziller
+        and Rueckert, "Bounding data reconstruction attacks with the hypothesis testing
+        interpretation of differential privacy", 2023 (arXiv:2307.03928), for this form.
+    """
+    return largest_power(kappa, mu)
 
 
 def _bracket(reached: Callable[[float], bool]) -> tuple[float, float]:

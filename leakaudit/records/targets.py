@@ -50,7 +50,8 @@ class Utility(Record):
 class Guarantee(Record):
     """A defence's privacy claim, or the reason why there is none.
 
-    Its ``releases`` are passes times slices of one patient.
+    Its ``releases`` are passes times slices of one patient, its ``mu`` is the Gaussian-DP parameter
+    of all of them together, its ``clip`` the L2 bound of one slice's joint vector.
     """
 
     claimed: bool
@@ -60,6 +61,8 @@ class Guarantee(Record):
     mechanism: str
     assumptions: tuple[str, ...]
     reason: str
+    mu: float | None = None
+    clip: float | None = None
 
 
 class TargetRecord(Record):

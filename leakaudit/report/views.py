@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leakaudit.privacy.gaussian import hides_nothing
 from leakaudit.records import (
     CellRecord,
+    Guarantee,
     Interval,
     Leakage,
     MaskLeakage,
@@ -109,10 +111,12 @@ class StateCount:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """Settings whose defence claims the same."""
+    """Settings whose defence claims the same; ``noise`` is measured, of each of them."""
 
     where: tuple[str, ...]
     target: TargetRecord
+    noise: tuple[float | None, ...]
+    vacuous: bool
 
 
 def matrices(record: ReportRecord) -> tuple[MatrixView, ...]:
@@ -177,9 +181,18 @@ def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
                 )
             ),
             targets[0],
+            tuple(one.noise_to_signal for one in targets),
+            _vacuous(targets[0].guarantee),
         )
         for targets in grouped.values()
     )
+
+
+def _vacuous(guarantee: Guarantee | None) -> bool:
+    """Whether the (epsilon, delta) of a claim, made or only prepared, hides nothing."""
+    if guarantee is None or guarantee.epsilon is None:
+        return False
+    return hides_nothing(guarantee.epsilon, guarantee.delta or 0.0, guarantee.mu)
 
 
 def networks(record: ReportRecord) -> tuple[tuple[str, TargetRecord], ...]:

@@ -58,6 +58,15 @@ def test_cells_are_targets_times_the_attacks_that_their_threats_meet(
     assert len(keys(made)[1]) == len(made.cells)
 
 
+def test_a_parameter_may_be_infinite_and_has_a_key_of_its_own(tiny_audit: dict[str, Any]) -> None:
+    def grid(audit: dict[str, Any]) -> None:
+        audit["defenses"] = [{"dp-gaussian": {"epsilon": ["inf", 8.0]}}]
+
+    targets = matrix(tiny_audit, grid).targets
+    assert sum("epsilon=inf" in repr(target.defense) for target in targets) == 1
+    assert len({target.key for target in targets}) == len(targets)
+
+
 def test_withheld_skips_are_a_grid_and_all_there_are_where_there_are_fewer(
     tiny_audit: dict[str, Any],
 ) -> None:

@@ -97,6 +97,7 @@ def test_every_defence_keeps_its_contract(cls: Callable[[], Defense], sites: int
         DpGaussian(epsilon=math.inf),
         DpGaussian(clip=1e-3),
         DpGaussian(clip=1e6, scope="training"),
+        DpGaussian(epsilon=math.inf),
     ],
     ids=repr,
 )
@@ -417,6 +418,34 @@ def test_a_claim_needs_secret_noise_the_inference_scope_and_the_releases_of_the_
         assert reason in refused.reason
 
 
+def test_a_claim_names_the_curve_and_the_bound_that_an_auditor_needs() -> None:
+    fitted = DpGaussian(epsilon=4.0, clip=2.0).fit(setting(sites=4, releases=3))
+    claim = fitted.guarantee(3, reproducible=False)
+    assert fitted.noise_std is not None
+    # Three releases of one patient, each moved by at most 2 C sqrt(S) = 8.
+    assert claim.mu is not None
+    assert claim.mu == pytest.approx(math.sqrt(3) * 8 / fitted.noise_std)
+    assert claim.clip == 2.0
+    # What is composed counts, not what the noise was made for.
+    more = fitted.guarantee(12, reproducible=False)
+    assert more.mu == pytest.approx(2 * claim.mu)
+
+
+def test_an_infinite_epsilon_adds_no_noise_and_claims_nothing() -> None:
+    levels = levels_of()
+    fitted = DpGaussian(epsilon=math.inf, clip=1e12).fit(setting())
+    assert all(map(torch.equal, released(fitted, levels), levels))
+    assert not any(bool(v.any()) for v in fitted.evidence(levels).variances)
+    clipped = released(DpGaussian(epsilon=math.inf, clip=10.0).fit(setting()), levels)
+    norms = torch.cat([level.flatten(1) for level in clipped], dim=1).norm(dim=1)
+    torch.testing.assert_close(norms, torch.full_like(norms, 10.0))
+    claim = fitted.guarantee(3, reproducible=False)
+    assert not claim.claimed
+    assert "no noise was added" in claim.reason
+    assert (claim.epsilon, claim.delta, claim.mu) == (None, None, None)
+    assert "noise standard deviation" not in claim.mechanism
+
+
 def test_evidence_states_the_variance_of_the_noise() -> None:
     fitted = DpGaussian(clip=1.0).fit(setting())
     assert fitted.noise_std is not None
@@ -448,6 +477,8 @@ def test_evidence_states_the_variance_of_the_noise() -> None:
         (lambda: ActivationDropout(p=math.nan), "p is nan"),
         (lambda: DpGaussian(epsilon=0.0), "epsilon is 0.0"),
         (lambda: DpGaussian(epsilon=math.nan), "epsilon is nan"),
+        (lambda: DpGaussian(epsilon=-math.inf), "epsilon is -inf"),
+        (lambda: DpGaussian(epsilon=1e7), r"it must be 1e-06 to 1e\+06, or inf for no noise"),
         (lambda: DpGaussian(delta=0.0), "delta is 0.0"),
         (lambda: DpGaussian(delta=1.0), "delta is 1.0"),
         (lambda: DpGaussian(clip=0.0), "clip is 0.0"),

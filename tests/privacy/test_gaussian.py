@@ -14,8 +14,11 @@ from leakaudit.privacy.gaussian import (
     delta_of,
     epsilon,
     epsilon_of,
+    hides_nothing,
+    largest_power,
     mu_of,
     noise_multiplier,
+    reconstruction_bound,
 )
 
 epsilons = st.floats(0.01, 400)
@@ -128,6 +131,54 @@ def test_much_noise_costs_nothing() -> None:
     assert delta_of(1e15, 1e-8) == 0.0
     # Here rounding makes the logarithm of the second term exceed that of the first by 1e12.
     assert delta_of(979657511715.5175, 0.009012242794551817) == 0.0
+
+
+@given(st.floats(1e-6, 1 - 1e-6), st.floats(0, 12))
+def test_no_test_of_two_normals_beats_the_largest_power(alpha: float, mu: float) -> None:
+    # The likelihood-ratio test is a threshold, and Neyman and Pearson say that none is better.
+    threshold = norm.isf(alpha)
+    assert largest_power(alpha, mu) == pytest.approx(norm.sf(threshold, mu), rel=1e-9)
+
+
+@pytest.mark.parametrize("epsilon", [8.0, 16.0, 29.0])
+def test_what_hides_something_is_not_called_vacuous(epsilon: float) -> None:
+    assert not hides_nothing(epsilon, 1e-5, mu_of(epsilon, 1e-5))
+
+
+@pytest.mark.parametrize("epsilon", [31.0, 118.8, 302.7, 1e6])
+def test_what_tells_two_patients_apart_is_called_vacuous(epsilon: float) -> None:
+    assert hides_nothing(epsilon, 1e-5, mu_of(epsilon, 1e-5))
+    assert hides_nothing(epsilon, 1e-5, None)
+
+
+def test_without_a_curve_all_that_epsilon_and_delta_allow_counts() -> None:
+    # Randomized response at epsilon e tells the truth in e^e / (1 + e^e) of cases.
+    assert not hides_nothing(1.0, 0.0, None)
+    assert not hides_nothing(4.5, 0.0, None)
+    assert hides_nothing(4.7, 0.0, None)
+    assert hides_nothing(0.0, 0.98, None)
+    assert not hides_nothing(0.0, 0.97, None)
+
+
+@given(st.floats(0.001, 0.999), st.floats(1e-3, 8))
+def test_reconstruction_is_bounded_from_what_a_blind_guess_reaches(kappa: float, mu: float) -> None:
+    bound = reconstruction_bound(kappa, mu)
+    assert kappa * (1 - 1e-12) <= bound <= 1
+    # (epsilon, delta)-DP bounds any event, a successful reconstruction as well.
+    for eps in (0.0, 1.0, 4.0):
+        assert bound <= math.exp(eps) * kappa + delta_of(eps, mu) + 1e-9
+
+
+def test_reconstruction_bound_by_hand() -> None:
+    assert reconstruction_bound(0.5, 0.0) == pytest.approx(0.5)
+    assert reconstruction_bound(0.5, 1.0) == pytest.approx(0.8413, abs=1e-4)
+    assert reconstruction_bound(0.05, 1.666) == pytest.approx(norm.cdf(-1.6449 + 1.666), abs=1e-4)
+
+
+@pytest.mark.parametrize(("kappa", "mu"), [(0.0, 1.0), (1.0, 1.0), (0.1, -1.0), (0.1, math.inf)])
+def test_a_reconstruction_bound_of_nothing_is_refused(kappa: float, mu: float) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        reconstruction_bound(kappa, mu)
 
 
 @pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])

@@ -254,6 +254,8 @@ def target(cut: int, index: int) -> TargetRecord:
                 "Labels and returned gradients are not covered.",
             ),
             reason="" if cut == 2 else "the noise comes from a published seed",
+            mu=1.666 if cut == 2 else None,
+            clip=318.4,
         )
         if dp
         else None,

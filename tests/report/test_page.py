@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from leakaudit.errors import UsageError
+from leakaudit.privacy.gaussian import mu_of
 from leakaudit.records import ReportRecord, State
 from leakaudit.report import GalleryItem, render_html
 from tests.report.sample import (
@@ -296,6 +297,44 @@ def test_without_a_panel_the_page_says_why() -> None:
     assert '<figure id="tradeoff-' not in html
     assert "none gave a valid figure, and masks are not drawn" in text
     assert "One marker shape for each defence" not in text
+
+
+def guarantees_of(epsilon: float, mu: float | None, **changes: object) -> str:
+    """What the page says of the Gaussian mechanism's guarantee, made for another epsilon."""
+    record = sample_report()
+    targets = tuple(
+        one.model_copy(
+            update={
+                "guarantee": one.guarantee.model_copy(
+                    update={"epsilon": epsilon, "mu": mu, **changes}
+                )
+            }
+        )
+        if one.guarantee is not None and one.cut_level == 2
+        else one
+        for one in record.targets
+    )
+    html = render_html(record.model_copy(update={"targets": targets}))
+    start = html.index('id="guarantees"')
+    return " ".join(Page(html[start : html.index("</section>", start)]).text.split())
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+@pytest.mark.parametrize("epsilon", [118.8, 302.7])
+def test_a_claim_that_hides_nothing_is_called_so(epsilon: float, claimed: bool) -> None:
+    reason = "" if claimed else "the noise comes from a published seed"
+    for mu in (mu_of(epsilon, 1e-5), None):
+        text = guarantees_of(epsilon, mu, claimed=claimed, reason=reason)
+        assert f"Warning: an \u03b5 of {epsilon:g} hides nothing." in text
+        assert "right in 99 % of cases or more, with 1 % false alarms" in text
+
+
+def test_a_claim_that_hides_something_brings_its_noise_and_no_warning() -> None:
+    text = guarantees_of(8.0, mu_of(8.0, 1e-5))
+    assert "Claims (\u03b5, \u03b4) = (8, 1e\u221205)" in text
+    assert "hides nothing" not in text
+    # Measured, of the target of this claim; none where there is no epsilon to compare it with.
+    assert text.count("Measured noise-to-signal: 612.40 (standard deviation") == 1
 
 
 def test_an_empty_record_renders() -> None:
