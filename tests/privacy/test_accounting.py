@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from leakaudit.errors import ConfigError
 from leakaudit.privacy.accounting import prv_epsilon, rdp_epsilon, sensitivity
-from leakaudit.privacy.gaussian import epsilon
+from leakaudit.privacy.gaussian import epsilon, noise_multiplier
 
 SETTINGS = [(1.0, 1, 4.73), (4.0, 50, 9.23), (10.0, 100, 4.73)]
 
@@ -26,6 +26,33 @@ def test_the_accountants_of_opacus_confirm_the_exact_curve(
     found = rdp_epsilon(z, releases, 1e-5)
     assert exact <= found <= 1.10 * exact
     assert found == pytest.approx(rdp, abs=0.01)
+
+
+@pytest.mark.parametrize("releases", [1, 3, 50, 155])
+@pytest.mark.parametrize("target", [0.75, 1.0, 2.0, 4.0, 8.0, 16.0, 40.0, 118.8])
+@pytest.mark.parametrize("delta", [1e-5, 1e-6])
+def test_the_accountants_confirm_the_exact_curve_on_a_grid(
+    target: float, releases: int, delta: float
+) -> None:
+    z = noise_multiplier(target, delta, releases)
+    assert target <= prv_epsilon(z, releases, delta) <= target + 0.02
+    assert target <= rdp_epsilon(z, releases, delta) <= 1.10 * target
+
+
+@pytest.mark.parametrize(("releases", "total"), [(50, 118.8), (155, 302.7)])
+def test_releases_that_are_made_for_epsilon_8_one_by_one(releases: int, total: float) -> None:
+    z = noise_multiplier(8.0, 1e-5, 1)
+    exact = epsilon(z, releases, 1e-5)
+    assert exact == pytest.approx(total, abs=0.1)
+    assert exact <= prv_epsilon(z, releases, 1e-5) <= exact + 0.02
+    assert exact <= rdp_epsilon(z, releases, 1e-5) <= 1.10 * exact
+
+
+@pytest.mark.parametrize(("z", "releases"), [(0.01, 1), (10.0, 201), (1.0, 10_000)])
+def test_prv_is_refused_where_its_arithmetic_does_not_hold(z: float, releases: int) -> None:
+    with pytest.raises(ConfigError, match="use the exact curve"):
+        prv_epsilon(z, releases, 1e-5)
+    assert rdp_epsilon(z, releases, 1e-5) >= epsilon(z, releases, 1e-5)
 
 
 def test_much_noise_does_not_warn() -> None:
