@@ -24,6 +24,7 @@ _COMMANDS = {
     "list": ("catalog:list_", "List attacks, defenses and threats."),
     "show": ("catalog:show", "Show what an attack, defense or threat is."),
     "init": ("init:init", "Write a commented audit file to start from."),
+    "dp": ("dp:app", "Compute differential privacy, and audit a defense's claim."),
 }
 
 
@@ -40,9 +41,12 @@ class _Commands(TyperGroup):
             ctx.fail(
                 f"no such command {cmd_name!r}{f'; did you mean {close[0]!r}?' if close else ''}"
             )
-        module, function = _COMMANDS[cmd_name][0].split(":")
+        module, name = _COMMANDS[cmd_name][0].split(":")
+        found = getattr(import_module(f"leakaudit.cli.{module}"), name)
+        if isinstance(found, typer.Typer):  # a command with commands of its own
+            return typer.main.get_command(found)
         only = typer.Typer(add_completion=False, rich_markup_mode=None)
-        only.command(cmd_name)(getattr(import_module(f"leakaudit.cli.{module}"), function))
+        only.command(cmd_name)(found)
         return typer.main.get_command(only)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
