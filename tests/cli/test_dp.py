@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,6 +98,16 @@ def test_the_total_of_one_release_is_its_own(dp: Leakaudit) -> None:
     done = dp("total", "--per-release", "8", "--releases", "1")
     assert float(values(done)["epsilon"]) == pytest.approx(8.0)
     assert done.stderr == ""
+
+
+def test_the_page_shows_what_the_commands_print(dp: Leakaudit) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "differential-privacy.md").read_text()
+    shown = re.findall(r"```console\n\$ leakaudit dp (.+)\n([^`]+)```", page)
+    assert len(shown) == 5
+    for command, output in shown:
+        # Bounds from random draws stand there as an example; another torch may draw otherwise.
+        if not command.startswith("audit"):
+            assert dp(*command.split()).stdout == output
 
 
 def test_the_help_says_what_a_number_means(dp: Leakaudit) -> None:
