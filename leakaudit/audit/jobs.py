@@ -207,7 +207,9 @@ def _scorer(
     if recovers == "other-site images":
         return ImageScorer(victims, auxiliary, others, modalities=layout.foreign)
     segmenter = segmenter_of(task, people, store)
-    return ImageScorer(victims, auxiliary, others, segmenter=segmenter)
+    claim = system.defense.guarantee(releases_per_patient(task, people), reproducible=True)
+    bounded = task.cell.threat.victims == "inference" and claim is not None and claim.mu is not None
+    return ImageScorer(victims, auxiliary, others, segmenter=segmenter, bounded=bounded)
 
 
 def attacks_of(plan: CellPlan) -> int:

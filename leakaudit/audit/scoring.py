@@ -11,8 +11,17 @@ from leakaudit.audit.systems import Segmenter, middle_images
 from leakaudit.contracts import Reconstruction
 from leakaudit.data import Patient, brain_mask
 from leakaudit.errors import CellError
-from leakaudit.measure import controls, fidelity, identity, statistics, utility
-from leakaudit.records import CellRecord, Control, Harm, Leakage, MaskLeakage, PatientScore, State
+from leakaudit.measure import controls, fidelity, identity, prior, statistics, utility
+from leakaudit.records import (
+    CellRecord,
+    Control,
+    Harm,
+    Leakage,
+    MaskLeakage,
+    PatientScore,
+    State,
+    Success,
+)
 
 
 @final
@@ -27,6 +36,7 @@ class ImageScorer:
         *,
         modalities: Sequence[int] | None = None,
         segmenter: Segmenter | None = None,
+        bounded: bool = False,
     ) -> None:
         """Score the blind guesses.
 
@@ -37,25 +47,35 @@ class ImageScorer:
             modalities: which of them the attack recovers, by position; all of them if None.
             segmenter: finds tumours, trained on other patients than the victims; None if there is
                 no such one.
+            bounded: whether the defence bounds reconstructions of these victims, so that its
+                bound's prior is wanted.
         """
         self._segmenter = segmenter
         self._victims = victims
         chosen = slice(None) if modalities is None else list(modalities)
         # Of everybody else the middle slice alone is kept.
-        middles = [(one.id, one.images[one.middle][chosen].copy()) for one in gallery]
+        middles = [(one.id, one.images[one.middle].copy()) for one in gallery]
         self._gallery_ids = [name for name, _ in middles]
-        self._gallery = np.stack([image for _, image in middles])
+        all_of_gallery = np.stack([image for _, image in middles])
+        self._gallery = all_of_gallery[:, chosen]
         whole = middle_images(victims)
         self._truth, self._brain = whole[:, chosen], brain_mask(whole)
         self._tumour = np.stack([patient.masks[patient.middle] > 0 for patient in victims])
         all_of_others = middle_images(auxiliary)
         others = all_of_others[:, chosen]
+        self._blind = controls.blind_guesses(others)
         self._guess_name, guess, self.floor = controls.best_blind_guess(
-            controls.blind_guesses(others), self._truth, self._brain
+            self._blind, self._truth, self._brain
         )
         self._guess = np.broadcast_to(guess, self._truth.shape)
         outline = controls.outline_floor(self._brain, others, brain_mask(all_of_others))
         self._outline_floor = fidelity.ssim_brain(outline, self._truth, self._brain)
+        self._prior: np.ndarray | None = None
+        if bounded:
+            attacked = {patient.id for patient in victims}
+            spared = [name not in attacked for name in self._gallery_ids]
+            self._prior = np.concatenate([all_of_gallery[spared], all_of_others])
+        self._chosen = chosen
 
     def hold_against(self, name: str, reconstruction: Reconstruction) -> None:
         """Let what somebody recovers who did not see the observation be the floor, if higher."""
@@ -111,8 +131,17 @@ class ImageScorer:
                 for index, patient in enumerate(self._victims)
             ),
             harm=self._harm(found),
+            success=self._success(inside),
             objective_first=reconstruction.objective_first,
             objective_last=reconstruction.objective_last,
+        )
+
+    def _success(self, inside: np.ndarray) -> Success | None:
+        """Beside that of a guess that sees nothing, over all patients that are no victims."""
+        if self._prior is None:
+            return None
+        return prior.success(
+            inside, self._blind, self._prior[:, self._chosen], brain_mask(self._prior)
         )
 
     def _tumour_dice(self, images: np.ndarray) -> list[float | None]:

@@ -15,6 +15,7 @@ from leakaudit.records.leakage import (
     MaskScore,
     PatientScore,
     Reidentification,
+    Success,
 )
 from leakaudit.records.report import (
     DataRecord,
@@ -55,6 +56,7 @@ __all__ = [
     "ReportRecord",
     "SplitRecord",
     "State",
+    "Success",
     "TargetRecord",
     "ThreatRecord",
     "Utility",

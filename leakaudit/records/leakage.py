@@ -93,6 +93,28 @@ class Cost(Record):
     auxiliary_patients: int
 
 
+class Success(Record):
+    """How often an attack succeeded, and how often a guess that sees nothing does.
+
+    Args:
+        threshold: SSIM inside the brain from which on a reconstruction succeeds.
+        reached: victims of whom the attack reached it.
+        n: victims.
+        blind_name: the blind guess that reaches it most often.
+        blind_reached: of how many of the others it does.
+        blind_limit: upper end of the one-sided Clopper-Pearson 95 % interval of that share.
+        others: all patients that are no victims.
+    """
+
+    threshold: float
+    reached: int
+    n: int
+    blind_name: str
+    blind_reached: int
+    blind_limit: float
+    others: int
+
+
 class Leakage(Record):
     """The figures of an attack that ran, whatever its controls say.
 
@@ -110,6 +132,8 @@ class Leakage(Record):
         patients: the victims one by one.
         harm: what the tumour of the reconstruction gives away; None if the victims are patients of
             whom every segmenter of the audit has learned, or no slice shows a tumour.
+        success: what a bound on successful reconstructions is held against; None if the defence
+            states no Gaussian-DP parameter, which makes the bound, or patients are too few.
         objective_first: the attack's own objective at its start.
         objective_last: at what it returned.
     """
@@ -126,6 +150,7 @@ class Leakage(Record):
     reidentification: Reidentification
     patients: tuple[PatientScore, ...]
     harm: Harm | None = None
+    success: Success | None = None
     objective_first: float
     objective_last: float
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leakaudit.privacy.gaussian import hides_nothing
+from leakaudit.privacy.gaussian import hides_nothing, reconstruction_bound
 from leakaudit.records import (
     CellRecord,
     Guarantee,
@@ -14,6 +14,7 @@ from leakaudit.records import (
     MaskLeakage,
     ReportRecord,
     State,
+    Success,
     TargetRecord,
     ThreatRecord,
     WorstCase,
@@ -110,6 +111,15 @@ class StateCount:
 
 
 @dataclass(frozen=True)
+class BoundView:
+    """How often reconstructions can succeed under a claim, beside the attack that did most."""
+
+    bound: float
+    success: Success
+    cell: CellRecord
+
+
+@dataclass(frozen=True)
 class ClaimView:
     """Settings whose defence claims the same; ``noise`` is measured, of each of them."""
 
@@ -117,6 +127,7 @@ class ClaimView:
     target: TargetRecord
     noise: tuple[float | None, ...]
     vacuous: bool
+    bound: BoundView | None
 
 
 def matrices(record: ReportRecord) -> tuple[MatrixView, ...]:
@@ -183,9 +194,28 @@ def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
             targets[0],
             tuple(one.noise_to_signal for one in targets),
             _vacuous(targets[0].guarantee),
+            _bound(targets, record.cells),
         )
         for targets in grouped.values()
     )
+
+
+def _bound(targets: Sequence[TargetRecord], cells: Sequence[CellRecord]) -> BoundView | None:
+    """The reconstruction bound of a claim; None without a prior or a Gaussian-DP parameter."""
+    claim = targets[0].guarantee
+    keys = {target.target for target in targets}
+    attacked = [
+        (cell.leakage.success, cell)
+        for cell in cells
+        if cell.target in keys and cell.leakage is not None and cell.leakage.success is not None
+    ]
+    if claim is None or claim.mu is None or not attacked:
+        return None
+    success, cell = max(attacked, key=lambda one: one[0].reached / one[0].n)
+    # Where every blind guess may succeed, so may every reconstruction.
+    limit = success.blind_limit
+    bound = reconstruction_bound(limit, claim.mu) if limit < 1 else 1.0
+    return BoundView(bound, success, cell)
 
 
 def _vacuous(guarantee: Guarantee | None) -> bool:

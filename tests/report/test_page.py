@@ -12,10 +12,11 @@ import pytest
 
 from leakaudit.errors import UsageError
 from leakaudit.privacy.gaussian import mu_of
-from leakaudit.records import ReportRecord, State
+from leakaudit.records import ReportRecord, State, Success
 from leakaudit.report import GalleryItem, render_html
 from tests.report.sample import (
     NAME,
+    leakage,
     members_leak_more,
     narrow_report,
     protected_report,
@@ -185,7 +186,7 @@ def test_the_glossary_explains_the_terms_and_the_label_site_has_one_name() -> No
 
 def test_releases_are_passes_times_slices_and_passes_only_what_is_seen() -> None:
     text = " ".join(Page(render_html(sample_report())).text.split())
-    assert "in total over 96 releases of one patient (passes " in text
+    assert "in total over 96 releases of one patient that nothing was trained on (passes " in text
     assert "curious-server on patients the network never saw in training, 3 passes" in text
     assert "aggregator, before training and after epoch 4, on patients of the training set " in text
     assert "releases each" not in text
@@ -335,6 +336,52 @@ def test_a_claim_that_hides_something_brings_its_noise_and_no_warning() -> None:
     assert "hides nothing" not in text
     # Measured, of the target of this claim; none where there is no epsilon to compare it with.
     assert text.count("Measured noise-to-signal: 612.40 (standard deviation") == 1
+
+
+def test_a_reconstruction_bound_stands_beside_what_was_observed() -> None:
+    record = sample_report()
+    assert "Reconstruction bound" not in render_html(record)
+    success = Success(
+        threshold=0.5,
+        reached=1,
+        n=5,
+        blind_name="mean",
+        blind_reached=2,
+        others=30,
+        blind_limit=0.196,
+    )
+    target = next(one for one in record.targets if one.guarantee and one.guarantee.mu)
+
+    def with_success(found: Success, field: str = "leakage") -> str:
+        cells = tuple(
+            one.model_copy(
+                update={
+                    "leakage": None,
+                    field: leakage(0.3).model_copy(update={"success": found}),
+                }
+            )
+            if (one.target, one.attack_name) == (target.target, "decoder-inversion")
+            else one
+            for one in record.cells
+        )
+        html = render_html(record.model_copy(update={"cells": cells}))
+        start = html.index('id="guarantees"')
+        return " ".join(Page(html[start : html.index("</section>", start)]).text.split())
+
+    text = with_success(success)
+    # Phi(Phi^-1(0.195) + 1.666) = 0.79
+    assert "estimate under this prior" in text
+    assert "SSIM inside the brain of 0.50 for more than 79 % of patients" in text
+    assert "for 2 of the 30 patients that are no victims" in text
+    assert "for at most 20 % of such patients (95 % limit)" in text
+    assert "Observed: 1 of 5 victims, by decoder inversion (curious-server)" in text
+    sure = success.model_copy(update={"blind_reached": 30, "blind_limit": 1.0})
+    assert "for more than 100 % of patients" in with_success(sure)
+    # Of an attack whose control failed the prior counts, and what it reached does not.
+    withheld = with_success(success, "withheld")
+    assert "SSIM inside the brain of 0.50 for more than 79 % of patients" in withheld
+    assert "Observed" not in withheld
+    assert "No attack here has a valid figure to set beside it." in withheld
 
 
 def test_an_empty_record_renders() -> None:
