@@ -112,11 +112,14 @@ class StateCount:
 
 @dataclass(frozen=True)
 class BoundView:
-    """How often reconstructions can succeed under a claim, beside the attack that did most."""
+    """How often reconstructions can succeed under a claim, beside the valid attack that did most.
+
+    The prior needs no valid attack; without one ``cell`` is None and what was reached is not shown.
+    """
 
     bound: float
     success: Success
-    cell: CellRecord
+    cell: CellRecord | None
 
 
 @dataclass(frozen=True)
@@ -205,13 +208,15 @@ def _bound(targets: Sequence[TargetRecord], cells: Sequence[CellRecord]) -> Boun
     claim = targets[0].guarantee
     keys = {target.target for target in targets}
     attacked = [
-        (cell.leakage.success, cell)
+        (figures.success, cell if cell.leakage is not None else None)
         for cell in cells
-        if cell.target in keys and cell.leakage is not None and cell.leakage.success is not None
+        if cell.target in keys
+        and (figures := cell.leakage or cell.withheld) is not None
+        and figures.success is not None
     ]
     if claim is None or claim.mu is None or not attacked:
         return None
-    success, cell = max(attacked, key=lambda one: one[0].reached / one[0].n)
+    success, cell = max(attacked, key=lambda one: (one[1] is not None, one[0].reached / one[0].n))
     # Where every blind guess may succeed, so may every reconstruction.
     limit = success.blind_limit
     bound = reconstruction_bound(limit, claim.mu) if limit < 1 else 1.0
