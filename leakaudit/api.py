@@ -17,12 +17,14 @@ from leakaudit.contracts import (
     Reconstruction,
     Recovers,
     ReleaseSetting,
+    SiteLayout,
+    Stage,
     SystemLayout,
     require_between,
 )
 from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.privacy.accounting import sensitivity
-from leakaudit.privacy.gaussian import noise_multiplier
+from leakaudit.privacy.gaussian import mu_of, noise_multiplier
 from leakaudit.randomness import laplace_like, normal_like, uniform_like
 from leakaudit.types import Images, Levels, Masks, SiteLevels
 
@@ -50,9 +52,12 @@ __all__ = [
     "Reconstruction",
     "Recovers",
     "ReleaseSetting",
+    "SiteLayout",
     "SiteLevels",
+    "Stage",
     "SystemLayout",
     "laplace_like",
+    "mu_of",
     "noise_multiplier",
     "normal_like",
     "require_between",

@@ -18,7 +18,7 @@ from ruamel.yaml.events import (
     DocumentStartEvent,
 )
 
-from leakaudit.config import AuditConfig, PluginUse, ReferenceConfig, expand
+from leakaudit.config import AuditConfig, PluginUse, ReferenceConfig, expand, expand_stack
 from leakaudit.errors import ConfigError, UsageError
 from leakaudit.registry import Kind, load, nearest
 
@@ -72,8 +72,16 @@ def parse_audit(
         config = AuditConfig.model_validate(plain)
     except ValidationError as error:
         raise ConfigError(_explain(error, tree, source)) from error
-    _check_plugins("defense", config.defenses, tree, source)
-    _check_plugins("attack", config.attacks, tree, source)
+    for index, uses in enumerate(config.defenses):
+        for part, use in enumerate(uses):
+            _check_plugin("defense", use, ["defenses", index, part], tree, source)
+        try:
+            expand_stack(uses)
+        except ConfigError as error:
+            line = _line(tree, ["defenses", index])
+            raise ConfigError(f"{source}, line {line}: {error}") from error
+    for index, use in enumerate(config.attacks):
+        _check_plugin("attack", use, ["attacks", index], tree, source)
     return config
 
 
@@ -84,18 +92,17 @@ def audit_yaml(config: AuditConfig) -> str:
     return stream.getvalue()
 
 
-def _check_plugins(
-    kind: Kind, uses: tuple[PluginUse, ...], tree: CommentedMap, source: str
+def _check_plugin(
+    kind: Kind, use: PluginUse, at: list[int | str], tree: CommentedMap, source: str
 ) -> None:
-    for index, use in enumerate(uses):
-        try:
-            expand(kind, use)
-        except UsageError as error:
-            location: list[int | str] = [f"{kind}s", index, use.name]
-            if isinstance(error, ConfigError):
-                known = load(kind, use.name).parameters
-                location += [name for name in use.parameters if name not in known][:1]
-            raise type(error)(f"{source}, line {_line(tree, location)}: {error}") from error
+    try:
+        expand(kind, use)
+    except UsageError as error:
+        location = [*at, use.name]
+        if isinstance(error, ConfigError):
+            known = load(kind, use.name).parameters
+            location += [name for name in use.parameters if name not in known][:1]
+        raise type(error)(f"{source}, line {_line(tree, location)}: {error}") from error
 
 
 def _resolved(path: Path, source: str) -> str:
@@ -160,7 +167,7 @@ def _explain(error: ValidationError, tree: CommentedMap, source: str) -> str:
     first = error.errors()[0]
     location = [part for part in first["loc"] if part != "function-after"]
     line = _line(tree, [*location, *first.get("ctx", {}).get("at", ())])
-    where = ".".join(str(part) for part in location)
+    where = ".".join(map(str, location[:2] if location[:1] == ["defenses"] else location))
     if first["type"] == "extra_forbidden":
         known = _keys_beside(location)
         key = str(location[-1])
@@ -193,9 +200,14 @@ def _in_words(error: Any) -> str:
 
 
 def _line(tree: Any, location: list[int | str]) -> int:
-    """The line of the deepest part of ``location`` that stands in the file."""
+    """The line of the deepest part of ``location`` that stands in the file.
+
+    An index into what is no list is passed over: a defence that stands alone is a stack of one.
+    """
     line = 1
     for part in location:
+        if isinstance(part, int) and not isinstance(tree, CommentedSeq):
+            continue
         if isinstance(tree, CommentedMap) and part in tree:
             line = int(tree.lc.key(part)[0]) + 1
             tree = tree[part]

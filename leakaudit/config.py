@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from leakaudit.contracts import Defense, Stack
 from leakaudit.data import CANONICAL
 from leakaudit.errors import ConfigError
 from leakaudit.registry import Kind, installed, load, nearest
@@ -250,7 +251,8 @@ class AuditConfig(_Section):
         name: names the run directory.
         data: the patients.
         target: the system under audit.
-        defenses: ``identity`` is always added.
+        defenses: ``identity`` is always added; each a plug-in or a list of several, applied in
+            order as one.
         attacks: what the adversary tries.
         threats: preset names, each meeting every attack; or preset name to the attacks it meets.
         seeds: of targets and attacks.
@@ -269,7 +271,7 @@ class AuditConfig(_Section):
     name: str
     data: DataConfig = DataConfig()
     target: TargetConfig = TargetConfig()
-    defenses: tuple[PluginUse, ...] = ()
+    defenses: tuple[Annotated[tuple[PluginUse, ...], Field(min_length=1)], ...] = ()
     attacks: tuple[PluginUse, ...] = Field(min_length=1)
     threats: dict[str, tuple[str, ...]]
     seeds: tuple[StrictInt, ...] = Field(default=(0,), min_length=1)
@@ -290,6 +292,14 @@ class AuditConfig(_Section):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
             raise ValueError("a name is 1 to 64 letters, digits, dots, dashes or underscores")
         return value
+
+    @field_validator("defenses", mode="before")
+    @classmethod
+    def _stacks(cls, value: object) -> object:
+        """Every entry as a list of plug-ins, most of them of one."""
+        if not isinstance(value, list | tuple):
+            return value
+        return [each if isinstance(each, list | tuple) else [each] for each in value]
 
     @field_validator("gradient_batch", mode="before")
     @classmethod
@@ -385,6 +395,16 @@ def _name_of(use: object) -> str | None:
 def _refusal(message: str, *at: str) -> PydanticCustomError:
     """An error that knows which part below its field is at fault."""
     return PydanticCustomError("refused", "{message}", {"message": message, "at": list(at)})
+
+
+def expand_stack(uses: Sequence[PluginUse]) -> list[Defense]:
+    """Every point of the grids of a defence's parts: the part itself, or a stack of them.
+
+    Raises:
+        ConfigError: a name or a parameter is wrong, or the parts do not go together.
+    """
+    grids = [[made for _, made in expand("defense", use)] for use in uses]
+    return [point[0] if len(point) == 1 else Stack(chain=tuple(point)) for point in product(*grids)]
 
 
 def expand(kind: Kind, use: PluginUse) -> list[tuple[dict[str, Any], Any]]:

@@ -81,11 +81,36 @@ class ActivationDropout(Defense):
             ),
         )
 
+    def evidence_from(self, estimate: Evidence) -> Evidence:
+        """Under a later noise no zero is seen: unbiased, with the variance of the dropping added.
+
+        That variance is ``p / (1 - p)`` times the value's square, for which the mean square of its
+        sample's level stands. Where the estimate is exact, as `evidence`.
+        """
+        exact = self.evidence(estimate.values)
+        noisy = [
+            error + self.p * mean_square(value, error).to(value)
+            for value, error in zip(estimate.values, estimate.variances, strict=True)
+        ]
+        known = [error == 0 for error in estimate.variances]
+        return Evidence(
+            values=tuple(map(torch.where, known, exact.values, estimate.values)),
+            variances=tuple(map(torch.where, known, exact.variances, noisy)),
+        )
+
     def _dropped(self, level: torch.Tensor) -> torch.Tensor:
         zero = level == 0
         if self.unit == "channel":
             zero = zero.flatten(2).all(dim=2).view(_per_channel(level))
         return zero.expand_as(level)
+
+
+def mean_square(value: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
+    """Mean square of each sample's signal behind noisy values, ``(B, 1, ...)``; at least 0."""
+    seen = error.isfinite()
+    squares = torch.where(seen, value.square() - torch.where(seen, error, 0.0), 0.0).flatten(1)
+    mean = squares.sum(dim=1) / seen.flatten(1).sum(dim=1).clamp_min(1)
+    return mean.clamp_min(0).view(-1, *(1,) * (value.ndim - 1))
 
 
 def _per_channel(level: torch.Tensor) -> tuple[int, ...]:

@@ -24,10 +24,10 @@ from leakaudit.api import (
 )
 from leakaudit_defenses.papers import BALLE_2018, DWORK_2006
 
-_ASSUMPTIONS = (
+_ASSUMPTIONS = (  # the first one for scope: inference alone
     "The patient was not among the patients the encoders were trained on (scope: inference).",
     "Every site clips and adds its noise itself, with secret and independent randomness.",
-    "How many slices a patient has is public; the noise is made for the longest victim.",
+    "How many slices a patient has is public; the noise is made for the longest patient.",
     "Neighbouring data sets differ by replacing one patient, all of whose slices and sites count.",
     "The clip bound is fixed beforehand or from auxiliary patients, never from private data.",
     "Masks, returned gradients, encoder weights and timing are not covered.",
@@ -47,8 +47,9 @@ class DpGaussian(Defense):
         epsilon: total per patient over all its releases, above 0; infinity (``inf`` in an audit
             file) clips, adds no noise at all and claims nothing.
         delta: total per patient, at most 0.5.
-        scope: ``inference``; ``training`` adds the noise and claims nothing, since the encoders
-            learn from raw images.
+        scope: ``inference``: epsilon is for patients that nothing was trained on. ``training``:
+            for patients in training, whose slices cross in every epoch; alone it claims nothing,
+            since the encoders learn from raw images, and with `dp-sgd` in one stack the whole does.
         clip: L2 bound C of one slice's joint vector; None takes the median norm of the auxiliary
             patients' slices under the freshly initialised encoders.
 
@@ -89,12 +90,13 @@ class DpGaussian(Defense):
         if clip is None:
             squares = torch.cat([_squares(levels) for levels in setting.auxiliary_levels])
             clip = float(squares.sqrt().median())
+        training = self.scope == "training"
+        releases = setting.releases_in_training if training else setting.releases_per_patient
         return replace(
             self,
             clip=clip,
-            noise_std=self._multiplier(setting.releases_per_patient)
-            * sensitivity(clip, setting.sites),
-            releases=setting.releases_per_patient,
+            noise_std=self._multiplier(releases) * sensitivity(clip, setting.sites),
+            releases=releases,
         )
 
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
@@ -131,10 +133,13 @@ class DpGaussian(Defense):
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
         """Epsilon for one patient, or the reason why nothing is claimed."""
         clip, noise_std = self._fitted()
+        training = self.scope == "training"
+        if training:
+            releases = self.releases or releases  # of a patient in training, whoever is asked about
         reason, noisy = "", not math.isinf(self.epsilon)
         if not noisy:
             reason = "epsilon is infinite: no noise was added, which hides nothing"
-        elif self.scope == "training":
+        elif training:
             reason = (
                 "the encoders learn from raw images, so a claim needs every trainable party under "
                 "DP-SGD: noise added, no DP guarantee claimed"
@@ -157,11 +162,12 @@ class DpGaussian(Defense):
             )
             if noisy
             else f"Clipping per site and slice to {clip:.4g}, without noise",
-            assumptions=_ASSUMPTIONS if noisy else (),
+            assumptions=_ASSUMPTIONS[training:] if noisy else (),
             reason=reason,
             # The noise is that of the fit, whatever is composed.
             mu=math.sqrt(releases) / self._multiplier(self.releases or releases) if noisy else None,
             clip=clip,
+            covers="training releases" if training else "releases",
         )
 
     def _multiplier(self, releases: int) -> float:

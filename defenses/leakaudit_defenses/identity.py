@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 
 import torch
 
-from leakaudit.api import Defense, Levels
+from leakaudit.api import Defense, Levels, Stage
 
 
 @final
@@ -16,6 +16,7 @@ from leakaudit.api import Defense, Levels
 class Identity(Defense):
     """Release the levels unchanged: the undefended reference that every audit contains."""
 
+    acts_on: ClassVar[frozenset[Stage]] = frozenset()
     off: ClassVar[Mapping[str, Any] | None] = {}
 
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:

@@ -61,10 +61,32 @@ class TopK(Defense):
         """
         return Evidence(values=released, variances=tuple(map(self._variance, released)))
 
+    def evidence_from(self, estimate: Evidence) -> Evidence:
+        """Under a later noise no zero is seen: what was dropped lies within the bound of the rest.
+
+        Where the estimate is exact, as `evidence`.
+        """
+        exact = self.evidence(estimate.values)
+        noisy = [
+            error + self._bound(value).square().to(value) / 3
+            for value, error in zip(estimate.values, estimate.variances, strict=True)
+        ]
+        known = [error == 0 for error in estimate.variances]
+        return Evidence(
+            values=estimate.values,
+            variances=tuple(map(torch.where, known, exact.variances, noisy)),
+        )
+
+    def _bound(self, level: torch.Tensor) -> torch.Tensor:
+        """The smallest of each sample's values that would be kept, ``(B, 1, ...)``."""
+        magnitude = level.detach().abs().flatten(1)
+        bound = magnitude.topk(self._count(level), dim=1, sorted=False).values.amin(dim=1)
+        return bound.view(-1, *(1,) * (level.ndim - 1))
+
     def _kept(self, level: torch.Tensor) -> torch.Tensor:
         magnitude = level.detach().abs().flatten(1)
         count = self._count(level)
-        bound = magnitude.topk(count, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
+        bound = self._bound(level).view(-1, 1)
         # Which of equal values `topk` picks is not defined, so that it gives the bound alone.
         above, equal = magnitude > bound, magnitude == bound
         room = count - above.sum(dim=1, keepdim=True)

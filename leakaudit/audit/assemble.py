@@ -195,7 +195,7 @@ def _threat(name: str) -> ThreatRecord:
 
 def _plugins(config: AuditConfig) -> list[PluginRecord]:
     used: list[tuple[Kind, str]] = [("defense", "identity")]
-    used += [("defense", use.name) for use in config.defenses]
+    used += [("defense", use.name) for uses in config.defenses for use in uses]
     used += [("attack", use.name) for use in config.attacks]
     records = []
     for kind, name in dict.fromkeys(used):

@@ -43,6 +43,7 @@ from leakaudit.measure import controls
 from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
 from leakaudit.target.checkpoints import copy_epoch
+from leakaudit.target.effects import Effects
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
 from leakaudit.threat.gradients import Companions
@@ -78,7 +79,10 @@ def train_target(task: Task, progress: Progress) -> None:
             progress=progress,
             validate=lambda _: utility_of(system, validation).mean.mean,
         )
-    total, by_level = noise_to_signal(system, victims)
+    sums = [epoch["effects"] for epoch in history]
+    training = Effects.summed(system.defense, "training", sums)
+    inference = Effects(system.defense, "inference")
+    total, by_level = noise_to_signal(system, victims, inference)
     claim = system.defense.guarantee(releases_per_patient(task, people), reproducible=True)
     record = TargetRecord(
         **target_facts(plan),
@@ -88,6 +92,8 @@ def train_target(task: Task, progress: Progress) -> None:
         noise_to_signal=total,
         noise_to_signal_by_level=by_level,
         guarantee=_guarantee(claim),
+        effects=tuple(effect for phase in (training, inference) for effect in phase.records()),
+        idle=training.idle() or inference.idle(),
         state=State.OK,
         volatile=_volatile(started, device=str(system.device)),
     )
@@ -117,6 +123,10 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
         raise CellError("a cell job without a cell")
     people = people_of(task)
     system = trained_system(task, people, store)
+    trained = store.folder("targets", plan.target.key) / TARGET_FILE
+    idle = TargetRecord.model_validate_json(trained.read_text()).idle
+    if idle:
+        raise CellError(idle)
     victims = people.of(cell_victims(task))
     auxiliary = people.of(task.splits.auxiliary)
     scorer = _scorer(task, people, victims, auxiliary, system, store)
@@ -313,6 +323,7 @@ def _training_data(people: People, ids: Sequence[str], channels: tuple[int, ...]
         raise CellError("no slice of any training patient bears a tumour")
     images, masks = torch.empty(0), torch.empty(0)
     start = 0
+    owners = [number for number, each in enumerate(chosen.values()) for _ in each]
     for patient in people.each(ids):
         of_patient = images_of(patient)[chosen[patient.id]], masks_of(patient)[chosen[patient.id]]
         if not start:
@@ -320,7 +331,11 @@ def _training_data(people: People, ids: Sequence[str], channels: tuple[int, ...]
         end = start + len(of_patient[0])
         images[start:end], masks[start:end] = of_patient
         start = end
-    return TrainingData(views=tuple(images.split(list(channels), dim=1)), masks=masks)
+    return TrainingData(
+        views=tuple(images.split(list(channels), dim=1)),
+        masks=masks,
+        patients=torch.tensor(owners),
+    )
 
 
 def _guarantee(claim: PrivacyGuarantee | None) -> Guarantee | None:
@@ -336,6 +351,7 @@ def _guarantee(claim: PrivacyGuarantee | None) -> Guarantee | None:
         reason=claim.reason,
         mu=claim.mu,
         clip=claim.clip,
+        covers=claim.covers,
     )
 
 

@@ -16,7 +16,7 @@ from itertools import product
 from math import isinf
 from typing import Any, final
 
-from leakaudit.config import AuditConfig, PluginUse, expand
+from leakaudit.config import AuditConfig, PluginUse, expand, expand_stack
 from leakaudit.contracts import Attack, Capability, Defense
 from leakaudit.data import Splits
 from leakaudit.errors import ConfigError
@@ -54,7 +54,7 @@ class TargetPlan:
         kind: ``split``, ``centralised`` or ``single-site``.
         sites: modalities of each site of this network.
         spec: its architecture.
-        defense_name: plug-in name.
+        defense_name: plug-in name; of a stack the parts' names with ``+`` between them.
         defense: as configured, not fitted.
         settings: how it is trained.
         seed: of initialisation, order and noise.
@@ -206,10 +206,14 @@ class _Planner:
     def __init__(self, config: AuditConfig, context: dict[str, Any]) -> None:
         self.config = config
         self.context = context
-        uses = config.defenses
-        if not any(use.name == "identity" for use in uses):
-            uses = (PluginUse(name="identity"), *uses)
-        self.defenses = [(use.name, made) for use in uses for _, made in expand("defense", use)]
+        stacks = config.defenses
+        if not any([use.name for use in uses] == ["identity"] for uses in stacks):
+            stacks = ((PluginUse(name="identity"),), *stacks)
+        self.defenses = [
+            ("+".join(use.name for use in uses), made)
+            for uses in stacks
+            for made in expand_stack(uses)
+        ]
         self.attacks = [
             (use.name, made) for use in config.attacks for _, made in expand("attack", use)
         ]
@@ -344,7 +348,7 @@ class _Planner:
             yield from (cell for cell in made if not cell.missing)
 
     def _keyed_target(self, plan: TargetPlan) -> TargetPlan:
-        plugin = load("defense", plan.defense_name)
+        plugins = [load("defense", name) for name in plan.defense_name.split("+")]
         key = _digest(
             {
                 **self.context,
@@ -352,7 +356,7 @@ class _Planner:
                 "sites": plan.sites,
                 "spec": asdict(plan.spec),
                 "defense": [plan.defense_name, _configured(plan.defense)],
-                "defense_code": [plugin.distribution, plugin.version, plugin.code],
+                "defense_code": [[each.distribution, each.version, each.code] for each in plugins],
                 "settings": asdict(plan.settings),
                 "seed": plan.seed,
                 "releases": plan.releases,

@@ -21,6 +21,7 @@ from leakaudit.measure import utility as dice
 from leakaudit.randomness import derive_seed
 from leakaudit.records import Utility
 from leakaudit.target.checkpoints import epoch_file, load_epoch
+from leakaudit.target.effects import Effects
 from leakaudit.target.protocol import Activations, LabelSite, segmentation_loss
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build, choose_device
@@ -109,6 +110,11 @@ def releases_per_patient(task: Task, people: People) -> int:
     return task.target.releases * slices
 
 
+def training_slices(people: People, ids: Iterable[str]) -> dict[str, int]:
+    """How many slices of each training patient bear a tumour, and so are trained on."""
+    return {patient.id: len(patient.tumour_slices) for patient in people.each(ids)}
+
+
 def untrained_system(task: Task, people: People) -> System:
     """The freshly built network with its defence fitted to it."""
     plan = task.target
@@ -119,8 +125,8 @@ def untrained_system(task: Task, people: People) -> System:
         defense = defense.fit(_release_setting(task, people, initial, device))
     return System(
         settings=plan.settings,
-        network=build(plan.spec, plan.seed).to(device),
-        initial=initial,
+        network=build(plan.spec, plan.seed, defense).to(device),
+        initial=build(plan.spec, plan.seed, defense).to(device).eval(),
         defense=defense,
         seed=plan.seed,
         device=device,
@@ -136,9 +142,14 @@ def _release_setting(
         views = images_of(patient).to(device).split(list(initial.spec.channels), dim=1)
         with torch.no_grad():
             encoded.append(initial.encode(views))
+    settings, slices = task.target.settings, training_slices(people, task.splits.train)
+    most = max(slices.values())
+    steps = -(-sum(slices.values()) // settings.batch_size)
     return ReleaseSetting(
         sites=len(task.target.sites),
         releases_per_patient=releases_per_patient(task, people),
+        releases_in_training=settings.epochs * most,
+        steps_per_patient=settings.epochs * min(most, steps),
         auxiliary_levels=tuple(
             tuple(torch.cat(level) for level in zip(*site, strict=True))
             for site in zip(*encoded, strict=True)
@@ -170,7 +181,7 @@ def _with_epochs(system: System, task: Task, folder: Path) -> System:
         return system  # nobody attacks it
     transcript = Capability.TRANSCRIPT in cell.threat.capabilities
     after = {
-        epoch: _after(task, folder, epoch, system.device)
+        epoch: _after(task, folder, epoch, system.defense, system.device)
         for epoch in settings.kept
         if transcript or epoch in cell.gradient_checkpoints
     }
@@ -182,8 +193,10 @@ def _with_epochs(system: System, task: Task, folder: Path) -> System:
     )
 
 
-def _after(task: Task, folder: Path, epoch: int, device: torch.device) -> SplitUNet:
-    network = build(task.target.spec, task.target.seed)
+def _after(
+    task: Task, folder: Path, epoch: int, defense: Defense, device: torch.device
+) -> SplitUNet:
+    network = build(task.target.spec, task.target.seed, defense)
     if not load_epoch(folder, epoch, network):
         raise StoreError(f"{epoch_file(folder, epoch)}: changed since it was written")
     return network.to(device).eval()
@@ -223,9 +236,12 @@ def segmenter_of(task: Task, people: People, store: RunStore) -> Segmenter | Non
 
 
 def noise_to_signal(
-    system: System, patients: Sequence[Patient]
+    system: System, patients: Sequence[Patient], watch: Effects
 ) -> tuple[float | None, dict[str, float]]:
-    """Standard deviation of what the defence changed over that of the undefended levels."""
+    """Standard deviation of what the defence changed over that of the undefended levels.
+
+    ``watch`` sees the releases that are measured.
+    """
     crossing = system.network.spec.crossing
     noise: dict[int, list[torch.Tensor]] = {level: [] for level in crossing}
     signal: dict[int, list[torch.Tensor]] = {level: [] for level in crossing}
@@ -235,7 +251,7 @@ def noise_to_signal(
         )
         with torch.no_grad():
             clean = system.network.encode(views)
-        for sent, was in zip(release_patient(system, patient, 0), clean, strict=True):
+        for sent, was in zip(release_patient(system, patient, 0, watch), clean, strict=True):
             for level, after, before in zip(crossing, sent, was, strict=True):
                 noise[level].append((after - before).flatten())
                 signal[level].append(before.flatten())

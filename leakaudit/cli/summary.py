@@ -20,6 +20,7 @@ from leakaudit.records import (
     TargetRecord,
     WorstCase,
 )
+from leakaudit.report.formatting import stacked
 
 _NARROW = 14
 _DEFENSE = 22
@@ -180,9 +181,12 @@ def _row(
 def _defense(case: WorstCase) -> list[str]:
     """The defense, a line for each of its strengths, and who is attacked."""
     on_whom = [*_ON_WHOM.get(case.victims, []), *_OF_WHAT.get(case.recovers, [])]
-    defense, _, strength = case.defense.removesuffix(")").partition("(")
-    given = [part for part in strength.split(", ") if part and not part.endswith("=None")]
-    return [defense, *given, *on_whom]
+    lines: list[str] = []
+    for part in stacked(case.defense):
+        defense, _, strength = part.removesuffix(")").partition("(")
+        given = [value for value in strength.split(", ") if value and not value.endswith("=None")]
+        lines += [f"+ {defense}" if lines else defense, *given]
+    return [*lines, *on_whom]
 
 
 def _cell(cell: CellRecord) -> str:

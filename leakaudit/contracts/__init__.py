@@ -5,7 +5,15 @@ send into the levels that cross the cut. Neither sees the truth, and neither kno
 """
 
 from leakaudit.contracts.attack import Attack, Attempt, Progress, Reconstruction, run_here
-from leakaudit.contracts.defense import Defense, Evidence, PrivacyGuarantee, ReleaseSetting
+from leakaudit.contracts.defense import (
+    Applied,
+    Defense,
+    Evidence,
+    PrivacyGuarantee,
+    ReleaseSetting,
+    SiteLayout,
+    Stage,
+)
 from leakaudit.contracts.fields import require_between
 from leakaudit.contracts.observation import (
     AuxiliaryPatients,
@@ -24,9 +32,11 @@ from leakaudit.contracts.observation import (
     TranscriptQuery,
     UpdateQuery,
 )
+from leakaudit.contracts.stack import Stack
 from leakaudit.records import Citation
 
 __all__ = [
+    "Applied",
     "Attack",
     "Attempt",
     "AuxiliaryPatients",
@@ -48,6 +58,9 @@ __all__ = [
     "Reconstruction",
     "Recovers",
     "ReleaseSetting",
+    "SiteLayout",
+    "Stack",
+    "Stage",
     "SystemLayout",
     "TranscriptQuery",
     "UpdateQuery",

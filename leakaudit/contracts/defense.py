@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar, Literal, final
 
 import torch
+from torch import nn
 
 from leakaudit.randomness import generator_for
 from leakaudit.records import Citation
-from leakaudit.types import Levels, SiteLevels
+from leakaudit.types import Images, Levels, SiteLevels
+
+
+@final
+class Stage(StrEnum):
+    """What a defence may change; a run observes that it did, or fails whatever relies on it."""
+
+    RELEASE = "release"
+    RETURNED_GRADIENT = "returned gradient"
+    TRAINING = "training"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SiteLayout:
+    """What one data site sends, as far as it is public.
+
+    Args:
+        modalities: channels of its images.
+        channels: of each crossing level, shallow to deep.
+        scales: by how much each crossing level is smaller than an image, per axis.
+        spatial_dims: 2 or 3.
+    """
+
+    modalities: int
+    channels: tuple[int, ...]
+    scales: tuple[int, ...]
+    spatial_dims: int
+
+
+# What a claim is about: what is released of patients in use, of patients in training, the trained
+# weights of every party, or the last two together.
+Covers = Literal["releases", "training releases", "weights", "training"]
 
 
 @final
@@ -30,6 +64,8 @@ class PrivacyGuarantee:
         mu: Gaussian-DP parameter of all these releases together; None where the mechanism has none.
         clip: C, the L2 bound of one slice's joint vector at every site, from which an auditor
             builds its pairs; None where nothing is bounded.
+        covers: ``"releases"`` of patients that nothing was trained on, ``"training releases"``,
+            the trained ``"weights"``, or ``"training"``, which is these two together.
     """
 
     claimed: bool
@@ -41,6 +77,7 @@ class PrivacyGuarantee:
     reason: str = ""
     mu: float | None = None
     clip: float | None = None
+    covers: Covers = "releases"
 
 
 @final
@@ -53,11 +90,15 @@ class ReleaseSetting:
         releases_per_patient: how often one inference patient's slices cross, passes x slices.
         auxiliary_levels: per site the undefended levels of auxiliary slices under the freshly
             initialised encoders.
+        releases_in_training: how often one training patient's slices cross, epochs x slices.
+        steps_per_patient: in how many optimizer steps one training patient takes part at most.
     """
 
     sites: int
     releases_per_patient: int
     auxiliary_levels: SiteLevels
+    releases_in_training: int = 1
+    steps_per_patient: int = 1
 
 
 @final
@@ -76,13 +117,34 @@ class Evidence:
     variances: Levels
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """One defence at work.
+
+    Args:
+        part: index into `Defense.parts`.
+        before: what it was given, per level.
+        after: what it made of it.
+        expected: of a release, what `Defense.expected` makes of it; else ``before``.
+    """
+
+    part: int
+    before: Levels
+    after: Levels
+    expected: Levels
+
+
 class Defense(abc.ABC):
-    """What is done to the levels before they cross the cut.
+    """What is done to the levels before they cross the cut, to what returns, or to the training.
 
     A subclass is a frozen, keyword-only dataclass; its fields are its whole configuration and its
     repr is its name in records. `release` is called once per site with the crossing levels and
     must treat every sample on its own.
     """
+
+    # What it changes: a run in which one of these changed nothing is no run of this defence.
+    acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.RELEASE})
 
     # The papers that whoever uses this class cites.
     citations: ClassVar[tuple[Citation, ...]] = ()
@@ -96,6 +158,11 @@ class Defense(abc.ABC):
         """Fix what depends on the system (a clip bound, say); called once, before training."""
         del setting
         return self
+
+    @property
+    def parts(self) -> tuple[Defense, ...]:
+        """The defences that it is made of, in order; of one that is no stack, itself."""
+        return (self,)
 
     @abc.abstractmethod
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
@@ -118,6 +185,11 @@ class Defense(abc.ABC):
         """
         return self.apply(levels, self.draw(levels, generator))
 
+    def trace(self, levels: Levels, drawn: Levels) -> tuple[Applied, ...]:
+        """`apply` part by part; the last one's ``after`` is what crosses."""
+        after = self.apply(levels, drawn)
+        return (Applied(part=0, before=levels, after=after, expected=self.expected(levels)),)
+
     def expected(self, levels: Levels) -> Levels:
         """What `evidence` estimates: the levels after all that the defence does without chance.
 
@@ -137,6 +209,17 @@ class Defense(abc.ABC):
             variances=tuple(level.new_zeros(()).expand_as(level) for level in released),
         )
 
+    def evidence_from(self, estimate: Evidence) -> Evidence:
+        """`evidence` of a release that is known with an error, as under a defence after this one.
+
+        The default adds the errors up.
+        """
+        own = self.evidence(estimate.values)
+        return Evidence(
+            values=own.values,
+            variances=tuple(map(torch.add, own.variances, estimate.variances)),
+        )
+
     @final
     def adversary_is_told(self, levels: Levels) -> bool:
         """Whether `evidence` is the defence's own, or nothing is random in releasing ``levels``.
@@ -144,8 +227,92 @@ class Defense(abc.ABC):
         Args:
             levels: crossing levels of one site, shallow to deep, each ``(B, C, *spatial)``.
         """
-        told = type(self).evidence is not Defense.evidence
-        return told or not self.draw(levels, generator_for(0, "told"))
+        return all(
+            type(part).evidence is not Defense.evidence
+            or not part.draw(levels, generator_for(0, "told"))
+            for part in self.parts
+        )
+
+    def draw_returned(self, gradients: Levels, generator: torch.Generator) -> Levels:
+        """The randomness of one returned gradient; empty if there is none."""
+        del gradients, generator
+        return ()
+
+    def apply_returned(self, gradients: Levels, drawn: Levels) -> Levels:
+        """What the label site returns to one site instead of ``gradients``, sample by sample."""
+        del drawn
+        return gradients
+
+    def trace_returned(self, gradients: Levels, drawn: Levels) -> tuple[Applied, ...]:
+        """`apply_returned` part by part."""
+        after = self.apply_returned(gradients, drawn)
+        return (Applied(part=0, before=gradients, after=after, expected=gradients),)
+
+    @final
+    def return_gradient(self, gradients: Levels, *, generator: torch.Generator) -> Levels:
+        """What crosses back.
+
+        Args:
+            gradients: of the loss with respect to what one site released, each
+                ``(B, C, *spatial)``, as the label site computed them.
+            generator: source of all randomness.
+
+        Returns:
+            Tensors of the same shapes.
+        """
+        return self.apply_returned(gradients, self.draw_returned(gradients, generator))
+
+    def companion(self, site: SiteLayout) -> nn.Module | None:
+        """A network that a data site trains beside its encoder and never sends; None for none.
+
+        Built with the seed of the initialisation in force; trained by the encoder's optimizer.
+        """
+        del site
+        return None
+
+    def companion_loss(
+        self, companion: nn.Module, images: Images, released: Levels
+    ) -> torch.Tensor:
+        """What the companion learns by, a scalar; ``released`` carries no graph."""
+        raise NotImplementedError(f"{type(self).__name__} has a companion, but no loss for it")
+
+    def penalty(
+        self, images: Images, released: Levels, companion: nn.Module | None
+    ) -> torch.Tensor | None:
+        """What a data site adds to the loss of its encoder in training, a scalar; None for nothing.
+
+        Args:
+            images: the site's own ``(B, M, *spatial)``.
+            released: what crosses for them, differentiable down to the encoder.
+            companion: its `companion`, which this does not train.
+        """
+        del images, released, companion
+        return None
+
+    def privatizes(self, party: str) -> bool:
+        """Whether ``party``, ``"encoder"`` or ``"server"``, learns from clipped gradients alone."""
+        del party
+        return False
+
+    def draw_update(
+        self, parameters: Sequence[torch.Tensor], generator: torch.Generator
+    ) -> tuple[torch.Tensor, ...]:
+        """The randomness of one step of a party that `privatizes` names, shaped as its weights."""
+        raise NotImplementedError(f"{type(self).__name__} privatizes, but draws no update")
+
+    def apply_update(
+        self, gradients: Sequence[torch.Tensor], drawn: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, ...]:
+        """The sum over records that such a party learns from.
+
+        Args:
+            gradients: per parameter the gradients of each record's loss, ``(records, *shape)``.
+            drawn: from `draw_update`.
+
+        Returns:
+            Per parameter one tensor of its shape.
+        """
+        raise NotImplementedError(f"{type(self).__name__} privatizes, but applies no update")
 
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee | None:
         """The privacy claim for one patient, or None for a defence that never makes one.

@@ -26,6 +26,7 @@ from leakaudit.records.report import (
     WorstCase,
 )
 from leakaudit.records.targets import (
+    Effect,
     Guarantee,
     PatientDice,
     ReferenceComparison,
@@ -41,6 +42,7 @@ __all__ = [
     "Control",
     "Cost",
     "DataRecord",
+    "Effect",
     "Guarantee",
     "Harm",
     "Interval",

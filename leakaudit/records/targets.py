@@ -51,7 +51,9 @@ class Guarantee(Record):
     """A defence's privacy claim, or the reason why there is none.
 
     Its ``releases`` are passes times slices of one patient, its ``mu`` is the Gaussian-DP parameter
-    of all of them together, its ``clip`` the L2 bound of one slice's joint vector.
+    of all of them together, its ``clip`` the L2 bound of one slice's joint vector. ``covers`` says
+    what it is about: ``"releases"``, ``"training releases"``, ``"weights"`` (then ``releases`` are
+    optimizer steps) or ``"training"``, which is the last two together.
     """
 
     claimed: bool
@@ -63,6 +65,36 @@ class Guarantee(Record):
     reason: str
     mu: float | None = None
     clip: float | None = None
+    covers: str = "releases"
+
+
+class Effect(Record):
+    """What a defence, or one part of a stack, was seen to do: the proof that it was on.
+
+    Args:
+        defense: repr of the part, as fitted.
+        phase: ``"training"`` (the first step of each epoch) or ``"inference"``.
+        bounded_share: share of released samples that the part changed without chance, by a clip.
+        noise_std: root mean square of what chance added to a released value, in units of the
+            activation; of a part that zeroes or rounds, of that change.
+        change_to_signal: norm of all that was changed over the norm of what was given.
+        dropped_share: share of released values that became 0.
+        returned_change: the same of the gradients that returned to the sites.
+        penalty: mean of what was added to a site's loss in a step.
+        records_clipped: share of the patients of a step whose gradient a private training clipped.
+        update_noise_std: standard deviation of the noise on a private step's sum of gradients.
+    """
+
+    defense: str
+    phase: str
+    bounded_share: float | None = None
+    noise_std: float | None = None
+    change_to_signal: float | None = None
+    dropped_share: float | None = None
+    returned_change: float | None = None
+    penalty: float | None = None
+    records_clipped: float | None = None
+    update_noise_std: float | None = None
 
 
 class TargetRecord(Record):
@@ -89,6 +121,9 @@ class TargetRecord(Record):
             a defence that released the levels unchanged.
         noise_to_signal_by_level: the same per released level, by level number.
         guarantee: privacy claim of the defence, None if it never makes one.
+        effects: what each part of the defence was seen to do, in training and at inference.
+        idle: which part was seen to change nothing of what it is there for, as a sentence; every
+            cell on such a network is ``failed``. Empty if all were on.
         state: ``ok`` or ``failed`` (or ``timed-out``, ``not-run``).
         reason: why, if not ``ok``.
         volatile: seconds, process id, start, device.
@@ -113,6 +148,8 @@ class TargetRecord(Record):
     noise_to_signal: float | None
     noise_to_signal_by_level: dict[str, float] = Field(default_factory=dict)
     guarantee: Guarantee | None = None
+    effects: tuple[Effect, ...] = ()
+    idle: str = ""
     state: State
     reason: str = ""
     volatile: dict[str, Any] = Field(default_factory=dict)

@@ -38,8 +38,15 @@ STATE_MEANINGS = {
     State.NOT_RUN: "The cell was planned and not run. Nothing is known about this setting.",
 }
 
-_PROPER = {"dp": "DP", "sgd": "SGD", "gaussian": "Gaussian", "laplace": "Laplace"}
+_PROPER = {
+    "dp": "DP",
+    "nopeek": "NoPeek",
+    "sgd": "SGD",
+    "gaussian": "Gaussian",
+    "laplace": "Laplace",
+}
 _CALL = re.compile(r"^([A-Za-z_]\w*)\((.*)\)$", re.DOTALL)
+_NEXT_PART = re.compile(r"(?<=\)) \+ [A-Za-z_](?=\w*\()")
 _MINUS_SIGN = re.compile(r"(?<![\w)\]-])-(?=[\d.])|(?<=\de)-(?=\d)")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # Characters that reorder or hide neighbouring text, and control characters but newline and tab.
@@ -138,8 +145,15 @@ def spoken(name: str, *, start: bool = True) -> str:
 def configured(representation: str) -> tuple[str, str]:
     """A repr as name and parameters: ``Noise(std=1.0)`` to ``("Noise", "std 1.0")``.
 
-    The undefended system is called so. What does not look like a repr is returned as it is.
+    The undefended system is called so. What does not look like a repr is returned as it is. Of a
+    stack, ``A(x=1) + B(y=2)``, both are lists.
     """
+    parts = stacked(representation)
+    if len(parts) > 1:
+        named = [configured(part) for part in parts]
+        first, *others = [name for name, _ in named]
+        names = listed([first, *map(lowered, others)])
+        return names, "; ".join(given for _, given in named if given)
     found = _CALL.match(representation)
     if found is None:
         return representation, ""
@@ -147,6 +161,19 @@ def configured(representation: str) -> tuple[str, str]:
         return "No defence", ""
     given = [part for part in found[2].split(", ") if not part.endswith(("=None", "=False"))]
     return spoken(found[1]), _MINUS_SIGN.sub(MINUS, ", ".join(given).replace("=", " "))
+
+
+def stacked(representation: str) -> tuple[str, ...]:
+    """The reprs of a stack's parts; of what is no stack, itself."""
+    starts = [0, *(found.end() - 1 for found in _NEXT_PART.finditer(representation))]
+    ends = [*(start - len(" + ") for start in starts[1:]), len(representation)]
+    return tuple(representation[start:end] for start, end in zip(starts, ends, strict=True))
+
+
+def lowered(name: str) -> str:
+    """A name as it stands within a sentence: proper names and abbreviations keep their capital."""
+    word = name.split(" ", 1)[0]
+    return name if word.lower() in _PROPER else name[:1].lower() + name[1:]
 
 
 def labelled(representation: str) -> str:

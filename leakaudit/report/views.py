@@ -29,6 +29,7 @@ from leakaudit.report.formatting import (
     spoken,
     undefended,
 )
+from leakaudit.report.guarantees import SeenRow, about, seen_rows, worst_words
 from leakaudit.report.protections import in_words, protections
 from leakaudit.report.validity import valid_leakage, valid_masks
 
@@ -124,13 +125,22 @@ class BoundView:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """Settings whose defence claims the same; ``noise`` is measured, of each of them."""
+    """Settings whose defence claims the same; ``noise`` is measured, of each of them.
+
+    ``about`` says what (epsilon, delta) is about; ``covers_releases`` whether that is what crosses
+    the cut, and ``attack`` what was recovered from there if not. ``seen`` is the proof that the
+    defence was on, of the first setting.
+    """
 
     where: tuple[str, ...]
     target: TargetRecord
     noise: tuple[float | None, ...]
     vacuous: bool
     bound: BoundView | None
+    about: str
+    covers_releases: bool
+    attack: str
+    seen: tuple[SeenRow, ...]
 
 
 def matrices(record: ReportRecord) -> tuple[MatrixView, ...]:
@@ -198,6 +208,10 @@ def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
             tuple(one.noise_to_signal for one in targets),
             _vacuous(targets[0].guarantee),
             _bound(targets, record.cells),
+            about(targets[0].guarantee),
+            targets[0].guarantee is None or targets[0].guarantee.covers != "weights",
+            worst_words(record, {one.target for one in targets}),
+            seen_rows(targets[0]),
         )
         for targets in grouped.values()
     )

@@ -20,7 +20,7 @@ from leakaudit.errors import CellError
 from leakaudit.files import make_private_folder, replace_atomically
 from leakaudit.target.split_unet import SplitUNet
 
-History = list[dict[str, float | None]]
+History = list[dict[str, Any]]
 
 _CHECKPOINT = "checkpoint.safetensors"
 _ENCODERS = "encoders."

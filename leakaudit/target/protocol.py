@@ -11,8 +11,9 @@ Reference: Vepakomma et al. 2018 (arXiv:1812.00564); Thapa et al. 2020 (arXiv:20
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import torch
@@ -22,6 +23,8 @@ from torch import nn
 from leakaudit.api import Defense, Levels
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for
+from leakaudit.target.effects import Effects
+from leakaudit.target.private_party import PrivateParty, Records
 from leakaudit.target.split_unet import Server, SplitUNet
 
 
@@ -69,33 +72,59 @@ class FeatureGradient:
 class DataSite:
     """Holds images of its own modalities and an encoder; never sees a mask."""
 
-    def __init__(self, encoder: nn.Module, defense: Defense, *, autocast: bool = False) -> None:
-        """Keep the party's encoder and the defence it applies to what it sends."""
+    def __init__(
+        self,
+        encoder: nn.Module,
+        defense: Defense,
+        *,
+        companions: Mapping[str, nn.Module] | None = None,
+        autocast: bool = False,
+    ) -> None:
+        """Keep the party's encoder, the defence it applies to what it sends, its companions."""
         self.encoder = encoder
         self.defense = defense
+        self.companions = companions or {}
         self.autocast = autocast
+        self.watch: Effects | None = None
+        self._private = PrivateParty.of(encoder, defense, "encoder")
+        self._images = torch.empty(0)
         self._released: Levels = ()
 
     def forward(self, images: torch.Tensor, generator: torch.Generator) -> Activations:
         """Encode, defend and send ``(B, M, *spatial)`` images."""
-        with _autocast(images.device, self.autocast):
+        if self._private is not None and torch.is_grad_enabled():
+            self._private.listen()
+            # The hooks that record want a gradient to pass the first layer.
+            images = images.detach().requires_grad_()
+        with _autocast(images.device, self.autocast and self._private is None):
             levels = self.encoder(images)
-        self._released = self.defense.release(
-            tuple(level.float() for level in levels), generator=generator
-        )
+        levels = tuple(level.float() for level in levels)
+        steps = self.defense.trace(levels, self.defense.draw(levels, generator))
+        if self.watch is not None:
+            self.watch.release(steps)
+        self._images, self._released = images, steps[-1].after
         return Activations(tuple(level.detach() for level in self._released))
 
-    def backward(self, message: CutGradients) -> None:
-        """Accumulate the encoder's weight gradients, back through the defence."""
-        torch.autograd.backward(self._released, message.levels)
-        self._released = ()
+    def backward(self, message: CutGradients, records: Records | None = None) -> None:
+        """Accumulate the encoder's weight gradients, back through the defence.
 
-    def weight_gradients(self, message: CutGradients) -> WeightGradients:
+        Args:
+            message: what returned.
+            records: for a private training, which patient each sample belongs to and how to draw.
+        """
+        parameters = tuple(self.encoder.parameters())
+        self._teach_companions()
+        for parameter, gradient in zip(parameters, self._gradients(message, records), strict=True):
+            if gradient is not None:
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+        self._forget()
+
+    def weight_gradients(
+        self, message: CutGradients, records: Records | None = None
+    ) -> WeightGradients:
         """The weight gradients as sent to an aggregator; nothing is accumulated."""
-        gradients = torch.autograd.grad(
-            self._released, tuple(self.encoder.parameters()), message.levels, allow_unused=True
-        )
-        self._released = ()
+        gradients = self._gradients(message, records)
+        self._forget()
         return WeightGradients(
             tuple(
                 torch.zeros_like(parameter) if gradient is None else gradient
@@ -103,35 +132,99 @@ class DataSite:
             )
         )
 
+    def _gradients(
+        self, message: CutGradients, records: Records | None
+    ) -> tuple[torch.Tensor | None, ...]:
+        parameters = tuple(self.encoder.parameters())
+        penalties = tuple(self._penalties())
+        outputs = (*self._released, *penalties)
+        answers = (*message.levels, *map(torch.ones_like, penalties))
+        if self._private is None:
+            return torch.autograd.grad(outputs, parameters, answers, allow_unused=True)
+        torch.autograd.backward(outputs, answers, inputs=(*parameters, self._images))
+        return self._private.learned(len(self._images), records, self.watch)
+
+    def _penalties(self) -> Iterator[torch.Tensor]:
+        for index, part in enumerate(self.defense.parts):
+            companion = self.companions.get(str(index))
+            penalty = part.penalty(self._images, self._released, companion)
+            if penalty is not None:
+                if self.watch is not None:
+                    self.watch.penalty(index, penalty)
+                yield penalty
+
+    def _teach_companions(self) -> None:
+        released = tuple(level.detach() for level in self._released)
+        for index, companion in self.companions.items():
+            part = self.defense.parts[int(index)]
+            loss = part.companion_loss(companion, self._images, released)
+            torch.autograd.backward(loss, inputs=tuple(companion.parameters()))
+
+    def _forget(self) -> None:
+        self._images, self._released = torch.empty(0), ()
+
 
 @final
 class LabelSite:
     """Holds masks and the rest of the network; never sees an image."""
 
-    def __init__(self, server: Server, loss: nn.Module, *, autocast: bool = False) -> None:
-        """Keep the server network and the training loss."""
+    def __init__(
+        self,
+        server: Server,
+        loss: nn.Module,
+        defense: Defense | None = None,
+        *,
+        autocast: bool = False,
+    ) -> None:
+        """Keep the server network, the training loss and the defence of what returns."""
         self.server = server
         self.loss = loss
+        self.defense = defense
         self.autocast = autocast
+        self.watch: Effects | None = None
+        self._private = PrivateParty.of(server, defense, "server") if defense else None
 
     def step(
-        self, messages: Sequence[Activations], masks: torch.Tensor
+        self,
+        messages: Sequence[Activations],
+        masks: torch.Tensor,
+        draw: Callable[[object], torch.Generator] | None = None,
+        records: Records | None = None,
     ) -> tuple[torch.Tensor, tuple[CutGradients, ...]]:
         """Forward, loss and backward of the label site's part.
 
         Args:
             messages: one per site, in site order.
             masks: ``(B, *spatial)`` class indices.
+            draw: the randomness of what returns to a site; without it the gradients return as
+                they are.
+            records: for a private training, as in `DataSite.backward`.
 
         Returns:
             The loss (detached) and one message per site; the server's gradients are accumulated.
         """
         received = _received(messages)
-        with _autocast(masks.device, self.autocast):
+        if self._private is not None:
+            self._private.listen()
+        with _autocast(masks.device, self.autocast and self._private is None):
             logits = self.server(received)
         loss = self.loss(logits.float(), masks.unsqueeze(1))
         loss.backward()
-        return loss.detach(), _answers(received)
+        if self._private is not None:
+            learned = self._private.learned(len(masks), records, self.watch)
+            for parameter, gradient in zip(self.server.parameters(), learned, strict=True):
+                parameter.grad = gradient
+        if isinstance(self.loss, _SummedLoss):
+            loss = loss / len(
+                masks
+            )  # as it is reported elsewhere; the gradients stay those of sums
+        answers = _answers(received)
+        if draw is not None and self.defense is not None:
+            answers = tuple(
+                CutGradients(_returned(self.defense, answer.levels, draw(index), self.watch))
+                for index, answer in enumerate(answers)
+            )
+        return loss.detach(), answers
 
     def segment(self, messages: Sequence[Activations]) -> torch.Tensor:
         """Predicted classes ``(B, *spatial)``.
@@ -173,17 +266,29 @@ class BodySite:
 class HeadSite:
     """The hospital that holds the masks in the `u_shaped` variant, and the last layer."""
 
-    def __init__(self, server: Server, loss: nn.Module) -> None:
-        """Keep the classifier and the training loss."""
+    def __init__(self, server: Server, loss: nn.Module, defense: Defense) -> None:
+        """Keep the classifier, the training loss and the defence of what returns."""
         self.classifier = server.classifier
         self.loss = loss
+        self.defense = defense
 
-    def step(self, message: Features, masks: torch.Tensor) -> tuple[torch.Tensor, FeatureGradient]:
-        """The loss (detached) and what returns; the classifier's gradients are accumulated."""
+    def step(
+        self,
+        message: Features,
+        masks: torch.Tensor,
+        generator: torch.Generator | None = None,
+    ) -> tuple[torch.Tensor, FeatureGradient]:
+        """The loss (detached) and what returns; the classifier's gradients are accumulated.
+
+        Without a ``generator`` the gradient returns as it is.
+        """
         received = message.tensor.detach().requires_grad_()
         loss = self.loss(self.classifier(received), masks.unsqueeze(1))
         loss.backward()
-        return loss.detach(), FeatureGradient(_gradient(received))
+        gradient = _gradient(received)
+        if generator is not None:
+            (gradient,) = _returned(self.defense, (gradient,), generator, None)
+        return loss.detach(), FeatureGradient(gradient)
 
 
 @final
@@ -199,8 +304,21 @@ class Protocol:
             autocast: compute in bfloat16 on CUDA. For training alone: releases that are measured
                 or attacked stay in float32, as the adversary's own encoder does.
         """
-        self.sites = [DataSite(encoder, defense, autocast=autocast) for encoder in network.encoders]
-        self.label_site = LabelSite(network.server, segmentation_loss(), autocast=autocast)
+        self.sites = [
+            DataSite(encoder, defense, companions=network.companions_of(site), autocast=autocast)
+            for site, encoder in enumerate(network.encoders)
+        ]
+        self._defense = defense
+        loss = segmentation_loss(
+            per_sample=defense.privatizes("encoder") or defense.privatizes("server")
+        )
+        self.label_site = LabelSite(network.server, loss, defense, autocast=autocast)
+
+    def watched(self, effects: Effects | None) -> None:
+        """From now on ``effects`` sees what the defence does in this protocol."""
+        self.label_site.watch = effects
+        for site in self.sites:
+            site.watch = effects
 
     def send(
         self, views: Sequence[torch.Tensor], seed: int, *labels: object
@@ -212,12 +330,32 @@ class Protocol:
         )
 
     def backward(
-        self, views: Sequence[torch.Tensor], masks: torch.Tensor, seed: int, *labels: object
+        self,
+        views: Sequence[torch.Tensor],
+        masks: torch.Tensor,
+        seed: int,
+        *labels: object,
+        patients: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """One `vanilla` step without the optimizers: accumulate every party's gradients."""
-        loss, answers = self.label_site.step(self.send(views, seed, *labels), masks)
-        for site, answer in zip(self.sites, answers, strict=True):
-            site.backward(answer)
+        """One `vanilla` step without the optimizers: accumulate every party's gradients.
+
+        Args:
+            views: per site its images.
+            masks: of the label site.
+            seed: of all randomness, with ``labels``.
+            *labels: what the step is.
+            patients: which patient each sample belongs to, ``(B,)``, for a private training; each
+                its own if not given.
+        """
+        messages = self.send(views, seed, *labels)
+        loss, answers = self.label_site.step(
+            messages,
+            masks,
+            partial(generator_for, seed, "returned", *labels),
+            Records(patients, generator_for(seed, "update", *labels, "server")),
+        )
+        for index, (site, answer) in enumerate(zip(self.sites, answers, strict=True)):
+            site.backward(answer, Records(patients, generator_for(seed, "update", *labels, index)))
         return loss
 
     def u_shaped_backward(
@@ -225,8 +363,13 @@ class Protocol:
     ) -> torch.Tensor:
         """The same step with the masks at a hospital: accumulate every party's gradients."""
         server = self.label_site.server
-        body, head = BodySite(server), HeadSite(server, self.label_site.loss)
-        loss, answer = head.step(body.forward(self.send(views, seed, *labels)), masks)
+        body = BodySite(server)
+        head = HeadSite(server, self.label_site.loss, self._defense)
+        loss, answer = head.step(
+            body.forward(self.send(views, seed, *labels)),
+            masks,
+            generator_for(seed, "returned", *labels),
+        )
         for site, returned in zip(self.sites, body.backward(answer), strict=True):
             site.backward(returned)
         return loss
@@ -238,20 +381,58 @@ class Protocol:
 
         The accumulated gradients of the server are cleared; nothing is trained.
         """
-        _, answers = self.label_site.step(self.send(views, seed, *labels), masks)
+        _, answers = self.label_site.step(
+            self.send(views, seed, *labels),
+            masks,
+            partial(generator_for, seed, "returned", *labels),
+            Records(None, generator_for(seed, "update", *labels, "server")),
+        )
         self.label_site.server.zero_grad(set_to_none=True)
         gradients = tuple(
-            site.weight_gradients(answer) for site, answer in zip(self.sites, answers, strict=True)
+            site.weight_gradients(
+                answer, Records(None, generator_for(seed, "update", *labels, index))
+            )
+            for index, (site, answer) in enumerate(zip(self.sites, answers, strict=True))
         )
         return answers, gradients
 
 
-def segmentation_loss() -> nn.Module:
-    """Dice + cross-entropy over the batch: ``loss(logits (B, C, *s), masks (B, 1, *s))``."""
+@final
+class _SummedLoss(nn.Module):
+    """Dice + cross-entropy of each sample on its own, summed: what per-sample clipping needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean: nn.Module = DiceCELoss(
+            include_background=False, to_onehot_y=True, softmax=True, batch=False
+        )
+
+    def forward(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        loss: torch.Tensor = self.mean(logits, masks) * len(logits)
+        return loss
+
+
+def segmentation_loss(*, per_sample: bool = False) -> nn.Module:
+    """Dice + cross-entropy over the batch: ``loss(logits (B, C, *s), masks (B, 1, *s))``.
+
+    Args:
+        per_sample: the sum of each sample's own loss instead, as a private training needs it.
+    """
+    if per_sample:
+        return _SummedLoss()
     loss: nn.Module = DiceCELoss(
         include_background=False, to_onehot_y=True, softmax=True, batch=True
     )
     return loss
+
+
+def _returned(
+    defense: Defense, gradients: Levels, generator: torch.Generator, watch: Effects | None
+) -> Levels:
+    steps = defense.trace_returned(gradients, defense.draw_returned(gradients, generator))
+    if watch is not None:
+        watch.returned(steps)
+    return steps[-1].after
 
 
 def _received(messages: Sequence[Activations]) -> list[Levels]:

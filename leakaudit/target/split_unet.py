@@ -232,6 +232,14 @@ class SplitUNet(nn.Module):
         self.spec = spec
         self.encoders = nn.ModuleList(SiteEncoder(spec, site) for site in range(len(spec.channels)))
         self.server = Server(spec)
+        # Per site the networks that a defence trains beside its encoder; never sent, often none.
+        self.companions = nn.ModuleList()
+
+    def companions_of(self, site: int) -> dict[str, nn.Module]:
+        """What a site trains beside its encoder, by the index of the defence's part."""
+        if not len(self.companions):
+            return {}
+        return dict(self.companions[site].named_children())
 
     def encode(self, images: Sequence[torch.Tensor]) -> tuple[Levels, ...]:
         """Run every site's encoder on its own ``(B, M, *spatial)`` images."""

@@ -9,15 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import final
 
 import torch
+from torch import nn
 
-from leakaudit.api import Defense, Progress
+from leakaudit.api import Defense, Progress, SiteLayout
 from leakaudit.errors import CellError, ConfigError
 from leakaudit.randomness import derive_seed, generator_for
 from leakaudit.target.checkpoints import History, keep_epoch, resume, save_checkpoint
+from leakaudit.target.effects import Effects
+from leakaudit.target.per_sample import require_unmixed
 from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 
@@ -56,17 +60,48 @@ class TrainingData:
     Args:
         views: per site its modalities ``(slices, M, *spatial)``, in the same slice order.
         masks: ``(slices, *spatial)``, held by the label site.
+        patients: which patient each slice belongs to, ``(slices,)``; each its own if None.
     """
 
     views: tuple[torch.Tensor, ...]
     masks: torch.Tensor
+    patients: torch.Tensor | None = None
 
 
-def build(spec: SplitUNetSpec, seed: int) -> SplitUNet:
-    """The freshly initialised network of a seed; the global random state is left alone."""
+def build(spec: SplitUNetSpec, seed: int, defense: Defense | None = None) -> SplitUNet:
+    """The freshly initialised network of a seed; the global random state is left alone.
+
+    Args:
+        spec: its architecture.
+        seed: of the target.
+        defense: whose companions the sites train beside their encoders; None for none.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(seed, "initialisation"))
-        return SplitUNet(spec)
+        network = SplitUNet(spec)
+        torch.default_generator.manual_seed(derive_seed(seed, "companions"))
+        companions = [
+            _companions(defense, site_layout(spec, site)) if defense else {}
+            for site in range(len(spec.channels))
+        ]
+    if any(companions):
+        network.companions = nn.ModuleList(map(nn.ModuleDict, companions))
+    return network
+
+
+def site_layout(spec: SplitUNetSpec, site: int) -> SiteLayout:
+    """What a defence may know of one site."""
+    return SiteLayout(
+        modalities=spec.channels[site],
+        channels=tuple(spec.width(level) for level in spec.crossing),
+        scales=tuple(2**level for level in spec.crossing),
+        spatial_dims=spec.spatial_dims,
+    )
+
+
+def _companions(defense: Defense, site: SiteLayout) -> dict[str, nn.Module]:
+    built = ((str(index), part.companion(site)) for index, part in enumerate(defense.parts))
+    return {index: network for index, network in built if network is not None}
 
 
 def choose_device(name: str) -> torch.device:
@@ -109,17 +144,24 @@ def train(
             by it.
 
     Returns:
-        One entry per epoch: mean loss and validation Dice.
+        One entry per epoch: mean loss, validation Dice, and what the defence was seen to do in the
+        epoch's first step (`Effects.sums`).
 
     Raises:
         CellError: the loss is not finite.
+        ConfigError: the defence privatizes a party whose network mixes samples.
     """
     network.to(device)
     if device.type == "cuda" and network.spec.spatial_dims == 2:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     protocol = Protocol(network, defense, autocast=True)
+    _require_unmixed(network, defense, data, device)
     parties = [*network.encoders, network.server]
-    optimizers = [torch.optim.Adam(party.parameters(), settings.learning_rate) for party in parties]
+    beside = [*network.companions, *[nn.Module()] * (len(parties) - len(network.companions))]
+    optimizers = [
+        torch.optim.Adam(chain(party.parameters(), companions.parameters()), settings.learning_rate)
+        for party, companions in zip(parties, beside, strict=True)
+    ]
     count = len(data.masks)
     steps = -(-count // settings.batch_size)
     total = steps * settings.epochs
@@ -128,7 +170,7 @@ def train(
     for epoch in range(len(history), settings.epochs):
         network.train()
         order = torch.randperm(count, generator=generator_for(seed, "order", epoch))
-        losses = []
+        losses, effects = [], Effects(defense, "training")
         for step, index in enumerate(order.split(settings.batch_size)):
             flips = _flips(seed, epoch, step)
             views = [_batch(view, index, flips, device, pin) for view in data.views]
@@ -138,7 +180,11 @@ def train(
                 optimizer.zero_grad(set_to_none=True)
                 for group in optimizer.param_groups:
                     group["lr"] = _cosine(settings.learning_rate, done, total)
-            losses.append(protocol.backward(views, masks, seed, "train", epoch, step))
+            protocol.watched(effects if step == 0 else None)
+            patients = None if data.patients is None else data.patients[index]
+            losses.append(
+                protocol.backward(views, masks, seed, "train", epoch, step, patients=patients)
+            )
             for optimizer in optimizers:
                 optimizer.step()
             progress(done + 1, total)
@@ -146,13 +192,28 @@ def train(
         if not math.isfinite(loss):
             raise CellError(f"training: the loss of epoch {epoch + 1} is not finite")
         network.eval()
-        history.append({"loss": loss, "validation_dice": validate(network)})
+        history.append(
+            {"loss": loss, "validation_dice": validate(network), "effects": effects.sums()}
+        )
         if len(history) in settings.kept:
             whole = len(history) in settings.keep_networks
             keep_epoch(folder, len(history), network, whole=whole)
         save_checkpoint(folder, network, optimizers, history)
     network.eval()
     return history
+
+
+def _require_unmixed(
+    network: SplitUNet, defense: Defense, data: TrainingData, device: torch.device
+) -> None:
+    """Refuse to train a party privately whose output for a patient depends on the others."""
+    if not any(map(defense.privatizes, ("encoder", "server"))) or len(data.masks) < 2:
+        return
+    views = [view[:2].to(device) for view in data.views]
+    for encoder, view in zip(network.encoders, views, strict=True):
+        require_unmixed(encoder, view)
+    with torch.no_grad():
+        require_unmixed(network.server, list(network.encode(views)))
 
 
 def _cosine(rate: float, step: int, total: int) -> float:

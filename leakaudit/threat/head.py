@@ -9,6 +9,7 @@ import torch
 
 from leakaudit.contracts import HeadMessages, HeadQuery
 from leakaudit.data import Patient
+from leakaudit.randomness import generator_for
 from leakaudit.target.protocol import BodySite, HeadSite, Protocol, segmentation_loss
 from leakaudit.threat.own_site import Returned, shown
 from leakaudit.threat.system import System, checkpoint_name, drawn, images_of, masks_of
@@ -78,7 +79,8 @@ def _parties(system: System, epoch: int) -> _Parties:
     """Copies, on which gradients leave no trace."""
     network = deepcopy(system.after(epoch)).to(system.device)
     protocol = Protocol(network, system.defense)
-    return protocol, BodySite(network.server), HeadSite(network.server, segmentation_loss())
+    head = HeadSite(network.server, segmentation_loss(), system.defense)
+    return protocol, BodySite(network.server), head
 
 
 def _step(
@@ -93,5 +95,6 @@ def _step(
     protocol, body, head = parties
     views = images.to(system.device).split(list(system.network.spec.channels), dim=1)
     sent = body.forward(protocol.send(views, seed, *labels))
-    _, answer = head.step(sent, masks.to(system.device))
+    draw = generator_for(seed, "returned", *labels)
+    _, answer = head.step(sent, masks.to(system.device), draw)
     return sent.tensor, answer.tensor

@@ -10,6 +10,7 @@ import torch
 from leakaudit.data import Patient
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for
+from leakaudit.target.private_party import Records
 from leakaudit.target.protocol import CutGradients, Protocol
 from leakaudit.target.training import build
 from leakaudit.threat.system import System, images_of
@@ -48,10 +49,16 @@ class HijackedTraining:
         self._begin()
 
     def _begin(self) -> None:
-        network = build(self._system.network.spec, self._system.seed).to(self._system.device)
-        self._protocol = Protocol(network, self._system.defense)
+        network = build(self._system.network.spec, self._system.seed, self._system.defense)
+        self._protocol = Protocol(network.to(self._system.device), self._system.defense)
         self._optimizers = [
-            torch.optim.Adam(site.encoder.parameters(), self._system.settings.learning_rate)
+            torch.optim.Adam(
+                [
+                    *site.encoder.parameters(),
+                    *(each for one in site.companions.values() for each in one.parameters()),
+                ],
+                self._system.settings.learning_rate,
+            )
             for site in self._protocol.sites
         ]
         self._sent = 0
@@ -84,7 +91,8 @@ class HijackedTraining:
         ):
             optimizer.zero_grad(set_to_none=True)
             try:
-                site.backward(CutGradients(levels))
+                generator = generator_for(self._system.seed, "hijacked update", self._sent)
+                site.backward(CutGradients(levels), Records(None, generator))
             except RuntimeError as error:
                 raise CellError(f"the returned gradients fit no release: {error}") from error
             optimizer.step()

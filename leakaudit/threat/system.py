@@ -13,6 +13,7 @@ import torch
 from leakaudit.contracts import Defense, SystemLayout
 from leakaudit.data import Patient
 from leakaudit.errors import CellError
+from leakaudit.target.effects import Effects
 from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import TrainingSettings
@@ -101,15 +102,19 @@ def masks_of(patient: Patient) -> Masks:
     return torch.from_numpy(patient.masks.astype(np.int64))
 
 
-def release_patient(system: System, patient: Patient, release: int) -> SiteLevels:
+def release_patient(
+    system: System, patient: Patient, release: int, watch: Effects | None = None
+) -> SiteLevels:
     """What crosses the cut when a patient's slices are segmented for the ``release``-th time.
 
     The same draw serves the utility and the adversary's observation: one pass is one release.
+    ``watch`` sees what the defence did.
 
     Returns:
         Per site its crossing levels, each ``(slices, C, *spatial)``, detached.
     """
     protocol = Protocol(system.network, system.defense)
+    protocol.watched(watch)
     views = images_of(patient).to(system.device).split(list(system.network.spec.channels), dim=1)
     with torch.no_grad():
         messages = protocol.send(views, system.seed, "inference", patient.id, release)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
 import pytest
 import torch
+from torch import nn
 
 from leakaudit.contracts import (
     Attack,
@@ -20,11 +21,13 @@ from leakaudit.contracts import (
     PrivacyGuarantee,
     Progress,
     Reconstruction,
+    SiteLayout,
+    Stage,
 )
 from leakaudit.errors import CellError
 from leakaudit.testing import check_attack, check_defense, example_observation
 from leakaudit.threat.presets import PRESETS
-from leakaudit.types import Levels
+from leakaudit.types import Images, Levels
 from leakaudit_defenses.identity import Identity
 from tests.tiny import tiny_observation, tiny_patients
 
@@ -173,6 +176,74 @@ class HasAGradientOfItsOwn(Honest):
     gradient = "roughly right"  # type: ignore[assignment]
 
 
+class ChangesWhatReturnsInSilence(Honest):
+    def apply_returned(self, gradients: Levels, drawn: Levels) -> Levels:
+        return tuple(self.strength * gradient / 2 + gradient for gradient in gradients)
+
+
+class MixesWhatReturns(Honest):
+    acts_on = frozenset({Stage.RELEASE, Stage.RETURNED_GRADIENT})
+
+    def apply_returned(self, gradients: Levels, drawn: Levels) -> Levels:
+        return tuple(each - self.strength * each.mean(dim=0) for each in gradients)
+
+
+class ReturnsInPlace(Honest):
+    acts_on = frozenset({Stage.RELEASE, Stage.RETURNED_GRADIENT})
+
+    def apply_returned(self, gradients: Levels, drawn: Levels) -> Levels:
+        return tuple(each.mul_(1 + self.strength) for each in gradients)
+
+
+class PunishesInSilence(Honest):
+    def penalty(
+        self, images: Images, released: Levels, companion: nn.Module | None
+    ) -> torch.Tensor | None:
+        return self.strength * released[0].square().mean()
+
+
+class Punishes(PunishesInSilence):
+    acts_on = frozenset({Stage.RELEASE, Stage.TRAINING})
+
+
+class PunishesWithoutAGradient(Punishes):
+    def penalty(
+        self, images: Images, released: Levels, companion: nn.Module | None
+    ) -> torch.Tensor | None:
+        return released[0].detach().mean()
+
+
+class TeachesItsCompanionNothing(Punishes):
+    def companion(self, site: SiteLayout) -> nn.Module:
+        return nn.Linear(site.modalities, 1)
+
+    def companion_loss(
+        self, companion: nn.Module, images: Images, released: Levels
+    ) -> torch.Tensor:
+        return 0 * sum(parameter.sum() for parameter in companion.parameters())  # type: ignore[return-value]
+
+
+class UpdatesAtRandom(Honest):
+    acts_on = frozenset({Stage.RELEASE, Stage.TRAINING})
+
+    def privatizes(self, party: str) -> bool:
+        return self.strength > 0
+
+    def draw_update(
+        self, parameters: Sequence[torch.Tensor], generator: torch.Generator
+    ) -> tuple[torch.Tensor, ...]:
+        return ()
+
+    def apply_update(
+        self, gradients: Sequence[torch.Tensor], drawn: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, ...]:
+        unseeded = torch.Generator()
+        unseeded.seed()
+        return tuple(
+            each.sum(dim=0) + torch.randn(each.shape[1:], generator=unseeded) for each in gradients
+        )
+
+
 class DoesNotSayWhenItIsOff(Honest):
     off: ClassVar[Mapping[str, Any] | None] = None
 
@@ -284,6 +355,14 @@ class Positional(NoDataclassOfItsOwn):
         (NoDataclassOfItsOwn(), "no dataclass"),
         (Mutable(), "must be frozen"),
         (Positional(), "must be keyword-only"),
+        (ChangesWhatReturnsInSilence(), "changes the returned gradient, which"),
+        (MixesWhatReturns(), "another gradient alone than in a batch"),
+        (ReturnsInPlace(), "modified returned gradients in place"),
+        (PunishesInSilence(), "changes the training, which"),
+        (Punishes(), "changes the training at its off"),
+        (PunishesWithoutAGradient(), "no gradient comes back from"),
+        (TeachesItsCompanionNothing(), "teaches its companion nothing"),
+        (UpdatesAtRandom(), "updates at random beyond its generator"),
     ],
     ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
 )

@@ -1,0 +1,219 @@
+"""Several defences in order, as one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+
+from leakaudit.contracts.defense import (
+    Applied,
+    Defense,
+    Evidence,
+    PrivacyGuarantee,
+    ReleaseSetting,
+    Stage,
+)
+from leakaudit.errors import ConfigError
+from leakaudit.privacy.gaussian import epsilon_of
+from leakaudit.randomness import generator_for
+from leakaudit.records import Citation
+from leakaudit.types import Levels, SiteLevels
+
+
+@final
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Stack(Defense):
+    """Defences one after the other; what one makes of a release is what the next is given.
+
+    Written ``[nopeek, gaussian-noise]`` in an audit file. Every part draws its randomness for the
+    shapes that enter the stack. The adversary's `evidence` is read back from the last part to the
+    first; where a part's `expected` is not linear, the error it is given is an approximation.
+
+    Args:
+        chain: the parts, in order, at least two.
+    """
+
+    chain: tuple[Defense, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the parts go together.
+
+        Raises:
+            ConfigError: there are fewer than two, or two that privatize the same training.
+        """
+        if len(self.chain) < 2:
+            raise ConfigError("a stack needs two defenses, as [nopeek, gaussian-noise]")
+        for party in ("encoder", "server"):
+            private = [part for part in self.chain if part.privatizes(party)]
+            if len(private) > 1:
+                raise ConfigError(f"{private[0]!r} and {private[1]!r} both privatize the training")
+
+    def __repr__(self) -> str:
+        """The parts with their parameters."""
+        return " + ".join(map(repr, self.chain))
+
+    @property
+    def parts(self) -> tuple[Defense, ...]:
+        """The defences in order."""
+        return self.chain
+
+    @property
+    def papers(self) -> tuple[Citation, ...]:
+        """Of all parts."""
+        return tuple(dict.fromkeys(paper for part in self.chain for paper in part.citations))
+
+    def fit(self, setting: ReleaseSetting) -> Stack:
+        """Fit each part to what the parts before it release of the auxiliary patients."""
+        fitted: list[Defense] = []
+        for index, part in enumerate(self.chain):
+            fitted.append(part.fit(setting))
+            # Any draw does: it is of no patient's whose release is protected.
+            levels: SiteLevels = tuple(
+                fitted[-1].release(own, generator=generator_for(0, "fit", index, site))
+                for site, own in enumerate(setting.auxiliary_levels)
+            )
+            setting = replace(setting, auxiliary_levels=levels)
+        return replace(self, chain=tuple(fitted))
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        """The draws of all parts in a row."""
+        return tuple(each for part in self.chain for each in part.draw(levels, generator))
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        """Every part in order."""
+        for part, own in self._drawn_by(levels, drawn):
+            levels = part.apply(levels, own)
+        return levels
+
+    def trace(self, levels: Levels, drawn: Levels) -> tuple[Applied, ...]:
+        """The same, step by step."""
+        steps = []
+        for index, (part, own) in enumerate(self._drawn_by(levels, drawn)):
+            after, expected = part.apply(levels, own), part.expected(levels)
+            steps.append(Applied(part=index, before=levels, after=after, expected=expected))
+            levels = after
+        return tuple(steps)
+
+    def expected(self, levels: Levels) -> Levels:
+        """What all parts do without chance."""
+        for part in self.chain:
+            levels = part.expected(levels)
+        return levels
+
+    def evidence(self, released: Levels) -> Evidence:
+        """The last part's, read by the part before it, and so on."""
+        *before, last = self.chain
+        estimate = last.evidence(released)
+        for part in reversed(before):
+            estimate = part.evidence_from(estimate)
+        return estimate
+
+    def draw_returned(self, gradients: Levels, generator: torch.Generator) -> Levels:
+        """The draws of all parts in a row."""
+        return tuple(
+            each for part in self.chain for each in part.draw_returned(gradients, generator)
+        )
+
+    def apply_returned(self, gradients: Levels, drawn: Levels) -> Levels:
+        """Every part in order."""
+        return self.trace_returned(gradients, drawn)[-1].after
+
+    def trace_returned(self, gradients: Levels, drawn: Levels) -> tuple[Applied, ...]:
+        """The same, step by step."""
+        steps = []
+        for index, (part, own) in enumerate(self._drawn_by(gradients, drawn, returned=True)):
+            after = part.apply_returned(gradients, own)
+            steps.append(Applied(part=index, before=gradients, after=after, expected=gradients))
+            gradients = after
+        return tuple(steps)
+
+    def privatizes(self, party: str) -> bool:
+        """Whether one of the parts does."""
+        return any(part.privatizes(party) for part in self.chain)
+
+    def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee | None:
+        """The guarantee of the whole, or none.
+
+        One part's claim about releases stands whatever the other parts do: what comes before it is
+        clipped, what comes after it sees nothing else. A claim about weights stands if no other
+        part lets the training see raw images. DP-SGD and noise on the releases of the training
+        compose to a claim about both. Anything else claims nothing.
+        """
+        made = [
+            (part, claim)
+            for part in self.chain
+            if (claim := part.guarantee(releases, reproducible=reproducible)) is not None
+        ]
+        if not made:
+            return None
+        learns = [part for part in self.chain if _learns_from_images(part)]
+        covered = sorted(claim.covers for _, claim in made)
+        if covered == ["training releases", "weights"]:
+            whole = _composed([claim for _, claim in made], reproducible=reproducible)
+        elif len(made) == 1:
+            whole = made[0][1]
+        else:
+            whole = replace(
+                made[0][1],
+                claimed=False,
+                reason=(
+                    f"{' and '.join(repr(part) for part, _ in made)} claim different things; "
+                    "leakaudit knows no claim of both together"
+                ),
+            )
+        if learns and whole.covers in ("weights", "training"):
+            reason = f"{learns[0]!r} lets the encoders learn from raw images of a whole batch"
+            return replace(whole, claimed=False, reason=reason)
+        return whole
+
+    def _drawn_by(
+        self, levels: Levels, drawn: Levels, *, returned: bool = False
+    ) -> Iterator[tuple[Defense, Levels]]:
+        """Every part with the draws that are its own."""
+        none = tuple(level[:0] for level in levels)
+        start = 0
+        for part in self.chain:
+            # How many tensors a part draws is seen from a batch of none.
+            drawing = part.draw_returned if returned else part.draw
+            count = len(drawing(none, torch.Generator()))
+            yield part, drawn[start : start + count]
+            start += count
+
+
+def _learns_from_images(part: Defense) -> bool:
+    return Stage.TRAINING in part.acts_on and not part.privatizes("encoder")
+
+
+def _composed(claims: list[PrivacyGuarantee], *, reproducible: bool) -> PrivacyGuarantee:
+    """DP-SGD and noise on every release of the training: ``mu`` adds up in squares.
+
+    Reference: Dong, Roth and Su 2022 (arXiv:1905.02383), corollary 3.3.
+    """
+    weights, sent = sorted(claims, key=lambda claim: claim.covers, reverse=True)
+    deltas = [claim.delta for claim in claims if claim.delta is not None]
+    lacking = "" if weights.mu and sent.mu else "noise is missing from one of the two"
+    if not lacking and not weights.claimed and not reproducible:
+        lacking = weights.reason
+    if not lacking and reproducible:
+        lacking = (
+            "the noise of this run comes from a published seed, so that the run can be repeated; "
+            "the same training with secret noise would claim these values"
+        )
+    mu = math.hypot(weights.mu, sent.mu) if weights.mu and sent.mu else None
+    delta = min(deltas) if deltas else None
+    return PrivacyGuarantee(
+        claimed=not lacking,
+        epsilon=epsilon_of(delta, mu) if mu and delta else None,
+        delta=delta,
+        releases=sent.releases,
+        mechanism=f"{weights.mechanism}; {sent.mechanism}",
+        assumptions=tuple(dict.fromkeys((*weights.assumptions, *sent.assumptions))),
+        reason=lacking,
+        mu=mu,
+        clip=sent.clip,
+        covers="training",
+    )

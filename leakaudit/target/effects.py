@@ -1,0 +1,171 @@
+"""What a defence was seen to do: the proof that it was on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+import torch
+
+from leakaudit.contracts import Applied, Defense, Stage
+from leakaudit.records import Effect
+
+
+@final
+@dataclass
+class _Seen:
+    """Sums over what one part of a defence was seen to do."""
+
+    samples: int = 0
+    bounded: int = 0
+    values: int = 0
+    noise: float = 0.0
+    change: float = 0.0
+    signal: float = 0.0
+    dropped: int = 0
+    returned_change: float = 0.0
+    returned_signal: float = 0.0
+    penalties: int = 0
+    penalty: float = 0.0
+    records: int = 0
+    records_clipped: int = 0
+    update_values: int = 0
+    update_noise: float = 0.0
+
+
+@final
+class Effects:
+    """Adds up what the parts of a defence change, in one phase of a target's life."""
+
+    def __init__(self, defense: Defense, phase: str) -> None:
+        """Watch every part of ``defense``.
+
+        Args:
+            defense: fitted.
+            phase: ``"training"`` or ``"inference"``.
+        """
+        self.phase = phase
+        self._parts = defense.parts
+        self._seen = [_Seen() for _ in self._parts]
+
+    @classmethod
+    def summed(
+        cls, defense: Defense, phase: str, several: Iterable[Sequence[Mapping[str, Any]]]
+    ) -> Effects:
+        """What several have seen, each as `sums` gave it."""
+        whole = cls(defense, phase)
+        for one in several:
+            for total, part in zip(whole._seen, one, strict=True):
+                for name, value in part.items():
+                    setattr(total, name, getattr(total, name) + value)
+        return whole
+
+    def sums(self) -> list[dict[str, Any]]:
+        """What was seen so far, one per part, for a checkpoint."""
+        return [asdict(seen) for seen in self._seen]
+
+    @torch.no_grad()
+    def release(self, steps: Sequence[Applied]) -> None:
+        """One site's release of a batch."""
+        for step in steps:
+            seen = self._seen[step.part]
+            seen.samples += len(step.before[0])
+            moved = [
+                (wanted != before).flatten(1).any(dim=1)
+                for wanted, before in zip(step.expected, step.before, strict=True)
+            ]
+            seen.bounded += int(torch.stack(moved).any(dim=0).sum())
+            for before, after, wanted in zip(step.before, step.after, step.expected, strict=True):
+                seen.values += before.numel()
+                seen.noise += float((after - wanted).double().square().sum())
+                seen.change += float((after - before).double().square().sum())
+                seen.signal += float(before.double().square().sum())
+                seen.dropped += int(((after == 0) & (before != 0)).sum())
+
+    @torch.no_grad()
+    def returned(self, steps: Sequence[Applied]) -> None:
+        """What the label site returned to one site."""
+        for step in steps:
+            seen = self._seen[step.part]
+            for before, after in zip(step.before, step.after, strict=True):
+                seen.returned_change += float((after - before).double().square().sum())
+                seen.returned_signal += float(before.double().square().sum())
+
+    def penalty(self, part: int, value: torch.Tensor) -> None:
+        """What a part added to one site's loss."""
+        self._seen[part].penalties += 1
+        self._seen[part].penalty += float(value.detach())
+
+    @torch.no_grad()
+    def update(
+        self, part: int, gradients: Sequence[torch.Tensor], applied: Sequence[torch.Tensor]
+    ) -> None:
+        """One private step of a party: per-record gradients, and what it learned from."""
+        seen, defense = self._seen[part], self._parts[part]
+        still = tuple(torch.zeros_like(tensor) for tensor in applied)
+        learned = [torch.zeros_like(tensor) for tensor in applied]
+        for record in range(len(gradients[0])):
+            own = tuple(gradient[record : record + 1] for gradient in gradients)
+            bounded = defense.apply_update(own, still)
+            seen.records += 1
+            seen.records_clipped += any(
+                not torch.equal(after, before[0])
+                for after, before in zip(bounded, own, strict=True)
+            )
+            learned = list(map(torch.add, learned, bounded))
+        for after, wanted in zip(applied, learned, strict=True):
+            seen.update_values += after.numel()
+            seen.update_noise += float((after - wanted).double().square().sum())
+
+    def records(self) -> tuple[Effect, ...]:
+        """One per part."""
+        return tuple(
+            _record(repr(part), self.phase, seen)
+            for part, seen in zip(self._parts, self._seen, strict=True)
+        )
+
+    def idle(self) -> str:
+        """Which part changed nothing of what it is there for, as a sentence; empty if none."""
+        for part, seen in zip(self._parts, self._seen, strict=True):
+            changed = {
+                Stage.RELEASE: seen.change > 0,
+                Stage.RETURNED_GRADIENT: seen.returned_change > 0,
+                # A penalty of 0 may be what the defence wants; one that was never asked for is not.
+                Stage.TRAINING: (
+                    seen.penalties > 0 or seen.records_clipped > 0 or seen.update_noise > 0
+                ),
+            }
+            due = part.acts_on
+            if self.phase == "inference":
+                due = due & {Stage.RELEASE}
+            for stage in sorted(due):
+                if not changed[stage]:
+                    where = f" in {self.phase}" if stage != Stage.TRAINING else ""
+                    return (
+                        f"{part!r} changed no {stage}{where}: whatever is measured here would be "
+                        "put down to a defense that was off"
+                    )
+        return ""
+
+
+def _record(part: str, phase: str, seen: _Seen) -> Effect:
+    released = seen.values > 0
+    return Effect(
+        defense=part,
+        phase=phase,
+        bounded_share=seen.bounded / seen.samples if released else None,
+        noise_std=(seen.noise / seen.values) ** 0.5 if released else None,
+        change_to_signal=_ratio(seen.change, seen.signal) if released else None,
+        dropped_share=seen.dropped / seen.values if released else None,
+        returned_change=_ratio(seen.returned_change, seen.returned_signal),
+        penalty=seen.penalty / seen.penalties if seen.penalties else None,
+        records_clipped=seen.records_clipped / seen.records if seen.records else None,
+        update_noise_std=(
+            (seen.update_noise / seen.update_values) ** 0.5 if seen.update_values else None
+        ),
+    )
+
+
+def _ratio(change: float, signal: float) -> float | None:
+    return (change / signal) ** 0.5 if signal > 0 else None

@@ -1,0 +1,64 @@
+"""The contract of an attack."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+
+import torch
+
+from leakaudit.contracts import Attack, Attempt, Capability, Observation
+from leakaudit.errors import NotGranted
+from leakaudit.testing.plugins import check_configuration, untouched
+
+
+def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> Attempt:
+    """Check that an attack keeps its contract where it is granted what it needs; its `Attempt`.
+
+    Args:
+        attack: configured to be quick, it runs twice.
+        observation: of a small system.
+        seed: of the attack.
+
+    Raises:
+        AssertionError: something does not hold.
+        CellError: the reconstruction has another shape, leaves [0, 1] or is not finite, or the
+            attack's own objective is not.
+    """
+    name = type(attack).__name__
+    check_configuration(attack)
+    held = {capability: observation._get(capability) for capability in observation.granted}
+    requires: frozenset[Capability] = getattr(attack, "requires", frozenset())
+    assert requires, f"{name}.requires is empty; name the capabilities it uses"
+    unknown = sorted(map(str, set(requires) - set(Capability)))
+    assert not unknown, f"{name}.requires names {', '.join(unknown)}, which no threat grants"
+    assert isinstance(requires, frozenset), f"{name}.requires must be a frozenset"
+    assert attack.requires <= attack.needs(), f"{name}.needs leaves out what it requires"
+    quietly = partial(attack, seed=seed, progress=lambda done, total: None)
+    for lacking in sorted(attack.needs()):
+        poorer = {each: value for each, value in held.items() if each != lacking}
+        try:
+            quietly(Observation(threat="less", layout=observation.layout, held=poorer))
+            raise AssertionError(f"{name} runs without {lacking}, which it needs")
+        except NotGranted:
+            pass
+
+    before = {each: _frozen(each, value) for each, value in held.items()}
+    steps: list[tuple[int, int]] = []
+    with untouched(f"{name}.run"):
+        attempt = attack(observation, seed=seed, progress=lambda *step: steps.append(step))
+    changed = [each for each, value in held.items() if _frozen(each, value) != before[each]]
+    assert not changed, f"{name} modified its observation ({', '.join(changed)}); work on a copy"
+    assert all(0 <= done <= total for done, total in steps), f"{name} reports progress past its end"
+    result, again = attempt.reconstruction, quietly(observation).reconstruction
+    assert torch.equal(result.images, again.images), f"{name} is not repeatable for a given seed"
+    return attempt
+
+
+def _frozen(capability: Capability, value: object) -> bytes:
+    """What an attack could modify of a granted value: tensors, and modules with their flags."""
+    stream = io.BytesIO()
+    called = callable(value) and not isinstance(value, torch.nn.Module)
+    if not called and capability != Capability.DEFENSE_PARAMETERS:
+        torch.save(value, stream)
+    return stream.getvalue()
