@@ -43,6 +43,65 @@ TITCOMBE_2021 = Citation(
     year=2021,
     arxiv="2104.05743",
 )
+VEPAKOMMA_2020 = Citation(
+    key="vepakomma2020nopeek",
+    authors=("Vepakomma, Praneeth", "Singh, Abhishek", "Gupta, Otkrist", "Raskar, Ramesh"),
+    title="NoPeek: Information leakage reduction to share activations in distributed deep learning",
+    venue="IEEE International Conference on Data Mining Workshops",
+    year=2020,
+    arxiv="2008.09161",
+)
+SZEKELY_2007 = Citation(
+    key="szekely2007measuring",
+    authors=("Székely, Gábor J.", "Rizzo, Maria L.", "Bakirov, Nail K."),
+    title="Measuring and testing dependence by correlation of distances",
+    venue="Annals of Statistics 35",
+    year=2007,
+    doi="10.1214/009053607000000505",
+)
+XIAO_2020 = Citation(
+    key="xiao2020adversarial",
+    authors=("Xiao, Taihong", "Tsai, Yi-Hsuan", "Sohn, Kihyuk", "others"),
+    title="Adversarial learning of privacy-preserving and task-oriented representations",
+    venue="AAAI Conference on Artificial Intelligence",
+    year=2020,
+    arxiv="1911.10143",
+)
+LI_2021 = Citation(
+    key="li2021deepobfuscator",
+    authors=("Li, Ang", "Guo, Jiayi", "Yang, Huanrui", "others"),
+    title=(
+        "DeepObfuscator: Obfuscating intermediate representations with privacy-preserving "
+        "adversarial learning on smartphones"
+    ),
+    venue="International Conference on Internet-of-Things Design and Implementation",
+    year=2021,
+    arxiv="1909.04126",
+)
+LI_2022 = Citation(
+    key="li2022label",
+    authors=("Li, Oscar", "Sun, Jiankai", "Yang, Xin", "others"),
+    title="Label leakage and protection in two-party split learning",
+    venue="International Conference on Learning Representations",
+    year=2022,
+    arxiv="2102.08504",
+)
+ABADI_2016 = Citation(
+    key="abadi2016deep",
+    authors=("Abadi, Martín", "Chu, Andy", "Goodfellow, Ian", "others"),
+    title="Deep learning with differential privacy",
+    venue="ACM SIGSAC Conference on Computer and Communications Security",
+    year=2016,
+    arxiv="1607.00133",
+)
+YOUSEFPOUR_2021 = Citation(
+    key="yousefpour2021opacus",
+    authors=("Yousefpour, Ashkan", "Shilov, Igor", "Sablayrolles, Alexandre", "others"),
+    title="Opacus: User-friendly differential privacy library in PyTorch",
+    venue="arXiv",
+    year=2021,
+    arxiv="2109.12298",
+)
 TOMPSON_2015 = Citation(
     key="tompson2015efficient",
     authors=(

@@ -1,0 +1,183 @@
+"""Several defences as one: what crosses, what it gives away, and what the whole may claim."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from leakaudit.contracts import Defense, ReleaseSetting, Stack
+from leakaudit.errors import ConfigError
+from leakaudit.privacy.gaussian import epsilon_of, mu_of
+from leakaudit.randomness import generator_for
+from leakaudit.types import Levels
+from leakaudit_defenses.activation_dropout import ActivationDropout
+from leakaudit_defenses.adversarial import Adversarial
+from leakaudit_defenses.cut_gradient_noise import CutGradientNoise
+from leakaudit_defenses.dp_gaussian import DpGaussian
+from leakaudit_defenses.dp_sgd import DpSgd
+from leakaudit_defenses.gaussian_noise import GaussianNoise
+from leakaudit_defenses.nopeek import Nopeek
+from leakaudit_defenses.top_k import TopK
+
+
+def levels_of(batch: int = 3, seed: int = 0) -> Levels:
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(
+        torch.randn(batch, channels, extent, extent, generator=generator)
+        for channels, extent in ((4, 32), (8, 16))
+    )
+
+
+def fitted(*chain: Defense) -> Stack:
+    stack = Stack(chain=chain)
+    return stack.fit(
+        ReleaseSetting(
+            sites=2,
+            releases_per_patient=3,
+            auxiliary_levels=(levels_of(), levels_of()),
+            releases_in_training=40,
+            steps_per_patient=20,
+        )
+    )
+
+
+NOISE_AND_DROPOUT = (GaussianNoise(std=2.0), ActivationDropout(p=0.5))
+
+
+def test_the_parts_are_applied_in_order_with_their_own_draws() -> None:
+    levels, stack = levels_of(), fitted(*NOISE_AND_DROPOUT)
+    drawn = stack.draw(levels, generator_for(0, "test"))
+    assert len(drawn) == 4
+    by_hand = stack.chain[1].apply(stack.chain[0].apply(levels, drawn[:2]), drawn[2:])
+    released = stack.release(levels, generator=generator_for(0, "test"))
+    assert all(map(torch.equal, released, by_hand))
+    last = stack.trace(levels, drawn)[-1]
+    assert all(map(torch.equal, last.after, released))
+    other = fitted(*reversed(NOISE_AND_DROPOUT)).release(levels, generator=generator_for(0, "test"))
+    # Dropout comes first there, so that no value is exactly 0.
+    assert bool((released[0] == 0).any())
+    assert not bool((other[0] == 0).any())
+
+
+def test_samples_are_treated_on_their_own() -> None:
+    levels, stack = levels_of(), fitted(*NOISE_AND_DROPOUT)
+    drawn = stack.draw(levels, generator_for(0, "test"))
+    together = stack.apply(levels, drawn)
+    alone = stack.apply(tuple(each[1:2] for each in levels), tuple(each[1:2] for each in drawn))
+    for whole, part in zip(together, alone, strict=True):
+        assert torch.allclose(whole[1:2], part)
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        NOISE_AND_DROPOUT,
+        (ActivationDropout(p=0.5), GaussianNoise(std=0.5)),
+        (ActivationDropout(p=0.5, unit="channel"), GaussianNoise(std=0.5)),
+        (TopK(keep=0.5), GaussianNoise(std=0.5)),
+        (Nopeek(), GaussianNoise(std=2.0)),
+        (GaussianNoise(std=0.5), GaussianNoise(std=1.0)),
+    ],
+    ids=repr,
+)
+def test_the_evidence_of_a_stack_is_honest(chain: tuple[Defense, ...]) -> None:
+    levels, stack = levels_of(8), fitted(*chain)
+    evidence = stack.evidence(stack.release(levels, generator=generator_for(0, "test")))
+    wanted = stack.expected(levels)
+    for value, variance, true in zip(evidence.values, evidence.variances, wanted, strict=True):
+        seen = variance.isfinite()
+        assert bool(seen.any())
+        error = float((value - true)[seen].square().mean())
+        said = float(variance.expand_as(true)[seen].mean())
+        # What is dropped under a later noise is known from its mean alone.
+        assert 0.5 * error <= said <= 2 * error
+
+
+def test_a_bound_is_fitted_to_what_the_parts_before_it_release() -> None:
+    alone = DpGaussian().fit(
+        ReleaseSetting(sites=2, releases_per_patient=3, auxiliary_levels=(levels_of(), levels_of()))
+    )
+    behind = fitted(TopK(keep=0.05), DpGaussian()).chain[1]
+    assert isinstance(behind, DpGaussian)
+    assert alone.clip is not None
+    assert behind.clip is not None
+    assert behind.clip < alone.clip
+
+
+def test_returned_gradients_pass_every_part() -> None:
+    gradients, stack = levels_of(), fitted(CutGradientNoise(std=1.0), GaussianNoise())
+    sent = stack.return_gradient(gradients, generator=generator_for(0, "test"))
+    assert not any(map(torch.equal, sent, gradients))
+    untouched = fitted(Nopeek(), GaussianNoise()).return_gradient(
+        gradients, generator=generator_for(0, "test")
+    )
+    assert all(map(torch.equal, untouched, gradients))
+
+
+def test_what_is_no_stack_is_refused() -> None:
+    with pytest.raises(ConfigError, match="two defenses"):
+        Stack(chain=(GaussianNoise(),))
+    with pytest.raises(ConfigError, match="both privatize"):
+        Stack(chain=(DpSgd(), DpSgd(parties="encoders")))
+
+
+# --- what the whole claims -----------------------------------------------------------------------
+
+
+def test_no_part_with_a_guarantee_makes_none() -> None:
+    assert fitted(*NOISE_AND_DROPOUT).guarantee(3, reproducible=False) is None
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        (Nopeek(), DpGaussian()),
+        (DpGaussian(), TopK(keep=0.1)),
+        (Adversarial(), TopK(keep=0.5), DpGaussian(), CutGradientNoise()),
+    ],
+    ids=repr,
+)
+def test_a_claim_about_releases_stands_whatever_is_around_it(chain: tuple[Defense, ...]) -> None:
+    claim = fitted(*chain).guarantee(3, reproducible=False)
+    assert claim is not None
+    assert claim.claimed
+    assert (claim.epsilon, claim.covers) == (8.0, "releases")
+    seeded = fitted(*chain).guarantee(3, reproducible=True)
+    assert seeded is not None
+    assert not seeded.claimed
+
+
+def test_private_training_and_noise_on_its_releases_compose() -> None:
+    stack = fitted(DpSgd(epsilon=4.0), DpGaussian(epsilon=6.0, scope="training"))
+    claim = stack.guarantee(3, reproducible=False)
+    assert claim is not None
+    assert claim.claimed
+    assert claim.covers == "training"
+    mu = math.hypot(mu_of(4.0, 1e-5), mu_of(6.0, 1e-5))
+    assert claim.epsilon == pytest.approx(epsilon_of(1e-5, mu), rel=1e-9)
+    assert claim.epsilon is not None
+    assert 6.0 < claim.epsilon < 10.0
+    gaussian = stack.chain[1]
+    assert isinstance(gaussian, DpGaussian)
+    assert gaussian.releases == 40  # epochs times slices, not an inference patient's 3
+
+
+@pytest.mark.parametrize(
+    ("chain", "reason"),
+    [
+        ((DpSgd(), Nopeek()), "raw images"),
+        ((Adversarial(), DpSgd(), DpGaussian(scope="training")), "raw images"),
+        ((DpSgd(parties="encoders"), DpGaussian(scope="training")), "every trainable party"),
+        ((DpSgd(epsilon=math.inf), DpGaussian(scope="training")), "noise is missing"),
+        ((GaussianNoise(), DpGaussian(scope="training")), "every trainable party"),
+        ((DpSgd(), DpGaussian()), "claim different things"),
+    ],
+    ids=repr,
+)
+def test_otherwise_nothing_is_claimed(chain: tuple[Defense, ...], reason: str) -> None:
+    claim = fitted(*chain).guarantee(3, reproducible=False)
+    assert claim is not None
+    assert not claim.claimed
+    assert reason in claim.reason

@@ -1,0 +1,291 @@
+"""Defences that act on the training or on what returns: their effect, on a small real network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+
+from leakaudit.contracts import Defense, ReleaseSetting, Stack
+from leakaudit.data import phantom_cohort
+from leakaudit.errors import ConfigError
+from leakaudit.randomness import generator_for
+from leakaudit.target.effects import Effects
+from leakaudit.target.protocol import Protocol
+from leakaudit.target.split_unet import SplitUNet
+from leakaudit.target.training import TrainingData, TrainingSettings, build, train
+from leakaudit.threat.system import images_of, masks_of
+from leakaudit_defenses.adversarial import Adversarial
+from leakaudit_defenses.cut_gradient_noise import CutGradientNoise
+from leakaudit_defenses.dp_sgd import DpSgd
+from leakaudit_defenses.gaussian_noise import GaussianNoise
+from leakaudit_defenses.identity import Identity
+from leakaudit_defenses.nopeek import Nopeek, distance_correlation
+from tests.tiny import tiny_spec
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    patients = phantom_cohort(patients=8, slices=4, size=32, seed=0, spatial_dims=2).patients
+    images = torch.cat([images_of(one)[list(one.tumour_slices)] for one in patients])
+    masks = torch.cat([masks_of(one)[list(one.tumour_slices)] for one in patients])
+    return TrainingData(views=tuple(images.split([2, 2], dim=1)), masks=masks)
+
+
+def trained(
+    defense: Defense, data: TrainingData, folder: Path, epochs: int = 6
+) -> tuple[SplitUNet, list[dict[str, Any]]]:
+    network = build(tiny_spec((2, 2), 1), 0, defense)
+    history = train(
+        network,
+        defense,
+        data,
+        TrainingSettings(epochs=epochs, batch_size=8),
+        seed=0,
+        device=torch.device("cpu"),
+        folder=folder,
+        progress=lambda done, total: None,
+        validate=lambda network: None,
+    )
+    return network, history
+
+
+def test_distance_correlation_is_that_of_its_definition() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(12, 5, generator=generator, dtype=torch.float64)
+    y = x[:, :2].square() + torch.randn(12, 2, generator=generator, dtype=torch.float64)
+
+    def centred(values: np.ndarray) -> np.ndarray:
+        d: np.ndarray = cdist(values, values)
+        return np.asarray(d - d.mean(0)[None] - d.mean(1)[:, None] + d.mean())
+
+    a, b = centred(x.numpy()), centred(y.numpy())
+    wanted = math.sqrt((a * b).mean() / math.sqrt((a * a).mean() * (b * b).mean()))
+    assert float(distance_correlation(x, y)) == pytest.approx(wanted, abs=1e-6)
+    assert float(distance_correlation(x, 3 * x + 1)) == pytest.approx(1.0, abs=1e-6)
+    assert float(distance_correlation(x, torch.ones(12, 1, dtype=torch.float64))) < 1e-3
+
+
+def test_a_release_of_equal_samples_has_a_finite_gradient() -> None:
+    released = torch.ones(4, 3, 4, 4, requires_grad=True)
+    penalty = Nopeek().penalty(torch.rand(4, 2, 4, 4), (released,), None)
+    assert penalty is not None
+    penalty.backward()
+    assert released.grad is not None
+    assert bool(released.grad.isfinite().all())
+
+
+def test_a_batch_of_one_has_no_distance_correlation() -> None:
+    assert Nopeek().penalty(torch.rand(1, 2, 4, 4), (torch.rand(1, 3, 4, 4),), None) is None
+
+
+@pytest.mark.slow
+def test_nopeek_lowers_the_distance_correlation(data: TrainingData, tmp_path: Path) -> None:
+    found = []
+    for number, defense in enumerate((Identity(), Nopeek(weight=10.0))):
+        network, _ = trained(defense, data, tmp_path / str(number), epochs=12)
+        with torch.no_grad():
+            levels = network.encode(data.views)[0]
+            sent = torch.cat([level.flatten(1) for level in levels], dim=1)
+            found.append(float(distance_correlation(data.views[0].flatten(1), sent)))
+    assert found[1] < found[0] - 0.02
+
+
+@pytest.mark.slow
+def test_an_adversarial_training_leaves_its_decoder_less(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    left = []
+    for number, weight in enumerate((1e-6, 5.0)):
+        defense = Adversarial(weight=weight)
+        network, _ = trained(defense, data, tmp_path / str(number), epochs=24)
+        companion = network.companions_of(0)["0"]
+        with torch.no_grad():
+            penalty = defense.penalty(data.views[0], network.encode(data.views)[0], companion)
+        assert penalty is not None
+        left.append(float(penalty) / weight)
+    assert left[0] > 0.25
+    assert left[1] < left[0] - 0.1
+
+
+@pytest.mark.slow
+def test_a_training_with_companions_goes_on_where_it_was_killed(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    defense = Stack(chain=(GaussianNoise(std=0.5), Adversarial(weight=1.0)))
+    whole, history = trained(defense, data, tmp_path / "whole", epochs=3)
+
+    class KilledError(Exception):
+        pass
+
+    calls = []
+
+    def validate(network: SplitUNet) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KilledError
+
+    network = build(tiny_spec((2, 2), 1), 0, defense)
+    with pytest.raises(KilledError):
+        train(
+            network,
+            defense,
+            data,
+            TrainingSettings(epochs=3, batch_size=8),
+            seed=0,
+            device=torch.device("cpu"),
+            folder=tmp_path / "killed",
+            progress=lambda done, total: None,
+            validate=validate,
+        )
+    resumed, again = trained(defense, data, tmp_path / "killed", epochs=3)
+    assert history == again
+    assert whole.state_dict().keys() == resumed.state_dict().keys()
+    assert any(name.startswith("companions.") for name in whole.state_dict())
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_companion_never_changes_what_crosses_before_training() -> None:
+    plain, beside = (build(tiny_spec(), 0, each) for each in (None, Adversarial()))
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(tensor, beside.state_dict()[name])
+
+
+def test_a_penalty_reaches_the_encoder_and_leaves_the_companion_to_its_own_loss(
+    data: TrainingData,
+) -> None:
+    views = tuple(view[:4] for view in data.views)
+    gradients = []
+    for weight in (1e-9, 100.0):
+        defense = Adversarial(weight=weight)
+        network = build(tiny_spec((2, 2), 1), 0, defense)
+        companion = network.companions_of(0)["0"]
+        # An encoder is punished for what the decoder explains; an untrained one explains nothing.
+        for parameter in companion.parameters():
+            parameter.data.mul_(0.01)
+        Protocol(network, defense).backward(views, data.masks[:4], 0, "test")
+        gradients.append(
+            [
+                torch.cat([p.grad.flatten() for p in each.parameters() if p.grad is not None])
+                for each in (network.encoders[0], companion)
+            ]
+        )
+    # The companion's own loss does not know the weight.
+    assert torch.equal(gradients[0][1], gradients[1][1])
+
+
+# --- what returns ------------------------------------------------------------------------------
+
+
+def gradients_of(batch: int = 4) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(0)
+    scales = torch.tensor([1e-4, 1e-2, 1.0, 100.0])[:batch].view(-1, 1, 1, 1)
+    return tuple(
+        scales * torch.randn(batch, channels, extent, extent, generator=generator)
+        for channels, extent in ((4, 32), (8, 16))
+    )
+
+
+def test_noise_on_returned_gradients_is_in_proportion_to_each_sample() -> None:
+    gradients = gradients_of()
+    sent = CutGradientNoise(std=2.0).return_gradient(gradients, generator=generator_for(0, "test"))
+    for before, after in zip(gradients, sent, strict=True):
+        for one, changed in zip(before, after, strict=True):
+            ratio = float((changed - one).std() / one.square().mean().sqrt())
+            assert ratio == pytest.approx(2.0, rel=0.05)
+
+
+def test_returned_gradients_are_clipped_jointly() -> None:
+    gradients = gradients_of()
+    sent = CutGradientNoise(std=0.0, clip=1.0).return_gradient(
+        gradients, generator=generator_for(0, "test")
+    )
+    norms = [
+        torch.stack([level.flatten(1).square().sum(dim=1) for level in each]).sum(dim=0).sqrt()
+        for each in (gradients, sent)
+    ]
+    assert torch.allclose(norms[1], norms[0].clamp(max=1.0), rtol=1e-4)
+
+
+def test_every_site_is_returned_what_the_defence_makes_of_it(data: TrainingData) -> None:
+    views, masks = tuple(view[:2] for view in data.views), data.masks[:2]
+    network = build(tiny_spec((2, 2), 1), 0)
+    plain, _ = Protocol(network, Identity()).splitfed_messages(views, masks, 0, "test")
+    noisy, _ = Protocol(network, CutGradientNoise(std=1.0)).splitfed_messages(
+        views, masks, 0, "test"
+    )
+    changes = []
+    for before, after in zip(plain, noisy, strict=True):
+        change = [a - b for a, b in zip(after.levels, before.levels, strict=True)]
+        assert all(bool(each.any()) for each in change)
+        changes.append(change[0] / before.levels[0].abs().max())
+    # Each site's draw is its own.
+    assert not torch.allclose(changes[0], changes[1])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Nopeek(weight=-1.0),
+        lambda: Adversarial(weight=-1.0),
+        lambda: Adversarial(width=0),
+        lambda: CutGradientNoise(std=-1.0),
+        lambda: CutGradientNoise(clip=0.0),
+        lambda: DpSgd(epsilon=0.0),
+        lambda: DpSgd(clip=0.0),
+        lambda: DpSgd(delta=0.9),
+        lambda: DpSgd(parties="server"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigError):
+        wrong()
+
+
+# --- the proof that it was on --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "defense",
+    [
+        GaussianNoise(std=0.0),
+        Nopeek(weight=0.0),
+        CutGradientNoise(std=0.0),
+        Stack(chain=(GaussianNoise(std=1.0), Nopeek(weight=0.0))),
+    ],
+    ids=repr,
+)
+def test_a_defence_that_does_nothing_is_noticed(
+    defense: Defense, data: TrainingData, tmp_path: Path
+) -> None:
+    _, history = trained(defense, data, tmp_path, epochs=1)
+    seen = Effects.summed(defense, "training", [epoch["effects"] for epoch in history])
+    assert "defense that was off" in seen.idle()
+
+
+@pytest.mark.parametrize("defense", [Identity(), GaussianNoise(), Nopeek(), CutGradientNoise()])
+def test_a_defence_that_is_on_is_seen(defense: Defense, data: TrainingData, tmp_path: Path) -> None:
+    _, history = trained(defense, data, tmp_path, epochs=2)
+    seen = Effects.summed(defense, "training", [epoch["effects"] for epoch in history])
+    assert not seen.idle()
+    (effect,) = seen.records()
+    if isinstance(defense, GaussianNoise):
+        assert effect.noise_std == pytest.approx(1.0, rel=0.02)
+    if isinstance(defense, CutGradientNoise):
+        assert effect.returned_change == pytest.approx(1.0, rel=0.05)
+
+
+def test_the_stage_that_is_off_is_named() -> None:
+    levels = (torch.ones(1, 2, 4, 4),)
+    fitted = DpSgd().fit(
+        ReleaseSetting(sites=1, releases_per_patient=1, auxiliary_levels=(levels,))
+    )
+    assert "changed no training" in Effects(replace(fitted), "training").idle()
+    assert not Effects(fitted, "inference").idle()
