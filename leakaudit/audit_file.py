@@ -18,7 +18,14 @@ from ruamel.yaml.events import (
     DocumentStartEvent,
 )
 
-from leakaudit.config import AuditConfig, PluginUse, ReferenceConfig, expand, expand_stack
+from leakaudit.config import (
+    ARCHITECTURE,
+    AuditConfig,
+    PluginUse,
+    ReferenceConfig,
+    expand,
+    expand_stack,
+)
 from leakaudit.errors import ConfigError, UsageError
 from leakaudit.registry import Kind, load, nearest
 
@@ -74,9 +81,10 @@ def parse_audit(
         raise ConfigError(_explain(error, tree, source)) from error
     for index, uses in enumerate(config.defenses):
         for part, use in enumerate(uses):
-            _check_plugin("defense", use, ["defenses", index, part], tree, source)
+            if use.name != ARCHITECTURE:
+                _check_plugin("defense", use, ["defenses", index, part], tree, source)
         try:
-            expand_stack(uses)
+            expand_stack(uses, config.target)
         except ConfigError as error:
             line = _line(tree, ["defenses", index])
             raise ConfigError(f"{source}, line {line}: {error}") from error

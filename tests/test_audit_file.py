@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leakaudit.audit_file import parse_audit, read_audit
-from leakaudit.config import AuditConfig, PluginUse, expand
+from leakaudit.audit_file import audit_yaml, parse_audit, read_audit
+from leakaudit.config import AuditConfig, PluginUse, expand, expand_stack
 from leakaudit.errors import ConfigError, UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -307,3 +307,50 @@ def test_the_audit_files_of_the_project_parse(name: str) -> None:
     assert parse_audit(
         audit.model_dump_json().encode(), "dumped", folder=Path("/elsewhere")
     ) == audit.model_copy(update={"data": audit.data})
+
+
+def test_a_list_of_defenses_is_a_stack_and_its_grids_multiply() -> None:
+    part = "defenses:\n- [nopeek: {weight: [1, 3]}, gaussian-noise: {std: [0.5, 1]}]\n- identity"
+    audit = parse(f"name: x\n{part}{REST}")
+    settings = [one for uses in audit.defenses for one in expand_stack(uses, audit.target)]
+    assert len(settings) == 5
+    assert settings[0].name == "nopeek+gaussian-noise"
+    assert repr(settings[1].defense) == (
+        "Nopeek(weight=1.0) + GaussianNoise(std=1.0, relative=False)"
+    )
+    again = parse(audit_yaml(audit))
+    assert again == audit
+
+
+def test_an_architecture_is_a_defense_of_its_own_or_a_part_of_one() -> None:
+    part = (
+        "target: {cut_level: 2}\ndefenses:\n- architecture: {withheld_skips: [1, 2]}\n"
+        "- [architecture: {bottleneck: 4}, gaussian-noise: {std: [1, 2]}]"
+    )
+    audit = parse(f"name: x\n{part}{REST}")
+    alone, stacked = (expand_stack(uses, audit.target) for uses in audit.defenses)
+    assert [(one.name, one.target.withheld_skips) for one in alone] == [("identity", (1, 2))]
+    assert [(one.name, one.target.bottleneck) for one in stacked] == [("gaussian-noise", (4,))] * 2
+    assert all(one.own for one in (*alone, *stacked))
+
+
+@pytest.mark.parametrize(
+    ("part", "line", "words"),
+    [
+        ("defenses:\n- identity\n- [gaussian-noise, nopeek: {wieght: 1}]", 4, "did you mean"),
+        ("defenses:\n- [dp-sgd, dp-sgd]", 3, "both privatize the training"),
+        ("defenses:\n- []", 3, "the list is empty"),
+        ("defenses:\n- architecture: {cut_level: 1}", 3, "it has withheld_skips, bottleneck"),
+        ("defenses:\n- architecture: {withheld_skips: 7}", 3, "expected 0 to 2"),
+        ("defenses:\n- architecture", 3, "architecture says nothing"),
+        (
+            "defenses:\n- [architecture: {bottleneck: 2}, architecture: {bottleneck: 4}]",
+            3,
+            "one architecture",
+        ),
+    ],
+)
+def test_a_stack_that_can_not_be_is_refused_at_its_line(part: str, line: int, words: str) -> None:
+    message = refusal(f"name: x\n{part}{REST}")
+    assert message.startswith(f"a.yaml, line {line}: ")
+    assert words in message

@@ -21,7 +21,7 @@ from leakaudit.audit.scoring import withheld
 from leakaudit.audit.store import Kind as StoreKind
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.worst import worst_cases
-from leakaudit.config import AuditConfig
+from leakaudit.config import ARCHITECTURE, AuditConfig
 from leakaudit.data import Cohort, Splits
 from leakaudit.measure import controls
 from leakaudit.records import (
@@ -195,7 +195,12 @@ def _threat(name: str) -> ThreatRecord:
 
 def _plugins(config: AuditConfig) -> list[PluginRecord]:
     used: list[tuple[Kind, str]] = [("defense", "identity")]
-    used += [("defense", use.name) for uses in config.defenses for use in uses]
+    used += [
+        ("defense", use.name)
+        for uses in config.defenses
+        for use in uses
+        if use.name != ARCHITECTURE
+    ]
     used += [("attack", use.name) for use in config.attacks]
     records = []
     for kind, name in dict.fromkeys(used):

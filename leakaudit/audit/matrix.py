@@ -182,11 +182,11 @@ def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matri
     }
     planner = _Planner(config, context)
     main = [
-        planner.split_target(cut, name, defense, seed, withheld=withheld, bottleneck=bottleneck)
+        planner.split_target(
+            cut, one.name, one.defense, seed, withheld=withheld, bottleneck=bottleneck
+        )
         for cut in config.target.cut_level
-        for withheld in config.target.withheld_skips
-        for bottleneck in config.target.bottleneck
-        for name, defense in planner.defenses
+        for withheld, bottleneck, one in planner.settings_met
         for seed in config.seeds
     ]
     cells = [cell for target in main for cell in planner.cells(target)]
@@ -209,15 +209,20 @@ class _Planner:
         stacks = config.defenses
         if not any([use.name for use in uses] == ["identity"] for uses in stacks):
             stacks = ((PluginUse(name="identity"),), *stacks)
-        self.defenses = [
-            ("+".join(use.name for use in uses), made)
-            for uses in stacks
-            for made in expand_stack(uses)
+        entries = [one for uses in stacks for one in expand_stack(uses, config.target)]
+        grid = list(product(config.target.withheld_skips, config.target.bottleneck))
+        # What an entry says of the architecture itself comes after what the target says for all.
+        self.settings_met = [(*point, one) for point in grid for one in entries if not one.own]
+        self.settings_met += [
+            (withheld, bottleneck, one)
+            for one in entries
+            if one.own
+            for withheld, bottleneck in product(one.target.withheld_skips, one.target.bottleneck)
         ]
         self.attacks = [
             (use.name, made) for use in config.attacks for _, made in expand("attack", use)
         ]
-        self.identity = next(pair for pair in self.defenses if pair[0] == "identity")
+        self.identity = next((one.name, one.defense) for one in entries if one.name == "identity")
         training = config.target.training
         # What is kept does not change the weights, but is part of the result and so of its key.
         granted = {one for name in config.threats for one in threat_named(name).capabilities}

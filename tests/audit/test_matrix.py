@@ -389,3 +389,30 @@ def test_every_site_is_tried_and_a_site_without_others_is_refused(
     assert held["T1w+T1gd"].positive_control != held["FLAIR+T2w"].positive_control
     with pytest.raises(ConfigError, match="the target has one site alone"):
         matrix(tiny_audit, one_site)
+
+
+def test_an_architecture_of_its_own_is_met_by_its_own_defense_alone(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def listed(audit: dict[str, Any]) -> None:
+        audit["target"]["cut_level"] = 2
+        audit["defenses"] = [
+            {"architecture": {"withheld_skips": [1, 2]}},
+            [{"architecture": {"bottleneck": 1}}, {"gaussian-noise": {"std": [1, 2]}}],
+            {"gaussian-noise": {"std": 1}},
+        ]
+
+    made = matrix(tiny_audit, listed)
+    found = [
+        (one.spec.shared_skips, one.spec.bottleneck, one.defense_name)
+        for one in made.targets
+        if not one.control_only
+    ]
+    assert found == [
+        ((0, 1), None, "identity"),
+        ((0, 1), None, "gaussian-noise"),
+        ((1,), None, "identity"),
+        ((), None, "identity"),
+        ((0, 1), 1, "gaussian-noise"),
+        ((0, 1), 1, "gaussian-noise"),
+    ]

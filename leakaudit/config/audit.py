@@ -1,37 +1,21 @@
-"""What an audit can be told: frozen sections, their defaults and what they refuse."""
+"""A whole audit: who is audited, by whom, under what defences and limits."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictFloat,
-    StrictInt,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
 
-from leakaudit.contracts import Defense, Stack
-from leakaudit.data import CANONICAL
-from leakaudit.errors import ConfigError
-from leakaudit.registry import Kind, installed, load, nearest
+from leakaudit.config.plugins import PluginUse
+from leakaudit.config.sections import Section, refusal
+from leakaudit.config.target import TargetConfig
+from leakaudit.registry import installed, nearest
 from leakaudit.threat.presets import PRESETS
 
-_Channels = Annotated[StrictInt, Field(ge=1, le=4096)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PhantomConfig(_Section):
+class PhantomConfig(Section):
     """Simulated patients."""
 
     patients: StrictInt = Field(default=40, ge=4, le=10_000)
@@ -39,7 +23,7 @@ class PhantomConfig(_Section):
     seed: StrictInt = Field(default=0, ge=0)
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which patients, and how their images are prepared.
 
     Args:
@@ -70,154 +54,7 @@ class DataConfig(_Section):
         return self
 
 
-class TrainingConfig(_Section):
-    """How every network is trained."""
-
-    epochs: StrictInt = Field(default=4, ge=1)
-    batch_size: StrictInt = Field(default=8, ge=1)
-    learning_rate: StrictFloat = Field(default=2e-3, gt=0)
-
-
-class TargetConfig(_Section):
-    """The system under audit; a list for a cut, withheld skips or a bottleneck is a grid.
-
-    Args:
-        sites: the modalities each data site holds.
-        cut_level: 0 to 4.
-        shared_skips: ``all``, or the shallower levels that cross as well.
-        withheld_skips: how many of the shallowest levels are withheld on top of that; all of them
-            where a cut has fewer.
-        bottleneck: at most so many channels of each crossing level leave a site, narrowed by a
-            learned 1x1 convolution; a level that has no more is left as it is. None for none.
-        features: channels of the five levels and of the last decoder block, per site.
-        training: how it is trained.
-    """
-
-    sites: tuple[tuple[str, ...], ...] = (("T1w", "T1gd"), ("FLAIR", "T2w"))
-    cut_level: tuple[StrictInt, ...] = (2,)
-    shared_skips: Literal["all"] | tuple[StrictInt, ...] = "all"
-    withheld_skips: tuple[StrictInt, ...] = (0,)
-    bottleneck: tuple[StrictInt | None, ...] = (None,)
-    features: tuple[_Channels, _Channels, _Channels, _Channels, _Channels, _Channels] = (
-        16,
-        16,
-        32,
-        64,
-        128,
-        16,
-    )
-    training: TrainingConfig = TrainingConfig()
-
-    @field_validator("cut_level", "withheld_skips", "bottleneck", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: object) -> object:
-        return value if isinstance(value, list | tuple) else (value,)
-
-    @field_validator("cut_level")
-    @classmethod
-    def _levels(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not value or not all(0 <= level <= 4 for level in value):
-            raise ValueError("expected a cut level from 0 to 4, or a list of them")
-        return value
-
-    @field_validator("shared_skips", mode="before")
-    @classmethod
-    def _all_or_levels(cls, value: object) -> object:
-        levels = isinstance(value, list | tuple) and all(type(one) is int for one in value)
-        if value != "all" and not levels:
-            raise ValueError(f"expected all or a list such as [0, 1], [] for none; got {value!r}")
-        return value
-
-    def skips_at(self, cut: int, withheld: int = 0) -> tuple[int, ...]:
-        """The levels above a cut that cross as well, the ``withheld`` shallowest left out."""
-        shared = range(cut) if self.shared_skips == "all" else self.shared_skips
-        return tuple(level for level in shared if withheld <= level < cut)
-
-    @model_validator(mode="after")
-    def _withheld_skips_exist(self) -> TargetConfig:
-        deepest = max(self.cut_level)
-        wrong = [count for count in self.withheld_skips if not 0 <= count <= deepest]
-        if wrong or not self.withheld_skips:
-            raise _refusal(
-                f"withheld_skips is {list(self.withheld_skips)}; expected 0 to {deepest}, the "
-                "levels above the deepest cut, or a list of such numbers",
-                "withheld_skips",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _bottlenecks_narrow(self) -> TargetConfig:
-        widest = max(
-            self.features[level] for cut in self.cut_level for level in (*self.skips_at(cut), cut)
-        )
-        wrong = [one for one in self.bottleneck if one is not None and not 1 <= one < widest]
-        if wrong or not self.bottleneck:
-            raise _refusal(
-                f"bottleneck is {list(self.bottleneck)}; expected fewer channels than the {widest} "
-                "of the widest level that crosses, at least 1, null for none, or a list of such",
-                "bottleneck",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _skips_exist(self) -> TargetConfig:
-        if self.shared_skips == "all":
-            return self
-        deepest = max(self.cut_level)
-        if deepest == 0:
-            raise _refusal("at cut level 0 there is no skip to share or withhold", "shared_skips")
-        levels = list(self.shared_skips)
-        if levels != sorted(set(levels)) or not set(levels) <= set(range(deepest)):
-            raise _refusal(
-                f"shared_skips is {levels}; below cut level {deepest} it must be a rising subset "
-                f"of {list(range(deepest))}",
-                "shared_skips",
-            )
-        return self
-
-    @field_validator("sites")
-    @classmethod
-    def _modalities(cls, value: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-        named = [modality for site in value for modality in site]
-        for modality in named:
-            if modality not in CANONICAL:
-                raise ValueError(
-                    f"unknown modality {modality!r}{nearest(modality, CANONICAL)}; there are "
-                    f"{', '.join(CANONICAL)}"
-                )
-        if not value or not all(value):
-            raise ValueError("every site needs at least one modality")
-        twice = [modality for modality in dict.fromkeys(named) if named.count(modality) > 1]
-        if twice:
-            raise ValueError(f"{', '.join(twice)} is held twice; one site holds a modality")
-        return value
-
-
-class PluginUse(_Section):
-    """A plug-in by name with its parameters; a list for a parameter is a grid."""
-
-    name: str
-    parameters: dict[str, Any] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_forms(cls, value: object) -> object:
-        """``name`` or ``{name: {parameter: value}}``."""
-        if isinstance(value, str):
-            return {"name": value}
-        if isinstance(value, Mapping) and len(value) == 1:
-            ((name, parameters),) = value.items()
-            if name != "name":
-                return {"name": name, "parameters": parameters or {}}
-        if isinstance(value, Mapping) and "name" not in value:
-            raise ValueError(
-                f"one name in each entry, got {', '.join(map(str, value)) or 'none'}; start every "
-                "plug-in with a dash of its own"
-            )
-        return value
-
-
-class ReferenceConfig(_Section):
+class ReferenceConfig(Section):
     """Centralised and single-site trainings beside the undefended Split-U-Net.
 
     Args:
@@ -229,7 +66,7 @@ class ReferenceConfig(_Section):
     seeds: tuple[StrictInt, ...] = Field(default=(0,), min_length=1)
 
 
-class BudgetConfig(_Section):
+class BudgetConfig(Section):
     """Limits of the run.
 
     Args:
@@ -244,7 +81,7 @@ class BudgetConfig(_Section):
     gigabytes_per_job: StrictFloat | None = Field(default=None, ge=1, le=1e6)
 
 
-class AuditConfig(_Section):
+class AuditConfig(Section):
     """A whole audit, defaults written out.
 
     Args:
@@ -252,7 +89,7 @@ class AuditConfig(_Section):
         data: the patients.
         target: the system under audit.
         defenses: ``identity`` is always added; each a plug-in or a list of several, applied in
-            order as one.
+            order as one. ``architecture: {withheld_skips: 2, bottleneck: 4}`` is one as well.
         attacks: what the adversary tries.
         threats: preset names, each meeting every attack; or preset name to the attacks it meets.
         seeds: of targets and attacks.
@@ -326,7 +163,7 @@ class AuditConfig(_Section):
     def _epochs_exist(self) -> AuditConfig:
         observed, last = list(self.observed_epochs), self.target.training.epochs
         if observed != sorted(set(observed)) or not set(observed) <= set(range(last + 1)):
-            raise _refusal(
+            raise refusal(
                 f"gradient_checkpoints is {observed}; with {last} epochs it must be a rising "
                 f"subset of 0 to {last}",
                 "gradient_checkpoints",
@@ -351,7 +188,7 @@ class AuditConfig(_Section):
     def _known_threats(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for threat in value:
             if threat not in PRESETS:
-                raise _refusal(
+                raise refusal(
                     f"unknown threat {threat!r}{nearest(threat, PRESETS)}; there are "
                     f"{', '.join(PRESETS)}",
                     threat,
@@ -368,18 +205,18 @@ class AuditConfig(_Section):
                 if attack not in attacks:
                     known = attack in {point.name for point in installed("attack")}
                     hint = "; add it there" if known else nearest(attack, attacks)
-                    raise _refusal(
+                    raise refusal(
                         f"threat {threat!r} names attack {attack!r}, which is not under attacks"
                         f"{hint}",
                         *("threats", threat, attack),
                     )
         unmet = attacks - {attack for meets in self.threats.values() for attack in meets}
         if unmet:
-            raise _refusal(
+            raise refusal(
                 f"no threat meets {', '.join(sorted(unmet))}; name it under threats", "threats"
             )
         if self.data.kind == "folder" and self.data.path is None:
-            raise _refusal(
+            raise refusal(
                 "data.kind is folder: data.path, --data or LEAKAUDIT_DATA must name it", "data"
             )
         return self
@@ -390,35 +227,3 @@ def _name_of(use: object) -> str | None:
     if isinstance(use, Mapping):
         use = use.get("name", next(iter(use), None))
     return use if isinstance(use, str) else None
-
-
-def _refusal(message: str, *at: str) -> PydanticCustomError:
-    """An error that knows which part below its field is at fault."""
-    return PydanticCustomError("refused", "{message}", {"message": message, "at": list(at)})
-
-
-def expand_stack(uses: Sequence[PluginUse]) -> list[Defense]:
-    """Every point of the grids of a defence's parts: the part itself, or a stack of them.
-
-    Raises:
-        ConfigError: a name or a parameter is wrong, or the parts do not go together.
-    """
-    grids = [[made for _, made in expand("defense", use)] for use in uses]
-    return [point[0] if len(point) == 1 else Stack(chain=tuple(point)) for point in product(*grids)]
-
-
-def expand(kind: Kind, use: PluginUse) -> list[tuple[dict[str, Any], Any]]:
-    """Every point of a plug-in's parameter grid: its parameters and the plug-in made from them.
-
-    Raises:
-        ConfigError: the name or a parameter is wrong.
-    """
-    plugin = load(kind, use.name)
-    empty = [name for name, value in use.parameters.items() if value == []]
-    if empty:
-        raise ConfigError(f"{use.name}: the list for {empty[0]} is empty; name at least one value")
-    choices = [
-        value if isinstance(value, list | tuple) else [value] for value in use.parameters.values()
-    ]
-    points = [dict(zip(use.parameters, point, strict=True)) for point in product(*choices)]
-    return [(point, plugin.make(point)) for point in points]

@@ -1,0 +1,121 @@
+"""Attacks and defences as an audit file names them, and what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, final
+
+from pydantic import Field, ValidationError, model_validator
+
+from leakaudit.config.sections import Section
+from leakaudit.config.target import TargetConfig
+from leakaudit.contracts import Defense, Stack
+from leakaudit.errors import ConfigError
+from leakaudit.registry import Kind, load, nearest
+
+ARCHITECTURE = "architecture"
+_ARCHITECTURAL = ("withheld_skips", "bottleneck")
+
+
+class PluginUse(Section):
+    """A plug-in by name with its parameters; a list for a parameter is a grid."""
+
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, value: object) -> object:
+        """``name`` or ``{name: {parameter: value}}``."""
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, Mapping) and len(value) == 1:
+            ((name, parameters),) = value.items()
+            if name != "name":
+                return {"name": name, "parameters": parameters or {}}
+        if isinstance(value, Mapping) and "name" not in value:
+            raise ValueError(
+                f"one name in each entry, got {', '.join(map(str, value)) or 'none'}; start every "
+                "plug-in with a dash of its own"
+            )
+        return value
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DefenseSetting:
+    """One entry under ``defenses``, one point of its grids.
+
+    Args:
+        name: of the plug-in; of a stack the parts' names with ``+`` between them.
+        defense: configured, not fitted.
+        target: with the withheld skips and bottlenecks that it meets.
+        own: whether the entry names these itself.
+    """
+
+    name: str
+    defense: Defense
+    target: TargetConfig
+    own: bool
+
+
+def expand_stack(uses: Sequence[PluginUse], target: TargetConfig) -> list[DefenseSetting]:
+    """Every point of the grids of a defence's parts.
+
+    ``architecture`` among them is no plug-in: it says which skips are withheld and how narrow the
+    bottleneck is, in place of what the target says for all.
+
+    Raises:
+        ConfigError: a name or a parameter is wrong, or the parts do not go together.
+    """
+    architectures = [use for use in uses if use.name == ARCHITECTURE]
+    plugins = [use for use in uses if use.name != ARCHITECTURE] or [PluginUse(name="identity")]
+    if len(architectures) > 1:
+        raise ConfigError("a defense has one architecture; put its settings together")
+    for use in architectures:
+        target = _rebuilt(target, use.parameters)
+    grids = [[made for _, made in expand("defense", use)] for use in plugins]
+    return [
+        DefenseSetting(
+            name="+".join(use.name for use in plugins),
+            defense=point[0] if len(point) == 1 else Stack(chain=tuple(point)),
+            target=target,
+            own=bool(architectures),
+        )
+        for point in product(*grids)
+    ]
+
+
+def _rebuilt(target: TargetConfig, settings: Mapping[str, Any]) -> TargetConfig:
+    """The target with other withheld skips or bottlenecks."""
+    for name in settings:
+        if name not in _ARCHITECTURAL:
+            raise ConfigError(
+                f"architecture has no setting {name!r}{nearest(name, _ARCHITECTURAL)}; it has "
+                f"{', '.join(_ARCHITECTURAL)}"
+            )
+    if not settings:
+        raise ConfigError(f"architecture says nothing; it has {', '.join(_ARCHITECTURAL)}")
+    try:
+        return TargetConfig.model_validate({**target.model_dump(), **settings})
+    except ValidationError as error:
+        raise ConfigError(f"architecture: {error.errors()[0]['msg']}") from error
+
+
+def expand(kind: Kind, use: PluginUse) -> list[tuple[dict[str, Any], Any]]:
+    """Every point of a plug-in's parameter grid: its parameters and the plug-in made from them.
+
+    Raises:
+        ConfigError: the name or a parameter is wrong.
+    """
+    plugin = load(kind, use.name)
+    empty = [name for name, value in use.parameters.items() if value == []]
+    if empty:
+        raise ConfigError(f"{use.name}: the list for {empty[0]} is empty; name at least one value")
+    choices = [
+        value if isinstance(value, list | tuple) else [value] for value in use.parameters.values()
+    ]
+    points = [dict(zip(use.parameters, point, strict=True)) for point in product(*choices)]
+    return [(point, plugin.make(point)) for point in points]
