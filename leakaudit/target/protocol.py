@@ -99,10 +99,13 @@ class DataSite:
         with _autocast(images.device, self.autocast and self._private is None):
             levels = self.encoder(images)
         levels = tuple(level.float() for level in levels)
-        steps = self.defense.trace(levels, self.defense.draw(levels, generator))
-        if self.watch is not None:
+        if self.watch is None:
+            released = self.defense.release(levels, generator=generator)
+        else:
+            steps = self.defense.trace(levels, self.defense.draw(levels, generator))
             self.watch.release(steps)
-        self._images, self._released = images, steps[-1].after
+            released = steps[-1].after
+        self._images, self._released = images, released
         return Activations(tuple(level.detach() for level in self._released))
 
     def backward(self, message: CutGradients, records: Records | None = None) -> None:
