@@ -340,6 +340,8 @@ def test_an_architecture_is_a_defense_of_its_own_or_a_part_of_one() -> None:
         ("defenses:\n- identity\n- [gaussian-noise, nopeek: {wieght: 1}]", 4, "did you mean"),
         ("defenses:\n- [dp-sgd, dp-sgd]", 3, "both privatize the training"),
         ("defenses:\n- []", 3, "the list is empty"),
+        ("defenses:\n- [identity, nopeek]", 3, "leave it out of the stack"),
+        ("defenses:\n- gaussian-noise: {std: [0, 1]}", 3, "changes nothing at std: 0.0"),
         ("defenses:\n- architecture: {cut_level: 1}", 3, "it has withheld_skips, bottleneck"),
         ("defenses:\n- architecture: {withheld_skips: 7}", 3, "expected 0 to 2"),
         ("defenses:\n- architecture", 3, "architecture says nothing"),

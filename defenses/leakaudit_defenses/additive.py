@@ -43,6 +43,30 @@ def told_of_noise(released: Levels, variance: float, *, relative: bool) -> Evide
     return Evidence(values=released, variances=variances)
 
 
+def told_of_noise_before(estimate: Evidence, variance: float, *, relative: bool) -> Evidence:
+    """The same of a release that is known with an error; what is unknown tells nothing."""
+    values, errors = estimate.values, estimate.variances
+    if not relative:
+        own: Levels = tuple(level.new_full((), variance) for level in values)
+    else:
+        share = variance / (1 + variance)
+        own = tuple(share * _variance_seen(v, e) for v, e in zip(values, errors, strict=True))
+    return Evidence(
+        values=values, variances=tuple(e + s.to(e) for e, s in zip(errors, own, strict=True))
+    )
+
+
+def _variance_seen(level: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
+    """`_variance` of the values whose error is finite, less that error; at least 0."""
+    axes = tuple(range(1, level.ndim))
+    seen = error.isfinite()
+    count = seen.sum(dim=axes, keepdim=True).clamp_min(1)
+    known = torch.where(seen, level, 0.0)
+    mean = known.sum(dim=axes, keepdim=True) / count
+    squares = torch.where(seen, (level - mean).square() - error, 0.0)
+    return (squares.sum(dim=axes, keepdim=True) / count).clamp_min(0)
+
+
 def _variance(level: torch.Tensor) -> torch.Tensor:
     """Of each sample over its channels and places, ``(B, 1, ...)``; of n values, over n."""
     return level.var(dim=tuple(range(1, level.ndim)), correction=0, keepdim=True)

@@ -71,14 +71,16 @@ class Adversarial(Defense):
     def penalty(
         self, images: Images, released: Levels, companion: nn.Module | None
     ) -> torch.Tensor | None:
-        """``weight`` times the explained share of the variance over the batch, in [0, weight].
+        """``weight`` times the explained share of the images' variance, in [0, weight].
 
-        Never below 0: an encoder gains nothing by making the decoder worse than the mean image,
-        which a decoder learns to put right.
+        The variance is that around each modality's mean over batch and places: a decoder that knows
+        no more than how bright images are explains nothing. Never below 0: an encoder gains nothing
+        by making the decoder worse than that, which a decoder learns to put right.
         """
         if companion is None or self.weight == 0:
             return None
-        around = (images - images.mean(dim=0, keepdim=True)).square().mean().clamp_min(1e-12)
+        axes = (0, *range(2, images.ndim))
+        around = (images - images.mean(dim=axes, keepdim=True)).square().mean().clamp_min(1e-12)
         missed = functional.mse_loss(companion(released), images)
         return self.weight * (1 - missed / around).clamp_min(0)
 

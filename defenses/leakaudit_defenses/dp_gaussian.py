@@ -24,13 +24,20 @@ from leakaudit.api import (
 )
 from leakaudit_defenses.papers import BALLE_2018, DWORK_2006
 
-_ASSUMPTIONS = (  # the first one for scope: inference alone
+_OF_USE = (
     "The patient was not among the patients the encoders were trained on (scope: inference).",
+    "Encoder weights are not covered.",
+)
+_OF_TRAINING = (
+    "The training has as many epochs as were counted: a label site that goes on beyond them sees "
+    "more releases than are covered.",
+)
+_ASSUMPTIONS = (
     "Every site clips and adds its noise itself, with secret and independent randomness.",
     "How many slices a patient has is public; the noise is made for the longest patient.",
     "Neighbouring data sets differ by replacing one patient, all of whose slices and sites count.",
     "The clip bound is fixed beforehand or from auxiliary patients, never from private data.",
-    "Masks, returned gradients, encoder weights and timing are not covered.",
+    "Masks, returned gradients and timing are not covered.",
 )
 
 
@@ -162,12 +169,14 @@ class DpGaussian(Defense):
             )
             if noisy
             else f"Clipping per site and slice to {clip:.4g}, without noise",
-            assumptions=_ASSUMPTIONS[training:] if noisy else (),
+            assumptions=(_OF_TRAINING if training else _OF_USE) + _ASSUMPTIONS if noisy else (),
             reason=reason,
             # The noise is that of the fit, whatever is composed.
             mu=math.sqrt(releases) / self._multiplier(self.releases or releases) if noisy else None,
             clip=clip,
             covers="training releases" if training else "releases",
+            noise_std=noise_std if noisy else None,
+            lacks_private_training=noisy and training,
         )
 
     def _multiplier(self, releases: int) -> float:

@@ -31,6 +31,7 @@ _ASSUMPTIONS = (
     "The loss is a sum over slices, and no layer mixes the slices of a batch.",
     "Neighbouring data sets differ by replacing one patient, with as many tumour-bearing slices.",
     "Who is in which batch is known to the adversary: nothing is gained by sampling.",
+    "No party takes more steps than were counted, whoever asks it to.",
     "Masks, returned gradients and timing are not covered.",
 )
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import torch
 
 from leakaudit.api import Citation, Defense, Evidence, Levels, normal_like, require_between
-from leakaudit_defenses.additive import noised, told_of_noise
+from leakaudit_defenses.additive import noised, told_of_noise, told_of_noise_before
 from leakaudit_defenses.papers import TITCOMBE_2021
 
 
@@ -58,3 +58,7 @@ class GaussianNoise(Defense):
     def evidence(self, released: Levels) -> Evidence:
         """Unbiased, with the variance of the noise; estimated from the release if ``relative``."""
         return told_of_noise(released, self.std**2, relative=self.relative)
+
+    def evidence_from(self, estimate: Evidence) -> Evidence:
+        """The same, of a release that a later defence left known with an error only."""
+        return told_of_noise_before(estimate, self.std**2, relative=self.relative)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import torch
 
 from leakaudit.api import Citation, Defense, Evidence, Levels, laplace_like, require_between
-from leakaudit_defenses.additive import noised, told_of_noise
+from leakaudit_defenses.additive import noised, told_of_noise, told_of_noise_before
 from leakaudit_defenses.papers import DWORK_2006, YANG_2020
 
 
@@ -56,3 +56,7 @@ class LaplaceNoise(Defense):
     def evidence(self, released: Levels) -> Evidence:
         """Unbiased, with the variance of the noise; estimated from the release if ``relative``."""
         return told_of_noise(released, 2 * self.scale**2, relative=self.relative)
+
+    def evidence_from(self, estimate: Evidence) -> Evidence:
+        """The same, of a release that a later defence left known with an error only."""
+        return told_of_noise_before(estimate, 2 * self.scale**2, relative=self.relative)

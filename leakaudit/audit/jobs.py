@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -83,7 +84,9 @@ def train_target(task: Task, progress: Progress) -> None:
     training = Effects.summed(system.defense, "training", sums)
     inference = Effects(system.defense, "inference")
     total, by_level = noise_to_signal(system, victims, inference)
-    claim = system.defense.guarantee(releases_per_patient(task, people), reproducible=True)
+    releases = releases_per_patient(task, people)
+    claim = system.defense.guarantee(releases, reproducible=True)
+    idle = training.idle() or inference.idle() or inference.too_quiet(releases)
     record = TargetRecord(
         **target_facts(plan),
         fitted_defense=repr(system.defense),
@@ -91,9 +94,9 @@ def train_target(task: Task, progress: Progress) -> None:
         untrained_dice=untrained,
         noise_to_signal=total,
         noise_to_signal_by_level=by_level,
-        guarantee=_guarantee(claim),
+        guarantee=_guarantee(claim, idle),
         effects=tuple(effect for phase in (training, inference) for effect in phase.records()),
-        idle=training.idle() or inference.idle(),
+        idle=idle,
         state=State.OK,
         volatile=_volatile(started, device=str(system.device)),
     )
@@ -218,7 +221,13 @@ def _scorer(
         return ImageScorer(victims, auxiliary, others, modalities=layout.foreign)
     segmenter = segmenter_of(task, people, store)
     claim = system.defense.guarantee(releases_per_patient(task, people), reproducible=True)
-    bounded = task.cell.threat.victims == "inference" and claim is not None and claim.mu is not None
+    # The bound is about what crosses for the victims; a claim about weights bounds none of that.
+    bounded = (
+        task.cell.threat.victims == "inference"
+        and claim is not None
+        and claim.mu is not None
+        and claim.covers == "releases"
+    )
     return ImageScorer(victims, auxiliary, others, segmenter=segmenter, bounded=bounded)
 
 
@@ -338,9 +347,12 @@ def _training_data(people: People, ids: Sequence[str], channels: tuple[int, ...]
     )
 
 
-def _guarantee(claim: PrivacyGuarantee | None) -> Guarantee | None:
+def _guarantee(claim: PrivacyGuarantee | None, idle: str) -> Guarantee | None:
+    """What is recorded of a claim; of a defence that was off, that nothing is claimed and why."""
     if claim is None:
         return None
+    if idle:
+        claim = replace(claim, claimed=False, epsilon=None, mu=None, reason=idle)
     return Guarantee(
         claimed=claim.claimed,
         epsilon=claim.epsilon,

@@ -211,13 +211,17 @@ class _Planner:
             stacks = ((PluginUse(name="identity"),), *stacks)
         entries = [one for uses in stacks for one in expand_stack(uses, config.target)]
         grid = list(product(config.target.withheld_skips, config.target.bottleneck))
-        # What an entry says of the architecture itself comes after what the target says for all.
+        # What an entry says of the architecture itself comes after what the target says for all,
+        # each beside the same network without a further defence, or one would get the credit of
+        # the other.
+        plain = next(one for one in entries if one.name == "identity")
         self.settings_met = [(*point, one) for point in grid for one in entries if not one.own]
         self.settings_met += [
-            (withheld, bottleneck, one)
+            (withheld, bottleneck, each)
             for one in entries
             if one.own
             for withheld, bottleneck in product(one.target.withheld_skips, one.target.bottleneck)
+            for each in (plain, one)
         ]
         self.attacks = [
             (use.name, made) for use in config.attacks for _, made in expand("attack", use)
@@ -417,8 +421,16 @@ def _seen_batches(threat: Threat, attack: Attack, sizes: tuple[int, ...]) -> tup
 
 def _configured(plugin: Any) -> dict[str, Any]:
     """The fields of a plug-in; infinity as text, which JSON has no number for."""
-    fields = asdict(plugin)
-    return {k: str(v) if isinstance(v, float) and isinf(v) else v for k, v in fields.items()}
+    found: dict[str, Any] = _finite(asdict(plugin))
+    return found
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and isinf(value) else value
 
 
 def _digest(value: Any) -> str:

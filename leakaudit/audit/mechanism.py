@@ -96,7 +96,8 @@ def audit_mechanism(
 
     The defence is fitted to random auxiliary levels. With C its clip and u a fixed random unit
     vector over the levels, all sites at once release +kCu or -kCu, and the score is the sum over
-    the sites of <released, u>. The pairs:
+    the sites of <released, u>. In the pairs of contrasts u is the difference of two values instead,
+    in which noise that they share is gone. The pairs:
 
     - ``1x-clip``: k = 1, as far apart as the clip allows; finds too little noise;
     - ``100x-clip``: k = 100; finds a clip that is missing or comes too late;
@@ -104,7 +105,9 @@ def audit_mechanism(
       subtracted; finds noise that the samples of a batch share. Batches are large and every second
       record is the known one, subtracted from the one before it: for a mechanism that treats every
       sample on its own, as the contract of `Defense` asks, that equals as many batches of two;
-    - ``batch-of-two``: the same in real batches of two, a call each, with a 50th of the draws.
+    - ``batch-of-two``: the same in real batches of two, a call each, with a 50th of the draws;
+    - ``contrast-places``, ``contrast-channels``, ``contrast-levels``: k = 1; find noise that the
+      places of a channel, the channels of a level or the levels share.
 
     Args:
         defense: as an audit file would configure it, not fitted.
@@ -126,15 +129,19 @@ def audit_mechanism(
     )
     claim, clip, mu, delta = _audited(fitted)
     few = max(1000, draws // _OF_TWO)
+    anywhere = _unit_vector(seed, "direction")
     plan = (
-        ("1x-clip", 1.0, False, draws, _BATCH),
-        ("100x-clip", 100.0, False, draws, _BATCH),
-        ("known-neighbor", 1.0, True, draws, _BATCH),
-        ("batch-of-two", 1.0, True, few, 1),
+        ("1x-clip", 1.0, False, draws, _BATCH, anywhere),
+        ("100x-clip", 100.0, False, draws, _BATCH, anywhere),
+        ("known-neighbor", 1.0, True, draws, _BATCH, anywhere),
+        ("batch-of-two", 1.0, True, few, 1, anywhere),
+        ("contrast-places", 1.0, False, draws, _BATCH, _contrast(0, 1)),
+        ("contrast-channels", 1.0, False, draws, _BATCH, _contrast(0, 4)),
+        ("contrast-levels", 1.0, False, draws, _BATCH, _contrast(0, 8)),
     )
     error = (1 - CONFIDENCE) / (len(plan) * 3)  # three thresholds at most
     pairs = []
-    for name, factor, known, count, batch in plan:
+    for name, factor, known, count, batch, direction in plan:
         thresholds = fixed_thresholds(mu, count, delta=delta, error=error)
         # Scaled so that the claim, met exactly, gives N(+-mu/2, 1): the noise of the sum over S
         # sites has a standard deviation of sqrt(S) times 2 C sqrt(S) / mu.
@@ -142,6 +149,7 @@ def audit_mechanism(
         first, second = (
             _scores(
                 fitted,
+                direction,
                 sign * factor * clip,
                 clip / 2 if known else None,
                 sites=sites,
@@ -170,6 +178,11 @@ def _audited(fitted: Defense) -> tuple[PrivacyGuarantee, float, float, float]:
         raise ConfigError(f"{name} claims no differential privacy, so there is nothing to audit")
     if not claim.claimed:
         raise ConfigError(f"{name} claims nothing that could be audited: {claim.reason}")
+    if claim.covers == "weights":
+        raise ConfigError(
+            f"{name}'s claim is about the trained weights; an audit draws releases, which it does "
+            "not cover"
+        )
     if claim.epsilon is None or claim.delta is None or claim.clip is None:
         raise ConfigError(
             f"{name} claims epsilon {claim.epsilon}, delta {claim.delta} and clip {claim.clip}; an "
@@ -178,7 +191,7 @@ def _audited(fitted: Defense) -> tuple[PrivacyGuarantee, float, float, float]:
     if claim.mu is None:
         return claim, claim.clip, mu_of(claim.epsilon, claim.delta or 1e-5), claim.delta
     exact = epsilon_of(claim.delta, claim.mu)
-    if exact > claim.epsilon * (1 + 1e-6):
+    if abs(exact - claim.epsilon) > claim.epsilon * 1e-6:
         raise ConfigError(
             f"{name} claims epsilon {claim.epsilon:g} with mu {claim.mu:g}, which is epsilon "
             f"{exact:g} at delta {claim.delta:g}: the claim contradicts itself"
@@ -197,6 +210,14 @@ def _unit_vector(seed: int, label: str) -> torch.Tensor:
     return torch.nn.functional.normalize(drawn, dim=0)
 
 
+def _contrast(first: int, second: int) -> torch.Tensor:
+    """The unit vector that is the difference of two values, by their place in the joint vector."""
+    size = sum(torch.Size(shape).numel() for shape in _SHAPES)
+    direction = torch.zeros(size, dtype=torch.float64)
+    direction[first], direction[second] = 0.5**0.5, -(0.5**0.5)
+    return direction
+
+
 def _levels(rows: torch.Tensor) -> Levels:
     """Joint vectors ``(n, size)`` as levels ``(n, *shape)`` in float32, as networks make them."""
     sizes = [torch.Size(shape).numel() for shape in _SHAPES]
@@ -208,6 +229,7 @@ def _levels(rows: torch.Tensor) -> Levels:
 
 def _scores(
     fitted: Defense,
+    direction: torch.Tensor,
     scale: float,
     known: float | None,
     *,
@@ -221,15 +243,15 @@ def _scores(
 
     Args:
         fitted: the defence.
+        direction: u, a unit vector.
         scale: of the record.
         known: norm of the known record that follows each, within the clip; None for none.
         sites: all release the same.
         draws: how many.
         batch: draws a call.
-        seed: of u and the noise.
+        seed: of the known record and the noise.
         label: of the noise.
     """
-    direction = _unit_vector(seed, "direction")
     rows = (scale * direction)[None]
     if known is not None:
         neighbor = known * _unit_vector(seed, "neighbor")

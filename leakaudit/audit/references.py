@@ -24,7 +24,7 @@ def compared(
     """
     if wanted is None:
         return ()
-    undefended = load("defense", "identity").cls.__name__
+    undefended = repr(load("defense", "identity").make({}))
     asked = [target for target in targets if target.seed in wanted.seeds]
     splits = [
         target
@@ -32,7 +32,7 @@ def compared(
         if target.kind == "split"
         and (target.cut_level, target.shared_skips) == (wanted.cut_level, skips)
         and target.bottleneck is None
-        and target.defense.split("(")[0] == undefended
+        and target.defense == undefended
     ]
     others = [target for target in asked if target.kind != "split"]
     return tuple(

@@ -191,7 +191,7 @@ def _jobs(plan: Plan, store: RunStore) -> list[Job]:
 def _attack_processes(plan: Plan, store: RunStore, cell: CellPlan) -> Aside:
     hidden = (store.root, plan.cache, plan.config.data.path)
     confinement = confinement_of(
-        (type(cell.attack), type(cell.target.defense)),
+        (type(cell.attack), *map(type, cell.target.defense.parts)),
         hidden=[Path(folder) for folder in hidden if folder is not None],
         cuda=choose_device(plan.config.device).type == "cuda",
     )

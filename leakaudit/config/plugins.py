@@ -76,7 +76,11 @@ def expand_stack(uses: Sequence[PluginUse], target: TargetConfig) -> list[Defens
         raise ConfigError("a defense has one architecture; put its settings together")
     for use in architectures:
         target = _rebuilt(target, use.parameters)
+    if len(plugins) > 1 and any(use.name == "identity" for use in plugins):
+        raise ConfigError("identity changes nothing; leave it out of the stack")
     grids = [[made for _, made in expand("defense", use)] for use in plugins]
+    for use, made in zip(plugins, grids, strict=True):
+        _require_on(use, made)
     return [
         DefenseSetting(
             name="+".join(use.name for use in plugins),
@@ -86,6 +90,17 @@ def expand_stack(uses: Sequence[PluginUse], target: TargetConfig) -> list[Defens
         )
         for point in product(*grids)
     ]
+
+
+def _require_on(use: PluginUse, made: Sequence[Defense]) -> None:
+    """Refuse parameters at which a defence says itself that it changes nothing."""
+    for defense in made:
+        off = dict(type(defense).off or {})
+        if off and all(getattr(defense, name) == value for name, value in off.items()):
+            said = ", ".join(f"{name}: {value}" for name, value in off.items())
+            raise ConfigError(
+                f"{use.name} changes nothing at {said}; leave it out, identity is always audited"
+            )
 
 
 def _rebuilt(target: TargetConfig, settings: Mapping[str, Any]) -> TargetConfig:

@@ -66,6 +66,10 @@ class PrivacyGuarantee:
             builds its pairs; None where nothing is bounded.
         covers: ``"releases"`` of patients that nothing was trained on, ``"training releases"``,
             the trained ``"weights"``, or ``"training"``, which is these two together.
+        noise_std: standard deviation of the noise on every released value that the claim rests on,
+            in units of the activation: a run in which less was seen claims nothing.
+        lacks_private_training: nothing is claimed for the only reason that some trainable party is
+            not under DP-SGD.
     """
 
     claimed: bool
@@ -78,6 +82,8 @@ class PrivacyGuarantee:
     mu: float | None = None
     clip: float | None = None
     covers: Covers = "releases"
+    noise_std: float | None = None
+    lacks_private_training: bool = False
 
 
 @final

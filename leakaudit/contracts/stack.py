@@ -138,37 +138,49 @@ class Stack(Defense):
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee | None:
         """The guarantee of the whole, or none.
 
-        One part's claim about releases stands whatever the other parts do: what comes before it is
-        clipped, what comes after it sees nothing else. A claim about weights stands if no other
-        part lets the training see raw images. DP-SGD and noise on the releases of the training
-        compose to a claim about both. Anything else claims nothing.
+        A part's claim about releases stands whatever the other parts do: what comes before it is
+        clipped, what comes after it sees nothing else; of several the smallest epsilon. A claim
+        about weights stands if no other part lets the training see raw images. DP-SGD and noise on
+        the releases of the training compose to a claim about both. Anything else claims nothing.
         """
+        # What would hold with secret noise; that this run's is not secret is said at the end.
         made = [
             (part, claim)
             for part in self.chain
-            if (claim := part.guarantee(releases, reproducible=reproducible)) is not None
+            if (claim := part.guarantee(releases, reproducible=False)) is not None
         ]
         if not made:
             return None
+        whole = self._whole([claim for _, claim in made])
         learns = [part for part in self.chain if _learns_from_images(part)]
-        covered = sorted(claim.covers for _, claim in made)
-        if covered == ["training releases", "weights"]:
-            whole = _composed([claim for _, claim in made], reproducible=reproducible)
-        elif len(made) == 1:
-            whole = made[0][1]
-        else:
-            whole = replace(
-                made[0][1],
-                claimed=False,
-                reason=(
-                    f"{' and '.join(repr(part) for part, _ in made)} claim different things; "
-                    "leakaudit knows no claim of both together"
-                ),
-            )
         if learns and whole.covers in ("weights", "training"):
             reason = f"{learns[0]!r} lets the encoders learn from raw images of a whole batch"
-            return replace(whole, claimed=False, reason=reason)
+            whole = _without_claim(whole, reason)
+        if whole.claimed and reproducible:
+            return replace(
+                whole,
+                claimed=False,
+                reason=(
+                    "the noise of this run comes from a published seed, so that the run can be "
+                    "repeated; the same stack with secret noise would claim these values"
+                ),
+            )
         return whole
+
+    def _whole(self, claims: list[PrivacyGuarantee]) -> PrivacyGuarantee:
+        about_releases = [claim for claim in claims if claim.covers == "releases"]
+        if about_releases:
+            return min(
+                about_releases,
+                key=lambda claim: (not claim.claimed, claim.epsilon or math.inf),
+            )
+        if sorted(claim.covers for claim in claims) == ["training releases", "weights"]:
+            return _composed(*sorted(claims, key=lambda claim: claim.covers))
+        if len(claims) == 1:
+            return claims[0]
+        return _without_claim(
+            claims[0], "leakaudit knows no claim of these defenses together, only of each alone"
+        )
 
     def _drawn_by(
         self, levels: Levels, drawn: Levels, *, returned: bool = False
@@ -185,35 +197,38 @@ class Stack(Defense):
 
 
 def _learns_from_images(part: Defense) -> bool:
+    """Whether it adds to the training what is not clipped; what it overrides says so."""
+    kind = type(part)
+    if kind.penalty is not Defense.penalty or kind.companion is not Defense.companion:
+        return True
     return Stage.TRAINING in part.acts_on and not part.privatizes("encoder")
 
 
-def _composed(claims: list[PrivacyGuarantee], *, reproducible: bool) -> PrivacyGuarantee:
+def _without_claim(claim: PrivacyGuarantee, reason: str) -> PrivacyGuarantee:
+    """No epsilon either: it is not only this run whose noise is no secret that claims nothing."""
+    return replace(claim, claimed=False, epsilon=None, delta=None, mu=None, reason=reason)
+
+
+def _composed(sent: PrivacyGuarantee, weights: PrivacyGuarantee) -> PrivacyGuarantee:
     """DP-SGD and noise on every release of the training: ``mu`` adds up in squares.
 
     Reference: Dong, Roth and Su 2022 (arXiv:1905.02383), corollary 3.3.
     """
-    weights, sent = sorted(claims, key=lambda claim: claim.covers, reverse=True)
-    deltas = [claim.delta for claim in claims if claim.delta is not None]
-    lacking = "" if weights.mu and sent.mu else "noise is missing from one of the two"
-    if not lacking and not weights.claimed and not reproducible:
-        lacking = weights.reason
-    if not lacking and reproducible:
-        lacking = (
-            "the noise of this run comes from a published seed, so that the run can be repeated; "
-            "the same training with secret noise would claim these values"
-        )
-    mu = math.hypot(weights.mu, sent.mu) if weights.mu and sent.mu else None
-    delta = min(deltas) if deltas else None
-    return PrivacyGuarantee(
-        claimed=not lacking,
-        epsilon=epsilon_of(delta, mu) if mu and delta else None,
-        delta=delta,
+    whole = replace(
+        sent,
         releases=sent.releases,
         mechanism=f"{weights.mechanism}; {sent.mechanism}",
         assumptions=tuple(dict.fromkeys((*weights.assumptions, *sent.assumptions))),
-        reason=lacking,
-        mu=mu,
-        clip=sent.clip,
         covers="training",
+        lacks_private_training=False,
+    )
+    if not weights.claimed:
+        return _without_claim(whole, weights.reason)
+    if not sent.claimed and not sent.lacks_private_training:
+        return _without_claim(whole, sent.reason)
+    if not (weights.mu and sent.mu and weights.delta and sent.delta):
+        return _without_claim(whole, "one of the parts does not say its Gaussian-DP parameter")
+    mu, delta = math.hypot(weights.mu, sent.mu), min(weights.delta, sent.delta)
+    return replace(
+        whole, claimed=True, epsilon=epsilon_of(delta, mu), delta=delta, mu=mu, reason=""
     )

@@ -27,6 +27,7 @@ class _Seen:
     returned_change: float = 0.0
     returned_signal: float = 0.0
     penalties: int = 0
+    penalized: int = 0
     penalty: float = 0.0
     records: int = 0
     records_clipped: int = 0
@@ -46,6 +47,8 @@ class Effects:
             phase: ``"training"`` or ``"inference"``.
         """
         self.phase = phase
+        # Whether releases, what returns and private steps are looked at; penalties always are.
+        self.looking = True
         self._parts = defense.parts
         self._seen = [_Seen() for _ in self._parts]
 
@@ -96,6 +99,7 @@ class Effects:
         """What a part added to one site's loss."""
         self._seen[part].penalties += 1
         self._seen[part].penalty += float(value.detach())
+        self._seen[part].penalized += bool(value.detach() != 0)
 
     @torch.no_grad()
     def update(
@@ -118,6 +122,20 @@ class Effects:
             seen.update_values += after.numel()
             seen.update_noise += float((after - wanted).double().square().sum())
 
+    def too_quiet(self, releases: int) -> str:
+        """Which part claims a noise that was not seen, as a sentence; empty if none."""
+        for part, seen in zip(self._parts, self._seen, strict=True):
+            claim = part.guarantee(releases, reproducible=True)
+            if claim is None or claim.noise_std is None or not seen.values:
+                continue
+            found = (seen.noise / seen.values) ** 0.5
+            if found < 0.95 * claim.noise_std:
+                return (
+                    f"{part!r} claims noise of standard deviation {claim.noise_std:.4g} on every "
+                    f"value, and {found:.4g} was seen"
+                )
+        return ""
+
     def records(self) -> tuple[Effect, ...]:
         """One per part."""
         return tuple(
@@ -131,9 +149,8 @@ class Effects:
             changed = {
                 Stage.RELEASE: seen.change > 0,
                 Stage.RETURNED_GRADIENT: seen.returned_change > 0,
-                # A penalty of 0 may be what the defence wants; one that was never asked for is not.
                 Stage.TRAINING: (
-                    seen.penalties > 0 or seen.records_clipped > 0 or seen.update_noise > 0
+                    seen.penalized > 0 or seen.records_clipped > 0 or seen.update_noise > 0
                 ),
             }
             due = part.acts_on

@@ -6,7 +6,7 @@ Opacus is imported inside the functions, since it is slow.
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -84,8 +84,8 @@ def require_layers(network: nn.Module) -> None:
         raise ConfigError(f"no per-sample gradients: {problems[0]}; replace that layer")
 
 
-def require_unmixed(network: nn.Module, *inputs: Any) -> None:
-    """Refuse a network whose output for one sample depends on the others of its batch.
+def require_unmixed(network: Callable[..., Any], *inputs: Any) -> None:
+    """Refuse what treats a sample otherwise in a batch than alone: a network or a defence's part.
 
     Args:
         network: called as ``network(*inputs)``.
@@ -94,13 +94,15 @@ def require_unmixed(network: nn.Module, *inputs: Any) -> None:
     Raises:
         ConfigError: it does, and the cure.
     """
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad():
         together = _tensors(network(*inputs))
         alone = _tensors(network(*_first(inputs)))
+    # Of a bound method the class that it is of.
+    name = type(getattr(network, "__self__", network)).__name__
     for whole, part in zip(together, alone, strict=True):
         if not torch.allclose(whole[:1], part, rtol=1e-3, atol=1e-4):
             raise ConfigError(
-                f"{type(network).__name__} gives a sample another output in a batch than alone, so "
+                f"{name} gives a sample another output in a batch than alone, so "
                 "that clipping a sample's gradient does not bound what its patient changes; use "
                 "layers that treat every sample on its own, such as instance normalisation"
             )

@@ -61,8 +61,9 @@ class PrivateParty:
         """Record per-sample gradients from here to `learned`."""
         # The hooks record in training mode alone; none of its layers behaves differently there.
         self._network.train()
-        if self._listening is None:
-            self._listening = PerSampleGradients(self._network)
+        if self._listening is not None:  # to a forward pass that was never answered
+            self._listening.close()
+        self._listening = PerSampleGradients(self._network)
 
     def learned(
         self, batch: int, records: Records | None, watch: Effects | None
@@ -85,7 +86,7 @@ class PrivateParty:
         gradients = _by_patient(samples, records.patients)
         drawn = self._defense.draw_update(tuple(self._network.parameters()), records.generator)
         applied = self._defense.apply_update(gradients, drawn)
-        if watch is not None:
+        if watch is not None and watch.looking:
             watch.update(self._part, gradients, applied)
         return tuple(tensor / batch for tensor in applied)
 

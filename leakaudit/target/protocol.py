@@ -99,7 +99,7 @@ class DataSite:
         with _autocast(images.device, self.autocast and self._private is None):
             levels = self.encoder(images)
         levels = tuple(level.float() for level in levels)
-        if self.watch is None:
+        if self.watch is None or not self.watch.looking:
             released = self.defense.release(levels, generator=generator)
         else:
             steps = self.defense.trace(levels, self.defense.draw(levels, generator))
@@ -139,7 +139,9 @@ class DataSite:
         self, message: CutGradients, records: Records | None
     ) -> tuple[torch.Tensor | None, ...]:
         parameters = tuple(self.encoder.parameters())
-        penalties = tuple(self._penalties())
+        # A private training's loss is a sum over samples, a penalty is one of the batch.
+        weight = 1 if self._private is None else len(self._images)
+        penalties = tuple(weight * penalty for penalty in self._penalties())
         outputs = (*self._released, *penalties)
         answers = (*message.levels, *map(torch.ones_like, penalties))
         if self._private is None:
@@ -433,7 +435,7 @@ def _returned(
     defense: Defense, gradients: Levels, generator: torch.Generator, watch: Effects | None
 ) -> Levels:
     steps = defense.trace_returned(gradients, defense.draw_returned(gradients, generator))
-    if watch is not None:
+    if watch is not None and watch.looking:
         watch.returned(steps)
     return steps[-1].after
 

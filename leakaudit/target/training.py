@@ -145,7 +145,7 @@ def train(
 
     Returns:
         One entry per epoch: mean loss, validation Dice, and what the defence was seen to do in the
-        epoch's first step (`Effects.sums`).
+        epoch's last step (`Effects.sums`).
 
     Raises:
         CellError: the loss is not finite.
@@ -180,7 +180,9 @@ def train(
                 optimizer.zero_grad(set_to_none=True)
                 for group in optimizer.param_groups:
                     group["lr"] = _cosine(settings.learning_rate, done, total)
-            protocol.watched(effects if step == 0 else None)
+            # The last step of an epoch: in the first one a defence that learns may know nothing.
+            effects.looking = step == steps - 1
+            protocol.watched(effects)
             patients = None if data.patients is None else data.patients[index]
             losses.append(
                 protocol.backward(views, masks, seed, "train", epoch, step, patients=patients)
@@ -206,13 +208,26 @@ def train(
 def _require_unmixed(
     network: SplitUNet, defense: Defense, data: TrainingData, device: torch.device
 ) -> None:
-    """Refuse to train a party privately whose output for a patient depends on the others."""
+    """Refuse to train a party privately whose output for a patient depends on the others.
+
+    That goes for what the defence makes of a release and of what returns as well.
+    """
     if not any(map(defense.privatizes, ("encoder", "server"))) or len(data.masks) < 2:
         return
-    views = [view[:2].to(device) for view in data.views]
-    for encoder, view in zip(network.encoders, views, strict=True):
-        require_unmixed(encoder, view)
+    for encoder, view in zip(network.encoders, data.views, strict=True):
+        two = view[:2].to(device)
+        require_unmixed(encoder, two)
+        with torch.no_grad():
+            levels = encoder(two)
+        for part in defense.parts:
+            for apply, draw in (
+                (part.apply, part.draw),
+                (part.apply_returned, part.draw_returned),
+            ):
+                drawn = draw(levels, generator_for(0, "unmixed"))
+                require_unmixed(apply, levels, drawn)
     with torch.no_grad():
+        views = [view[:2].to(device) for view in data.views]
         require_unmixed(network.server, list(network.encode(views)))
 
 

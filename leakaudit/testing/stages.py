@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from leakaudit.contracts import Defense, ReleaseSetting, SiteLayout, Stage
-from leakaudit.randomness import generator_for, normal_like, uniform_like
+from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 
 
@@ -36,6 +36,8 @@ def check_stages(
         Stage.TRAINING: _check_training(on, levels, spatial_dims, seed)
         | _check_updates(on, levels, seed),
     }
+    if Stage.TRAINING in defense.acts_on:
+        assert changed[Stage.TRAINING], f"{name} leads the training nowhere: its gradient is 0"
     for stage, found in changed.items():
         assert not found or stage in defense.acts_on, (
             f"{name} changes the {stage}, which {name}.acts_on leaves out: a run would not look "
@@ -61,6 +63,12 @@ def _check_returned(defense: Defense, gradients: Levels, seed: int) -> bool:
     assert [each.shape for each in together] == shapes, f"{name} returns gradients of another shape"
     finite = all(bool(each.isfinite().all()) for each in together)
     assert finite, f"{name} returns gradients that are not finite"
+    alike = tuple(each[:1].expand_as(each).contiguous() for each in gradients)
+    if drawn:
+        sent = defense.return_gradient(alike, generator=generator_for(seed, "equal samples"))
+        shared = all(bool((each == each[:1]).all()) for each in sent)
+        moved = not all(map(torch.equal, sent, alike))
+        assert not (moved and shared), f"{name} draws what returns for a batch, not for each sample"
     for sample in range(len(gradients[0])):
         one = slice(sample, sample + 1)
         alone = defense.apply_returned(
@@ -76,11 +84,10 @@ def _check_returned(defense: Defense, gradients: Levels, seed: int) -> bool:
 
 
 def _check_training(defense: Defense, levels: Levels, spatial_dims: int, seed: int) -> bool:
-    """Companion and penalty; whether there is a penalty."""
+    """Companion and penalty; whether the penalty leads anywhere."""
     name = type(defense).__name__
-    images = uniform_like(
-        torch.empty(len(levels[0]), 2, *levels[0].shape[2:]), generator_for(seed, "images")
-    )
+    # Something that the levels say, so that a companion can learn it.
+    images = levels[0][:, :2].sigmoid()
     site = SiteLayout(
         modalities=2,
         channels=tuple(level.shape[1] for level in levels),
@@ -97,6 +104,7 @@ def _check_training(defense: Defense, levels: Levels, spatial_dims: int, seed: i
         assert loss.ndim == 0, f"{name}.companion_loss is no scalar"
         learned = any(bool(each.any()) for each in taught)
         assert learned, f"{name}.companion_loss teaches its companion nothing"
+        _teach(defense, companion, images, levels)
     inputs = tuple(level.clone().requires_grad_() for level in levels)
     penalty = defense.penalty(images, inputs, companion)
     if penalty is None:
@@ -107,7 +115,16 @@ def _check_training(defense: Defense, levels: Levels, spatial_dims: int, seed: i
     gradients = torch.autograd.grad(penalty, inputs, allow_unused=True, materialize_grads=True)
     finite = all(bool(each.isfinite().all()) for each in gradients)
     assert finite, f"{name}.penalty has a gradient that is not finite"
-    return True
+    return any(bool(each.any()) for each in gradients)
+
+
+def _teach(defense: Defense, companion: nn.Module, images: torch.Tensor, levels: Levels) -> None:
+    """Until the companion knows something of these samples."""
+    optimizer = torch.optim.Adam(companion.parameters(), 0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        defense.companion_loss(companion, images, levels).backward()
+        optimizer.step()
 
 
 def _check_updates(defense: Defense, levels: Levels, seed: int) -> bool:
@@ -125,8 +142,23 @@ def _check_updates(defense: Defense, levels: Levels, seed: int) -> bool:
     assert all(map(torch.equal, first, second)), f"{name} updates at random beyond its generator"
     shapes = [each.shape for each in parameters]
     assert [each.shape for each in first] == shapes, f"{name}.apply_update gives other shapes"
+    # One record that is a thousand times as large: what is bounded moves little further.
+    larger = tuple(torch.cat([1000 * each[:1], each[1:]]) for each in gradients)
+    further = defense.apply_update(larger, draws[0])
+    moved, room = (
+        sum(float((a - b).square().sum()) for a, b in zip(*two, strict=True)) ** 0.5
+        for two in (
+            (further, first),
+            ([each[0] for each in larger], [torch.zeros_like(each[0]) for each in larger]),
+        )
+    )
     plain = [gradient.sum(dim=0) for gradient in gradients]
-    return not all(
+    changed = not all(
         torch.allclose(after, before, rtol=1e-4, atol=1e-5)
         for after, before in zip(first, plain, strict=True)
     )
+    assert not changed or moved < 0.1 * room, (
+        f"{name}.apply_update lets one record weigh as much as it likes; clip each record's joint "
+        "gradient over all parameters"
+    )
+    return changed

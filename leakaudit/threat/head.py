@@ -94,7 +94,9 @@ def _step(
     """The features that the server sends and the gradient that returns, for one batch."""
     protocol, body, head = parties
     views = images.to(system.device).split(list(system.network.spec.channels), dim=1)
-    sent = body.forward(protocol.send(views, seed, *labels))
+    with torch.no_grad():  # nothing comes back to the sites here
+        messages = protocol.send(views, seed, *labels)
+    sent = body.forward(messages)
     draw = generator_for(seed, "returned", *labels)
     _, answer = head.step(sent, masks.to(system.device), draw)
     return sent.tensor, answer.tensor

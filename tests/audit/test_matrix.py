@@ -413,6 +413,7 @@ def test_an_architecture_of_its_own_is_met_by_its_own_defense_alone(
         ((0, 1), None, "gaussian-noise"),
         ((1,), None, "identity"),
         ((), None, "identity"),
+        ((0, 1), 1, "identity"),
         ((0, 1), 1, "gaussian-noise"),
         ((0, 1), 1, "gaussian-noise"),
     ]

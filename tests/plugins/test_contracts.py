@@ -206,6 +206,13 @@ class Punishes(PunishesInSilence):
     acts_on = frozenset({Stage.RELEASE, Stage.TRAINING})
 
 
+class PunishesWhenOff(Punishes):
+    def penalty(
+        self, images: Images, released: Levels, companion: nn.Module | None
+    ) -> torch.Tensor | None:
+        return released[0].square().mean()
+
+
 class PunishesWithoutAGradient(Punishes):
     def penalty(
         self, images: Images, released: Levels, companion: nn.Module | None
@@ -242,6 +249,31 @@ class UpdatesAtRandom(Honest):
         return tuple(
             each.sum(dim=0) + torch.randn(each.shape[1:], generator=unseeded) for each in gradients
         )
+
+
+class SharesWhatItDrawsForReturns(Honest):
+    acts_on = frozenset({Stage.RELEASE, Stage.RETURNED_GRADIENT})
+
+    def draw_returned(self, gradients: Levels, generator: torch.Generator) -> Levels:
+        drawn = Honest.draw(self, tuple(each[:1] for each in gradients), generator)
+        return tuple(one.expand_as(each) for one, each in zip(drawn, gradients, strict=True))
+
+    def apply_returned(self, gradients: Levels, drawn: Levels) -> Levels:
+        return Honest.apply(self, gradients, drawn)
+
+
+class PenaltyThatLeadsNowhere(Punishes):
+    def penalty(
+        self, images: Images, released: Levels, companion: nn.Module | None
+    ) -> torch.Tensor | None:
+        return 0 * released[0].mean() if self.strength else None
+
+
+class UpdatesWithoutAClip(UpdatesAtRandom):
+    def apply_update(
+        self, gradients: Sequence[torch.Tensor], drawn: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, ...]:
+        return tuple(each.sum(dim=0) + 1 for each in gradients)
 
 
 class DoesNotSayWhenItIsOff(Honest):
@@ -359,9 +391,12 @@ class Positional(NoDataclassOfItsOwn):
         (MixesWhatReturns(), "another gradient alone than in a batch"),
         (ReturnsInPlace(), "modified returned gradients in place"),
         (PunishesInSilence(), "changes the training, which"),
-        (Punishes(), "changes the training at its off"),
+        (PunishesWhenOff(), "changes the training at its off"),
         (PunishesWithoutAGradient(), "no gradient comes back from"),
         (TeachesItsCompanionNothing(), "teaches its companion nothing"),
+        (SharesWhatItDrawsForReturns(), "for a batch, not for each sample"),
+        (PenaltyThatLeadsNowhere(), "leads the training nowhere"),
+        (UpdatesWithoutAClip(), "lets one record weigh as much as it likes"),
         (UpdatesAtRandom(), "updates at random beyond its generator"),
     ],
     ids=lambda value: "" if isinstance(value, str) else type(value).__name__,

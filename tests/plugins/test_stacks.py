@@ -3,23 +3,62 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
+from torch import nn
 
-from leakaudit.contracts import Defense, ReleaseSetting, Stack
+from leakaudit.contracts import Defense, PrivacyGuarantee, ReleaseSetting, Stack
 from leakaudit.errors import ConfigError
 from leakaudit.privacy.gaussian import epsilon_of, mu_of
 from leakaudit.randomness import generator_for
-from leakaudit.types import Levels
+from leakaudit.types import Images, Levels
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.adversarial import Adversarial
 from leakaudit_defenses.cut_gradient_noise import CutGradientNoise
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.dp_sgd import DpSgd
 from leakaudit_defenses.gaussian_noise import GaussianNoise
+from leakaudit_defenses.laplace_noise import LaplaceNoise
 from leakaudit_defenses.nopeek import Nopeek
 from leakaudit_defenses.top_k import TopK
+
+
+@dataclass(frozen=True, kw_only=True)
+class PenalizesInSilence(Defense):
+    """A third party's, which does not say that it acts on the training."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level / 2 for level in levels)
+
+    def penalty(
+        self, images: Images, released: Levels, companion: nn.Module | None
+    ) -> torch.Tensor | None:
+        return released[0].mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipsByPrivateData(PenalizesInSilence):
+    """Claims nothing for the training's releases, for a reason that DP-SGD does not cure."""
+
+    penalty = Defense.penalty
+
+    def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
+        return PrivacyGuarantee(
+            claimed=False,
+            epsilon=1.0,
+            delta=1e-5,
+            releases=releases,
+            mechanism="",
+            assumptions=(),
+            reason="the clip bound was taken from private data",
+            mu=0.1,
+            covers="training releases",
+        )
 
 
 def levels_of(batch: int = 3, seed: int = 0) -> Levels:
@@ -79,6 +118,9 @@ def test_samples_are_treated_on_their_own() -> None:
         (TopK(keep=0.5), GaussianNoise(std=0.5)),
         (Nopeek(), GaussianNoise(std=2.0)),
         (GaussianNoise(std=0.5), GaussianNoise(std=1.0)),
+        (GaussianNoise(std=1.0, relative=True), ActivationDropout(p=0.9)),
+        (GaussianNoise(std=1.0, relative=True), GaussianNoise(std=1.0)),
+        (LaplaceNoise(scale=0.5, relative=True), TopK(keep=0.5), GaussianNoise(std=0.5)),
     ],
     ids=repr,
 )
@@ -170,14 +212,38 @@ def test_private_training_and_noise_on_its_releases_compose() -> None:
         ((DpSgd(), Nopeek()), "raw images"),
         ((Adversarial(), DpSgd(), DpGaussian(scope="training")), "raw images"),
         ((DpSgd(parties="encoders"), DpGaussian(scope="training")), "every trainable party"),
-        ((DpSgd(epsilon=math.inf), DpGaussian(scope="training")), "noise is missing"),
+        ((DpSgd(epsilon=math.inf), DpGaussian(scope="training")), "no noise was added"),
+        ((DpSgd(), DpGaussian(epsilon=math.inf, scope="training")), "no noise was added"),
         ((GaussianNoise(), DpGaussian(scope="training")), "every trainable party"),
-        ((DpSgd(), DpGaussian()), "claim different things"),
+        ((DpSgd(), PenalizesInSilence()), "raw images"),
+        ((PenalizesInSilence(), DpSgd(), DpGaussian(scope="training")), "raw images"),
+        ((DpSgd(), ClipsByPrivateData()), "taken from private data"),
     ],
     ids=repr,
 )
-def test_otherwise_nothing_is_claimed(chain: tuple[Defense, ...], reason: str) -> None:
-    claim = fitted(*chain).guarantee(3, reproducible=False)
+@pytest.mark.parametrize("reproducible", [False, True])
+def test_otherwise_nothing_is_claimed(
+    chain: tuple[Defense, ...], reason: str, reproducible: bool
+) -> None:
+    claim = fitted(*chain).guarantee(3, reproducible=reproducible)
     assert claim is not None
     assert not claim.claimed
+    # Nor is it said that secret noise alone would make it true.
     assert reason in claim.reason
+    assert "published seed" not in claim.reason
+
+
+def test_a_claim_about_releases_is_not_lost_beside_one_about_weights() -> None:
+    claim = fitted(DpSgd(epsilon=1.0), DpGaussian(epsilon=6.0)).guarantee(3, reproducible=False)
+    assert claim is not None
+    assert claim.claimed
+    assert (claim.covers, claim.epsilon) == ("releases", 6.0)
+
+
+def test_of_two_claims_about_releases_the_smaller_epsilon_stands() -> None:
+    claim = fitted(DpGaussian(epsilon=9.0), DpGaussian(epsilon=3.0)).guarantee(
+        3, reproducible=False
+    )
+    assert claim is not None
+    assert claim.claimed
+    assert claim.epsilon == 3.0

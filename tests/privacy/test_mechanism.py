@@ -16,6 +16,7 @@ from leakaudit.privacy.gaussian import mu_of, noise_multiplier
 from leakaudit.randomness import normal_like
 from leakaudit.types import Levels
 from leakaudit_defenses.dp_gaussian import DpGaussian
+from leakaudit_defenses.dp_sgd import DpSgd
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 
 
@@ -108,6 +109,35 @@ class SharedNoise(Mechanism):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OneDrawPerChannel(Mechanism):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(
+            normal_like(level[:, :, :1, :1], generator).expand_as(level) for level in levels
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneDrawPerPlace(Mechanism):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(normal_like(level[:, :1], generator).expand_as(level) for level in levels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneDrawForAllLevels(Mechanism):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        drawn = normal_like(levels[0][:, :1, :1, :1], generator)
+        return tuple(drawn.expand_as(level) for level in levels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallMu(Mechanism):
+    """Says of itself that it hides more than its epsilon does."""
+
+    def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
+        return replace(super().guarantee(releases, reproducible=reproducible), mu=0.01)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contradictory(Mechanism):
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
         return replace(super().guarantee(releases, reproducible=reproducible), mu=3.0)
@@ -145,7 +175,7 @@ def test_the_claim_of_dp_gaussian_stands_and_the_bound_comes_close(
     best = max(pair.epsilon for pair in found.pairs)
     assert 0.4 * epsilon <= best <= epsilon
     assert all(pair.epsilon <= pair.ceiling.epsilon for pair in found.pairs)
-    assert [pair.draws for pair in found.pairs] == [200_000] * 3 + [4000]
+    assert [pair.draws for pair in found.pairs] == [200_000] * 3 + [4000] + [200_000] * 3
 
 
 def test_a_mechanism_of_a_third_party_stands_as_well() -> None:
@@ -163,6 +193,9 @@ def test_a_mechanism_of_a_third_party_stands_as_well() -> None:
         (NoiseBeforeClip, "100x-clip"),
         (SharedNoise, "known-neighbor"),
         (SharedNoise, "batch-of-two"),
+        (OneDrawPerChannel, "contrast-places"),
+        (OneDrawPerPlace, "contrast-channels"),
+        (OneDrawForAllLevels, "contrast-levels"),
     ],
 )
 def test_a_planted_bug_is_found_by_the_pair_that_is_made_for_it(
@@ -206,6 +239,8 @@ def test_the_same_seed_gives_the_same_audit() -> None:
         (DpGaussian(scope="training"), "claims nothing that could be audited: the encoders learn"),
         (DpGaussian(epsilon=math.inf), "claims nothing .* no noise was added"),
         (Contradictory(), "claims epsilon 8 with mu 3, which is epsilon 16.* contradicts itself"),
+        (SmallMu(), "claims epsilon 8 with mu 0.01, .* contradicts itself"),
+        (DpSgd(), "about the trained weights"),
         (Unbounded(), "clip None; an audit needs all three"),
     ],
 )
