@@ -29,7 +29,8 @@ _ASSUMPTIONS = (
     "Every trainable party, each encoder and the server, clips each patient's gradient to the "
     "same bound and adds its noise itself, with secret and independent randomness.",
     "The loss is a sum over slices, and no layer mixes the slices of a batch.",
-    "Neighbouring data sets differ by replacing one patient, with as many tumour-bearing slices.",
+    "How many slices a patient has is public; the noise is made for the longest patient.",
+    "Neighbouring data sets differ by replacing one patient, all of whose slices and sites count.",
     "Who is in which batch is known to the adversary: nothing is gained by sampling.",
     "No party takes more steps than were counted, whoever asks it to.",
     "Masks, returned gradients and timing are not covered.",
@@ -153,7 +154,7 @@ class DpSgd(Defense):
                 f"each patient's gradient clipped to {self.clip:.4g} in each of "
                 f"{self.steps} steps, noise standard deviation {self.noise_std:.4g} on the sum"
             ),
-            assumptions=_ASSUMPTIONS,
+            assumptions=_ASSUMPTIONS if self.parties == "all" else (),
             reason=reason,
             mu=None if self.epsilon == math.inf else mu_of(self.epsilon, self.delta),
             covers="weights",

@@ -142,9 +142,9 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
 def _on_front(setting: _Setting, settings: Sequence[_Setting]) -> bool:
     """Whether no comparable setting is better on one axis and at least as good on the other.
 
-    A network that is worth no more than an untrained one is on no front. A setting that lacks the
-    figure of an attack which another of its panel has is not compared: a crashed attack must not
-    make a defence look good.
+    A network that may be worth no more than an untrained one is on no front. A setting that lacks
+    the figure of an attack which another of its panel has is not compared: a crashed attack must
+    not make a defence look good.
     """
     rivals = [one for one in settings if one.panel == setting.panel]
     everything = frozenset[tuple[str, str]]().union(*(one.attacks for one in rivals))
@@ -166,8 +166,7 @@ def _place(setting: _Setting) -> tuple[float, float] | None:
     utility, worst = setting.target.utility, setting.worst
     if utility is None or worst is None:
         return None
-    untrained = setting.target.untrained_dice
-    if untrained is not None and utility.mean.mean <= untrained:
+    if setting.target.is_useless:
         return None
     # What leaks is no less than what anybody can guess, however badly an attack ends.
     return utility.mean.mean, max(_height(worst), worst[1].blind_floor)

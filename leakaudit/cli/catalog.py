@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from leakaudit.cli.lines import line_width
+from leakaudit.config import ARCHITECTURE
 from leakaudit.contracts import Attack, Defense
 from leakaudit.errors import PluginError, UsageError
 from leakaudit.registry import Kind, Plugin, installed, load, nearest, usable
@@ -20,6 +21,18 @@ from leakaudit.threat.presets import PRESETS, Threat
 
 _PLUGINS: dict[str, Kind] = {"attacks": "attack", "defenses": "defense"}
 _LISTED = (*_PLUGINS, "threats")
+
+
+_ARCHITECTURE = f"""{ARCHITECTURE} (an entry under defenses; no plug-in)
+
+Withhold skips or narrow the cut: another network, audited as a defense or a part of one.
+
+What it sets takes the place of what the target says for all. The same network without a further
+defense is always audited beside it.
+
+configuration:
+  withheld_skips: how many of the shallowest levels above the cut do not cross
+  bottleneck: how many channels of each crossing level do at most; null for all"""
 
 
 def list_(
@@ -52,6 +65,8 @@ def _table(listed: str) -> Table:
     plugins, problems = usable(_PLUGINS[listed])
     for plugin in plugins:
         table.add_row(plugin.name, "\n".join([plugin.summary, *_facts(plugin)]))
+    if listed == "defenses":
+        table.add_row(ARCHITECTURE, _ARCHITECTURE.split("\n")[2])
     for problem in problems:
         print(f"leakaudit: warning: {problem}", file=sys.stderr)
     return table
@@ -76,8 +91,12 @@ def show(name: Annotated[str, typer.Argument(help="An attack, defense or threat.
         if any(point.name == name for point in installed(kind)):
             print(_describe_plugin(load(kind, name)))
             return 0
-    known = [*PRESETS, *(point.name for kind in kinds for point in installed(kind))]
-    raise PluginError(f"unknown name {name!r}{nearest(name, known)}; known: {', '.join(known)}")
+    if name == ARCHITECTURE:
+        print(_ARCHITECTURE)
+        return 0
+    known = [*PRESETS, ARCHITECTURE, *(point.name for kind in kinds for point in installed(kind))]
+    # The whole list is what `leakaudit list` prints, in columns.
+    raise PluginError(f"unknown name {name!r}{nearest(name, known)}; `leakaudit list` names all")
 
 
 def _describe_threat(threat: Threat) -> str:

@@ -31,14 +31,21 @@ class PluginUse(Section):
         """``name`` or ``{name: {parameter: value}}``."""
         if isinstance(value, str):
             return {"name": value}
+        if isinstance(value, list | tuple):
+            raise ValueError("a list within a list; a stack is one list of plug-ins")
         if isinstance(value, Mapping) and len(value) == 1:
             ((name, parameters),) = value.items()
             if name != "name":
+                if parameters is not None and not isinstance(parameters, Mapping):
+                    raise ValueError(
+                        f"{name} is followed by {parameters!r}; write its parameters as "
+                        f"{name}: {{parameter: value}}"
+                    )
                 return {"name": name, "parameters": parameters or {}}
         if isinstance(value, Mapping) and "name" not in value:
             raise ValueError(
                 f"one name in each entry, got {', '.join(map(str, value)) or 'none'}; start every "
-                "plug-in with a dash of its own"
+                "plug-in with a dash of its own, or write a stack as [one, another]"
             )
         return value
 

@@ -50,7 +50,9 @@ class Stack(Defense):
         for party in ("encoder", "server"):
             private = [part for part in self.chain if part.privatizes(party)]
             if len(private) > 1:
-                raise ConfigError(f"{private[0]!r} and {private[1]!r} both privatize the training")
+                raise ConfigError(
+                    f"{private[0]!r} and {private[1]!r} both privatize the training; keep one"
+                )
 
     def __repr__(self) -> str:
         """The parts with their parameters."""

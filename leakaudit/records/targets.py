@@ -154,6 +154,14 @@ class TargetRecord(Record):
     reason: str = ""
     volatile: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def is_useless(self) -> bool:
+        """Whether its Dice, all of its interval counted, may be that of an untrained network."""
+        if self.utility is None or self.untrained_dice is None:
+            return False
+        found = self.utility.mean
+        return (found.mean if found.low is None else found.low) <= self.untrained_dice
+
 
 class ReferenceComparison(Record):
     """A reference training beside the undefended Split-U-Net, over the same patients and seeds.

@@ -76,13 +76,15 @@ def _did(effect: Effect) -> str:
     if effect.noise_std:
         said.append(f"moved a value by {effect.noise_std:.3g} (root mean square)")
     if effect.change_to_signal:
-        said.append(f"changed {figure(effect.change_to_signal)} of the signal's norm")
+        times = f"{effect.change_to_signal:.3g}"
+        said.append(f"changed what crosses by {times} times its own size")
     if effect.dropped_share:
         said.append(f"set {percent(effect.dropped_share)} of the values to 0")
     if effect.returned_change:
-        said.append(f"changed returned gradients by {figure(effect.returned_change)} of their norm")
+        times = f"{effect.returned_change:.3g}"
+        said.append(f"changed returned gradients by {times} times their own size")
     if effect.penalty is not None:
-        said.append(f"added {effect.penalty:.3g} to a site's loss")
+        said.append(f"added {effect.penalty:.3g} to the loss that a site's encoder learns by")
     if effect.records_clipped is not None:
         said.append(f"clipped {percent(effect.records_clipped)} of the patients' gradients")
     if effect.update_noise_std:

@@ -325,10 +325,9 @@ def _caveats(target: TargetRecord | None) -> tuple[str, ...]:
     sentences = []
     if target.guarantee is not None and not target.guarantee.claimed:
         sentences.append("No formal guarantee is claimed for this run (see Formal guarantees).")
-    dice = target.utility.mean.mean if target.utility else None
-    if dice is not None and target.untrained_dice is not None and dice <= target.untrained_dice:
+    if target.is_useless:
         sentences.append(
-            "The network is worth no more than an untrained one: whatever is hidden here is "
+            "The network may be worth no more than an untrained one: whatever is hidden here is "
             "hidden from the hospitals too."
         )
     return tuple(sentences)

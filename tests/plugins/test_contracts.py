@@ -25,6 +25,7 @@ from leakaudit.contracts import (
     Stage,
 )
 from leakaudit.errors import CellError
+from leakaudit.randomness import uniform_like
 from leakaudit.testing import check_attack, check_defense, example_observation
 from leakaudit.threat.presets import PRESETS
 from leakaudit.types import Images, Levels
@@ -563,6 +564,21 @@ def test_the_example_of_the_contributing_guide_is_one() -> None:
     names |= {"check_attack": check_attack, "example_observation": example_observation}
     exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), names)
     test = names["test_the_mean_image_keeps_its_contract"]
+    assert callable(test)
+    test()
+
+
+def test_the_defense_of_the_contributing_guide_is_one() -> None:
+    text = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text()
+    start = text.index(
+        "    @final\n    @dataclass(frozen=True, kw_only=True)\n    class UniformNoise"
+    )
+    code = textwrap.dedent(text[start : text.index("\nBeside these a defense", start)])
+    names: dict[str, object] = {"final": final, "dataclass": dataclass, "ClassVar": ClassVar}
+    names |= {"Mapping": Mapping, "Any": Any, "Defense": Defense, "Evidence": Evidence}
+    names |= {"torch": torch, "uniform_like": uniform_like, "check_defense": check_defense}
+    exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), names)
+    test = names["test_uniform_noise_keeps_its_contract"]
     assert callable(test)
     test()
 
