@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from leakaudit.audit.attacking import AttackProcess
+from leakaudit.audit.caveats import caveats
 from leakaudit.audit.mask_scoring import MaskScorer
 from leakaudit.audit.matrix import CellPlan, TargetPlan
 from leakaudit.audit.scoring import ImageScorer, judged
@@ -37,7 +38,7 @@ from leakaudit.audit.systems import (
     utility_of,
 )
 from leakaudit.audit.tampering import untouched
-from leakaudit.contracts import Attack, Attempt, Capability, PrivacyGuarantee, Progress
+from leakaudit.contracts import Attempt, Capability, PrivacyGuarantee, Progress
 from leakaudit.data import Patient
 from leakaudit.errors import CellError
 from leakaudit.measure import controls
@@ -190,7 +191,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             isolation=process.isolation,
             notes=(
                 *attempt.reconstruction.notes,
-                *_caveats(plan.attack, system, victims[0]),
+                *caveats(plan.attack, system, auxiliary[0]),
                 *_length(plan, attempt, people, task),
             ),
             volatile=_volatile(started),
@@ -263,20 +264,6 @@ def _companions(task: Task, plan: CellPlan, people: People) -> Companions | None
     alone = plan.gradient_batch == 1
     others = [name for name in task.splits.train if name not in cell_victims(task)]
     return Companions(batch=plan.gradient_batch, patients=() if alone else people.of(others))
-
-
-def _caveats(attack: Attack, system: System, patient: Patient) -> tuple[str, ...]:
-    """What keeps an attack from being an answer to the defence it meets."""
-    views = images_of(patient)[:1].to(system.device).split(list(system.network.spec.channels), 1)
-    with torch.no_grad():
-        levels = system.network.encode(views)[0]
-    asks = Capability.DEFENSE_PARAMETERS in attack.needs()
-    if not asks or system.defense.adversary_is_told(levels):
-        return ()
-    return (
-        "The defense does not say what a release gives away (Defense.evidence), so this attack "
-        "took noise for signal: a low figure here is no sign of protection.",
-    )
 
 
 def target_facts(plan: TargetPlan) -> dict[str, Any]:

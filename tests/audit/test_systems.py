@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.jobs import _caveats, _training_data
+from leakaudit.audit.caveats import caveats
+from leakaudit.audit.jobs import _training_data
 from leakaudit.audit.runner import _limits
 from leakaudit.audit.sharing import share
 from leakaudit.audit.systems import People, utility_of
 from leakaudit.audit_file import parse_audit
 from leakaudit.config import PluginUse, expand
-from leakaudit.contracts import Defense
+from leakaudit.contracts import Defense, Evidence
 from leakaudit.data import phantom_cohort
 from leakaudit.errors import CellError
 from leakaudit.randomness import normal_like
@@ -93,15 +94,26 @@ class Silent(Defense):
         return tuple(level + noise for level, noise in zip(levels, drawn, strict=True))
 
 
+class Boasting(Silent):
+    """Says that its noise is a hundred times as large as it is."""
+
+    def evidence(self, released: Levels) -> Evidence:
+        return Evidence(
+            values=released, variances=tuple(torch.full_like(level, 100.0) for level in released)
+        )
+
+
 def test_an_attack_on_a_defense_that_keeps_its_noise_to_itself_carries_a_note() -> None:
     (patient,) = tiny_patients(1)
     asks, learns = (
         expand("attack", PluginUse(name=name))[0][1]
         for name in ("activation-inversion", "decoder-inversion")
     )
-    (note,) = _caveats(asks, tiny_system(Silent()), patient)
+    (note,) = caveats(asks, tiny_system(Silent()), patient)
     assert "no sign of protection" in note
-    assert _caveats(learns, tiny_system(Silent()), patient) == ()
+    assert caveats(learns, tiny_system(Silent()), patient) == ()
+    (note,) = caveats(asks, tiny_system(Boasting()), patient)
+    assert "little sign of protection" in note
     for name in ("identity", "gaussian-noise", "activation-dropout", "dp-gaussian"):
         defense = expand("defense", PluginUse(name=name))[0][1]
-        assert _caveats(asks, tiny_system(defense), patient) == ()
+        assert caveats(asks, tiny_system(defense), patient) == ()
