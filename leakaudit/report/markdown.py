@@ -18,12 +18,15 @@ _HEAD = (
     "blind floor",
     "advantage",
     "picked out by it",
+    "Pareto front",
     "not measured",
 )
 
 
 def worst_table(record: ReportRecord) -> str:
     """A row for each setting, kind of victims and of what is recovered: its worst attack.
+
+    The Pareto front is that of the row's cut level, seed, kind of victims and of what is recovered.
 
     A figure that is missing is a dash, and the attacks without a figure are named with their state.
     """
@@ -93,6 +96,7 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
         case.recovers,
         figure(case.dice.mean, 3) if case.dice else "-",
         *figures,
+        "on it" if case.pareto else "-",
         _plain("; ".join(case.incomplete)) or "none",
     )
 

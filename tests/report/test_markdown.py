@@ -16,7 +16,7 @@ def rows(text: str) -> list[list[str]]:
 def test_a_row_for_each_worst_case_with_its_figures() -> None:
     record = members_leak_more()
     table = rows(worst_table(record))
-    assert {len(row) for row in table} == {12}
+    assert {len(row) for row in table} == {13}
     assert len(table) == 2 + len(record.worst)
     assert table[2][:6] == ["1", "0", "`Identity()`", "inference", "images", "0.712"]
     assert table[2][6:] == [
@@ -25,8 +25,12 @@ def test_a_row_for_each_worst_case_with_its_figures() -> None:
         "0.297",
         "0.875 [0.824, 0.926]",
         "1.00 (chance 0.07)",
+        "on it",
         "none",
     ]
+    front = [case.pareto for case in record.worst]
+    assert [row[11] == "on it" for row in table[2:]] == front
+    assert len(set(front)) == 2
     assert table[3][3:8] == [
         "training",
         "images",
@@ -52,7 +56,7 @@ def test_a_setting_without_a_figure_has_dashes_and_the_states() -> None:
     )
     for row in rows(worst_table(sample_report(cells=cells)))[2:]:
         assert row[6:11] == ["-"] * 5
-        assert row[11].count("failed") == 3
+        assert row[12].count("failed") == 3
 
 
 def test_every_cell_has_a_row_with_the_size_of_its_batch_and_its_state() -> None:
@@ -77,5 +81,5 @@ def test_no_name_breaks_the_table() -> None:
         for one in record.worst
     )
     table = rows(worst_table(record.model_copy(update={"worst": worst})))
-    assert {len(row) for row in table} == {12}
+    assert {len(row) for row in table} == {13}
     assert table[2][2] == "`a b c `"
