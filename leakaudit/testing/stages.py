@@ -113,6 +113,9 @@ def _check_training(defense: Defense, levels: Levels, spatial_dims: int, seed: i
     assert bool(penalty.isfinite()), f"{name}.penalty is not finite"
     assert penalty.requires_grad, f"no gradient comes back from {name}.penalty"
     gradients = torch.autograd.grad(penalty, inputs, allow_unused=True, materialize_grads=True)
+    far = companion.to("meta") if companion is not None else None
+    hollow = defense.penalty(images.to("meta"), tuple(x.to("meta") for x in levels), far)
+    assert hollow is not None and hollow.is_meta, f"{name}.penalty is made on another device"  # noqa: PT018
     finite = all(bool(each.isfinite().all()) for each in gradients)
     assert finite, f"{name}.penalty has a gradient that is not finite"
     return any(bool(each.any()) for each in gradients)
@@ -142,6 +145,13 @@ def _check_updates(defense: Defense, levels: Levels, seed: int) -> bool:
     assert all(map(torch.equal, first, second)), f"{name} updates at random beyond its generator"
     shapes = [each.shape for each in parameters]
     assert [each.shape for each in first] == shapes, f"{name}.apply_update gives other shapes"
+    hollow = defense.apply_update(
+        tuple(each.to("meta") for each in gradients),
+        defense.draw_update(
+            tuple(each.to("meta") for each in parameters), generator_for(seed, "update")
+        ),
+    )
+    assert all(each.is_meta for each in hollow), f"{name} updates on another device"
     # One record that is a thousand times as large: what is bounded moves little further.
     larger = tuple(torch.cat([1000 * each[:1], each[1:]]) for each in gradients)
     further = defense.apply_update(larger, draws[0])
