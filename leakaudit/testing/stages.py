@@ -33,7 +33,7 @@ def check_stages(
     changed = {
         Stage.RELEASE: _changed(on, levels, seed),
         Stage.RETURNED_GRADIENT: _check_returned(on, levels, seed),
-        Stage.TRAINING: _check_training(on, levels, spatial_dims, seed)
+        Stage.TRAINING: _check_training(on, levels, spatial_dims, seed, taught=True)
         | _check_updates(on, levels, seed),
     }
     if Stage.TRAINING in defense.acts_on:
@@ -83,7 +83,9 @@ def _check_returned(defense: Defense, gradients: Levels, seed: int) -> bool:
     return not all(map(torch.equal, together, gradients))
 
 
-def _check_training(defense: Defense, levels: Levels, spatial_dims: int, seed: int) -> bool:
+def _check_training(
+    defense: Defense, levels: Levels, spatial_dims: int, seed: int, *, taught: bool = False
+) -> bool:
     """Companion and penalty; whether the penalty leads anywhere."""
     name = type(defense).__name__
     # Something that the levels say, so that a companion can learn it.
@@ -104,7 +106,8 @@ def _check_training(defense: Defense, levels: Levels, spatial_dims: int, seed: i
         assert loss.ndim == 0, f"{name}.companion_loss is no scalar"
         learned = any(bool(each.any()) for each in taught)
         assert learned, f"{name}.companion_loss teaches its companion nothing"
-        _teach(defense, companion, images, levels)
+        if taught:
+            _teach(defense, companion, images, levels)
     inputs = tuple(level.clone().requires_grad_() for level in levels)
     penalty = defense.penalty(images, inputs, companion)
     if penalty is None:

@@ -164,7 +164,9 @@ class NoNoise(NoCurve):
 
 
 @pytest.mark.parametrize("sites", [1, 2])
-@pytest.mark.parametrize("epsilon", [1.0, 4.0, 8.0, 16.0])
+@pytest.mark.parametrize(
+    "epsilon", [8.0, *(pytest.param(each, marks=pytest.mark.slow) for each in (1.0, 4.0, 16.0))]
+)
 def test_the_claim_of_dp_gaussian_stands_and_the_bound_comes_close(
     epsilon: float, sites: int
 ) -> None:
@@ -182,7 +184,7 @@ def test_a_mechanism_of_a_third_party_stands_as_well() -> None:
     assert audit_mechanism(Mechanism(), sites=3, draws=50_000).refuting == ()
 
 
-@pytest.mark.parametrize("epsilon", [1.0, 8.0])
+@pytest.mark.parametrize("epsilon", [8.0, pytest.param(1.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("planted", "pair"),
     [
