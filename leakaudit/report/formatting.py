@@ -160,7 +160,9 @@ def configured(representation: str) -> tuple[str, str]:
     if undefended(representation):
         return "No defence", ""
     given = [part for part in found[2].split(", ") if not part.endswith(("=None", "=False"))]
-    return spoken(found[1]), _MINUS_SIGN.sub(MINUS, ", ".join(given).replace("=", " "))
+    return spoken(found[1]), _MINUS_SIGN.sub(
+        MINUS, ", ".join(given).replace("=", " ").replace("'", "")
+    )
 
 
 def stacked(representation: str) -> tuple[str, ...]:

@@ -102,9 +102,9 @@ def _check_training(
     if companion is not None:
         loss = defense.companion_loss(companion, images, levels)
         parameters = tuple(companion.parameters())
-        taught = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        slopes = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         assert loss.ndim == 0, f"{name}.companion_loss is no scalar"
-        learned = any(bool(each.any()) for each in taught)
+        learned = any(bool(each.any()) for each in slopes)
         assert learned, f"{name}.companion_loss teaches its companion nothing"
         if taught:
             _teach(defense, companion, images, levels)
@@ -118,7 +118,8 @@ def _check_training(
     gradients = torch.autograd.grad(penalty, inputs, allow_unused=True, materialize_grads=True)
     far = companion.to("meta") if companion is not None else None
     hollow = defense.penalty(images.to("meta"), tuple(x.to("meta") for x in levels), far)
-    assert hollow is not None and hollow.is_meta, f"{name}.penalty is made on another device"  # noqa: PT018
+    assert hollow is not None, f"{name}.penalty is None on another device"
+    assert hollow.is_meta, f"{name}.penalty is made on another device"
     finite = all(bool(each.isfinite().all()) for each in gradients)
     assert finite, f"{name}.penalty has a gradient that is not finite"
     return any(bool(each.any()) for each in gradients)

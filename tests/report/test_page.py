@@ -12,7 +12,7 @@ import pytest
 
 from leakaudit.errors import UsageError
 from leakaudit.privacy.gaussian import mu_of
-from leakaudit.records import ReportRecord, State, Success
+from leakaudit.records import Effect, ReportRecord, State, Success
 from leakaudit.report import GalleryItem, render_html
 from tests.report.sample import (
     NAME,
@@ -535,3 +535,56 @@ def test_the_undefended_network_alone_has_no_defence() -> None:
     assert short.count("No further defence") == 5
     networks = Page(html[html.index("Dice by class") :]).text
     assert "Gaussian noise + bottleneck, std 1.0; 4 channels" in networks
+
+
+def test_a_defence_that_was_off_is_called_so_and_a_claim_of_weights_leaves_the_rest_open() -> None:
+    record = sample_report()
+    target = next(one for one in record.targets if one.guarantee and one.guarantee.claimed is False)
+    assert target.guarantee is not None
+
+    def page_of(**changed: object) -> str:
+        targets = tuple(
+            one.model_copy(update=changed) if one.target == target.target else one
+            for one in record.targets
+        )
+        html = render_html(record.model_copy(update={"targets": targets}))
+        start = html.index('id="guarantees"')
+        return " ".join(Page(html[start : html.index("</section>", start)]).text.split())
+
+    assert "It was off" not in page_of()
+    assert "It was off. X changed no release" in page_of(idle="X changed no release")
+    weights = target.guarantee.model_copy(update={"covers": "weights"})
+    text = page_of(guarantee=weights)
+    assert "It says nothing about the activations" in text
+    assert "It says nothing about the activations" not in page_of()
+
+
+def test_what_a_defence_was_seen_to_do_is_said_in_words() -> None:
+    record = sample_report()
+    effect = Effect(
+        defense="TopK(keep=0.1)",
+        phase="inference",
+        bounded_share=0.25,
+        noise_std=2.0,
+        change_to_signal=3.0,
+        dropped_share=0.9,
+        returned_change=0.5,
+        penalty=0.125,
+        records_clipped=1.0,
+        update_noise_std=4.0,
+    )
+    quiet = Effect(defense="Nopeek(weight=1.0)", phase="inference", noise_std=0.0)
+    targets = tuple(one.model_copy(update={"effects": (effect, quiet)}) for one in record.targets)
+    text = " ".join(Page(render_html(record.model_copy(update={"targets": targets}))).text.split())
+    for words in (
+        "clipped 25 % of the slices",
+        "moved a value by 2",
+        "3 times its own size",
+        "set 90 % of the values to 0",
+        "returned gradients by 0.5 times",
+        "added 0.125 to the loss",
+        "clipped 100 % of the patients' gradients",
+        "added noise of 4 to each sum",
+    ):
+        assert words in text.replace("\N{NO-BREAK SPACE}", " "), words
+    assert "NoPeek" not in text.split("What it was seen to do", 1)[1].split("As fitted", 1)[0]
