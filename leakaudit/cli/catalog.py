@@ -63,10 +63,11 @@ def _table(listed: str) -> Table:
         return table
     table.add_column("what it does")
     plugins, problems = usable(_PLUGINS[listed])
-    for plugin in plugins:
-        table.add_row(plugin.name, "\n".join([plugin.summary, *_facts(plugin)]))
+    rows = {plugin.name: "\n".join([plugin.summary, *_facts(plugin)]) for plugin in plugins}
     if listed == "defenses":
-        table.add_row(ARCHITECTURE, _ARCHITECTURE.split("\n")[2])
+        rows[ARCHITECTURE] = _ARCHITECTURE.split("\n")[2]
+    for name in sorted(rows):
+        table.add_row(name, rows[name])
     for problem in problems:
         print(f"leakaudit: warning: {problem}", file=sys.stderr)
     return table

@@ -158,13 +158,14 @@ def audit(
             "sites": sites,
         }
     )
-    print(f"\n{'pair':<16}{'draws':>8}{'free':>9}{'ceiling':>9}{'gaussian':>10}{'ceiling':>9}")
+    print(f"\n{'pair':<18}{'draws':>8}{'free':>9}{'ceiling':>9}{'gaussian':>10}{'ceiling':>9}")
     for pair in found.pairs:
         print(
-            f"{pair.name:<16}{pair.draws:>8}{pair.epsilon:>9.3f}{pair.ceiling.epsilon:>9.3f}"
+            f"{pair.name:<18}{pair.draws:>8}{pair.epsilon:>9.3f}{pair.ceiling.epsilon:>9.3f}"
             f"{pair.epsilon_if_gaussian:>10.3f}{pair.ceiling.epsilon_if_gaussian:>9.3f}"
         )
-    print(f"\nverdict {'refuted by ' + ' '.join(found.refuting) if found.refuting else 'stands'}")
+    verdict = "refuted by " + " ".join(found.refuting) if found.refuting else "stands"
+    print_line(f"\nverdict {verdict}")
     top = found.pairs[0].ceiling
     if claimed >= (top.epsilon if mu is None else top.epsilon_if_gaussian):
         _warn(f"so many draws can not show an epsilon of {claimed:.4g}: no bug could be found")
