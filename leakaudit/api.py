@@ -1,6 +1,9 @@
 """What the author of an attack or a defence imports, and nothing else."""
 
 from leakaudit.contracts import (
+    NEIGHBORS,
+    NOT_COVERED,
+    PUBLISHED_SEED,
     Attack,
     Attempt,
     AuxiliaryPatients,
@@ -29,6 +32,9 @@ from leakaudit.randomness import laplace_like, normal_like, uniform_like
 from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 __all__ = [
+    "NEIGHBORS",
+    "NOT_COVERED",
+    "PUBLISHED_SEED",
     "Attack",
     "Attempt",
     "AuxiliaryPatients",

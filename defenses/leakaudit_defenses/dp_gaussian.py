@@ -10,6 +10,9 @@ from typing import Any, ClassVar, final
 import torch
 
 from leakaudit.api import (
+    NEIGHBORS,
+    NOT_COVERED,
+    PUBLISHED_SEED,
     Citation,
     ConfigError,
     Defense,
@@ -34,10 +37,9 @@ _OF_TRAINING = (
 )
 _ASSUMPTIONS = (
     "Every site clips and adds its noise itself, with secret and independent randomness.",
-    "How many slices a patient has is public; the noise is made for the longest patient.",
-    "Neighbouring data sets differ by replacing one patient, all of whose slices and sites count.",
+    *NEIGHBORS,
     "The clip bound is fixed beforehand or from auxiliary patients, never from private data.",
-    "Masks, returned gradients and timing are not covered.",
+    NOT_COVERED,
 )
 
 
@@ -154,10 +156,7 @@ class DpGaussian(Defense):
         elif self.releases != releases:
             reason = f"the noise was made for {self.releases} releases of a patient, not {releases}"
         elif reproducible:
-            reason = (
-                "the noise of this run comes from a published seed, so that the run can be "
-                "repeated; the same mechanism with secret noise would claim these values"
-            )
+            reason = PUBLISHED_SEED
         return PrivacyGuarantee(
             claimed=not reason,
             epsilon=self.epsilon if noisy else None,

@@ -10,6 +10,9 @@ from typing import Any, ClassVar, final
 import torch
 
 from leakaudit.api import (
+    NEIGHBORS,
+    NOT_COVERED,
+    PUBLISHED_SEED,
     Citation,
     ConfigError,
     Defense,
@@ -29,11 +32,10 @@ _ASSUMPTIONS = (
     "Every trainable party, each encoder and the server, clips each patient's gradient to the "
     "same bound and adds its noise itself, with secret and independent randomness.",
     "The loss is a sum over slices, and no layer mixes the slices of a batch.",
-    "How many slices a patient has is public; the noise is made for the longest patient.",
-    "Neighbouring data sets differ by replacing one patient, all of whose slices and sites count.",
+    *NEIGHBORS,
     "Who is in which batch is known to the adversary: nothing is gained by sampling.",
     "No party takes more steps than were counted, whoever asks it to.",
-    "Masks, returned gradients and timing are not covered.",
+    NOT_COVERED,
 )
 
 
@@ -140,11 +142,8 @@ class DpSgd(Defense):
         elif self.epsilon == math.inf:
             reason = "no noise was added"
         elif reproducible:
-            reason = (
-                "the noise of this run comes from a published seed, so that the run can be "
-                "repeated; the same training with secret noise would claim these values"
-            )
-        return PrivacyGuarantee(
+            reason = PUBLISHED_SEED
+        claim = PrivacyGuarantee(
             claimed=not reason,
             epsilon=None if self.epsilon == math.inf else self.epsilon,
             delta=self.delta,
@@ -158,4 +157,6 @@ class DpSgd(Defense):
             reason=reason,
             mu=None if self.epsilon == math.inf else mu_of(self.epsilon, self.delta),
             covers="weights",
+            update_noise_std=None if self.epsilon == math.inf else self.noise_std,
         )
+        return claim.withdrawn(reason) if self.parties == "encoders" else claim

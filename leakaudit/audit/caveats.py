@@ -25,28 +25,34 @@ def caveats(attack: Attack, system: System, patient: Patient) -> tuple[str, ...]
     """
     if Capability.DEFENSE_PARAMETERS not in attack.needs():
         return ()
+    defense = system.defense
     views = images_of(patient).to(system.device).split(list(system.network.spec.channels), 1)
     with torch.no_grad():
         levels = system.network.encode(views)[0]
-        if not system.defense.adversary_is_told(levels):
+        if not defense.adversary_is_told(levels):
             return (
                 "The defense does not say what a release gives away (Defense.evidence), so this "
                 "attack took noise for signal: a low figure here is no sign of protection.",
             )
-        error = _misjudged(system.defense, levels)
-    if error <= _ROUGH:
+        ratios = [each for site in system.network.encode(views) for each in _judged(defense, site)]
+    worst = max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=1.0)
+    if max(worst, 1 / worst) <= _ROUGH:
         return ()
+    said = (
+        f"its releases are {worst:.3g} times as far off as it says, in squares"
+        if worst > 1
+        else f"its releases are nearer the truth than it says, by {1 / worst:.3g} in squares"
+    )
     return (
-        "What the defense says of its releases (Defense.evidence) is off: the square of its error "
-        f"is {error:.3g} times, or one over that, what it says. This attack goes by it, so a low "
-        "figure here is little sign of protection.",
+        f"What the defense tells an adversary (Defense.evidence) is rough: {said}. This attack "
+        "goes by it, and may be weaker than one that learns from examples.",
     )
 
 
-def _misjudged(defense: Defense, levels: Levels) -> float:
-    """By what factor the stated variance of a release's error misses it, at least 1."""
+def _judged(defense: Defense, levels: Levels) -> list[float]:
+    """Per level the mean square of a release's error over the variance that is stated for it."""
     evidence = defense.evidence(defense.release(levels, generator=generator_for(0, "told")))
-    worst = 1.0
+    ratios = []
     for value, variance, wanted in zip(
         evidence.values, evidence.variances, defense.expected(levels), strict=True
     ):
@@ -56,6 +62,5 @@ def _misjudged(defense: Defense, levels: Levels) -> float:
         # What rounding leaves of a level is no error.
         floor = 1e-9 * float(wanted.double().square().mean()) + 1e-30
         error = float((value - wanted)[seen].double().square().mean()) + floor
-        said = float(variance[seen].double().mean()) + floor
-        worst = max(worst, error / said, said / error)
-    return worst
+        ratios.append(error / (float(variance[seen].double().mean()) + floor))
+    return ratios

@@ -11,7 +11,6 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -42,6 +41,7 @@ from leakaudit.contracts import Attempt, Capability, PrivacyGuarantee, Progress
 from leakaudit.data import Patient
 from leakaudit.errors import CellError
 from leakaudit.measure import controls
+from leakaudit.measure import utility as dice
 from leakaudit.randomness import derive_seed
 from leakaudit.records import CellRecord, Cost, Guarantee, State, TargetRecord
 from leakaudit.target.checkpoints import copy_epoch
@@ -65,7 +65,7 @@ def train_target(task: Task, progress: Progress) -> None:
     people = people_of(task)
     system = untrained_system(task, people)
     victims = people.of(task.splits.victims)
-    untrained = utility_of(system, victims).mean.mean
+    untrained = utility_of(system, victims)
     data = _training_data(people, task.splits.train, plan.spec.channels)
     validation = people.of(task.splits.validation)
     scratch = store.scratch(plan.key)
@@ -84,15 +84,20 @@ def train_target(task: Task, progress: Progress) -> None:
     sums = [epoch["effects"] for epoch in history]
     training = Effects.summed(system.defense, "training", sums)
     inference = Effects(system.defense, "inference")
+    utility = utility_of(system, victims)
     total, by_level = noise_to_signal(system, victims, inference)
     releases = releases_per_patient(task, people)
     claim = system.defense.guarantee(releases, reproducible=True)
-    idle = training.idle() or inference.idle() or inference.too_quiet(releases)
+    idle = next(
+        filter(None, (look for each in (training, inference) for look in _looks(each, releases))),
+        "",
+    )
     record = TargetRecord(
         **target_facts(plan),
         fitted_defense=repr(system.defense),
-        utility=utility_of(system, victims),
-        untrained_dice=untrained,
+        utility=utility,
+        untrained_dice=untrained.mean.mean,
+        above_untrained=dice.gained(utility, untrained),
         noise_to_signal=total,
         noise_to_signal_by_level=by_level,
         guarantee=_guarantee(claim, idle),
@@ -224,10 +229,7 @@ def _scorer(
     claim = system.defense.guarantee(releases_per_patient(task, people), reproducible=True)
     # The bound is about what crosses for the victims; a claim about weights bounds none of that.
     bounded = (
-        task.cell.threat.victims == "inference"
-        and claim is not None
-        and claim.mu is not None
-        and claim.covers == "releases"
+        task.cell.threat.victims == "inference" and claim is not None and claim.bounds_releases
     )
     return ImageScorer(victims, auxiliary, others, segmenter=segmenter, bounded=bounded)
 
@@ -334,12 +336,16 @@ def _training_data(people: People, ids: Sequence[str], channels: tuple[int, ...]
     )
 
 
+def _looks(effects: Effects, releases: int) -> tuple[str, str]:
+    return effects.idle(), effects.too_quiet(releases)
+
+
 def _guarantee(claim: PrivacyGuarantee | None, idle: str) -> Guarantee | None:
     """What is recorded of a claim; of a defence that was off, that nothing is claimed and why."""
     if claim is None:
         return None
     if idle:
-        claim = replace(claim, claimed=False, epsilon=None, mu=None, reason=idle)
+        claim = claim.withdrawn(idle)
     return Guarantee(
         claimed=claim.claimed,
         epsilon=claim.epsilon,

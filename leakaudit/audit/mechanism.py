@@ -96,7 +96,7 @@ def audit_mechanism(
 
     The defence is fitted to random auxiliary levels. With C its clip and u a fixed random unit
     vector over the levels, all sites at once release +kCu or -kCu, and the score is the sum over
-    the sites of <released, u>. In the pairs of contrasts u is the difference of two values instead,
+    the sites of <released, u>. In the pairs of contrasts u is a difference of values instead,
     in which noise that they share is gone. The pairs:
 
     - ``1x-clip``: k = 1, as far apart as the clip allows; finds too little noise;
@@ -135,9 +135,9 @@ def audit_mechanism(
         ("100x-clip", 100.0, False, draws, _BATCH, anywhere),
         ("known-neighbor", 1.0, True, draws, _BATCH, anywhere),
         ("batch-of-two", 1.0, True, few, 1, anywhere),
-        ("contrast-places", 1.0, False, draws, _BATCH, _contrast(0, 1)),
-        ("contrast-channels", 1.0, False, draws, _BATCH, _contrast(0, 4)),
-        ("contrast-levels", 1.0, False, draws, _BATCH, _contrast(0, 8)),
+        ("contrast-places", 1.0, False, draws, _BATCH, _contrast((0, 3), (1, 2))),
+        ("contrast-channels", 1.0, False, draws, _BATCH, _contrast((0,), (4,))),
+        ("contrast-levels", 1.0, False, draws, _BATCH, _contrast((0,), (8,))),
     )
     error = (1 - CONFIDENCE) / (len(plan) * 3)  # three thresholds at most
     pairs = []
@@ -210,12 +210,15 @@ def _unit_vector(seed: int, label: str) -> torch.Tensor:
     return torch.nn.functional.normalize(drawn, dim=0)
 
 
-def _contrast(first: int, second: int) -> torch.Tensor:
-    """The unit vector that is the difference of two values, by their place in the joint vector."""
+def _contrast(added: tuple[int, ...], taken: tuple[int, ...]) -> torch.Tensor:
+    """The unit vector that adds some values and takes off others, by place in the joint vector.
+
+    The diagonals of a square of places, one against the other, cancel what rows or columns share.
+    """
     size = sum(torch.Size(shape).numel() for shape in _SHAPES)
     direction = torch.zeros(size, dtype=torch.float64)
-    direction[first], direction[second] = 0.5**0.5, -(0.5**0.5)
-    return direction
+    direction[list(added)], direction[list(taken)] = 1.0, -1.0
+    return torch.nn.functional.normalize(direction, dim=0)
 
 
 def _levels(rows: torch.Tensor) -> Levels:

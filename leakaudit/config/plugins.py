@@ -106,7 +106,8 @@ def _require_on(use: PluginUse, made: Sequence[Defense]) -> None:
         if off and all(getattr(defense, name) == value for name, value in off.items()):
             said = ", ".join(f"{name}: {value}" for name, value in off.items())
             raise ConfigError(
-                f"{use.name} changes nothing at {said}; leave it out, identity is always audited"
+                f"{use.name} changes nothing at {said}; leave it out: identity is always audited, "
+                "and a stack without it is an entry of its own"
             )
 
 

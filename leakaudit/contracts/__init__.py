@@ -6,6 +6,9 @@ send into the levels that cross the cut. Neither sees the truth, and neither kno
 
 from leakaudit.contracts.attack import Attack, Attempt, Progress, Reconstruction, run_here
 from leakaudit.contracts.defense import (
+    NEIGHBORS,
+    NOT_COVERED,
+    PUBLISHED_SEED,
     Applied,
     Defense,
     Evidence,
@@ -36,6 +39,9 @@ from leakaudit.contracts.stack import Stack
 from leakaudit.records import Citation
 
 __all__ = [
+    "NEIGHBORS",
+    "NOT_COVERED",
+    "PUBLISHED_SEED",
     "Applied",
     "Attack",
     "Attempt",

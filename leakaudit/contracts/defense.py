@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, final
 
@@ -67,7 +67,8 @@ class PrivacyGuarantee:
         covers: ``"releases"`` of patients that nothing was trained on, ``"training releases"``,
             the trained ``"weights"``, or ``"training"``, which is these two together.
         noise_std: standard deviation of the noise on every released value that the claim rests on,
-            in units of the activation: a run in which less was seen claims nothing.
+            in units of the activation: a run in which a site's level had less claims nothing.
+        update_noise_std: the same of the noise on every sum of clipped gradients.
         lacks_private_training: nothing is claimed for the only reason that some trainable party is
             not under DP-SGD.
     """
@@ -83,7 +84,20 @@ class PrivacyGuarantee:
     clip: float | None = None
     covers: Covers = "releases"
     noise_std: float | None = None
+    update_noise_std: float | None = None
     lacks_private_training: bool = False
+
+    def withdrawn(self, reason: str) -> PrivacyGuarantee:
+        """The same without a claim, for a reason that secret noise would not cure.
+
+        Nothing is left of epsilon, delta and mu, which a reader could take for a claim.
+        """
+        return replace(self, claimed=False, epsilon=None, delta=None, mu=None, reason=reason)
+
+    @property
+    def bounds_releases(self) -> bool:
+        """Whether what it says is about what crosses for patients in use."""
+        return self.covers == "releases" and self.mu is not None
 
 
 @final
@@ -139,6 +153,18 @@ class Applied:
     before: Levels
     after: Levels
     expected: Levels
+
+
+# What several claims have in common, said once; a stack lists each sentence once.
+NEIGHBORS = (
+    "How many slices a patient has is public; the noise is made for the longest patient.",
+    "Neighbouring data sets differ by replacing one patient, all of whose slices and sites count.",
+)
+NOT_COVERED = "Masks, returned gradients and timing are not covered."
+PUBLISHED_SEED = (
+    "the noise of this run comes from a published seed, so that the run can be repeated; the same "
+    "with secret noise would claim these values"
+)
 
 
 class Defense(abc.ABC):

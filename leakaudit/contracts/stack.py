@@ -10,6 +10,7 @@ from typing import final
 import torch
 
 from leakaudit.contracts.defense import (
+    PUBLISHED_SEED,
     Applied,
     Defense,
     Evidence,
@@ -20,7 +21,6 @@ from leakaudit.contracts.defense import (
 from leakaudit.errors import ConfigError
 from leakaudit.privacy.gaussian import epsilon_of
 from leakaudit.randomness import generator_for
-from leakaudit.records import Citation
 from leakaudit.types import Levels, SiteLevels
 
 
@@ -63,16 +63,13 @@ class Stack(Defense):
         """The defences in order."""
         return self.chain
 
-    @property
-    def papers(self) -> tuple[Citation, ...]:
-        """Of all parts."""
-        return tuple(dict.fromkeys(paper for part in self.chain for paper in part.citations))
-
     def fit(self, setting: ReleaseSetting) -> Stack:
         """Fit each part to what the parts before it release of the auxiliary patients."""
         fitted: list[Defense] = []
         for index, part in enumerate(self.chain):
             fitted.append(part.fit(setting))
+            if index == len(self.chain) - 1:
+                break
             # Any draw does: it is of no patient's whose release is protected.
             levels: SiteLevels = tuple(
                 fitted[-1].release(own, generator=generator_for(0, "fit", index, site))
@@ -155,18 +152,11 @@ class Stack(Defense):
             return None
         whole = self._whole([claim for _, claim in made])
         learns = [part for part in self.chain if _learns_from_images(part)]
-        if learns and whole.covers in ("weights", "training"):
+        if learns and whole.covers != "releases":
             reason = f"{learns[0]!r} lets the encoders learn from raw images of a whole batch"
-            whole = _without_claim(whole, reason)
+            whole = whole.withdrawn(reason)
         if whole.claimed and reproducible:
-            return replace(
-                whole,
-                claimed=False,
-                reason=(
-                    "the noise of this run comes from a published seed, so that the run can be "
-                    "repeated; the same stack with secret noise would claim these values"
-                ),
-            )
+            return replace(whole, claimed=False, reason=PUBLISHED_SEED)
         return whole
 
     def _whole(self, claims: list[PrivacyGuarantee]) -> PrivacyGuarantee:
@@ -176,12 +166,13 @@ class Stack(Defense):
                 about_releases,
                 key=lambda claim: (not claim.claimed, claim.epsilon or math.inf),
             )
-        if sorted(claim.covers for claim in claims) == ["training releases", "weights"]:
-            return _composed(*sorted(claims, key=lambda claim: claim.covers))
+        of = {claim.covers: claim for claim in claims}
+        if len(claims) == 2 and set(of) == {"training releases", "weights"}:
+            return _composed(of["training releases"], of["weights"])
         if len(claims) == 1:
             return claims[0]
-        return _without_claim(
-            claims[0], "leakaudit knows no claim of these defenses together, only of each alone"
+        return claims[0].withdrawn(
+            "leakaudit knows no claim of these defenses together, only of each alone"
         )
 
     def _drawn_by(
@@ -206,11 +197,6 @@ def _learns_from_images(part: Defense) -> bool:
     return Stage.TRAINING in part.acts_on and not part.privatizes("encoder")
 
 
-def _without_claim(claim: PrivacyGuarantee, reason: str) -> PrivacyGuarantee:
-    """No epsilon either: it is not only this run whose noise is no secret that claims nothing."""
-    return replace(claim, claimed=False, epsilon=None, delta=None, mu=None, reason=reason)
-
-
 def _composed(sent: PrivacyGuarantee, weights: PrivacyGuarantee) -> PrivacyGuarantee:
     """DP-SGD and noise on every release of the training: ``mu`` adds up in squares.
 
@@ -225,11 +211,11 @@ def _composed(sent: PrivacyGuarantee, weights: PrivacyGuarantee) -> PrivacyGuara
         lacks_private_training=False,
     )
     if not weights.claimed:
-        return _without_claim(whole, weights.reason)
+        return whole.withdrawn(weights.reason)
     if not sent.claimed and not sent.lacks_private_training:
-        return _without_claim(whole, sent.reason)
+        return whole.withdrawn(sent.reason)
     if not (weights.mu and sent.mu and weights.delta and sent.delta):
-        return _without_claim(whole, "one of the parts does not say its Gaussian-DP parameter")
+        return whole.withdrawn("one of the parts does not say its Gaussian-DP parameter")
     mu, delta = math.hypot(weights.mu, sent.mu), min(weights.delta, sent.delta)
     return replace(
         whole, claimed=True, epsilon=epsilon_of(delta, mu), delta=delta, mu=mu, reason=""

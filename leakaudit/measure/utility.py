@@ -15,8 +15,8 @@ import numpy as np
 
 from leakaudit.errors import CellError
 from leakaudit.measure.arrays import AnyBool, MaskSlices
-from leakaudit.measure.statistics import interval
-from leakaudit.records import PatientDice, Utility
+from leakaudit.measure.statistics import interval, paired
+from leakaudit.records import Interval, PatientDice, Utility
 
 CLASSES = {"edema": (1,), "non_enhancing": (2,), "enhancing": (3,)}
 REGIONS = {"whole_tumour": (1, 2, 3), "tumour_core": (2, 3)}
@@ -93,3 +93,19 @@ def _dice(prediction: AnyBool, truth: AnyBool) -> float | None:
         return None
     overlap = np.count_nonzero(prediction & truth)
     return 2 * overlap / (np.count_nonzero(prediction) + np.count_nonzero(truth))
+
+
+def gained(after: Utility, before: Utility) -> Interval:
+    """How much more mean Dice the same patients got, paired; those that have one.
+
+    Raises:
+        CellError: they are not the same patients, or none has a Dice.
+    """
+    if [one.patient for one in after.patients] != [one.patient for one in before.patients]:
+        raise CellError("a gain in Dice is that of the same patients in the same order")
+    pairs = [
+        (one.mean, other.mean)
+        for one, other in zip(after.patients, before.patients, strict=True)
+        if one.mean is not None and other.mean is not None
+    ]
+    return paired([one for one, _ in pairs], [other for _, other in pairs])

@@ -67,13 +67,19 @@ class Guarantee(Record):
     clip: float | None = None
     covers: str = "releases"
 
+    @property
+    def bounds_releases(self) -> bool:
+        """Whether what it says is about what crosses for patients in use."""
+        return self.covers == "releases" and self.mu is not None
+
 
 class Effect(Record):
     """What a defence, or one part of a stack, was seen to do: the proof that it was on.
 
     Args:
         defense: repr of the part, as fitted.
-        phase: ``"training"`` (the first step of each epoch) or ``"inference"``.
+        phase: ``"training"`` (the first step of each epoch, penalties in every one) or
+            ``"inference"``.
         bounded_share: share of released samples that the part changed without chance, by a clip.
         noise_std: root mean square of what chance added to a released value, in units of the
             activation; of a part that zeroes or rounds, of that change.
@@ -117,6 +123,7 @@ class TargetRecord(Record):
         epochs: passes over the training slices.
         utility: Dice on the victims; None if the training failed.
         untrained_dice: mean Dice of the same network before training, as a yardstick.
+        above_untrained: mean Dice minus that, paired by patient; None if the training failed.
         noise_to_signal: ratio of standard deviations over all released values together, None for
             a defence that released the levels unchanged.
         noise_to_signal_by_level: the same per released level, by level number.
@@ -145,6 +152,7 @@ class TargetRecord(Record):
     epochs: int
     utility: Utility | None
     untrained_dice: float | None
+    above_untrained: Interval | None = None
     noise_to_signal: float | None
     noise_to_signal_by_level: dict[str, float] = Field(default_factory=dict)
     guarantee: Guarantee | None = None
@@ -156,11 +164,9 @@ class TargetRecord(Record):
 
     @property
     def is_useless(self) -> bool:
-        """Whether its Dice, all of its interval counted, may be that of an untrained network."""
-        if self.utility is None or self.untrained_dice is None:
-            return False
-        found = self.utility.mean
-        return (found.mean if found.low is None else found.low) <= self.untrained_dice
+        """Whether it may be worth no more than before its training, all of the interval counted."""
+        gain = self.above_untrained
+        return gain is not None and (gain.mean if gain.low is None else gain.low) <= 0
 
 
 class ReferenceComparison(Record):

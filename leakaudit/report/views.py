@@ -228,7 +228,7 @@ def _bound(targets: Sequence[TargetRecord], cells: Sequence[CellRecord]) -> Boun
         and (figures := cell.leakage or cell.withheld) is not None
         and figures.success is not None
     ]
-    if claim is None or claim.mu is None or claim.covers != "releases" or not attacked:
+    if claim is None or claim.mu is None or not claim.bounds_releases or not attacked:
         return None
     success, cell = max(attacked, key=lambda one: (one[1] is not None, one[0].reached / one[0].n))
     # Where every blind guess may succeed, so may every reconstruction.

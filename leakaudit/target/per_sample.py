@@ -103,8 +103,8 @@ def require_unmixed(network: Callable[..., Any], *inputs: Any) -> None:
         if not torch.allclose(whole[:1], part, rtol=1e-3, atol=1e-4):
             raise ConfigError(
                 f"{name} gives a sample another output in a batch than alone, so "
-                "that clipping a sample's gradient does not bound what its patient changes; use "
-                "layers that treat every sample on its own, such as instance normalisation"
+                "that clipping a sample's gradient does not bound what its patient changes; treat "
+                "every sample on its own, in a network by instance normalisation, say"
             )
 
 

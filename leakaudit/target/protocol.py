@@ -77,13 +77,20 @@ class DataSite:
         encoder: nn.Module,
         defense: Defense,
         *,
+        index: int = 0,
         companions: Mapping[str, nn.Module] | None = None,
+        summed_loss: bool = False,
         autocast: bool = False,
     ) -> None:
-        """Keep the party's encoder, the defence it applies to what it sends, its companions."""
+        """Keep the party's encoder, the defence it applies to what it sends, its companions.
+
+        With a ``summed_loss`` what returns is the gradient of a sum over samples, not of a mean.
+        """
         self.encoder = encoder
         self.defense = defense
         self.companions = companions or {}
+        self.summed_loss = summed_loss
+        self.index = index
         self.autocast = autocast
         self.watch: Effects | None = None
         self._private = PrivateParty.of(encoder, defense, "encoder")
@@ -103,7 +110,7 @@ class DataSite:
             released = self.defense.release(levels, generator=generator)
         else:
             steps = self.defense.trace(levels, self.defense.draw(levels, generator))
-            self.watch.release(steps)
+            self.watch.release(steps, self.index)
             released = steps[-1].after
         self._images, self._released = images, released
         return Activations(tuple(level.detach() for level in self._released))
@@ -139,8 +146,9 @@ class DataSite:
         self, message: CutGradients, records: Records | None
     ) -> tuple[torch.Tensor | None, ...]:
         parameters = tuple(self.encoder.parameters())
-        # A private training's loss is a sum over samples, a penalty is one of the batch.
-        weight = 1 if self._private is None else len(self._images)
+        # A private training's loss is a sum over samples, whichever party is private; a penalty is
+        # one of the batch.
+        weight = len(self._images) if self.summed_loss else 1
         penalties = tuple(weight * penalty for penalty in self._penalties())
         outputs = (*self._released, *penalties)
         answers = (*message.levels, *map(torch.ones_like, penalties))
@@ -309,14 +317,20 @@ class Protocol:
             autocast: compute in bfloat16 on CUDA. For training alone: releases that are measured
                 or attacked stay in float32, as the adversary's own encoder does.
         """
+        summed = defense.privatizes("encoder") or defense.privatizes("server")
         self.sites = [
-            DataSite(encoder, defense, companions=network.companions_of(site), autocast=autocast)
+            DataSite(
+                encoder,
+                defense,
+                index=site,
+                companions=network.companions_of(site),
+                summed_loss=summed,
+                autocast=autocast,
+            )
             for site, encoder in enumerate(network.encoders)
         ]
         self._defense = defense
-        loss = segmentation_loss(
-            per_sample=defense.privatizes("encoder") or defense.privatizes("server")
-        )
+        loss = segmentation_loss(per_sample=summed)
         self.label_site = LabelSite(network.server, loss, defense, autocast=autocast)
 
     def watched(self, effects: Effects | None) -> None:

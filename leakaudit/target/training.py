@@ -145,7 +145,7 @@ def train(
 
     Returns:
         One entry per epoch: mean loss, validation Dice, and what the defence was seen to do in the
-        epoch's last step (`Effects.sums`).
+        epoch's first step, penalties in every one (`Effects.sums`).
 
     Raises:
         CellError: the loss is not finite.
@@ -180,8 +180,7 @@ def train(
                 optimizer.zero_grad(set_to_none=True)
                 for group in optimizer.param_groups:
                     group["lr"] = _cosine(settings.learning_rate, done, total)
-            # The last step of an epoch: in the first one a defence that learns may know nothing.
-            effects.looking = step == steps - 1
+            effects.looking = step == 0
             protocol.watched(effects)
             patients = None if data.patients is None else data.patients[index]
             losses.append(

@@ -64,11 +64,13 @@ def _check_returned(defense: Defense, gradients: Levels, seed: int) -> bool:
     finite = all(bool(each.isfinite().all()) for each in together)
     assert finite, f"{name} returns gradients that are not finite"
     alike = tuple(each[:1].expand_as(each).contiguous() for each in gradients)
-    if drawn:
-        sent = defense.return_gradient(alike, generator=generator_for(seed, "equal samples"))
-        shared = all(bool((each == each[:1]).all()) for each in sent)
-        moved = not all(map(torch.equal, sent, alike))
-        assert not (moved and shared), f"{name} draws what returns for a batch, not for each sample"
+    sent, other = (
+        defense.return_gradient(alike, generator=generator_for(seed, "equal samples", draw))
+        for draw in range(2)
+    )
+    random = not all(map(torch.equal, sent, other))
+    shared = all(bool((each == each[:1]).all()) for each in sent)
+    assert not (random and shared), f"{name} draws what returns for a batch, not for each sample"
     for sample in range(len(gradients[0])):
         one = slice(sample, sample + 1)
         alone = defense.apply_returned(

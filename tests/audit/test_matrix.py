@@ -60,10 +60,11 @@ def test_cells_are_targets_times_the_attacks_that_their_threats_meet(
 
 def test_a_parameter_may_be_infinite_and_has_a_key_of_its_own(tiny_audit: dict[str, Any]) -> None:
     def grid(audit: dict[str, Any]) -> None:
-        audit["defenses"] = [{"dp-gaussian": {"epsilon": ["inf", 8.0]}}]
+        dp = {"dp-gaussian": {"epsilon": ["inf", 8.0]}}
+        audit["defenses"] = [dp, [dp, "gaussian-noise"]]
 
     targets = matrix(tiny_audit, grid).targets
-    assert sum("epsilon=inf" in repr(target.defense) for target in targets) == 1
+    assert sum("epsilon=inf" in repr(target.defense) for target in targets) == 2
     assert len({target.key for target in targets}) == len(targets)
 
 

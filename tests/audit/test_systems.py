@@ -95,12 +95,19 @@ class Silent(Defense):
 
 
 class Boasting(Silent):
-    """Says that its noise is a hundred times as large as it is."""
+    """Says that the variance of its noise is a hundred, and it is one."""
+
+    variance = 100.0
 
     def evidence(self, released: Levels) -> Evidence:
         return Evidence(
-            values=released, variances=tuple(torch.full_like(level, 100.0) for level in released)
+            values=released,
+            variances=tuple(torch.full_like(level, self.variance) for level in released),
         )
+
+
+class Modest(Boasting):
+    variance = 0.01
 
 
 def test_an_attack_on_a_defense_that_keeps_its_noise_to_itself_carries_a_note() -> None:
@@ -112,8 +119,9 @@ def test_an_attack_on_a_defense_that_keeps_its_noise_to_itself_carries_a_note() 
     (note,) = caveats(asks, tiny_system(Silent()), patient)
     assert "no sign of protection" in note
     assert caveats(learns, tiny_system(Silent()), patient) == ()
-    (note,) = caveats(asks, tiny_system(Boasting()), patient)
-    assert "little sign of protection" in note
+    for defense, words in ((Boasting(), "nearer the truth"), (Modest(), "times as far off")):
+        (note,) = caveats(asks, tiny_system(defense), patient)
+        assert words in note
     for name in ("identity", "gaussian-noise", "activation-dropout", "dp-gaussian"):
         defense = expand("defense", PluginUse(name=name))[0][1]
         assert caveats(asks, tiny_system(defense), patient) == ()

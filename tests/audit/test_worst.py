@@ -130,10 +130,23 @@ def test_what_does_not_cross_is_compared_with_the_defences_of_its_cut_level() ->
     assert [case.bottleneck for case in found.values()] == [None, None, 4, 4]
 
 
-def test_a_network_worth_nothing_is_on_no_front() -> None:
-    found = cases(target("A", 0.6), cell("A", "x", 0.9), target("B", 0.05), cell("B", "x", 0.1))
+def test_a_network_that_may_be_worth_nothing_is_on_no_front() -> None:
+    def gain(mean: float, low: float | None) -> Interval:
+        high = None if low is None else 2 * mean - low
+        return Interval(mean=mean, low=low, high=high, n=3 if low is not None else 1, method="t")
+
+    found = cases(
+        target("A", 0.6, above_untrained=gain(0.5, 0.1)),
+        cell("A", "x", 0.9),
+        target("B", 0.2, above_untrained=gain(0.1, -0.1)),
+        cell("B", "x", 0.1),
+        # One victim, of whom there is no interval.
+        target("C", 0.4, above_untrained=gain(0.3, None)),
+        cell("C", "x", 0.5),
+    )
     assert found["A", "inference"].pareto
     assert not found["B", "inference"].pareto
+    assert found["C", "inference"].pareto
 
 
 def test_victims_of_training_and_inference_are_never_compared() -> None:

@@ -9,7 +9,9 @@ from jaxtyping import TypeCheckError
 from numpy.typing import NDArray
 
 from leakaudit.errors import CellError
-from leakaudit.measure.utility import dice_patient, utility
+from leakaudit.measure.statistics import interval
+from leakaudit.measure.utility import dice_patient, gained, utility
+from leakaudit.records import PatientDice, Utility
 
 labels = arrays(np.int64, (2, 4, 4), elements=st.integers(0, 3))
 
@@ -111,3 +113,33 @@ def test_refuses_labels_of_another_convention_and_shapes_that_differ() -> None:
         dice_patient(masks([-1, 1, 2, 3]), good, "p")
     with pytest.raises((CellError, TypeCheckError)):
         dice_patient(masks([0, 1, 2]), good, "p")
+
+
+def test_a_gain_is_paired_by_patient_and_leaves_out_who_has_no_dice() -> None:
+    def worth(*dice: float | None) -> Utility:
+        patients = tuple(
+            PatientDice(
+                patient=str(number),
+                edema=one,
+                non_enhancing=None,
+                enhancing=None,
+                whole_tumour=one,
+                tumour_core=None,
+                mean=one,
+            )
+            for number, one in enumerate(dice)
+        )
+        return Utility(
+            mean=interval([one for one in dice if one is not None]),
+            by_class={},
+            absent={},
+            patients=patients,
+        )
+
+    # Patients differ by far more than they gain, and still all gain.
+    found = gained(worth(0.9, 0.5, None, 0.1), worth(0.8, 0.41, None, 0.0))
+    assert found.mean == pytest.approx(0.29 / 3)
+    assert found.low is not None
+    assert found.low > 0
+    with pytest.raises(CellError, match="same patients"):
+        gained(worth(0.9, 0.5), worth(0.9))

@@ -16,7 +16,9 @@ from leakaudit.registry import usable
 from leakaudit.testing import check_defense
 from leakaudit.types import Levels
 from leakaudit_defenses.activation_dropout import ActivationDropout
+from leakaudit_defenses.cut_gradient_noise import CutGradientNoise
 from leakaudit_defenses.dp_gaussian import DpGaussian
+from leakaudit_defenses.dp_sgd import DpSgd
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
 from leakaudit_defenses.laplace_noise import LaplaceNoise
@@ -99,6 +101,8 @@ def test_every_defence_keeps_its_contract(cls: Callable[[], Defense], sites: int
         Quantization(bits=16),
         Quantization(bits=None),
         DpGaussian(epsilon=math.inf),
+        CutGradientNoise(std=0.0, clip=0.1),
+        DpSgd(epsilon=math.inf, clip=0.1),
         DpGaussian(clip=1e-3),
         DpGaussian(clip=1e6, scope="training"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,16 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from leakaudit.contracts import Defense, ReleaseSetting, Stack
+from leakaudit.contracts import Defense, PrivacyGuarantee, ReleaseSetting, Stack
 from leakaudit.data import phantom_cohort
 from leakaudit.errors import ConfigError
-from leakaudit.randomness import generator_for
+from leakaudit.randomness import generator_for, normal_like
 from leakaudit.target.effects import Effects
 from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import TrainingData, TrainingSettings, build, train
 from leakaudit.threat.system import images_of, masks_of
+from leakaudit.types import Levels
 from leakaudit_defenses.adversarial import Adversarial
 from leakaudit_defenses.cut_gradient_noise import CutGradientNoise
 from leakaudit_defenses.dp_sgd import DpSgd
@@ -159,26 +160,24 @@ def test_a_companion_never_changes_what_crosses_before_training() -> None:
 
 
 def test_a_penalty_reaches_the_encoder_and_leaves_the_companion_to_its_own_loss(
-    data: TrainingData,
+    data: TrainingData, tmp_path: Path
 ) -> None:
+    # A companion that has learned something: of one that has not the penalty is 0.
+    taught, _ = trained(Adversarial(weight=1e-6), data, tmp_path, epochs=6)
     views = tuple(view[:4] for view in data.views)
     gradients = []
     for weight in (1e-9, 100.0):
-        defense = Adversarial(weight=weight)
-        network = build(tiny_spec((2, 2), 1), 0, defense)
-        companion = network.companions_of(0)["0"]
-        # An encoder is punished for what the decoder explains; an untrained one explains nothing.
-        for parameter in companion.parameters():
-            parameter.data.mul_(0.01)
-        Protocol(network, defense).backward(views, data.masks[:4], 0, "test")
+        taught.zero_grad()
+        Protocol(taught, Adversarial(weight=weight)).backward(views, data.masks[:4], 0, "test")
         gradients.append(
             [
                 torch.cat([p.grad.flatten() for p in each.parameters() if p.grad is not None])
-                for each in (network.encoders[0], companion)
+                for each in (taught.encoders[0], taught.companions_of(0)["0"])
             ]
         )
-    # The companion's own loss does not know the weight.
+    # The companion's own loss does not know the weight; the encoder's does.
     assert torch.equal(gradients[0][1], gradients[1][1])
+    assert float((gradients[1][0] - gradients[0][0]).norm()) > float(gradients[0][0].norm())
 
 
 # --- what returns ------------------------------------------------------------------------------
@@ -289,3 +288,77 @@ def test_the_stage_that_is_off_is_named() -> None:
     )
     assert "changed no training" in Effects(replace(fitted), "training").idle()
     assert not Effects(fitted, "inference").idle()
+
+
+def test_a_penalty_that_no_batch_can_have_is_noticed(data: TrainingData, tmp_path: Path) -> None:
+    defense = Nopeek()
+    network = build(tiny_spec((2, 2), 1), 0, defense)
+    few = TrainingData(views=tuple(view[:2] for view in data.views), masks=data.masks[:2])
+    history = train(
+        network,
+        defense,
+        few,
+        TrainingSettings(epochs=1, batch_size=1),
+        seed=0,
+        device=torch.device("cpu"),
+        folder=tmp_path,
+        progress=lambda done, total: None,
+        validate=lambda network: None,
+    )
+    seen = Effects.summed(defense, "training", [epoch["effects"] for epoch in history])
+    assert "changed no training" in seen.idle()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mute(Defense):
+    """A mechanism whose noise is missing from some of its levels."""
+
+    silent: tuple[int, ...] = ()
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(
+            normal_like(level, generator) * (index not in self.silent)
+            for index, level in enumerate(levels)
+        )
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(map(torch.add, levels, drawn))
+
+    def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
+        return PrivacyGuarantee(
+            claimed=True,
+            epsilon=1.0,
+            delta=1e-5,
+            releases=releases,
+            mechanism="",
+            assumptions=(),
+            noise_std=1.0,
+        )
+
+
+def test_noise_that_is_missing_from_one_level_is_noticed() -> None:
+    # The deepest level is a twentieth of all values: over all of them it would hardly show.
+    levels = tuple(torch.randn(2, *shape) for shape in ((16, 64, 64), (16, 32, 32), (32, 16, 16)))
+    for silent, words in (((), ""), ((2,), "on every value of a level, and 0 was seen")):
+        defense = Mute(silent=silent)
+        seen = Effects(defense, "inference")
+        drawn = defense.draw(levels, generator_for(0, "test"))
+        seen.release(defense.trace(levels, drawn))
+        assert not seen.idle()
+        assert words in seen.too_quiet(1)
+        assert bool(seen.too_quiet(1)) == bool(silent)
+
+
+def test_a_private_training_without_its_noise_is_noticed() -> None:
+    levels = (torch.ones(1, 2, 4, 4),)
+    fitted = DpSgd(clip=1.0).fit(
+        ReleaseSetting(sites=1, releases_per_patient=1, auxiliary_levels=(levels,))
+    )
+    parameters = [torch.zeros(40, 50)]
+    gradients = [torch.randn(3, 40, 50)]
+    for factor in (1.0, 0.0):
+        seen = Effects(fitted, "training")
+        drawn = fitted.draw_update(parameters, generator_for(0, "test"))
+        applied = fitted.apply_update(gradients, tuple(factor * each for each in drawn))
+        seen.update(0, gradients, applied)
+        assert ("on every sum of gradients" in seen.too_quiet(1)) == (factor == 0)

@@ -117,6 +117,18 @@ class OneDrawPerChannel(Mechanism):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OneDrawPerRow(Mechanism):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(normal_like(level[..., :1], generator).expand_as(level) for level in levels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneDrawPerColumn(Mechanism):
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(normal_like(level[..., :1, :], generator).expand_as(level) for level in levels)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OneDrawPerPlace(Mechanism):
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
         return tuple(normal_like(level[:, :1], generator).expand_as(level) for level in levels)
@@ -196,6 +208,8 @@ def test_a_mechanism_of_a_third_party_stands_as_well() -> None:
         (SharedNoise, "known-neighbor"),
         (SharedNoise, "batch-of-two"),
         (OneDrawPerChannel, "contrast-places"),
+        (OneDrawPerRow, "contrast-places"),
+        (OneDrawPerColumn, "contrast-places"),
         (OneDrawPerPlace, "contrast-channels"),
         (OneDrawForAllLevels, "contrast-levels"),
     ],

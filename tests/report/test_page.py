@@ -12,7 +12,7 @@ import pytest
 
 from leakaudit.errors import UsageError
 from leakaudit.privacy.gaussian import mu_of
-from leakaudit.records import Effect, ReportRecord, State, Success
+from leakaudit.records import Effect, ReportRecord, State, Success, TargetRecord
 from leakaudit.report import GalleryItem, render_html
 from tests.report.sample import (
     NAME,
@@ -352,7 +352,9 @@ def test_a_reconstruction_bound_stands_beside_what_was_observed() -> None:
     )
     target = next(one for one in record.targets if one.guarantee and one.guarantee.mu)
 
-    def with_success(found: Success, field: str = "leakage") -> str:
+    def with_success(
+        found: Success, field: str = "leakage", targets: tuple[TargetRecord, ...] = record.targets
+    ) -> str:
         cells = tuple(
             one.model_copy(
                 update={
@@ -364,10 +366,18 @@ def test_a_reconstruction_bound_stands_beside_what_was_observed() -> None:
             else one
             for one in record.cells
         )
-        html = render_html(record.model_copy(update={"cells": cells}))
+        html = render_html(record.model_copy(update={"cells": cells, "targets": targets}))
         start = html.index('id="guarantees"')
         return " ".join(Page(html[start : html.index("</section>", start)]).text.split())
 
+    # A claim about weights, or about patients in training, bounds nothing of what crosses here.
+    for covers in ("weights", "training releases", "training"):
+        claim = target.guarantee.model_copy(update={"covers": covers}) if target.guarantee else None
+        others = tuple(
+            one.model_copy(update={"guarantee": claim}) if one.target == target.target else one
+            for one in record.targets
+        )
+        assert "Reconstruction bound" not in with_success(success, targets=others)
     text = with_success(success)
     # Phi(Phi^-1(0.195) + 1.666) = 0.79
     assert "estimate under this prior" in text

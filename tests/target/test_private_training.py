@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from leakaudit.contracts import Defense, ReleaseSetting
+from leakaudit.contracts import Defense, ReleaseSetting, Stack
 from leakaudit.errors import ConfigError
 from leakaudit.randomness import generator_for
 from leakaudit.target.effects import Effects
@@ -255,3 +255,82 @@ def test_a_step_without_a_forward_pass_is_refused() -> None:
     assert party is not None
     with pytest.raises(CellError, match="listened"):
         party.learned(1, Records(None, generator_for(0, "test")), None)
+
+
+def test_a_forward_pass_that_was_never_answered_leaves_nothing_behind() -> None:
+    network, (views, masks) = build(tiny_spec((2, 2), 1), 0), batch_of(2)
+    protocol, fresh = (Protocol(network, fitted()) for _ in range(2))
+    protocol.send(views, 0, "unanswered")
+    protocol.backward(views, masks, 0, "test")
+    found = [p.grad.clone() for p in network.parameters() if p.grad is not None]
+    network.zero_grad()
+    fresh.backward(views, masks, 0, "test")
+    wanted = [p.grad for p in network.parameters() if p.grad is not None]
+    assert all(map(torch.equal, found, wanted))
+    assert any(bool(each.any()) for each in found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CentresTheBatch(Spy):
+    """Mixes the samples of a batch before they cross."""
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level - level.mean(dim=0, keepdim=True) for level in levels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CentresWhatReturns(Spy):
+    def apply_returned(self, gradients: Levels, drawn: Levels) -> Levels:
+        return tuple(each - each.mean(dim=0, keepdim=True) for each in gradients)
+
+
+@pytest.mark.parametrize("defense", [CentresTheBatch(), CentresWhatReturns()])
+def test_a_defence_that_mixes_samples_is_refused_beside_a_private_training(
+    defense: Defense, tmp_path: Path
+) -> None:
+    network = build(tiny_spec((2, 2), 1), 0)
+    with pytest.raises(ConfigError, match="another output in a batch than alone"):
+        trained(network, Stack(chain=(defense, GaussianNoise())), tmp_path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerAlone(Spy):
+    def privatizes(self, party: str) -> bool:
+        return party == "server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pushes(Defense):
+    """A penalty whose gradient is known."""
+
+    weight: float = 1.0
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return levels
+
+    def penalty(
+        self, images: torch.Tensor, released: Levels, companion: nn.Module | None
+    ) -> torch.Tensor:
+        return self.weight * torch.stack([level.mean() for level in released]).sum()
+
+
+def test_a_penalty_weighs_the_same_beside_a_summed_loss() -> None:
+    (views, masks), count = batch_of(4), 4
+
+    def encoder_gradient(*chain: Defense) -> torch.Tensor:
+        network = build(tiny_spec((2, 2), 1), 0)
+        Protocol(network, Stack(chain=chain)).backward(views, masks, 0, "test")
+        parameters = network.encoders[0].parameters()
+        return torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+
+    none = Pushes(weight=0.0)
+    mean, summed = (
+        encoder_gradient(Pushes(weight=5.0), beside) - encoder_gradient(none, beside)
+        for beside in (none, ServerAlone())
+    )
+    # Beside a sum over four samples the penalty is four times as large, so that it weighs the same.
+    assert float(mean.norm()) > 0
+    assert torch.allclose(summed, count * mean, rtol=1e-3, atol=1e-5)
