@@ -78,8 +78,11 @@ class DpSgd(Defense):
         Raises:
             ConfigError: a value is outside its range, or ``parties`` is unknown.
         """
-        if self.epsilon != math.inf:
-            require_between(self, 1e-6, 1e6, "epsilon")
+        if not (1e-6 <= self.epsilon <= 1e6 or self.epsilon == math.inf):
+            raise ConfigError(
+                f"DpSgd: epsilon is {self.epsilon}; it must be 1e-06 to 1e+06, or inf for no noise "
+                "and no claim"
+            )
         require_between(self, 1e-30, 0.5, "delta")
         require_between(self, 1e-12, 1e12, "clip")
         if self.parties not in ("all", "encoders"):

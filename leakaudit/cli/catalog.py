@@ -132,12 +132,21 @@ def _describe_plugin(plugin: Plugin) -> str:
     if facts:
         lines += ["", *(line for fact in facts for line in _wrapped(fact))]
     settings = [
-        f"  {field.name}: {'required' if field.default is MISSING else repr(field.default)}"
+        f"  {field.name}: {_default(field.default)}"
         for field in fields(plugin.cls)
         if field.name in plugin.parameters
     ]
     lines += ["", "configuration:", *(settings or ["  none"])]
     return "\n".join(lines)
+
+
+def _default(value: object) -> str:
+    """A default as an audit file would write it."""
+    if value is MISSING:
+        return "required"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def _at_most_100(line: str) -> list[str]:
