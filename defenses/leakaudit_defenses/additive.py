@@ -34,10 +34,14 @@ def told_of_noise(released: Levels, variance: float, *, relative: bool) -> Evide
         relative: whether that is in units of the level's own variance s^2, which an adversary
             estimates from the release: ``Var(released) = s^2 (1 + variance)``.
     """
-    exact = tuple(level.new_zeros(()).expand_as(level) for level in released)
-    return told_of_noise_before(
-        Evidence(values=released, variances=exact), variance, relative=relative
-    )
+    if not relative:
+        variances = tuple(level.new_full((), variance).expand_as(level) for level in released)
+    else:
+        # Noise is this share of all that varies in a release. Not by `told_of_noise_before`: one
+        # number for a whole sample stays one number here, which spares an attack a tensor.
+        share = variance / (1 + variance)
+        variances = tuple((share * _variance(level)).expand_as(level) for level in released)
+    return Evidence(values=released, variances=variances)
 
 
 def told_of_noise_before(estimate: Evidence, variance: float, *, relative: bool) -> Evidence:
