@@ -10,13 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from leakaudit.api import Citation, Defense, Images, Levels, SiteLayout, Stage, require_between
+from leakaudit.api import Citation, Images, Levels, SiteLayout, Stage, require_between
 from leakaudit_defenses.papers import LI_2021, XIAO_2020
+from leakaudit_defenses.unchanged import ReleaseUnchanged
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Adversarial(Defense):
+class Adversarial(ReleaseUnchanged):
     """Train each encoder against a decoder of its own that learns to undo what is released.
 
     Every site trains a small decoder from its releases to its images, and adds ``weight`` times
@@ -47,16 +48,6 @@ class Adversarial(Defense):
         """
         require_between(self, 0, 1e6, "weight")
         require_between(self, 1, 1024, "width")
-
-    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
-        """Nothing is random."""
-        del levels, generator
-        return ()
-
-    def apply(self, levels: Levels, drawn: Levels) -> Levels:
-        """The levels themselves."""
-        del drawn
-        return levels
 
     def companion(self, site: SiteLayout) -> nn.Module:
         """The site's decoder."""

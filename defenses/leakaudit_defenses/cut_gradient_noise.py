@@ -8,13 +8,14 @@ from typing import Any, ClassVar, final
 
 import torch
 
-from leakaudit.api import Citation, Defense, Levels, Stage, normal_like, require_between
+from leakaudit.api import Citation, Levels, Stage, normal_like, require_between
 from leakaudit_defenses.papers import LI_2022
+from leakaudit_defenses.unchanged import ReleaseUnchanged
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class CutGradientNoise(Defense):
+class CutGradientNoise(ReleaseUnchanged):
     """The label site clips each sample's cut gradient and adds Gaussian noise before it returns.
 
     Against what a site, or the server of the U-shaped variant, reads of the masks in it. What the
@@ -47,16 +48,6 @@ class CutGradientNoise(Defense):
         require_between(self, 0, 1e6, "std")
         if self.clip is not None:
             require_between(self, 1e-12, 1e12, "clip")
-
-    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
-        """Nothing is random in a release."""
-        del levels, generator
-        return ()
-
-    def apply(self, levels: Levels, drawn: Levels) -> Levels:
-        """The levels themselves."""
-        del drawn
-        return levels
 
     def draw_returned(self, gradients: Levels, generator: torch.Generator) -> Levels:
         """Standard normal values of the gradients' shapes."""

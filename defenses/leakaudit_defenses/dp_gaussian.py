@@ -25,6 +25,7 @@ from leakaudit.api import (
     require_between,
     sensitivity,
 )
+from leakaudit_defenses.epsilon import require_epsilon
 from leakaudit_defenses.papers import BALLE_2018, DWORK_2006
 
 _OF_USE = (
@@ -82,11 +83,7 @@ class DpGaussian(Defense):
         Raises:
             ConfigError: a value is outside its range, or ``scope`` is unknown.
         """
-        if not (1e-6 <= self.epsilon <= 1e6 or self.epsilon == math.inf):
-            raise ConfigError(
-                f"DpGaussian: epsilon is {self.epsilon}; it must be 1e-06 to 1e+06, or inf for no "
-                "noise and no claim"
-            )
+        require_epsilon("DpGaussian", self.epsilon)
         require_between(self, 1e-30, 0.5, "delta")
         if self.scope not in ("inference", "training"):
             raise ConfigError(f"DpGaussian: scope is {self.scope!r}; it is inference or training")

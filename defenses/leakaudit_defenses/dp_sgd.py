@@ -15,8 +15,6 @@ from leakaudit.api import (
     PUBLISHED_SEED,
     Citation,
     ConfigError,
-    Defense,
-    Levels,
     PrivacyGuarantee,
     ReleaseSetting,
     Stage,
@@ -26,7 +24,9 @@ from leakaudit.api import (
     require_between,
     sensitivity,
 )
+from leakaudit_defenses.epsilon import require_epsilon
 from leakaudit_defenses.papers import ABADI_2016, BALLE_2018, YOUSEFPOUR_2021
+from leakaudit_defenses.unchanged import ReleaseUnchanged
 
 _ASSUMPTIONS = (
     "Every trainable party, each encoder and the server, clips each patient's gradient to the "
@@ -41,7 +41,7 @@ _ASSUMPTIONS = (
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DpSgd(Defense):
+class DpSgd(ReleaseUnchanged):
     """Learn from the sum of each patient's clipped gradient and Gaussian noise (DP-SGD).
 
     It bounds what the trained weights say about a training patient, and nothing about the
@@ -78,11 +78,7 @@ class DpSgd(Defense):
         Raises:
             ConfigError: a value is outside its range, or ``parties`` is unknown.
         """
-        if not (1e-6 <= self.epsilon <= 1e6 or self.epsilon == math.inf):
-            raise ConfigError(
-                f"DpSgd: epsilon is {self.epsilon}; it must be 1e-06 to 1e+06, or inf for no noise "
-                "and no claim"
-            )
+        require_epsilon("DpSgd", self.epsilon)
         require_between(self, 1e-30, 0.5, "delta")
         require_between(self, 1e-12, 1e12, "clip")
         if self.parties not in ("all", "encoders"):
@@ -96,16 +92,6 @@ class DpSgd(Defense):
             # Every site's encoder, and the server: one more party that clips to C.
             noise_std = z * sensitivity(self.clip, setting.sites + 1)
         return replace(self, noise_std=noise_std, steps=setting.steps_per_patient)
-
-    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
-        """Nothing is random in a release."""
-        del levels, generator
-        return ()
-
-    def apply(self, levels: Levels, drawn: Levels) -> Levels:
-        """The levels themselves."""
-        del drawn
-        return levels
 
     def privatizes(self, party: str) -> bool:
         """Every encoder, and the server unless ``parties`` leaves it out."""

@@ -9,13 +9,14 @@ from typing import Any, ClassVar, final
 import torch
 from torch import nn
 
-from leakaudit.api import Citation, Defense, Images, Levels, Stage, require_between
+from leakaudit.api import Citation, Images, Levels, Stage, require_between
 from leakaudit_defenses.papers import SZEKELY_2007, VEPAKOMMA_2020
+from leakaudit_defenses.unchanged import ReleaseUnchanged
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Nopeek(Defense):
+class Nopeek(ReleaseUnchanged):
     """Add ``weight`` times the distance correlation of images and releases to each site's loss.
 
     A regulariser of the training, every site on its own images; the release itself is left as it
@@ -41,16 +42,6 @@ class Nopeek(Defense):
             ConfigError: ``weight`` is negative.
         """
         require_between(self, 0, 1e6, "weight")
-
-    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
-        """Nothing is random."""
-        del levels, generator
-        return ()
-
-    def apply(self, levels: Levels, drawn: Levels) -> Levels:
-        """The levels themselves."""
-        del drawn
-        return levels
 
     def penalty(
         self, images: Images, released: Levels, companion: nn.Module | None

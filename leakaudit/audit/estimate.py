@@ -12,7 +12,7 @@ from leakaudit.audit.jobs import attacks_of
 from leakaudit.audit.matrix import CellPlan, TargetPlan
 from leakaudit.audit.runner import Plan, worker_count
 from leakaudit.contracts import Capability
-from leakaudit.target.protocol import segmentation_loss
+from leakaudit.target.loss import segmentation_loss
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import build
 

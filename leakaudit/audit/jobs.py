@@ -88,10 +88,9 @@ def train_target(task: Task, progress: Progress) -> None:
     total, by_level = noise_to_signal(system, victims, inference)
     releases = releases_per_patient(task, people)
     claim = system.defense.guarantee(releases, reproducible=True)
-    idle = next(
-        filter(None, (look for each in (training, inference) for look in _looks(each, releases))),
-        "",
-    )
+    phases = (training, inference)
+    off = [*(one.idle() for one in phases), *(one.too_quiet(releases) for one in phases)]
+    idle = next(filter(None, off), "")
     record = TargetRecord(
         **target_facts(plan),
         fitted_defense=repr(system.defense),
@@ -101,7 +100,7 @@ def train_target(task: Task, progress: Progress) -> None:
         noise_to_signal=total,
         noise_to_signal_by_level=by_level,
         guarantee=_guarantee(claim, idle),
-        effects=tuple(effect for phase in (training, inference) for effect in phase.records()),
+        effects=tuple(effect for phase in phases for effect in phase.records()),
         idle=idle,
         state=State.OK,
         volatile=_volatile(started, device=str(system.device)),
@@ -226,7 +225,9 @@ def _scorer(
     if recovers == "other-site images":
         return ImageScorer(victims, auxiliary, others, modalities=layout.foreign)
     segmenter = segmenter_of(task, people, store)
-    claim = system.defense.guarantee(releases_per_patient(task, people), reproducible=True)
+    claim = _guarantee(
+        system.defense.guarantee(releases_per_patient(task, people), reproducible=True), ""
+    )
     # The bound is about what crosses for the victims; a claim about weights bounds none of that.
     bounded = (
         task.cell.threat.victims == "inference" and claim is not None and claim.bounds_releases
@@ -334,10 +335,6 @@ def _training_data(people: People, ids: Sequence[str], channels: tuple[int, ...]
         masks=masks,
         patients=torch.tensor(owners),
     )
-
-
-def _looks(effects: Effects, releases: int) -> tuple[str, str]:
-    return effects.idle(), effects.too_quiet(releases)
 
 
 def _guarantee(claim: PrivacyGuarantee | None, idle: str) -> Guarantee | None:

@@ -22,7 +22,8 @@ from leakaudit.randomness import derive_seed
 from leakaudit.records import Utility
 from leakaudit.target.checkpoints import epoch_file, load_epoch
 from leakaudit.target.effects import Effects
-from leakaudit.target.protocol import Activations, LabelSite, segmentation_loss
+from leakaudit.target.loss import segmentation_loss
+from leakaudit.target.parties import Activations, LabelSite
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build, choose_device
 from leakaudit.threat.system import System, images_of, release_patient

@@ -94,11 +94,6 @@ class PrivacyGuarantee:
         """
         return replace(self, claimed=False, epsilon=None, delta=None, mu=None, reason=reason)
 
-    @property
-    def bounds_releases(self) -> bool:
-        """Whether what it says is about what crosses for patients in use."""
-        return self.covers == "releases" and self.mu is not None
-
 
 @final
 @dataclass(frozen=True, kw_only=True)

@@ -143,14 +143,11 @@ class Stack(Defense):
         the releases of the training compose to a claim about both. Anything else claims nothing.
         """
         # What would hold with secret noise; that this run's is not secret is said at the end.
-        made = [
-            (part, claim)
-            for part in self.chain
-            if (claim := part.guarantee(releases, reproducible=False)) is not None
-        ]
+        claims = [part.guarantee(releases, reproducible=False) for part in self.chain]
+        made = [claim for claim in claims if claim is not None]
         if not made:
             return None
-        whole = self._whole([claim for _, claim in made])
+        whole = self._whole(made)
         learns = [part for part in self.chain if _learns_from_images(part)]
         if learns and whole.covers != "releases":
             reason = f"{learns[0]!r} lets the encoders learn from raw images of a whole batch"
@@ -204,7 +201,6 @@ def _composed(sent: PrivacyGuarantee, weights: PrivacyGuarantee) -> PrivacyGuara
     """
     whole = replace(
         sent,
-        releases=sent.releases,
         mechanism=f"{weights.mechanism}; {sent.mechanism}",
         assumptions=tuple(dict.fromkeys((*weights.assumptions, *sent.assumptions))),
         covers="training",

@@ -97,13 +97,14 @@ def require_unmixed(network: Callable[..., Any], *inputs: Any) -> None:
     with torch.no_grad():
         together = _tensors(network(*inputs))
         alone = _tensors(network(*_first(inputs)))
+    # What is not finite is alike here; the loss will say so, in plainer words.
     # Of a bound method the class that it is of.
     name = type(getattr(network, "__self__", network)).__name__
     for whole, part in zip(together, alone, strict=True):
-        if not torch.allclose(whole[:1], part, rtol=1e-3, atol=1e-4):
+        if not torch.allclose(whole[:1], part, rtol=1e-3, atol=1e-4, equal_nan=True):
             raise ConfigError(
                 f"{name} gives a sample another output in a batch than alone, so "
-                "that clipping a sample's gradient does not bound what its patient changes; treat "
+                "that what one patient changes is not bounded by that patient's own part; treat "
                 "every sample on its own, in a network by instance normalisation, say"
             )
 

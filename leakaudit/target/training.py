@@ -149,7 +149,7 @@ def train(
 
     Raises:
         CellError: the loss is not finite.
-        ConfigError: the defence privatizes a party whose network mixes samples.
+        ConfigError: the defence mixes samples, or privatizes a party whose network does.
     """
     network.to(device)
     if device.type == "cuda" and network.spec.spatial_dims == 2:
@@ -207,27 +207,27 @@ def train(
 def _require_unmixed(
     network: SplitUNet, defense: Defense, data: TrainingData, device: torch.device
 ) -> None:
-    """Refuse to train a party privately whose output for a patient depends on the others.
+    """Refuse what treats a sample otherwise in a batch than alone.
 
-    That goes for what the defence makes of a release and of what returns as well.
+    A part of a defence never may: what a claim says of one patient would be moved by another. The
+    parties' networks may not where they are trained privately.
     """
-    if not any(map(defense.privatizes, ("encoder", "server"))) or len(data.masks) < 2:
+    if len(data.masks) < 2:
         return
-    for encoder, view in zip(network.encoders, data.views, strict=True):
-        two = view[:2].to(device)
-        require_unmixed(encoder, two)
-        with torch.no_grad():
-            levels = encoder(two)
+    views = [view[:2].to(device) for view in data.views]
+    with torch.no_grad():
+        sites = network.encode(views)
+    for levels in sites:
         for part in defense.parts:
             for apply, draw in (
                 (part.apply, part.draw),
                 (part.apply_returned, part.draw_returned),
             ):
-                drawn = draw(levels, generator_for(0, "unmixed"))
-                require_unmixed(apply, levels, drawn)
-    with torch.no_grad():
-        views = [view[:2].to(device) for view in data.views]
-        require_unmixed(network.server, list(network.encode(views)))
+                require_unmixed(apply, levels, draw(levels, generator_for(0, "unmixed")))
+    if any(map(defense.privatizes, ("encoder", "server"))):
+        for encoder, view in zip(network.encoders, views, strict=True):
+            require_unmixed(encoder, view)
+        require_unmixed(network.server, list(sites))
 
 
 def _cosine(rate: float, step: int, total: int) -> float:

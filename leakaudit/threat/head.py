@@ -10,7 +10,9 @@ import torch
 from leakaudit.contracts import HeadMessages, HeadQuery
 from leakaudit.data import Patient
 from leakaudit.randomness import generator_for
-from leakaudit.target.protocol import BodySite, HeadSite, Protocol, segmentation_loss
+from leakaudit.target.loss import segmentation_loss
+from leakaudit.target.parties import BodySite, HeadSite
+from leakaudit.target.protocol import Protocol
 from leakaudit.threat.own_site import Returned, shown
 from leakaudit.threat.system import System, checkpoint_name, drawn, images_of, masks_of
 from leakaudit.types import Images, Masks

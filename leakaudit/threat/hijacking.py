@@ -10,8 +10,9 @@ import torch
 from leakaudit.data import Patient
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for
+from leakaudit.target.parties import CutGradients
 from leakaudit.target.private_party import Records
-from leakaudit.target.protocol import CutGradients, Protocol
+from leakaudit.target.protocol import Protocol
 from leakaudit.target.training import build
 from leakaudit.threat.system import System, images_of
 from leakaudit.types import Images, SiteLevels

@@ -52,22 +52,6 @@ def released(defense: Defense, levels: Levels, seed: int = 0) -> Levels:
 # --- every defence --------------------------------------------------------------------------
 
 
-def test_the_built_in_defences_are_installed() -> None:
-    assert set(BUILT_IN) == {
-        "activation-dropout",
-        "adversarial",
-        "cut-gradient-noise",
-        "dp-gaussian",
-        "dp-sgd",
-        "gaussian-noise",
-        "identity",
-        "laplace-noise",
-        "nopeek",
-        "quantization",
-        "top-k",
-    }
-
-
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_documentation_names_every_defence_and_its_parameters(name: str) -> None:
     text = (Path(__file__).resolve().parents[2] / "docs/defenses.md").read_text()

@@ -22,7 +22,8 @@ from leakaudit.contracts import (
     SystemLayout,
 )
 from leakaudit.randomness import generator_for, laplace_like, normal_like, uniform_like
-from leakaudit.target.protocol import LabelSite, Protocol
+from leakaudit.target.parties import LabelSite
+from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build
 from leakaudit.types import SiteLevels

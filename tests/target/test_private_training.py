@@ -14,9 +14,10 @@ from leakaudit.contracts import Defense, ReleaseSetting, Stack
 from leakaudit.errors import ConfigError
 from leakaudit.randomness import generator_for
 from leakaudit.target.effects import Effects
+from leakaudit.target.loss import segmentation_loss
 from leakaudit.target.per_sample import require_layers, require_unmixed
 from leakaudit.target.private_party import PrivateParty, Records
-from leakaudit.target.protocol import Protocol, segmentation_loss
+from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SiteEncoder, SplitUNet
 from leakaudit.target.training import TrainingData, TrainingSettings, build, train
 from leakaudit.types import Levels
@@ -272,7 +273,10 @@ def test_a_forward_pass_that_was_never_answered_leaves_nothing_behind() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class CentresTheBatch(Spy):
-    """Mixes the samples of a batch before they cross."""
+    """Mixes the samples of a batch before they cross; privatizes nobody."""
+
+    def privatizes(self, party: str) -> bool:
+        return False
 
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
         return tuple(level - level.mean(dim=0, keepdim=True) for level in levels)
@@ -285,7 +289,7 @@ class CentresWhatReturns(Spy):
 
 
 @pytest.mark.parametrize("defense", [CentresTheBatch(), CentresWhatReturns()])
-def test_a_defence_that_mixes_samples_is_refused_beside_a_private_training(
+def test_a_defence_that_mixes_samples_is_never_trained_with(
     defense: Defense, tmp_path: Path
 ) -> None:
     network = build(tiny_spec((2, 2), 1), 0)

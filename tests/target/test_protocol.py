@@ -8,7 +8,8 @@ import torch
 
 from leakaudit.contracts import Defense
 from leakaudit.randomness import generator_for
-from leakaudit.target.protocol import Protocol, segmentation_loss
+from leakaudit.target.loss import segmentation_loss
+from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build
 from leakaudit.types import Levels

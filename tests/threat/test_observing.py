@@ -12,7 +12,7 @@ from leakaudit.contracts import Attack, Capability, Observation, Progress, Recon
 from leakaudit.data import Patient
 from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.randomness import generator_for
-from leakaudit.target.protocol import segmentation_loss
+from leakaudit.target.loss import segmentation_loss
 from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import PRESETS, threat_named
