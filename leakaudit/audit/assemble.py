@@ -7,11 +7,12 @@ where it must has no leakage figure anywhere.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from leakaudit.audit.executors import Ended
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
@@ -21,9 +22,18 @@ from leakaudit.audit.scoring import withheld
 from leakaudit.audit.store import Kind as StoreKind
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.worst import worst_cases
-from leakaudit.config import ARCHITECTURE, AuditConfig
+from leakaudit.config import (
+    ARCHITECTURE,
+    AuditConfig,
+    PolicyConfig,
+    judged_targets,
+    require_proposed,
+    resolved_policy,
+)
 from leakaudit.data import Cohort, Splits
+from leakaudit.errors import ConfigError
 from leakaudit.measure import controls
+from leakaudit.policy import judge
 from leakaudit.records import (
     CellRecord,
     Control,
@@ -35,6 +45,7 @@ from leakaudit.records import (
     State,
     TargetRecord,
     ThreatRecord,
+    Verdict,
 )
 from leakaudit.registry import Kind, load
 from leakaudit.threat.presets import threat_named
@@ -74,12 +85,43 @@ def assemble(
         cells=cells,
         worst=worst_cases(targets, cells),
         references=_references(config, targets),
+        verdict=verdict(config, targets, cells),
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
         },
         volatile={"host": platform.machine(), "seconds": {k: e.seconds for k, e in ended.items()}},
     )
+
+
+def judged_by(record: ReportRecord, policy: PolicyConfig) -> ReportRecord:
+    """The record of a finished run under another policy; nothing else changes.
+
+    Raises:
+        ConfigError: the policy does not fit the audit.
+    """
+    try:
+        config = AuditConfig.model_validate({**record.audit, "policy": policy})
+    except ValidationError as error:
+        raise ConfigError(
+            f"the policy does not fit the audit: {error.errors()[0]['msg']}"
+        ) from error
+    require_proposed(config)
+    return record.model_copy(
+        update={
+            "audit": {**record.audit, "policy": policy.model_dump(mode="json")},
+            "verdict": verdict(config, record.targets, record.cells),
+        }
+    )
+
+
+def verdict(
+    config: AuditConfig, targets: Sequence[TargetRecord], cells: Sequence[CellRecord]
+) -> Verdict | None:
+    """What the audit's policy says of its settings; None without a policy."""
+    if config.policy is None:
+        return None
+    return judge(resolved_policy(config.policy), targets, cells, judged_targets(config, targets))
 
 
 def _references(

@@ -20,6 +20,8 @@ _COMMANDS = {
     "run": ("run:run", "Run an audit and write its report; again: resume."),
     "plan": ("plan:plan", "Show what a run would do, and how long it may take."),
     "report": ("report:report", "Render the report of a finished run again."),
+    "gate": ("gate:gate", "Exit 0, 1 or 3: the verdict of a run's policy, for CI."),
+    "schema": ("schema:schema", "Print the JSON Schema of report.json."),
     "table": ("table:table", "Print a run's worst cases as a Markdown table."),
     "list": ("catalog:list_", "List attacks, defenses and threats."),
     "show": ("catalog:show", "Show what an attack, defense or threat is."),

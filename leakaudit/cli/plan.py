@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from leakaudit.audit.estimate import estimate_minutes
 from leakaudit.audit.runner import plan_audit
+from leakaudit.cli.arguments import PolicyFile
 from leakaudit.cli.lines import print_line
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
@@ -19,9 +20,14 @@ from leakaudit.report.formatting import epochs_words
 _CONTROL = " (positive control)"
 
 
-def plan(audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEFAULT_RUNS) -> int:
+def plan(
+    audit: AuditFile = None,
+    data: DataFolder = None,
+    policy: PolicyFile = None,
+    out: RunsFolder = DEFAULT_RUNS,
+) -> int:
     """Show the patients, trainings, cells and controls of an audit, and a rough estimate."""
-    made = plan_audit(read_config(audit, data), cache=cache_folder(out))
+    made = plan_audit(read_config(audit, data, policy), cache=cache_folder(out))
     splits, matrix = made.splits, made.matrix
     print_line(
         f"patients: {len(made.cohort.patients)} ({made.cohort.name}): {len(splits.train)} train, "

@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from leakaudit.cli.arguments import PolicyFile, RunFolder, report_folder
+from leakaudit.cli.gate import print_verdict
 from leakaudit.errors import StoreError
+from leakaudit.records import ReportRecord
 from leakaudit.report import read_report, write_report
 
-RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/quick, or its report.")]
 
-
-def report(run: RunFolder) -> int:
-    """Render report.html and cells.csv of RUN again from its report.json."""
+def report(run: RunFolder, policy: PolicyFile = None) -> int:
+    """Render the report of RUN again from its report.json, judged by another policy if given."""
     folder = report_folder(run)
     record = read_report(folder)
+    if policy is not None:
+        record = _judged(record, policy)
     if record.images == "full":
         raise StoreError(
             f"{run}: this report shows images, which report.json does not hold; run the audit "
             "again, which redoes nothing but the report"
         )
-    print(write_report(record, folder))
+    page = write_report(record, folder)
+    print_verdict(record)
+    print(page)
     return 0
 
 
-def report_folder(run: Path) -> Path:
-    """Where the report.json of a run is: named by the run, its report folder or a file in it.
+def _judged(record: ReportRecord, policy: Path) -> ReportRecord:
+    """The record with the verdict of another policy.
 
     Raises:
-        StoreError: there is none.
+        ConfigError: the policy can not be read, or proposes what the audit did not try.
     """
-    folders = [run.parent] if run.is_file() else [run / "report", run]
-    folder = next((one for one in folders if (one / "report.json").is_file()), None)
-    if folder is None:
-        raise StoreError(f"{run}: no report.json here; give the folder of a run that has ended")
-    return folder
+    from leakaudit.audit.assemble import judged_by  # it needs torch, rendering does not
+    from leakaudit.policy_file import read_policy
+
+    return judged_by(record, read_policy(policy))

@@ -6,6 +6,8 @@ import numpy as np
 
 from leakaudit.audit.runner import CellImages, cell_images, plan_audit, run_audit
 from leakaudit.audit.store import RunStore
+from leakaudit.cli.arguments import PolicyFile
+from leakaudit.cli.gate import print_verdict
 from leakaudit.cli.progress import progress_events
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
@@ -22,9 +24,14 @@ from leakaudit.report import GalleryItem, write_report
 _UNFINISHED = {State.FAILED, State.TIMED_OUT, State.NOT_RUN}
 
 
-def run(audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEFAULT_RUNS) -> int:
+def run(
+    audit: AuditFile = None,
+    data: DataFolder = None,
+    policy: PolicyFile = None,
+    out: RunsFolder = DEFAULT_RUNS,
+) -> int:
     """Run an audit and write its report to OUT/<name>/report; the same command resumes."""
-    config = read_config(audit, data)
+    config = read_config(audit, data, policy)
     store = RunStore(out / config.name)
     store.prepare()
     with store.locked():
@@ -36,12 +43,15 @@ def run(audit: AuditFile = None, data: DataFolder = None, out: RunsFolder = DEFA
             gallery = _gallery(cell_images(plan, store, plan.matrix.cells))
         page = write_report(record, store.report, gallery)
     print_matrix(record)
+    print_verdict(record)
     print(f"report: {page}")
     return exit_code(record)
 
 
 def exit_code(record: ReportRecord) -> int:
-    """0 if everything that was asked for ended; 3 if a cell or a training did not."""
+    """The verdict's; without a policy 3 if a cell or a training did not end, else 0."""
+    if record.verdict is not None:
+        return record.verdict.exit_code
     states = [cell.state for cell in record.cells] + [target.state for target in record.targets]
     return 3 if any(state in _UNFINISHED for state in states) else 0
 

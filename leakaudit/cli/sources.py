@@ -11,6 +11,7 @@ import typer
 from leakaudit.audit_file import parse_audit, read_audit
 from leakaudit.cli.embedded import quick_audit_text
 from leakaudit.config import AuditConfig
+from leakaudit.policy_file import read_policy
 
 AuditFile = Annotated[
     Path | None, typer.Argument(help="Audit file (YAML). Without one: the embedded quick audit.")
@@ -28,16 +29,20 @@ RunsFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where
 DEFAULT_RUNS = Path("runs")
 
 
-def read_config(audit: Path | None, data: str | None) -> AuditConfig:
+def read_config(audit: Path | None, data: str | None, policy: Path | None = None) -> AuditConfig:
     """The audit a command was given.
 
     Raises:
         ConfigError: with file, line and nearest valid name.
     """
+    judged_by = read_policy(policy) if policy is not None else None
     if audit is None:
         text = quick_audit_text().encode()
-        return parse_audit(text, "the embedded audit", folder=Path.cwd(), data=data)
-    return read_audit(audit, data=data, usual_data=os.environ.get("LEAKAUDIT_DATA"))
+        return parse_audit(
+            text, "the embedded audit", folder=Path.cwd(), data=data, policy=judged_by
+        )
+    usual = os.environ.get("LEAKAUDIT_DATA")
+    return read_audit(audit, data=data, usual_data=usual, policy=judged_by)
 
 
 def cache_folder(out: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from leakaudit.cli.report import RunFolder, report_folder
+from leakaudit.cli.arguments import RunFolder, report_folder
 from leakaudit.report import cells_table, read_report, worst_table
 
 Cells = Annotated[bool, typer.Option("--cells", help="Every attack, not the worst ones alone.")]

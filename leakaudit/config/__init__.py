@@ -2,6 +2,8 @@
 
 from leakaudit.config.audit import AuditConfig, DataConfig, ReferenceConfig
 from leakaudit.config.plugins import ARCHITECTURE, DefenseSetting, PluginUse, expand, expand_stack
+from leakaudit.config.policy import PolicyConfig, resolved_policy
+from leakaudit.config.proposed import judged_targets, require_proposed
 from leakaudit.config.target import TargetConfig
 
 __all__ = [
@@ -10,8 +12,12 @@ __all__ = [
     "DataConfig",
     "DefenseSetting",
     "PluginUse",
+    "PolicyConfig",
     "ReferenceConfig",
     "TargetConfig",
     "expand",
     "expand_stack",
+    "judged_targets",
+    "require_proposed",
+    "resolved_policy",
 ]

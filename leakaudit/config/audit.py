@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
 
 from leakaudit.config.plugins import PluginUse
+from leakaudit.config.policy import PolicyConfig
 from leakaudit.config.sections import Section, refusal
 from leakaudit.config.target import TargetConfig
 from leakaudit.registry import installed, nearest
@@ -101,6 +102,7 @@ class AuditConfig(Section):
         round_steps: optimizer steps of a round whose weight updates an adversary observes.
         references: which reference trainings to make; None for none.
         images: ``full`` puts patient images into the report; ``none`` is the default.
+        policy: what may leak; with one the run ends in a verdict. A file of its own by its path.
         budgets: limits.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
@@ -120,6 +122,7 @@ class AuditConfig(Section):
     round_steps: StrictInt = Field(default=4, ge=1, le=1_000)
     references: ReferenceConfig | None = None
     images: Literal["none", "full"] = "none"
+    policy: PolicyConfig | None = None
     budgets: BudgetConfig = BudgetConfig()
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -219,7 +222,29 @@ class AuditConfig(Section):
             raise refusal(
                 "data.kind is folder: data.path, --data or LEAKAUDIT_DATA must name it", "data"
             )
+        self._require_known_required()
         return self
+
+    def _require_known_required(self) -> None:
+        """Refuse a policy that requires attacks or threats which the audit does not name."""
+        required = self.policy.required if self.policy else None
+        by_threat = required if isinstance(required, dict) else {"": required or ()}
+        attacks = {use.name for use in self.attacks}
+        for threat, names in by_threat.items():
+            if threat and threat not in self.threats:
+                raise refusal(
+                    f"the policy requires attacks under {threat!r}, which is not under threats"
+                    f"{nearest(threat, self.threats)}",
+                    *("policy", "required", threat),
+                )
+            meets = self.threats[threat] if threat else attacks
+            for name in names:
+                if name not in meets:
+                    whom = f"{threat} does not meet" if threat else "is not under attacks"
+                    told = f"which {whom}" if threat else f"which {whom}{nearest(name, attacks)}"
+                    raise refusal(
+                        f"the policy requires {name!r}, {told}", *("policy", "required", name)
+                    )
 
 
 def _name_of(use: object) -> str | None:

@@ -4,7 +4,15 @@ A missing figure is None beside a reason, never 0 and never NaN: every model ref
 infinity. What differs between two equal runs (times, process ids) stands under ``volatile`` only.
 """
 
-from leakaudit.records.base import METRIC_VERSION, SCHEMA_VERSION, Citation, Interval, Record, State
+from leakaudit.records.base import (
+    METRIC_VERSION,
+    SCHEMA_VERSION,
+    UNDEFENDED,
+    Citation,
+    Interval,
+    Record,
+    State,
+)
 from leakaudit.records.cells import CellRecord
 from leakaudit.records.leakage import (
     Control,
@@ -33,11 +41,23 @@ from leakaudit.records.targets import (
     TargetRecord,
     Utility,
 )
+from leakaudit.records.verdict import (
+    Check,
+    Outcome,
+    Policy,
+    RequiredAttack,
+    Rule,
+    SettingVerdict,
+    Threshold,
+    Verdict,
+)
 
 __all__ = [
     "METRIC_VERSION",
     "SCHEMA_VERSION",
+    "UNDEFENDED",
     "CellRecord",
+    "Check",
     "Citation",
     "Control",
     "Cost",
@@ -49,18 +69,25 @@ __all__ = [
     "Leakage",
     "MaskLeakage",
     "MaskScore",
+    "Outcome",
     "PatientDice",
     "PatientScore",
     "PluginRecord",
+    "Policy",
     "Record",
     "ReferenceComparison",
     "Reidentification",
     "ReportRecord",
+    "RequiredAttack",
+    "Rule",
+    "SettingVerdict",
     "SplitRecord",
     "State",
     "Success",
     "TargetRecord",
     "ThreatRecord",
+    "Threshold",
     "Utility",
+    "Verdict",
     "WorstCase",
 ]

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = "1"
 METRIC_VERSION = "3"
+# repr of the defence that releases the levels as they are
+UNDEFENDED = "Identity()"
 
 
 class Record(BaseModel):

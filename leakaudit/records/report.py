@@ -9,6 +9,7 @@ from pydantic import Field
 from leakaudit.records.base import METRIC_VERSION, SCHEMA_VERSION, Citation, Interval, Record
 from leakaudit.records.cells import CellRecord
 from leakaudit.records.targets import ReferenceComparison, TargetRecord
+from leakaudit.records.verdict import Verdict
 
 
 class WorstCase(Record):
@@ -137,6 +138,7 @@ class ReportRecord(Record):
             inference victims first.
         references: Split-U-Net against centralised and single-site training, one entry for each
             comparison that was asked for.
+        verdict: what the user's policy says; None without one.
         versions: Python and package versions.
         metric_version: version of the measures.
         volatile: times, host facts.
@@ -153,6 +155,7 @@ class ReportRecord(Record):
     cells: tuple[CellRecord, ...]
     worst: tuple[WorstCase, ...]
     references: tuple[ReferenceComparison, ...]
+    verdict: Verdict | None = None
     versions: dict[str, str]
     metric_version: str = METRIC_VERSION
     volatile: dict[str, Any] = Field(default_factory=dict)

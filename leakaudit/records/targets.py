@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from leakaudit.records.base import Interval, Record, State
+from leakaudit.records.base import UNDEFENDED, Interval, Record, State
 
 
 class PatientDice(Record):
@@ -161,6 +161,11 @@ class TargetRecord(Record):
     state: State
     reason: str = ""
     volatile: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def is_undefended(self) -> bool:
+        """Whether its levels are released as they are; skips may still be withheld."""
+        return self.defense == UNDEFENDED
 
     @property
     def is_useless(self) -> bool:

@@ -9,6 +9,7 @@ from leakaudit.report.gallery import GalleryItem
 from leakaudit.report.markdown import cells_table, worst_table
 from leakaudit.report.page import render_html
 from leakaudit.report.table import cells_csv
+from leakaudit.report.verdicts import verdict_view
 from leakaudit.report.writing import read_report, write_report
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "cells_table",
     "read_report",
     "render_html",
+    "verdict_view",
     "worst_table",
     "write_report",
 ]

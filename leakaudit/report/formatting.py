@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from leakaudit.records import Interval, Reidentification, State
+from leakaudit.records import UNDEFENDED, Interval, Reidentification, State
 
 MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -185,7 +185,7 @@ def labelled(representation: str) -> str:
 
 def undefended(representation: str) -> bool:
     """Whether a defence's repr is that of releasing the levels as they are."""
-    return representation == "Identity()"
+    return representation == UNDEFENDED
 
 
 def levels(cut_level: int, shared_skips: tuple[int, ...], bottleneck: int | None = None) -> str:

@@ -16,7 +16,14 @@ from leakaudit.report import formatting, words
 from leakaudit.report.citations import citations
 from leakaudit.report.gallery import GalleryItem, Picture, pictures_by_cell
 from leakaudit.report.tradeoff import tradeoffs
+from leakaudit.report.verdicts import (
+    bound_words,
+    counts_words,
+    threshold_words,
+    verdict_view,
+)
 from leakaudit.report.views import (
+    cell_anchors,
     claims,
     matrices,
     networks,
@@ -53,6 +60,8 @@ def render_html(record: ReportRecord, gallery: Sequence[GalleryItem] = ()) -> st
             record=record,
             any_masks=any(cell.recovers == "masks" for cell in record.cells),
             headline=words.headline(record),
+            judged=verdict_view(record),
+            anchors=cell_anchors(record),
             states=state_counts(record),
             matrices=tables,
             tradeoffs=tradeoffs(tables),
@@ -93,6 +102,9 @@ def _environment() -> Environment:
         epochs_words=formatting.epochs_words,
         victims_words=words.victims_words,
         kind_words=words.kind_words,
+        threshold_words=threshold_words,
+        bound_words=bound_words,
+        counts_words=counts_words,
     )
     environment.globals.update(levels=formatting.levels)
     return environment

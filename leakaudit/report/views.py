@@ -153,7 +153,7 @@ def matrices(record: ReportRecord) -> tuple[MatrixView, ...]:
     for cell in record.cells:
         if not cell.control_only:
             groups.setdefault(cell.target, []).append(cell)
-    anchors = {cell.cell: f"cell-{number}" for number, cell in enumerate(record.cells, 1)}
+    anchors = cell_anchors(record)
     tables: dict[tuple[str, int], list[SettingView]] = {}
     for number, (key, cells) in enumerate(groups.items(), 1):
         view = _setting(record, key, cells, anchors, f"setting-{number}")
@@ -163,6 +163,11 @@ def matrices(record: ReportRecord) -> tuple[MatrixView, ...]:
         MatrixView(f"matrix-{number}", f"{where} · seed {seed}", tuple(settings))
         for number, ((where, seed), settings) in enumerate(tables.items(), 1)
     )
+
+
+def cell_anchors(record: ReportRecord) -> dict[str, str]:
+    """Where the row of each cell stands in the page."""
+    return {cell.cell: f"cell-{number}" for number, cell in enumerate(record.cells, 1)}
 
 
 def state_counts(record: ReportRecord) -> tuple[StateCount, ...]:

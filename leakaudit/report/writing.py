@@ -14,6 +14,7 @@ from leakaudit.files import write_atomically
 from leakaudit.records import SCHEMA_VERSION, ReportRecord
 from leakaudit.report.citations import bibtex
 from leakaudit.report.gallery import GalleryItem
+from leakaudit.report.junit import junit_xml
 from leakaudit.report.page import render_html
 from leakaudit.report.table import cells_csv
 
@@ -21,11 +22,12 @@ JSON_NAME = "report.json"
 CSV_NAME = "cells.csv"
 HTML_NAME = "report.html"
 BIBTEX_NAME = "citations.bib"
+JUNIT_NAME = "junit.xml"
 MANIFEST_NAME = "manifest.json"
 
 
 def write_report(record: ReportRecord, folder: Path, gallery: Sequence[GalleryItem] = ()) -> Path:
-    """Write report.json, cells.csv, report.html, citations.bib and, last, manifest.json.
+    """Write report.json, report.html, the files for machines and, last, manifest.json.
 
     Args:
         record: what to report.
@@ -43,6 +45,7 @@ def write_report(record: ReportRecord, folder: Path, gallery: Sequence[GalleryIt
         CSV_NAME: cells_csv(record).encode(),
         HTML_NAME: render_html(record, gallery).encode(),
         BIBTEX_NAME: bibtex(record).encode(),
+        JUNIT_NAME: junit_xml(record).encode(),
     }
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
     contents[MANIFEST_NAME] = _json({"sha256": digests}, folder / MANIFEST_NAME)

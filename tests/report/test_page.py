@@ -118,8 +118,9 @@ def test_title_order_and_structure() -> None:
     page = Page(html)
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
     assert sections == [
-        "short",
+        "verdict",
         "scope",
+        "policy",
         "matrix",
         "tradeoff",
         "utility",
@@ -242,7 +243,7 @@ def test_no_valid_attack_is_not_called_safe() -> None:
 def test_members_of_the_training_set_have_figures_of_their_own() -> None:
     record = members_leak_more()
     html = render_html(record)
-    short = html[html.index('id="short"') : html.index('id="scope"')]
+    short = html[html.index('id="verdict"') : html.index('id="scope"')]
     texts = [" ".join(Page(part).text.split()) for part in short.split("<article>")[1:]]
     (undefended,) = [text for text in texts if "No defence" in text and "0.91" in text]
     assert "The strongest attack on patients of the training set, gradient inversion" in undefended
@@ -540,7 +541,7 @@ def test_what_does_not_cross_stands_in_the_panel_of_its_cut_level() -> None:
 
 def test_the_undefended_network_alone_has_no_defence() -> None:
     html = render_html(protected_report())
-    short = Page(html[html.index('id="short"') : html.index('id="scope"')]).text
+    short = Page(html[html.index('id="verdict"') : html.index('id="scope"')]).text
     assert short.count("No defence") == 1
     assert short.count("No further defence") == 5
     networks = Page(html[html.index("Dice by class") :]).text

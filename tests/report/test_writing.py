@@ -96,6 +96,7 @@ def test_a_report_is_written_whole_private_and_read_back(tmp_path: Path) -> None
     assert sorted(path.name for path in folder.iterdir()) == [
         "cells.csv",
         "citations.bib",
+        "junit.xml",
         "manifest.json",
         "report.html",
         "report.json",
@@ -111,6 +112,7 @@ def test_a_report_is_written_whole_private_and_read_back(tmp_path: Path) -> None
         "cells.csv",
         "report.html",
         "citations.bib",
+        "junit.xml",
     }
     assert read_report(folder) == record
     text = (folder / "report.json").read_text()

@@ -1,0 +1,39 @@
+"""`leakaudit gate`: the verdict of a finished run as an exit code, for CI."""
+
+from __future__ import annotations
+
+from leakaudit.cli.arguments import RunFolder, report_folder
+from leakaudit.cli.lines import print_line
+from leakaudit.errors import UsageError
+from leakaudit.records import ReportRecord
+from leakaudit.report import read_report, verdict_view
+from leakaudit.report.verdicts import counts_words
+
+
+def gate(run: RunFolder) -> int:
+    """Print the verdict of RUN; exit 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE."""
+    record = read_report(report_folder(run))
+    if record.verdict is None:
+        raise UsageError(
+            f"{run}: this run has no policy, so there is no verdict; write one and add it by "
+            "`leakaudit report RUN --policy FILE`"
+        )
+    print_verdict(record)
+    return record.verdict.exit_code
+
+
+def print_verdict(record: ReportRecord) -> None:
+    """The verdict and what decided, setting by setting; nothing without a policy."""
+    view = verdict_view(record)
+    if view is None:
+        return
+    verdict = view.verdict
+    print_line(f"{verdict.outcome.value}: {view.rule}")
+    if len(view.settings) > 1:
+        print_line(f"  of the settings up for use: {counts_words(verdict)}")
+    for one in view.settings:
+        print_line(f"  {one.verdict.outcome.value}  {one.name} ({one.where})")
+        print_line(f"    {one.sentence}")
+    print_line(f"policy of {verdict.policy.owner}, {verdict.policy.date}")
+    if record.data.simulated:
+        print_line("simulated patients: it says nothing about real ones")

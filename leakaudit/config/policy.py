@@ -1,0 +1,164 @@
+"""What the user allows: limits with their reasons, and whose figure must be there."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args
+
+from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
+
+from leakaudit.config.plugins import PluginUse
+from leakaudit.config.sections import Section, refusal
+from leakaudit.records import Policy, RequiredAttack, Threshold
+from leakaudit.records.verdict import Bound, Measure, Quantifier
+
+_SHARES = ("reidentification", "epsilon")  # no figure per patient, so no quantifier over them
+_OF_LEAKAGE = ("ssim", "mask_dice", "advantage", "reidentification", "clinical_harm")
+Words = Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class ThresholdConfig(Section):
+    """One limit; ``{ssim: 0.5, rationale: why}`` is short for ``{measure: ssim, max: 0.5, ...}``.
+
+    Args:
+        measure: what is limited, see `leakaudit.records.verdict.Threshold`.
+        max: the highest value that is allowed.
+        rationale: why this limit.
+        quantifier, bound, n_min, owner, date: in place of the policy's.
+    """
+
+    measure: Measure
+    max: StrictFloat
+    rationale: Words
+    quantifier: Quantifier | None = None
+    bound: Bound | None = None
+    n_min: StrictInt | None = Field(default=None, ge=1)
+    owner: Words | None = None
+    date: datetime.date | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        """``{ssim: 0.5, ...}``; a whole number is a number."""
+        if not isinstance(value, Mapping):
+            return value
+        known = [name for name in value if name in get_args(Measure)]
+        if known and "measure" not in value and "max" not in value:
+            if len(known) > 1:
+                raise ValueError(f"one limit in each entry, got {' and '.join(known)}")
+            value = {
+                "measure": known[0],
+                "max": value[known[0]],
+                **{name: each for name, each in value.items() if name != known[0]},
+            }
+        if type(value.get("max")) is int:
+            value = {**value, "max": float(value["max"])}
+        return value
+
+    @model_validator(mode="after")
+    def _fits_its_measure(self) -> ThresholdConfig:
+        if self.quantifier is not None and self.measure in _SHARES:
+            raise ValueError(f"{self.measure} is no figure per patient; leave the quantifier out")
+        if self.measure == "epsilon" and (self.bound is not None or self.n_min is not None):
+            raise ValueError("epsilon is claimed, not estimated; leave bound and n_min out")
+        highest = None if self.measure == "epsilon" else 1.0
+        if self.max < 0 or (highest is not None and self.max >= highest):
+            raise ValueError(
+                f"a limit on {self.measure} lies from 0 to below 1; got {self.max}"
+                if highest
+                else f"epsilon is at least 0, got {self.max}"
+            )
+        return self
+
+
+class PolicyConfig(Section):
+    """The user's policy, in the audit file or a file of its own.
+
+    Args:
+        owner: who answers for it.
+        date: when it was set.
+        thresholds: the limits, at least one of them on what leaks.
+        quantifier: over patients, where a limit says nothing else (``dice_loss``: ``mean``).
+        bound: ``upper`` end of the 95 % interval or the ``estimate``, likewise.
+        n_min: fewer patients never pass, likewise.
+        required: attacks without whose figure nothing passes, or threat to such attacks; None for
+            all that the audit plans and whose needs the threat grants.
+        proposed: the defences that are up for use, written as under ``defenses``, ``identity`` for
+            none; by default all of the audit, and ``identity`` only if there is no other.
+    """
+
+    owner: Words
+    date: datetime.date
+    thresholds: tuple[ThresholdConfig, ...] = Field(min_length=1)
+    quantifier: Quantifier = "worst_patient"
+    bound: Bound = "upper"
+    n_min: StrictInt = Field(default=5, ge=1)
+    required: tuple[str, ...] | dict[str, tuple[str, ...]] | None = None
+    proposed: tuple[Annotated[tuple[PluginUse, ...], Field(min_length=1)], ...] = ()
+
+    @field_validator("proposed", mode="before")
+    @classmethod
+    def _stacks(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        return [each if isinstance(each, list | tuple) else [each] for each in value]
+
+    @model_validator(mode="after")
+    def _limits_leakage(self) -> PolicyConfig:
+        if not any(one.measure in _OF_LEAKAGE for one in self.thresholds):
+            raise refusal(
+                f"no limit on what leaks; name one of {', '.join(_OF_LEAKAGE)}", "thresholds"
+            )
+        if self.required is not None and not self.required:
+            raise refusal("the list is empty; leave it out to require every attack", "required")
+        return self
+
+
+def resolved_policy(config: PolicyConfig) -> Policy:
+    """The policy with every default filled in, as the report states it."""
+    return Policy(
+        owner=config.owner,
+        date=config.date.isoformat(),
+        thresholds=tuple(_resolved(one, config) for one in config.thresholds),
+        required=_required(config.required),
+        proposed=tuple(" + ".join(map(_written, uses)) for uses in config.proposed),
+    )
+
+
+def _resolved(one: ThresholdConfig, config: PolicyConfig) -> Threshold:
+    usual: Quantifier = "mean" if one.measure == "dice_loss" else config.quantifier
+    return Threshold(
+        measure=one.measure,
+        limit=one.max,
+        quantifier=None if one.measure in _SHARES else one.quantifier or usual,
+        bound="estimate" if one.measure == "epsilon" else one.bound or config.bound,
+        n_min=1 if one.measure == "epsilon" else one.n_min or config.n_min,
+        rationale=one.rationale,
+        owner=one.owner or config.owner,
+        date=(one.date or config.date).isoformat(),
+    )
+
+
+def _required(
+    given: tuple[str, ...] | dict[str, tuple[str, ...]] | None,
+) -> tuple[RequiredAttack, ...] | None:
+    if given is None:
+        return None
+    if isinstance(given, dict):
+        return tuple(
+            RequiredAttack(attack=attack, threat=threat)
+            for threat, attacks in given.items()
+            for attack in attacks
+        )
+    return tuple(RequiredAttack(attack=attack) for attack in given)
+
+
+def _written(use: PluginUse) -> str:
+    """A defence as a line: ``gaussian-noise (std 1.0)``."""
+    given = ", ".join(f"{name} {_plain(value)}" for name, value in use.parameters.items())
+    return f"{use.name} ({given})" if given else use.name
+
+
+def _plain(value: Any) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

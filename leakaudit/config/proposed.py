@@ -1,0 +1,82 @@
+"""Which settings of an audit its policy is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from leakaudit.config.audit import AuditConfig
+from leakaudit.config.plugins import DefenseSetting, PluginUse, expand_stack
+from leakaudit.errors import ConfigError
+from leakaudit.records import TargetRecord
+
+_UNDEFENDED = ((PluginUse(name="identity"),),)
+
+
+def require_proposed(config: AuditConfig) -> None:
+    """Refuse a policy that proposes what its audit does not try.
+
+    Raises:
+        ConfigError: it does, or a name or a parameter of what it proposes is wrong.
+    """
+    if config.policy is None:
+        return
+    tried = [
+        one
+        for uses in (*config.defenses, *_UNDEFENDED)
+        for one in expand_stack(uses, config.target)
+    ]
+    for one in _proposed(config):
+        if not any(_alike(one, other) for other in tried):
+            raise ConfigError(
+                f"the policy proposes {one.defense!r}, which is not under defenses; write it as "
+                "there, or add it there"
+            )
+
+
+def judged_targets(config: AuditConfig, targets: Sequence[TargetRecord]) -> frozenset[str]:
+    """Keys of the settings that are up for use under every seed and at every cut level.
+
+    By default these are the defences that the audit names, and the undefended network if it names
+    none: a network that stands beside a defence for comparison decides nothing.
+
+    Args:
+        config: an audit with a policy.
+        targets: every training of it.
+    """
+    there = [one for one in targets if one.kind == "split" and not one.control_only]
+    return frozenset(
+        one.target
+        for setting in _proposed(config)
+        for one in there
+        if one.defense == repr(setting.defense)
+        and (one.shared_skips, one.bottleneck) in _crossing(setting, one)
+    )
+
+
+def _proposed(config: AuditConfig) -> Iterator[DefenseSetting]:
+    named = config.policy.proposed if config.policy else ()
+    for uses in named or config.defenses or _UNDEFENDED:
+        yield from expand_stack(uses, config.target)
+
+
+def _alike(one: DefenseSetting, other: DefenseSetting) -> bool:
+    """Whether all that one names is among what the other names."""
+    mine, theirs = one.target, other.target
+    return (
+        repr(one.defense) == repr(other.defense)
+        and set(mine.withheld_skips) <= set(theirs.withheld_skips)
+        and set(mine.bottleneck) <= set(theirs.bottleneck)
+    )
+
+
+def _crossing(
+    setting: DefenseSetting, target: TargetRecord
+) -> set[tuple[tuple[int, ...], int | None]]:
+    """What may cross at the cut of ``target``: shared skips, and a bottleneck that narrows."""
+    found = set()
+    for withheld in setting.target.withheld_skips:
+        skips = setting.target.skips_at(target.cut_level, withheld)
+        widest = max(target.features[level] for level in (*skips, target.cut_level))
+        for channels in setting.target.bottleneck:
+            found.add((skips, channels if channels is not None and channels < widest else None))
+    return found

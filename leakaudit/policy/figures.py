@@ -1,0 +1,198 @@
+"""The figure that a threshold is held against: of a cell, or of a setting as a whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+from scipy.stats import binom
+
+from leakaudit.measure import statistics
+from leakaudit.records import CellRecord, Interval, Leakage, MaskLeakage, TargetRecord
+from leakaudit.records.verdict import Measure, Quantifier, Threshold
+
+# Below this many patients no order statistic bounds the 95th percentile with 95 % confidence.
+LEAST_FOR_P95 = 59
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """What was observed.
+
+    Args:
+        observed: the figure under the quantifier; None if there is none.
+        upper: upper end of its 95 % interval; for a worst patient the observed itself, which is a
+            maximum and no estimate; None if there is no such end.
+        n: patients behind it.
+        patient: the worst one.
+        why_not: why ``observed`` or ``upper`` is None.
+    """
+
+    observed: float | None
+    upper: float | None
+    n: int
+    patient: str | None = None
+    why_not: str = ""
+
+
+def of_cell(cell: CellRecord, threshold: Threshold) -> Figure | None:
+    """The figure of an ``ok`` cell; None where the measure does not apply.
+
+    Args:
+        cell: with figures.
+        threshold: any but of ``epsilon`` and ``dice_loss``.
+    """
+    leakage, masks = cell.leakage, cell.mask_leakage
+    measure, quantifier = threshold.measure, threshold.quantifier
+    if measure == "reidentification":
+        # A site knows whose images it holds: singling out is asked of nobody else's.
+        if leakage is None or cell.recovers != "images":
+            return None
+        share = leakage.reidentification
+        return Figure(observed=share.top1, upper=share.high, n=share.n)
+    if quantifier is None:
+        return None
+    if measure == "ssim" and leakage is not None:
+        named = [(one.patient, one.ssim_brain) for one in leakage.patients]
+        return _over_patients(named, leakage.ssim_brain, quantifier)
+    if measure == "mask_dice" and masks is not None:
+        named = [(one.patient, one.dice) for one in masks.patients]
+        return _over_patients(named, masks.dice, quantifier)
+    if measure == "advantage" and (figures := leakage or masks) is not None:
+        return _over_patients(_advantages(figures), figures.advantage, quantifier)
+    if measure == "clinical_harm" and leakage is not None:
+        return _harm(cell, leakage, quantifier)
+    return None
+
+
+def applies(cell: CellRecord, measure: Measure) -> bool:
+    """Whether a cell of this kind can have the measure at all."""
+    images = cell.recovers == "images"
+    return {
+        "ssim": cell.recovers != "masks",
+        "mask_dice": cell.recovers == "masks",
+        "advantage": True,
+        "reidentification": images,
+        # Every segmenter of an audit has learned of its training patients.
+        "clinical_harm": images and cell.victims == "inference",
+    }.get(measure, False)
+
+
+def of_epsilon(target: TargetRecord) -> Figure:
+    """Epsilon of a claim on what crosses the cut for patients in use; no claim is no bound."""
+    guarantee = target.guarantee
+    if guarantee is None or not guarantee.claimed or guarantee.epsilon is None:
+        reason = guarantee.reason if guarantee and guarantee.reason else "the defence makes none"
+        return Figure(observed=None, upper=None, n=0, why_not=f"nothing is claimed: {reason}")
+    if guarantee.covers != "releases":
+        return Figure(
+            observed=None,
+            upper=None,
+            n=0,
+            why_not=f"the claim is about {guarantee.covers}, not about what crosses in use",
+        )
+    return Figure(observed=guarantee.epsilon, upper=guarantee.epsilon, n=0)
+
+
+def of_dice_loss(
+    target: TargetRecord, targets: Sequence[TargetRecord], quantifier: Quantifier
+) -> Figure:
+    """Mean Dice that the same patients lose to the undefended network of that cut and seed."""
+    base = _undefended(target, targets)
+    if base is None or base.utility is None or target.utility is None:
+        whose = "this network" if base is not None and base.utility else "the undefended network"
+        return Figure(observed=None, upper=None, n=0, why_not=f"{whose} has no Dice")
+    before = {one.patient: one.mean for one in base.utility.patients}
+    losses = [
+        (one.patient, reached - one.mean)
+        for one in target.utility.patients
+        if one.mean is not None and (reached := before.get(one.patient)) is not None
+    ]
+    if not losses:
+        return Figure(observed=None, upper=None, n=0, why_not="no patient has both Dice")
+    return _over_patients(losses, statistics.interval([loss for _, loss in losses]), quantifier)
+
+
+def _undefended(target: TargetRecord, targets: Sequence[TargetRecord]) -> TargetRecord | None:
+    """The plain network beside a defended one: all skips that the audit shares, no bottleneck."""
+    plain = [
+        one
+        for one in targets
+        if one.kind == "split"
+        and one.is_undefended
+        and one.bottleneck is None
+        and (one.cut_level, one.seed) == (target.cut_level, target.seed)
+    ]
+    return max(plain, key=lambda one: len(one.shared_skips), default=None)
+
+
+def _advantages(figures: Leakage | MaskLeakage) -> list[tuple[str, float]]:
+    """How far each patient's reconstruction gets from the blind guess at it to the original."""
+    names = [one.patient for one in figures.patients]
+    return [
+        (name, 0.0 if floor >= 1 else (score - floor) / (1 - floor))
+        for name, score, floor in zip(names, *figures.by_patient(), strict=True)
+    ]
+
+
+def _harm(cell: CellRecord, leakage: Leakage, quantifier: Quantifier) -> Figure | None:
+    if not applies(cell, "clinical_harm"):
+        return None
+    named = [
+        (one.patient, one.tumour_dice) for one in leakage.patients if one.tumour_dice is not None
+    ]
+    if leakage.harm is None or not named:
+        return Figure(
+            observed=None, upper=None, n=0, why_not="no tumour was looked for in reconstructions"
+        )
+    return _over_patients(named, leakage.harm.reconstruction, quantifier)
+
+
+def _over_patients(
+    named: Sequence[tuple[str, float]], mean: Interval, quantifier: Quantifier
+) -> Figure:
+    by_quantifier: dict[Quantifier, Callable[[], Figure]] = {
+        "worst_patient": lambda: _worst(named),
+        "p95": lambda: _p95(named),
+        "mean": lambda: _mean(mean),
+    }
+    return by_quantifier[quantifier]()
+
+
+def _worst(named: Sequence[tuple[str, float]]) -> Figure:
+    patient, value = max(named, key=lambda one: one[1])
+    return Figure(observed=value, upper=value, n=len(named), patient=patient)
+
+
+def _p95(named: Sequence[tuple[str, float]]) -> Figure:
+    """The smallest observed value that 95 % of the patients do not exceed.
+
+    Its upper bound is the order statistic that exceeds the 95th percentile of the population with
+    95 % confidence, whatever the distribution (David and Nagaraja, Order Statistics, 2003,
+    section 7.1); it exists from 59 patients on.
+    """
+    values = sorted(value for _, value in named)
+    n = len(values)
+    place = math.ceil(0.95 * n) - 1
+    found = Figure(observed=values[place], upper=None, n=n)
+    rank = int(binom.ppf(statistics.COVERAGE, n, 0.95)) + 1  # 1-based; P(Bin < rank) >= 0.95
+    if rank > n:
+        return replace(
+            found,
+            why_not=f"an upper bound of a 95th percentile needs {LEAST_FOR_P95} patients, got {n}",
+        )
+    return replace(found, upper=values[rank - 1])
+
+
+def _mean(mean: Interval) -> Figure:
+    why_not = "" if mean.high is not None else "one patient has no interval"
+    return Figure(observed=mean.mean, upper=mean.high, n=mean.n, why_not=why_not)
+
+
+def finite(value: float | None) -> bool:
+    """Whether there is a number at all; NaN and infinity decide nothing."""
+    return value is not None and bool(np.isfinite(value))

@@ -1,0 +1,213 @@
+"""The verdict: FAIL, INCONCLUSIVE or PASS, and what decided.
+
+Per setting the first rule that applies decides: an ``ok`` cell whose figure exceeds a limit fails
+it; without the training, without any figure, without a required attack, without a figure that a
+limit asks for, with too few patients, or with an interval that reaches beyond a limit it is
+inconclusive; else it passes. A crashed attack never helps anybody to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from leakaudit.policy.figures import Figure, applies, finite, of_cell, of_dice_loss, of_epsilon
+from leakaudit.records import CellRecord, State, TargetRecord
+from leakaudit.records.verdict import (
+    Check,
+    Outcome,
+    Policy,
+    RequiredAttack,
+    Rule,
+    SettingVerdict,
+    Threshold,
+    Verdict,
+)
+
+_OF_SETTINGS = ("epsilon", "dice_loss")
+# Rules by which a check stays open, the gravest first.
+_OPEN = (Rule.UNMEASURED, Rule.TOO_FEW_PATIENTS, Rule.NOT_SHOWN)
+_GRAVITY = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
+
+
+def judge(
+    policy: Policy,
+    targets: Sequence[TargetRecord],
+    cells: Sequence[CellRecord],
+    judged: Collection[str],
+) -> Verdict:
+    """Hold a policy against the settings that it is about.
+
+    Args:
+        policy: what is allowed.
+        targets: every training of the audit.
+        cells: every cell.
+        judged: keys of the settings that are up for use.
+    """
+    checks: list[Check] = []
+    settings: list[SettingVerdict] = []
+    for target in targets:
+        if target.target in judged and not target.control_only:
+            mine = [c for c in cells if c.target == target.target and not c.control_only]
+            first = len(checks)
+            checks += _checks(policy, target, targets, mine)
+            settings.append(_setting(policy, target, mine, checks, first))
+    rule, number = Rule.NOTHING_JUDGED, None
+    outcome = Outcome.INCONCLUSIVE
+    if settings:
+        outcome = min((one.outcome for one in settings), key=_GRAVITY.index)
+        number = next(n for n, one in enumerate(settings) if one.outcome is outcome)
+        rule = settings[number].rule
+    return Verdict(
+        outcome=outcome,
+        rule=rule,
+        setting=number,
+        exit_code=outcome.exit_code,
+        counts={one: sum(each.outcome is one for each in settings) for one in Outcome},
+        policy=policy,
+        settings=tuple(settings),
+        checks=tuple(checks),
+    )
+
+
+def _checks(
+    policy: Policy,
+    target: TargetRecord,
+    targets: Sequence[TargetRecord],
+    cells: Sequence[CellRecord],
+) -> list[Check]:
+    """Every threshold on every cell that has figures; what has none anywhere is open once."""
+    made: list[Check] = []
+    for number, threshold in enumerate(policy.thresholds):
+        if threshold.measure in _OF_SETTINGS:
+            whole = _of_setting(threshold, target, targets)
+            made.append(_check(number, threshold, target.target, None, whole))
+            continue
+        found = [
+            _check(number, threshold, target.target, cell.cell, figure)
+            for cell in cells
+            if cell.state is State.OK and (figure := of_cell(cell, threshold)) is not None
+        ]
+        made += found or [_unmeasured(number, threshold, target.target, cells)]
+    return made
+
+
+def _of_setting(
+    threshold: Threshold, target: TargetRecord, targets: Sequence[TargetRecord]
+) -> Figure:
+    if threshold.measure == "epsilon":
+        return of_epsilon(target)
+    return of_dice_loss(target, targets, threshold.quantifier or "mean")
+
+
+def _unmeasured(
+    number: int, threshold: Threshold, target: str, cells: Sequence[CellRecord]
+) -> Check:
+    tried = any(applies(cell, threshold.measure) for cell in cells)
+    why = "no attack that it applies to gave a figure" if tried else "no attack was made on it"
+    missing = Figure(observed=None, upper=None, n=0, why_not=why)
+    return _check(number, threshold, target, None, missing)
+
+
+def _check(
+    number: int, threshold: Threshold, target: str, cell: str | None, figure: Figure
+) -> Check:
+    held = figure.upper if threshold.bound == "upper" else figure.observed
+    bare = Check(
+        threshold=number,
+        target=target,
+        cell=cell,
+        observed=figure.observed,
+        held=held,
+        n=figure.n,
+        patient=figure.patient,
+        outcome="open",
+    )
+    if finite(figure.observed) and (figure.observed or 0.0) > threshold.limit:
+        return bare.model_copy(update={"outcome": "violates"})
+    if threshold.measure == "epsilon" and figure.observed is None:
+        # Nothing bounds what is learned: that is an answer, not a missing measurement.
+        return bare.model_copy(update={"outcome": "violates", "reason": figure.why_not})
+    if not finite(figure.observed):
+        return _open(bare, Rule.UNMEASURED, figure.why_not or "the figure is not finite")
+    if threshold.measure != "epsilon" and figure.n < threshold.n_min:
+        return _open(bare, Rule.TOO_FEW_PATIENTS, "fewer patients than the policy asks for")
+    if not finite(held):
+        return _open(bare, Rule.NOT_SHOWN, figure.why_not or "there is no upper end")
+    if (held or 0.0) > threshold.limit:
+        return _open(bare, Rule.NOT_SHOWN, "the interval reaches beyond the limit")
+    return bare.model_copy(update={"outcome": "holds"})
+
+
+def _open(check: Check, rule: Rule, reason: str) -> Check:
+    return check.model_copy(update={"rule": rule, "reason": reason})
+
+
+def _setting(
+    policy: Policy,
+    target: TargetRecord,
+    cells: Sequence[CellRecord],
+    checks: Sequence[Check],
+    first: int,
+) -> SettingVerdict:
+    """The verdict on one setting, whose checks are the last from ``first`` on."""
+    mine = list(enumerate(checks))[first:]
+    missing = tuple(_missing(policy.required, cells))
+
+    def decided(outcome: Outcome, rule: Rule, check: int | None = None) -> SettingVerdict:
+        return SettingVerdict(
+            target=target.target, outcome=outcome, rule=rule, check=check, missing=missing
+        )
+
+    violated = [(number, check) for number, check in mine if check.outcome == "violates"]
+    if violated:
+        return decided(Outcome.FAIL, Rule.VIOLATED, _gravest(violated, policy))
+    if target.state is not State.OK:
+        return decided(Outcome.INCONCLUSIVE, Rule.NOT_TRAINED)
+    if not any(cell.state is State.OK for cell in cells):
+        return decided(Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
+    if missing:
+        return decided(Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)
+    for rule in _OPEN:
+        number = next((n for n, check in mine if check.rule is rule), None)
+        if number is not None:
+            return decided(Outcome.INCONCLUSIVE, rule, number)
+    return decided(Outcome.PASS, Rule.ALL_HOLD, _gravest(mine, policy))
+
+
+def _gravest(checks: Sequence[tuple[int, Check]], policy: Policy) -> int | None:
+    """The check that lies furthest beyond its limit, or nearest to it, of the first threshold."""
+    if not checks:
+        return None
+    first = min(check.threshold for _, check in checks)
+    limit = policy.thresholds[first].limit
+    of_first = [(number, check) for number, check in checks if check.threshold == first]
+    return max(of_first, key=lambda one: (one[1].observed or 0.0) - limit)[0]
+
+
+def _missing(required: tuple[RequiredAttack, ...] | None, cells: Sequence[CellRecord]) -> list[str]:
+    """Required attacks without a figure; each that is ``unsupported`` everywhere is one."""
+    if required is None:
+        asked = [cell for cell in cells if cell.state is not State.UNSUPPORTED]
+        return [_how(cell) for cell in asked if not _has_figures(cell)]
+    gaps = []
+    for one in required:
+        planned = [
+            cell
+            for cell in cells
+            if cell.attack_name == one.attack
+            and one.threat in ("", cell.threat)
+            and cell.state is not State.UNSUPPORTED
+        ]
+        gaps += [_how(cell) for cell in planned if not _has_figures(cell)]
+        if not planned:
+            under = f" under {one.threat}" if one.threat else ""
+            gaps.append(f"{one.attack}{under}: not made on this setting")
+    return gaps
+
+
+def _has_figures(cell: CellRecord) -> bool:
+    return cell.state is State.OK and (cell.leakage or cell.mask_leakage) is not None
+
+
+def _how(cell: CellRecord) -> str:
+    return f"{cell.attack_name} under {cell.seen_by}: {cell.state.value}"

@@ -1,0 +1,172 @@
+"""A user's policy, what it was held against, and the verdict."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from leakaudit.records.base import Record
+
+Measure = Literal[
+    "ssim",
+    "mask_dice",
+    "advantage",
+    "reidentification",
+    "clinical_harm",
+    "epsilon",
+    "dice_loss",
+]
+Quantifier = Literal["worst_patient", "p95", "mean"]
+Bound = Literal["upper", "estimate"]
+
+
+class Outcome(StrEnum):
+    """What a policy says of an audit, and the exit code that says it to a machine."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 or 3."""
+        return {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}[self.value]
+
+
+class Rule(StrEnum):
+    """Which rule decided; the first that applies, in this order."""
+
+    VIOLATED = "violated"
+    NOT_TRAINED = "not-trained"
+    NOTHING_MEASURED = "nothing-measured"
+    REQUIRED_MISSING = "required-missing"
+    UNMEASURED = "unmeasured"
+    TOO_FEW_PATIENTS = "too-few-patients"
+    NOT_SHOWN = "not-shown"
+    NOTHING_JUDGED = "nothing-judged"
+    ALL_HOLD = "all-hold"
+
+
+class Threshold(Record):
+    """One limit of a policy, all defaults filled in.
+
+    Args:
+        measure: ``ssim`` (inside the brain), ``mask_dice`` (of recovered tumour masks),
+            ``advantage``, ``reidentification`` (share picked out), ``clinical_harm`` (whole-tumour
+            Dice on reconstructions), ``epsilon`` (of a claim on releases) or ``dice_loss`` (mean
+            Dice lost to the undefended network, paired by patient).
+        limit: the highest value that is allowed.
+        quantifier: over patients; None for ``reidentification``, a share of them, and ``epsilon``.
+        bound: ``upper`` holds the upper end of the 95 % interval against the limit, ``estimate``
+            the figure itself.
+        n_min: fewer patients never pass.
+        rationale: why this limit, in its owner's words.
+        owner: who answers for it.
+        date: when it was set, ISO 8601.
+    """
+
+    measure: Measure
+    limit: float
+    quantifier: Quantifier | None
+    bound: Bound
+    n_min: int
+    rationale: str
+    owner: str
+    date: str
+
+
+class RequiredAttack(Record):
+    """An attack without whose figure nothing passes; ``threat`` is empty for any."""
+
+    attack: str
+    threat: str = ""
+
+
+class Policy(Record):
+    """What the user allows.
+
+    Args:
+        owner: who answers for it.
+        date: when it was set, ISO 8601.
+        thresholds: the limits.
+        required: attacks that must have a figure; None for all that were planned and whose needs
+            the threat grants.
+        proposed: the defences that are up for use, as configured; empty for all of the audit but
+            the undefended network, or for that if there is no other.
+    """
+
+    owner: str
+    date: str
+    thresholds: tuple[Threshold, ...]
+    required: tuple[RequiredAttack, ...] | None
+    proposed: tuple[str, ...]
+
+
+class Check(Record):
+    """One threshold held against one cell, or against a setting as a whole.
+
+    Args:
+        threshold: number of the threshold in the policy, from 0.
+        target: key of the setting.
+        cell: key of the cell; None for ``epsilon`` and ``dice_loss``.
+        observed: the figure under the quantifier; None if there is none.
+        held: what was held against the limit: the observed or the upper end of its interval.
+        n: patients behind it; 0 for ``epsilon``.
+        patient: the worst one, where the quantifier names one.
+        outcome: ``holds``, ``violates`` (the observed figure itself exceeds the limit) or ``open``.
+        rule: why it is open; None otherwise.
+        reason: the same in words; empty unless open.
+    """
+
+    threshold: int
+    target: str
+    cell: str | None
+    observed: float | None
+    held: float | None
+    n: int
+    patient: str | None
+    outcome: Literal["holds", "violates", "open"]
+    rule: Rule | None = None
+    reason: str = ""
+
+
+class SettingVerdict(Record):
+    """The verdict on one setting.
+
+    Args:
+        target: key of the setting.
+        outcome: PASS, FAIL or INCONCLUSIVE.
+        rule: what decided.
+        check: number of the deciding check in the verdict's, from 0; None if none decided.
+        missing: required attacks without a figure, as ``attack under threat: why``.
+    """
+
+    target: str
+    outcome: Outcome
+    rule: Rule
+    check: int | None
+    missing: tuple[str, ...]
+
+
+class Verdict(Record):
+    """What the policy says; computed once, and read by the page, the command line and CI.
+
+    Args:
+        outcome: FAIL if any setting fails, else INCONCLUSIVE if any is, else PASS.
+        rule: what decided.
+        setting: number of the deciding entry of ``settings``, from 0; None if none was judged.
+        exit_code: 0, 1 or 3.
+        counts: settings by outcome.
+        policy: what was allowed.
+        settings: the settings that were judged.
+        checks: every threshold on every cell of theirs.
+    """
+
+    outcome: Outcome
+    rule: Rule
+    setting: int | None
+    exit_code: int
+    counts: dict[Outcome, int]
+    policy: Policy
+    settings: tuple[SettingVerdict, ...]
+    checks: tuple[Check, ...]

@@ -1,0 +1,104 @@
+"""junit.xml: the cells and the verdict as tests, for a CI server that reads nothing else."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from leakaudit.records import CellRecord, Outcome, ReportRecord, State
+from leakaudit.report.formatting import figure, visible
+from leakaudit.report.validity import valid_leakage, valid_masks
+from leakaudit.report.verdicts import SettingOutcome, VerdictView, setting_name, verdict_view
+
+_BROKEN = (State.FAILED, State.TIMED_OUT, State.NOT_RUN)
+# What XML 1.0 has no way to write, escaped or not.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit_xml(record: ReportRecord) -> str:
+    """One suite per setting, a test per attack; the last suite is the policy's verdict.
+
+    A cell that broke off is an ``error``; one that is ``unsupported`` or whose control failed is
+    ``skipped``, which says nothing for or against the setting. With a policy each limit is a test
+    of its own: beyond it a ``failure``, not shown to hold an ``error``. A verdict other than PASS
+    is never green.
+    """
+    root = ElementTree.Element("testsuites", name=_text(f"leakaudit {record.name}"))
+    for target in record.targets:
+        cells = [c for c in record.cells if c.target == target.target and not c.control_only]
+        if target.kind == "split" and not target.control_only and cells:
+            name = ", ".join(setting_name(target))
+            suite = ElementTree.SubElement(root, "testsuite", name=_text(name))
+            for cell in cells:
+                _cell(suite, cell, name)
+    view = verdict_view(record)
+    if view is not None:
+        _policy(root, view)
+    for suite in root:
+        _count(suite)
+    _count(root)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _cell(suite: ElementTree.Element, cell: CellRecord, setting: str) -> None:
+    test = _test(suite, f"{cell.attack} under {cell.seen_by}, {cell.victims}", setting)
+    if cell.state in _BROKEN:
+        _outcome(test, "error", cell.state.value, cell.reason)
+    elif cell.state is not State.OK:
+        _outcome(test, "skipped", f"{cell.state.value}: {cell.reason}")
+    else:
+        leakage, masks = valid_leakage(cell), valid_masks(cell)
+        score = leakage.ssim_brain if leakage else masks.dice if masks else None
+        what = "SSIM inside the brain" if leakage else "Dice of recovered masks"
+        output = ElementTree.SubElement(test, "system-out")
+        output.text = _text(f"{what} {figure(score.mean if score else None)}")
+
+
+def _policy(root: ElementTree.Element, view: VerdictView) -> None:
+    suite = ElementTree.SubElement(root, "testsuite", name="policy")
+    for one in view.settings:
+        _limits(suite, one)
+    test = _test(suite, "verdict", "policy")
+    told = " ".join(part for part in (view.meaning, view.sentence) if part)
+    if view.verdict.outcome is Outcome.FAIL:
+        _outcome(test, "failure", view.verdict.rule.value, told)
+    elif view.verdict.outcome is Outcome.INCONCLUSIVE:
+        _outcome(test, "error", view.verdict.rule.value, told)
+
+
+def _limits(suite: ElementTree.Element, one: SettingOutcome) -> None:
+    setting = f"{one.name}, {one.where}"
+    for check in one.checks:
+        by = f" by {check.cell.attack_name} under {check.cell.seen_by}" if check.cell else ""
+        test = _test(suite, f"{check.threshold.measure}{by}", setting)
+        if check.check.outcome == "violates":
+            _outcome(test, "failure", "violated", check.words)
+        elif check.check.outcome == "open":
+            rule = check.check.rule.value if check.check.rule else "open"
+            _outcome(test, "error", rule, check.words)
+    for missing in one.verdict.missing:
+        _outcome(_test(suite, f"required: {missing}", setting), "error", "required-missing")
+
+
+def _test(suite: ElementTree.Element, name: str, setting: str) -> ElementTree.Element:
+    return ElementTree.SubElement(
+        suite, "testcase", classname=_text(setting), name=_text(name), time="0"
+    )
+
+
+def _outcome(test: ElementTree.Element, kind: str, message: str, text: str = "") -> None:
+    child = ElementTree.SubElement(test, kind, message=_text(message))
+    child.text = _text(text) or None
+
+
+def _count(suite: ElementTree.Element) -> None:
+    tests = list(suite.iter("testcase"))
+    suite.set("tests", str(len(tests)))
+    for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(sum(test.find(kind) is not None for test in tests)))
+
+
+def _text(value: str) -> str:
+    """Text that XML can hold, with what hides or reorders it made visible."""
+    return _NOT_XML.sub("", str(visible(value)))

@@ -1,0 +1,304 @@
+"""The verdict on records: what fails, what passes, and what never passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from leakaudit.policy import judge
+from leakaudit.policy.figures import LEAST_FOR_P95, of_cell
+from leakaudit.records import (
+    CellRecord,
+    Guarantee,
+    Interval,
+    MaskLeakage,
+    MaskScore,
+    Outcome,
+    Policy,
+    RequiredAttack,
+    Rule,
+    State,
+    TargetRecord,
+    Threshold,
+    Utility,
+    Verdict,
+)
+from tests.report.sample import interval, leakage, sample_report
+
+RECORD = sample_report()
+TARGET = next(one for one in RECORD.targets if one.target == "target-2-1")
+PLAIN = next(one for one in RECORD.targets if one.target == "target-2-0")
+CELL = next(one for one in RECORD.cells if one.target == TARGET.target and one.state is State.OK)
+
+
+def threshold(measure: Any = "ssim", limit: float = 0.6, **changes: Any) -> Threshold:
+    quantifier = None if measure in ("reidentification", "epsilon") else "worst_patient"
+    given = {
+        "measure": measure,
+        "limit": limit,
+        "quantifier": quantifier,
+        "bound": "upper",
+        "n_min": 5,
+        "rationale": "a reason",
+        "owner": "officer",
+        "date": "2026-01-31",
+    }
+    return Threshold(**{**given, **changes})
+
+
+def policy(*thresholds: Threshold, **changes: Any) -> Policy:
+    given: dict[str, Any] = {"required": None, "proposed": ()}
+    return Policy(owner="officer", date="2026-01-31", thresholds=thresholds, **(given | changes))
+
+
+def cell(ssim: float = 0.5, **changes: Any) -> CellRecord:
+    return CELL.model_copy(update={"leakage": leakage(ssim), **changes})
+
+
+def verdict(policy: Policy, *cells: CellRecord, targets: tuple[TargetRecord, ...] = ()) -> Verdict:
+    return judge(policy, targets or (PLAIN, TARGET), cells, {TARGET.target})
+
+
+def ended(policy: Policy, *cells: CellRecord, **more: Any) -> tuple[Outcome, Rule]:
+    found = verdict(policy, *cells, **more)
+    assert found.exit_code == {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}[found.outcome]
+    return found.outcome, found.rule
+
+
+def test_a_worst_patient_fails_where_the_mean_passes() -> None:
+    worst = max(one.ssim_brain for one in leakage(0.5).patients)
+    limit = (worst + 0.5) / 2
+    mean = threshold(limit=limit, quantifier="mean", bound="estimate")
+    assert ended(policy(mean), cell(0.5)) == (Outcome.PASS, Rule.ALL_HOLD)
+    found = verdict(policy(threshold(limit=limit)), cell(0.5))
+    assert (found.outcome, found.rule) == (Outcome.FAIL, Rule.VIOLATED)
+    decided = found.checks[found.settings[0].check or 0]
+    assert decided.observed == worst
+    assert decided.cell == CELL.cell
+    assert decided.patient == max(leakage(0.5).patients, key=lambda one: one.ssim_brain).patient
+
+
+def test_the_upper_end_of_an_interval_must_hold_not_the_mean_alone() -> None:
+    reached = leakage(0.5).ssim_brain
+    assert reached.high is not None
+    between = (reached.mean + reached.high) / 2
+    upper = threshold(limit=between, quantifier="mean")
+    assert ended(policy(upper), cell(0.5)) == (Outcome.INCONCLUSIVE, Rule.NOT_SHOWN)
+    assert ended(policy(threshold(limit=reached.high, quantifier="mean")), cell(0.5)) == (
+        Outcome.PASS,
+        Rule.ALL_HOLD,
+    )
+    below = threshold(limit=reached.mean - 0.01, quantifier="mean")
+    assert ended(policy(below), cell(0.5)) == (Outcome.FAIL, Rule.VIOLATED)
+
+
+def test_one_patient_has_no_interval_and_so_never_passes_on_one() -> None:
+    alone = leakage(0.2).model_copy(update={"ssim_brain": interval(0.2, n=1)})
+    one = threshold(quantifier="mean", n_min=1)
+    assert ended(policy(one), cell(leakage=alone)) == (Outcome.INCONCLUSIVE, Rule.NOT_SHOWN)
+
+
+@pytest.mark.parametrize(
+    "state", [State.FAILED, State.TIMED_OUT, State.NOT_RUN, State.CONTROL_FAILED]
+)
+def test_an_attack_without_a_figure_never_helps_to_pass(state: State) -> None:
+    crashed = cell(state=state, leakage=None, withheld=leakage(0.1), attack_name="other")
+    assert ended(policy(threshold()), cell(0.4)) == (Outcome.PASS, Rule.ALL_HOLD)
+    found = verdict(policy(threshold()), cell(0.4), crashed)
+    assert (found.outcome, found.rule) == (Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)
+    assert found.settings[0].missing == (f"other under {CELL.seen_by}: {state.value}",)
+    assert ended(policy(threshold()), cell(0.9), crashed)[0] is Outcome.FAIL
+    assert ended(policy(threshold()), crashed) == (Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
+
+
+def test_an_unsupported_attack_is_asked_of_nobody_unless_the_policy_names_it() -> None:
+    other = cell(state=State.UNSUPPORTED, leakage=None, attack_name="other")
+    assert ended(policy(threshold()), cell(0.4), other)[0] is Outcome.PASS
+    asked = policy(threshold(), required=(RequiredAttack(attack="other"),))
+    assert ended(asked, cell(0.4), other) == (Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)
+    absent = policy(threshold(), required=(RequiredAttack(attack="never-planned"),))
+    assert ended(absent, cell(0.4)) == (Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)
+    threat = RequiredAttack(attack=CELL.attack_name, threat="another-threat")
+    assert ended(policy(threshold(), required=(threat,)), cell(0.4))[0] is Outcome.INCONCLUSIVE
+    ours = RequiredAttack(attack=CELL.attack_name, threat=CELL.threat)
+    broken = cell(state=State.FAILED, leakage=None, attack_name="other")
+    assert ended(policy(threshold(), required=(ours,)), cell(0.4), broken)[0] is Outcome.PASS
+
+
+def test_what_is_not_required_fails_all_the_same() -> None:
+    ours = RequiredAttack(attack=CELL.attack_name)
+    stronger = cell(0.9, attack_name="other")
+    asked = policy(threshold(), required=(ours,))
+    assert ended(asked, cell(0.4), stronger) == (Outcome.FAIL, Rule.VIOLATED)
+
+
+def test_a_cell_that_is_a_control_alone_decides_nothing() -> None:
+    control = cell(0.99, control_only=True)
+    assert ended(policy(threshold()), cell(0.4), control)[0] is Outcome.PASS
+    assert ended(policy(threshold()), control)[1] is Rule.NOTHING_MEASURED
+
+
+def test_too_few_patients_never_pass_and_still_fail() -> None:
+    few = threshold(n_min=6)
+    assert ended(policy(few), cell(0.4)) == (Outcome.INCONCLUSIVE, Rule.TOO_FEW_PATIENTS)
+    assert ended(policy(few), cell(0.9)) == (Outcome.FAIL, Rule.VIOLATED)
+
+
+def test_a_network_that_was_not_trained_passes_nothing() -> None:
+    failed = TARGET.model_copy(update={"state": State.FAILED, "reason": "loss is NaN"})
+    found = ended(policy(threshold()), cell(0.4), targets=(PLAIN, failed))
+    assert found == (Outcome.INCONCLUSIVE, Rule.NOT_TRAINED)
+
+
+def test_without_a_setting_to_judge_nothing_passes() -> None:
+    found = judge(policy(threshold()), (PLAIN, TARGET), (cell(0.1),), set())
+    assert (found.outcome, found.rule, found.setting) == (
+        Outcome.INCONCLUSIVE,
+        Rule.NOTHING_JUDGED,
+        None,
+    )
+
+
+def test_the_worst_setting_decides_the_whole() -> None:
+    other = TARGET.model_copy(update={"target": "another"})
+    both = (cell(0.2), cell(0.9, target="another", cell="c2"))
+    found = judge(policy(threshold()), (TARGET, other), both, {TARGET.target, "another"})
+    assert [one.outcome for one in found.settings] == [Outcome.PASS, Outcome.FAIL]
+    assert (found.outcome, found.setting) == (Outcome.FAIL, 1)
+
+
+def test_masks_are_limited_as_masks_and_advantage_counts_both() -> None:
+    scores = tuple(
+        MaskScore(patient=f"m{number}", dice=dice, blind_floor=0.2)
+        for number, dice in enumerate((0.3, 0.9, 0.4, 0.5, 0.6))
+    )
+    masks = MaskLeakage(
+        dice=interval(0.54, 0.1),
+        blind_floor=0.2,
+        blind_floor_name="average mask",
+        advantage=interval(0.42, 0.1),
+        patients=scores,
+        without_tumour=0,
+        objective_first=1.0,
+        objective_last=0.5,
+    )
+    only = cell(leakage=None, mask_leakage=masks, recovers="masks", victims="training")
+    assert ended(policy(threshold("ssim")), only) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
+    assert ended(policy(threshold("mask_dice", 0.8)), only)[0] is Outcome.FAIL
+    assert ended(policy(threshold("mask_dice", 0.95)), only)[0] is Outcome.PASS
+    reached = of_cell(only, threshold("advantage"))
+    assert reached is not None
+    assert reached.observed == pytest.approx((0.9 - 0.2) / 0.8)
+    assert reached.patient == "m1"
+
+
+def test_singling_out_is_a_share_with_an_exact_interval() -> None:
+    share = leakage(0.2).reidentification
+    assert (share.top1, share.high) == (0.0, 0.522)
+    found = ended(policy(threshold("reidentification", 0.3)), cell(0.2))
+    assert found == (Outcome.INCONCLUSIVE, Rule.NOT_SHOWN)
+    estimate = threshold("reidentification", 0.3, bound="estimate")
+    assert ended(policy(estimate), cell(0.2))[0] is Outcome.PASS
+    assert ended(policy(estimate), cell(0.8))[0] is Outcome.FAIL
+    other = cell(0.8, recovers="other-site images")
+    assert ended(policy(estimate), other) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
+
+
+def test_clinical_harm_is_not_asked_where_it_can_not_be_measured() -> None:
+    limit = threshold("clinical_harm", 0.5)
+    assert ended(policy(limit), cell(0.4))[0] is Outcome.PASS
+    assert ended(policy(limit), cell(0.9))[0] is Outcome.FAIL
+    bare = leakage(0.2).model_copy(update={"harm": None})
+    assert ended(policy(limit), cell(leakage=bare)) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
+    member = cell(0.9, victims="training", cell="c2")
+    assert ended(policy(limit), cell(0.4), member)[0] is Outcome.PASS
+
+
+def claim(**changes: Any) -> TargetRecord:
+    given: dict[str, Any] = {
+        "claimed": True,
+        "epsilon": 4.0,
+        "delta": 1e-5,
+        "releases": 8,
+        "mechanism": "m",
+        "assumptions": (),
+        "reason": "",
+    }
+    return TARGET.model_copy(update={"guarantee": Guarantee(**(given | changes))})
+
+
+def test_epsilon_counts_only_as_a_claim_on_what_is_released() -> None:
+    both = policy(threshold("epsilon", 8.0), threshold())
+    assert ended(both, cell(0.4), targets=(PLAIN, claim()))[0] is Outcome.PASS
+    for target in (
+        claim(epsilon=9.0),
+        claim(claimed=False, reason="one party does not clip"),
+        claim(covers="weights"),
+        TARGET.model_copy(update={"guarantee": None}),
+    ):
+        found = verdict(both, cell(0.4), targets=(PLAIN, target))
+        assert (found.outcome, found.rule) == (Outcome.FAIL, Rule.VIOLATED)
+        assert found.checks[found.settings[0].check or 0].cell is None
+
+
+def dice(target: TargetRecord, values: tuple[float, ...]) -> TargetRecord:
+    assert target.utility is not None
+    named = zip(target.utility.patients, values, strict=True)
+    patients = tuple(one.model_copy(update={"mean": value}) for one, value in named)
+    return target.model_copy(
+        update={
+            "utility": Utility(
+                mean=Interval(mean=0.5, low=None, high=None, n=5, method="t"),
+                by_class={},
+                absent={},
+                patients=patients,
+            )
+        }
+    )
+
+
+def test_dice_is_lost_to_the_undefended_network_of_the_same_cut_and_seed() -> None:
+    plain = dice(PLAIN, (0.7, 0.7, 0.7, 0.7, 0.7))
+    limits = policy(threshold("dice_loss", 0.05, quantifier="mean"), threshold(limit=0.9))
+    for lost, outcome in ((0.02, Outcome.PASS), (0.06, Outcome.FAIL)):
+        ours = dice(TARGET, (0.7 - lost,) * 5)
+        assert ended(limits, cell(0.4), targets=(plain, ours))[0] is outcome
+    uneven = dice(TARGET, (0.7, 0.7, 0.7, 0.7, 0.5))
+    found = ended(limits, cell(0.4), targets=(plain, uneven))
+    assert found == (Outcome.INCONCLUSIVE, Rule.NOT_SHOWN)
+    worst = policy(threshold("dice_loss", 0.05), threshold(limit=0.9))
+    assert ended(worst, cell(0.4), targets=(plain, uneven))[0] is Outcome.FAIL
+    other_seed = plain.model_copy(update={"seed": plain.seed + 1})
+    found = ended(limits, cell(0.4), targets=(other_seed, uneven))
+    assert found == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
+
+
+def test_a_percentile_needs_59_patients_for_its_bound() -> None:
+    base = leakage(0.5)
+
+    def of(count: int) -> CellRecord:
+        patients = tuple(
+            base.patients[0].model_copy(update={"patient": f"p{k}", "ssim_brain": k / count})
+            for k in range(count)
+        )
+        return cell(leakage=base.model_copy(update={"patients": patients}))
+
+    limit = threshold(limit=0.999, quantifier="p95")
+    assert LEAST_FOR_P95 == 59
+    assert ended(policy(limit), of(58)) == (Outcome.INCONCLUSIVE, Rule.NOT_SHOWN)
+    assert ended(policy(limit), of(59))[0] is Outcome.PASS
+    figure = of_cell(of(100), limit)
+    assert figure is not None
+    assert figure.observed == 0.94  # 95 of 100 do not exceed it
+    assert figure.upper == 0.98
+    estimate = threshold(limit=0.95, quantifier="p95", bound="estimate")
+    assert ended(policy(estimate), of(100))[0] is Outcome.PASS
+
+
+def test_the_first_threshold_that_is_violated_decides() -> None:
+    found = verdict(policy(threshold("advantage", 0.9), threshold("ssim", 0.1)), cell(0.5))
+    deciding = found.checks[found.settings[0].check or 0]
+    assert deciding.threshold == 1
+    two = verdict(policy(threshold()), cell(0.7, cell="a"), cell(0.8, cell="b"))
+    assert two.checks[two.settings[0].check or 0].cell == "b"
