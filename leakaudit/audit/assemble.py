@@ -34,10 +34,14 @@ from leakaudit.data import Cohort, Splits
 from leakaudit.errors import ConfigError
 from leakaudit.measure import controls
 from leakaudit.policy import judge
+from leakaudit.privacy.gaussian import reconstruction_bound
 from leakaudit.records import (
     CellRecord,
     Control,
+    Counts,
     DataRecord,
+    Guarantee,
+    Leakage,
     PluginRecord,
     ReferenceComparison,
     ReportRecord,
@@ -73,7 +77,10 @@ def assemble(
     """
     targets = tuple(_target(plan, store, ended) for plan in matrix.targets)
     raw = {plan.key: _cell(plan, store, ended) for plan in matrix.cells}
-    cells = tuple(_with_positive_control(plan, raw) for plan in matrix.cells)
+    claims = {one.target: one.guarantee for one in targets}
+    cells = tuple(
+        bounded(_with_positive_control(plan, raw), claims[plan.target.key]) for plan in matrix.cells
+    )
     return ReportRecord(
         name=config.name,
         audit=config.model_dump(mode="json"),
@@ -83,6 +90,7 @@ def assemble(
         plugins=tuple(_plugins(config)),
         targets=targets,
         cells=cells,
+        counts=Counts.of(cells),
         worst=worst_cases(targets, cells),
         references=_references(config, targets),
         verdict=verdict(config, targets, cells),
@@ -92,6 +100,22 @@ def assemble(
         },
         volatile={"host": platform.machine(), "seconds": {k: e.seconds for k, e in ended.items()}},
     )
+
+
+def bounded(cell: CellRecord, claim: Guarantee | None) -> CellRecord:
+    """The cell with the reconstruction bound of its defence's guarantee, if that gives one."""
+    if claim is None or claim.mu is None or not claim.bounds_releases:
+        return cell
+    changed = {}
+    for name in ("leakage", "withheld"):
+        figures: Leakage | None = getattr(cell, name)
+        if figures is not None and figures.success is not None:
+            # Where every blind guess may succeed, so may every reconstruction.
+            limit = figures.success.blind_limit
+            bound = reconstruction_bound(limit, claim.mu) if limit < 1 else 1.0
+            success = figures.success.model_copy(update={"bound": bound})
+            changed[name] = figures.model_copy(update={"success": success})
+    return cell.model_copy(update=changed)
 
 
 def judged_by(record: ReportRecord, policy: PolicyConfig) -> ReportRecord:

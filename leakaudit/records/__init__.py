@@ -26,6 +26,7 @@ from leakaudit.records.leakage import (
     Success,
 )
 from leakaudit.records.report import (
+    Counts,
     DataRecord,
     PluginRecord,
     ReportRecord,
@@ -61,6 +62,7 @@ __all__ = [
     "Citation",
     "Control",
     "Cost",
+    "Counts",
     "DataRecord",
     "Effect",
     "Guarantee",

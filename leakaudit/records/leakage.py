@@ -104,6 +104,8 @@ class Success(Record):
         blind_reached: of how many of the others it does.
         blind_limit: upper end of the one-sided Clopper-Pearson 95 % interval of that share.
         others: all patients that are no victims.
+        bound: how often any reconstruction can reach it under the defence's guarantee, an estimate
+            under this prior; None if nothing bounds what is released.
     """
 
     threshold: float
@@ -113,6 +115,7 @@ class Success(Record):
     blind_reached: int
     blind_limit: float
     others: int
+    bound: float | None = None
 
 
 class Leakage(Record):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
 
-from leakaudit.records.base import METRIC_VERSION, SCHEMA_VERSION, Citation, Interval, Record
+from leakaudit.records.base import (
+    METRIC_VERSION,
+    SCHEMA_VERSION,
+    Citation,
+    Interval,
+    Record,
+    State,
+)
 from leakaudit.records.cells import CellRecord
 from leakaudit.records.targets import ReferenceComparison, TargetRecord
 from leakaudit.records.verdict import Verdict
@@ -121,6 +129,40 @@ class PluginRecord(Record):
     citations: tuple[Citation, ...] = ()
 
 
+class Counts(Record):
+    """How many cells ended how; those that are controls alone are in ``controls`` only.
+
+    Args:
+        planned: cells of the audit itself.
+        by_state: of these, by state.
+        without_figure: of these, all but the ``ok`` ones.
+        controls: cells that exist only as another's positive control.
+        isolated: attacks that ended, by how their process was kept from the truth.
+        attacked: attacks that ended.
+    """
+
+    planned: int
+    by_state: dict[State, int]
+    without_figure: int
+    controls: int
+    isolated: dict[str, int]
+    attacked: int
+
+    @classmethod
+    def of(cls, cells: Sequence[CellRecord]) -> Counts:
+        """Count the cells of an audit."""
+        planned = [cell for cell in cells if not cell.control_only]
+        kinds = [cell.isolation for cell in cells if cell.isolation]
+        return cls(
+            planned=len(planned),
+            by_state={one: sum(cell.state is one for cell in planned) for one in State},
+            without_figure=sum(cell.state is not State.OK for cell in planned),
+            controls=len(cells) - len(planned),
+            isolated={kind: kinds.count(kind) for kind in sorted(set(kinds))},
+            attacked=len(kinds),
+        )
+
+
 class ReportRecord(Record):
     """Everything in report.json.
 
@@ -134,6 +176,7 @@ class ReportRecord(Record):
         plugins: the attacks and defences that ran.
         targets: every trained network, references and controls included.
         cells: every cell, control cells included.
+        counts: how they ended.
         worst: one entry per (target, defence, seed) and kind of victims, control targets left out;
             inference victims first.
         references: Split-U-Net against centralised and single-site training, one entry for each
@@ -153,6 +196,7 @@ class ReportRecord(Record):
     plugins: tuple[PluginRecord, ...]
     targets: tuple[TargetRecord, ...]
     cells: tuple[CellRecord, ...]
+    counts: Counts
     worst: tuple[WorstCase, ...]
     references: tuple[ReferenceComparison, ...]
     verdict: Verdict | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from leakaudit.records import UNDEFENDED, Interval, Reidentification, State
+from leakaudit.report.pointers import elements, marked, pointer_of
 
 MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -65,8 +66,12 @@ def figure(value: float | int | None, digits: int = 2, reason: str = NOT_RECORDE
     """
     if value is None:
         return f"{MISSING} ({reason or NOT_RECORDED})"
+    return marked(_digits(value, digits), value)
+
+
+def _digits(value: float | int, digits: int) -> str:
     if isinstance(value, int):
-        return str(value).replace("-", MINUS)
+        return str(int(value)).replace("-", MINUS)
     text = f"{value:.{digits}f}"
     if float(text) == 0.0:
         text = text.lstrip("-")
@@ -77,7 +82,12 @@ def scientific(value: float | None, reason: str = NOT_RECORDED) -> str:
     """A number of any magnitude with as few digits as it has, say 1e-05."""
     if value is None:
         return figure(None, reason=reason)
-    return f"{value:g}".replace("-", MINUS)
+    return marked(f"{value:g}".replace("-", MINUS), value)
+
+
+def significant(value: float) -> str:
+    """A number of any magnitude with three significant digits."""
+    return marked(f"{value:.3g}".replace("-", MINUS), value)
 
 
 def bounds(interval: Interval | None, digits: int = 2) -> str:
@@ -85,8 +95,7 @@ def bounds(interval: Interval | None, digits: int = 2) -> str:
     if interval is None:
         return f"{MISSING} ({NOT_RECORDED})"
     if interval.low is None or interval.high is None:
-        patients = "1 patient" if interval.n == 1 else f"{interval.n} patients"
-        return f"no interval from {patients}"
+        return f"no interval from {patients_words(interval.n)}"
     return f"{figure(interval.low, digits)} to {figure(interval.high, digits)}"
 
 
@@ -103,7 +112,7 @@ def percent(share: float | None, reason: str = NOT_RECORDED) -> str:
     if share is None:
         return figure(None, reason=reason)
     digits = 0 if share >= 0.0995 or share == 0 else 1
-    return f"{figure(100 * share, digits)}{_SPACE}%"
+    return marked(f"{_digits(100 * share, digits)}{_SPACE}%", share)
 
 
 def singled_out(measured: Reidentification) -> str:
@@ -118,14 +127,16 @@ def duration(seconds: Any) -> str:
     """Seconds as ``42 s``, ``3 min 05 s`` or ``2 h 10 min``."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return figure(None)
-    if seconds < 10:
-        return f"{figure(float(seconds), 1)} s"
     whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if seconds < 10:
+        text = f"{_digits(float(seconds), 1)} s"
+    elif whole < 60:
+        text = f"{whole} s"
+    elif whole < 3600:
+        text = f"{whole // 60} min {whole % 60:02d} s"
+    else:
+        text = f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return marked(text, seconds)
 
 
 def spoken(name: str, *, start: bool = True) -> str:
@@ -199,6 +210,11 @@ def levels(cut_level: int, shared_skips: tuple[int, ...], bottleneck: int | None
     return ", ".join(part for part in (f"Cut level {cut_level}", shared, narrow) if part)
 
 
+def patients_words(count: int) -> str:
+    """``1 patient`` or ``5 patients``."""
+    return f"{figure(count)} {'patient' if count == 1 else 'patients'}"
+
+
 def channels_words(count: int) -> str:
     """``1 channel`` or ``4 channels``."""
     return "1 channel" if count == 1 else f"{count} channels"
@@ -213,7 +229,7 @@ def listed(names: Sequence[str]) -> str:
 
 def epochs_words(epochs: Sequence[int]) -> str:
     """When gradients were seen: ``before training and after epochs 2 and 4``."""
-    later = [str(epoch) for epoch in epochs if epoch]
+    later = [figure(epoch) for epoch in epochs if epoch]
     after = f"after {'epoch' if len(later) == 1 else 'epochs'} {listed(later)}" if later else ""
     return " and ".join(part for part in ("before training" if 0 in epochs else "", after) if part)
 
@@ -224,5 +240,7 @@ def visible(value: Any) -> Any:
     Jinja2 calls it on whatever an expression yields, before escaping.
     """
     if isinstance(value, str) and not isinstance(value, Markup):
-        return _INVISIBLE.sub(lambda found: f"[U+{ord(found[0]):04X}]", value)
+        return elements(_INVISIBLE.sub(lambda found: f"[U+{ord(found[0]):04X}]", value))
+    if pointer_of(value):
+        return elements(marked(str(value), value))
     return value

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from leakaudit.records import Effect, Guarantee, ReportRecord, TargetRecord
-from leakaudit.report.formatting import estimate, figure, labelled, percent, spoken
+from leakaudit.report.formatting import estimate, figure, labelled, percent, significant, spoken
 from leakaudit.report.validity import valid_leakage
 
 _ABOUT = {
@@ -74,19 +74,23 @@ def _did(effect: Effect) -> str:
     if effect.bounded_share:
         said.append(f"clipped {percent(effect.bounded_share)} of the slices")
     if effect.noise_std:
-        said.append(f"moved a value by {effect.noise_std:.3g} (root mean square)")
+        said.append(f"moved a value by {significant(effect.noise_std)} (root mean square)")
     if effect.change_to_signal:
-        times = f"{effect.change_to_signal:.3g}"
+        times = significant(effect.change_to_signal)
         said.append(f"changed what crosses by {times} times its own size")
     if effect.dropped_share:
         said.append(f"set {percent(effect.dropped_share)} of the values to 0")
     if effect.returned_change:
-        times = f"{effect.returned_change:.3g}"
+        times = significant(effect.returned_change)
         said.append(f"changed returned gradients by {times} times their own size")
     if effect.penalty is not None:
-        said.append(f"added {effect.penalty:.3g} to the loss that a site's encoder learns by")
+        said.append(
+            f"added {significant(effect.penalty)} to the loss that a site's encoder learns by"
+        )
     if effect.records_clipped is not None:
         said.append(f"clipped {percent(effect.records_clipped)} of the patients' gradients")
     if effect.update_noise_std:
-        said.append(f"added noise of {effect.update_noise_std:.3g} to each sum of gradients")
+        said.append(
+            f"added noise of {significant(effect.update_noise_std)} to each sum of gradients"
+        )
     return ", ".join(said)

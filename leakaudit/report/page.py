@@ -15,6 +15,7 @@ from leakaudit.records import CellRecord, ReportRecord
 from leakaudit.report import formatting, words
 from leakaudit.report.citations import citations
 from leakaudit.report.gallery import GalleryItem, Picture, pictures_by_cell
+from leakaudit.report.pointers import count, plain, pointed, told
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.verdicts import (
     bound_words,
@@ -43,6 +44,7 @@ def render_html(record: ReportRecord, gallery: Sequence[GalleryItem] = ()) -> st
         gallery: pictures, drawn only if the record allows full images.
     """
     style, script = _asset("report.css"), _asset("report.js")
+    record = pointed(record)
     tables = matrices(record)
     pictures = pictures_by_cell(record, gallery)
     return (
@@ -97,6 +99,9 @@ def _environment() -> Environment:
         singled_out=formatting.singled_out,
         duration=formatting.duration,
         spoken=formatting.spoken,
+        plain=plain,
+        count=count,
+        told=told,
         labelled=formatting.labelled,
         listed=formatting.listed,
         epochs_words=formatting.epochs_words,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from leakaudit.records import Interval
 from leakaudit.report.figures import Floor, Panel, Point, panels
 from leakaudit.report.formatting import figure
+from leakaudit.report.pointers import plain
 from leakaudit.report.protections import Protection, in_lines, in_words, protections, ranks
 from leakaudit.report.views import ExposureView, MatrixView, SettingView
 from leakaudit.report.words import kind_words
@@ -88,11 +89,13 @@ def _exposure_of(setting: SettingView, kind: tuple[str, str, str]) -> ExposureVi
 
 
 def _description(rows: tuple[TradeoffRow, ...]) -> str:
-    return "; ".join(
-        f"{row.name}, {row.details}: Dice {figure(row.dice.mean)}, SSIM {figure(row.ssim.mean)}"
-        f"{', on the Pareto front' if row.pareto else ''}"
-        for row in rows
-        if row.dice is not None and row.ssim is not None
+    return plain(
+        "; ".join(
+            f"{row.name}, {row.details}: Dice {figure(row.dice.mean)}, SSIM {figure(row.ssim.mean)}"
+            f"{', on the Pareto front' if row.pareto else ''}"
+            for row in rows
+            if row.dice is not None and row.ssim is not None
+        )
     ).replace(", : ", ": ")
 
 
@@ -165,5 +168,6 @@ def _floors(exposures: list[ExposureView]) -> list[Floor]:
             ("blind", leakage.blind_floor),
             ("outline", leakage.outline_floor),
         ):
-            floors.setdefault((kind, f"{kind.capitalize()} floor {figure(value)}"), value)
+            label = plain(f"{kind.capitalize()} floor {figure(value)}")
+            floors.setdefault((kind, label), value)
     return [Floor(kind, label, value) for (kind, label), value in floors.items()]

@@ -15,7 +15,7 @@ from leakaudit.records import (
     Threshold,
     Verdict,
 )
-from leakaudit.report.formatting import figure, levels, listed, spoken
+from leakaudit.report.formatting import figure, levels, listed, patients_words, spoken
 from leakaudit.report.protections import in_words, protections
 
 MEASURES = {
@@ -185,7 +185,7 @@ def _over(check: Check, threshold: Threshold) -> str:
     """Over whom: ``for the worst of 5 patients, P7``."""
     if not check.n:
         return ""
-    patients = "1 patient" if check.n == 1 else f"{figure(check.n)} patients"
+    patients = patients_words(check.n)
     if threshold.quantifier == "worst_patient":
         return f" for the worst of {patients}, {check.patient}"
     if threshold.quantifier == "p95":

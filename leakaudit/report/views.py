@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leakaudit.privacy.gaussian import hides_nothing, reconstruction_bound
+from leakaudit.privacy.gaussian import hides_nothing
 from leakaudit.records import (
     CellRecord,
     Guarantee,
@@ -118,7 +118,6 @@ class BoundView:
     The prior needs no valid attack; without one ``cell`` is None and what was reached is not shown.
     """
 
-    bound: float
     success: Success
     cell: CellRecord | None
 
@@ -172,9 +171,9 @@ def cell_anchors(record: ReportRecord) -> dict[str, str]:
 
 def state_counts(record: ReportRecord) -> tuple[StateCount, ...]:
     """Cells by state, states without cells included, control cells left out."""
-    states = [cell.state for cell in record.cells if not cell.control_only]
+    counted = record.counts.by_state
     return tuple(
-        StateCount(state.value, STATE_WORDS[state], STATE_MEANINGS[state], states.count(state))
+        StateCount(state.value, STATE_WORDS[state], STATE_MEANINGS[state], counted[state])
         for state in State
     )
 
@@ -224,7 +223,6 @@ def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
 
 def _bound(targets: Sequence[TargetRecord], cells: Sequence[CellRecord]) -> BoundView | None:
     """The reconstruction bound of a claim; None without a prior or a Gaussian-DP parameter."""
-    claim = targets[0].guarantee
     keys = {target.target for target in targets}
     attacked = [
         (figures.success, cell if cell.leakage is not None else None)
@@ -232,14 +230,12 @@ def _bound(targets: Sequence[TargetRecord], cells: Sequence[CellRecord]) -> Boun
         if cell.target in keys
         and (figures := cell.leakage or cell.withheld) is not None
         and figures.success is not None
+        and figures.success.bound is not None
     ]
-    if claim is None or claim.mu is None or not claim.bounds_releases or not attacked:
+    if not attacked:
         return None
     success, cell = max(attacked, key=lambda one: (one[1] is not None, one[0].reached / one[0].n))
-    # Where every blind guess may succeed, so may every reconstruction.
-    limit = success.blind_limit
-    bound = reconstruction_bound(limit, claim.mu) if limit < 1 else 1.0
-    return BoundView(bound, success, cell)
+    return BoundView(success, cell)
 
 
 def _vacuous(guarantee: Guarantee | None) -> bool:

@@ -14,9 +14,11 @@ from leakaudit.records import (
 from leakaudit.report.formatting import (
     estimate,
     figure,
+    patients_words,
     singled_out,
     spoken,
 )
+from leakaudit.report.pointers import count
 from leakaudit.report.validity import valid_leakage, valid_masks
 
 SUPPORTS = "This supports, and does not replace, the controller's case-by-case assessment."
@@ -51,7 +53,7 @@ def headline(record: ReportRecord) -> str:
     first = (
         "Within the tested attacks, budgets and data, the highest observed similarity of a "
         "reconstruction to the original (SSIM inside the brain, 1 is identical) was "
-        f"{estimate(images.ssim_brain)} on average over {_patients(images.ssim_brain.n)}, and "
+        f"{estimate(images.ssim_brain)} on average over {patients_words(images.ssim_brain.n)}, and "
         f"{_below_one(single)} for the worst single patient."
     )
     return " ".join([first, *more, SUPPORTS])
@@ -73,7 +75,7 @@ def _highest(record: ReportRecord, recovers: str) -> Leakage | None:
 def _others_words(others: Leakage) -> str:
     return (
         "Of the images that another site holds, one site reached an SSIM inside the brain of "
-        f"{estimate(others.ssim_brain)} over {_patients(others.ssim_brain.n)}, "
+        f"{estimate(others.ssim_brain)} over {patients_words(others.ssim_brain.n)}, "
         f"{_against(others)}."
     )
 
@@ -103,9 +105,10 @@ def exposure_sentences(
             if cell.recovers == "images":  # a site knows already whose images it holds
                 sentences.append(_identified(leakage))
         if worst is not None and worst.incomplete:
-            count = len(worst.incomplete)
+            missing = count(worst.incomplete)
+            what = "attack" if missing == 1 else "attacks"
             sentences.append(
-                f"{count} planned {'attack' if count == 1 else 'attacks'} gave no figure here, so "
+                f"{figure(missing)} planned {what} gave no figure here, so "
                 "the true worst case may be higher."
             )
     return tuple(sentences)
@@ -176,7 +179,7 @@ def _recovered(
         what = "the other sites' images" if cell.recovers == "other-site images" else "the images"
     return (
         f"The strongest attack on {kind_words(cell.victims, cell.recovers)}, {name} by "
-        f"{attacker(cell, threat)} ({cell.threat}), rebuilt {what} of {score.n} "
+        f"{attacker(cell, threat)} ({cell.threat}), rebuilt {what} of {figure(score.n)} "
         f"of them with a mean {unit} of {estimate(score)}, {_against(leakage)}."
     )
 
@@ -192,7 +195,7 @@ def _guess_words(name: str) -> str:
 def _masks_words(masks: MaskLeakage) -> str:
     return (
         "Of the tumour masks of training patients, a mean Dice of "
-        f"{estimate(masks.dice)} was recovered over {_patients(masks.dice.n)}, "
+        f"{estimate(masks.dice)} was recovered over {patients_words(masks.dice.n)}, "
         f"{_against(masks)}."
     )
 
@@ -216,11 +219,8 @@ def _identified(leakage: Leakage) -> str:
         compared = ""
     else:
         compared = ", which is not shown to be better than chance"
+    gallery = figure(measured.gallery)
     return (
-        f"From the rebuilt images the right patient was picked out of {measured.gallery} in "
+        f"From the rebuilt images the right patient was picked out of {gallery} in "
         f"{singled_out(measured)}{compared}."
     )
-
-
-def _patients(count: int) -> str:
-    return "1 patient" if count == 1 else f"{count} patients"

@@ -11,6 +11,7 @@ from leakaudit.records import (
     CellRecord,
     Control,
     Cost,
+    Counts,
     DataRecord,
     Guarantee,
     Harm,
@@ -463,6 +464,7 @@ def sample_report(**changes: Any) -> ReportRecord:
     fields |= changes
     # Found as in a run; a reference's training has no cells and so no case.
     fields.setdefault("worst", worst_cases(fields["targets"], fields["cells"]))
+    fields.setdefault("counts", Counts.of(fields["cells"]))
     return ReportRecord(**fields)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import pytest
 
 from leakaudit.audit.references import compared
@@ -12,6 +10,7 @@ from leakaudit.config import ReferenceConfig
 from leakaudit.records import ReportRecord, State, TargetRecord
 from leakaudit.report import render_html
 from tests.report.sample import sample_report
+from tests.report.test_page import Page
 
 WANTED = ReferenceConfig(cut_level=1, seeds=(1,))
 SKIPS = (0,)
@@ -58,7 +57,7 @@ def test_a_missing_reference_is_named_with_its_reason(capsys: pytest.CaptureFixt
     assert [one.difference is None for one in record.references] == [True, False, False]
     told = "the centralised training with seed 1 ended timed-out (stopped after 5 s)"
     assert record.references[0].reason == told
-    assert f"Not compared: {told}." in html.unescape(render_html(record))
+    assert f"Not compared: {told}." in Page(render_html(record)).text
     print_matrix(record)
     assert told in " ".join(capsys.readouterr().out.split())
     assert ReportRecord.model_validate_json(record.model_dump_json()) == record
@@ -68,7 +67,7 @@ def test_no_comparison_is_left_when_the_split_training_is_missing() -> None:
     record = with_ended(sample_report(), "target-1-0", State.FAILED, "loss became NaN")
     told = "the training of the undefended Split-U-Net with seed 1 ended failed (loss became NaN)"
     assert [one.reason for one in record.references] == [told] * 3
-    assert html.unescape(render_html(record)).count(f"Not compared: {told}.") == 3
+    assert Page(render_html(record)).text.count(f"Not compared: {told}.") == 3
 
 
 def test_nothing_is_averaged_over_the_seeds_that_are_left() -> None:
