@@ -23,6 +23,7 @@ _COMMANDS = {
     "gate": ("gate:gate", "Exit 0, 1 or 3: the verdict of a run's policy, for CI."),
     "schema": ("schema:schema", "Print the JSON Schema of report.json."),
     "table": ("table:table", "Print a run's worst cases as a Markdown table."),
+    "compare": ("compare:compare", "Show what changed between two audits of a system."),
     "list": ("catalog:list_", "List attacks, defenses and threats."),
     "show": ("catalog:show", "Show what an attack, defense or threat is."),
     "init": ("init:init", "Write a commented audit file to start from."),

@@ -1,0 +1,334 @@
+"""The outcome of a comparison as plain data: finite numbers, None where there is none."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from leakaudit.records import Interval, Record, Reidentification, State
+
+COMPARISON_VERSION = "1"
+NOT_RECORDED = "not recorded"
+
+
+class Reading(StrEnum):
+    """What the interval of one difference says, B minus A."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NOT_SHOWN = "no-difference-shown"
+    EQUAL = "equal"
+    NO_INTERVAL = "no-interval"
+
+
+class Outcome(StrEnum):
+    """What happened to a setting's Dice, or to a cell's leakage, from A to B."""
+
+    WORSE = "worse"
+    BETTER = "better"
+    NOT_SHOWN = "no-difference-shown"
+    EQUAL = "equal"
+    NO_INTERVAL = "no-interval"
+    LOST = "figure-lost"
+    GAINED = "figure-gained"
+    STATE_CHANGED = "state-changed"
+    NO_FIGURE = "no-figure"
+
+
+class Change(Record):
+    """Something other than a figure that differs between the two reports.
+
+    Args:
+        kind: ``"schema"``, ``"package"``, ``"plug-in"``, ``"system"``, ``"training"``,
+            ``"defense"``, ``"attack"``, ``"threat"``, ``"limit"``, ``"device"``, ``"policy"`` or
+            ``"claim"``.
+        field: what differs.
+        a: its value in A, in words.
+        b: in B.
+    """
+
+    kind: str
+    field: str
+    a: str
+    b: str
+
+
+class Caveat(Record):
+    """A change that may explain a difference, with the matched rows that it is about.
+
+    Args:
+        change: what changed.
+        settings: rows of ``Comparison.settings`` that it is about; 0 if it is about no single one.
+        cells: rows of ``Comparison.cells`` likewise.
+    """
+
+    change: Change
+    settings: int = 0
+    cells: int = 0
+
+
+class SettingIdentity(Record):
+    """What a training is, by which it is matched. The fields are those of `TargetRecord`."""
+
+    kind: str
+    site: str
+    sites: tuple[tuple[str, ...], ...]
+    cut_level: int
+    shared_skips: tuple[int, ...]
+    bottleneck: int | None
+    defense: str
+    seed: int
+
+
+class CellIdentity(Record):
+    """What a cell is, by which it is matched. The fields are those of `CellRecord`."""
+
+    attack: str
+    attack_name: str
+    threat: str
+    site: str
+    victims: str
+    recovers: str
+    releases: int
+    gradient_batch: int | None
+    gradient_checkpoints: tuple[int, ...]
+    round_steps: int | None
+    seed: int
+
+
+class Delta(Record):
+    """One figure on both sides, and B minus A.
+
+    Args:
+        measure: ``"dice"``, ``"ssim_brain"``, ``"mask_dice"`` or ``"advantage"``.
+        a: the figure of A.
+        b: the figure of B.
+        difference: B minus A, paired by patient; None if the patients are not the same.
+        reading: what its interval says.
+        reason: why there is no difference or no interval, if so.
+    """
+
+    measure: str
+    a: Interval
+    b: Interval
+    difference: Interval | None
+    reading: Reading
+    reason: str = ""
+
+
+class Shares(Record):
+    """Re-identification on both sides as two shares, each with its interval.
+
+    Args:
+        a: of A.
+        b: of B.
+        reading: ``higher`` or ``lower`` if the two intervals do not overlap.
+        reason: why there is no paired interval.
+    """
+
+    a: Reidentification
+    b: Reidentification
+    reading: Reading
+    reason: str
+
+
+class SettingRow(Record):
+    """A training that both audits made.
+
+    Args:
+        setting: what it is, as A writes it.
+        target_a: its key in A.
+        target_b: its key in B.
+        state_a: how it ended in A.
+        state_b: how it ended in B.
+        reason_a: why, if not ``ok``.
+        reason_b: likewise.
+        dice: Dice; None unless both have one.
+        claim: the defence's privacy claim, if it changed.
+        changes: why the match is approximate; empty if it is exact.
+        outcome: what happened to its Dice.
+    """
+
+    setting: SettingIdentity
+    target_a: str
+    target_b: str
+    state_a: State
+    state_b: State
+    reason_a: str
+    reason_b: str
+    dice: Delta | None
+    claim: Change | None
+    changes: tuple[Change, ...]
+    outcome: Outcome
+
+
+class CellRow(Record):
+    """An attack that both audits made on one setting.
+
+    Args:
+        setting: what was attacked, as A writes it.
+        cell: what the attack is, as A writes it.
+        cell_a: its key in A.
+        cell_b: its key in B.
+        state_a: how it ended in A.
+        state_b: how it ended in B.
+        reason_a: why, if not ``ok``.
+        reason_b: likewise.
+        figures: SSIM inside the brain or Dice of the mask, then the advantage; empty unless both
+            sides have figures.
+        reidentification: singling out; None likewise, and where the images of known patients or
+            masks are recovered.
+        changes: why the match is approximate; empty if it is exact.
+        outcome: what happened to the leakage.
+        note: why a difference that is shown does not count, if so.
+    """
+
+    setting: SettingIdentity
+    cell: CellIdentity
+    cell_a: str
+    cell_b: str
+    state_a: State
+    state_b: State
+    reason_a: str
+    reason_b: str
+    figures: tuple[Delta, ...]
+    reidentification: Shares | None
+    changes: tuple[Change, ...]
+    outcome: Outcome
+    note: str = ""
+
+
+class LoneSetting(Record):
+    """A training that one audit alone made.
+
+    Args:
+        setting: what it is.
+        target: its key.
+        state: how it ended.
+        measured: whether it has a Dice.
+        cells: how many cells stand on it.
+        reason: why it has no counterpart.
+    """
+
+    setting: SettingIdentity
+    target: str
+    state: State
+    measured: bool
+    cells: int
+    reason: str
+
+
+class LoneCell(Record):
+    """An attack that one audit alone made.
+
+    Args:
+        setting: what was attacked; None if the report does not hold that training.
+        cell: what the attack is.
+        key: its key.
+        state: how it ended.
+        measured: whether it has a figure.
+        reason: why it has no counterpart.
+    """
+
+    setting: SettingIdentity | None
+    cell: CellIdentity
+    key: str
+    state: State
+    measured: bool
+    reason: str
+
+
+class Side(Record):
+    """One of the two reports; controls are not counted.
+
+    Args:
+        name: of the audit.
+        leakaudit: version that wrote it.
+        patients: of its cohort.
+        settings: trainings.
+        cells: attacks.
+        measured: attacks with a figure.
+        verdict: PASS, FAIL or INCONCLUSIVE under its policy; None without one.
+    """
+
+    name: str
+    leakaudit: str
+    patients: int
+    settings: int
+    cells: int
+    measured: int
+    verdict: str | None
+
+
+class Count(Record):
+    """How many settings, and how many cells."""
+
+    settings: int
+    cells: int
+
+
+class Comparison(Record):
+    """What changed from A to B.
+
+    Args:
+        comparison_version: version of this layout.
+        a: the first report.
+        b: the second.
+        equal: whether no figure, state, claim or verdict differs and nothing is unmatched.
+        coverage: of the intervals.
+        least: a mean difference below this is never called higher or lower.
+        caveats: what else differs, and may explain a difference.
+        counts: rows by `Outcome`; every outcome is there.
+        intervals: how many differences have an interval.
+        equal_keys: matched cells whose key is the same: the same work by the same code.
+        differing_equal_keys: those of them whose figures differ all the same.
+        settings: matched trainings.
+        cells: matched attacks.
+        settings_only_in_a: trainings without a counterpart in B.
+        settings_only_in_b: and in A.
+        cells_only_in_a: attacks without a counterpart in B.
+        cells_only_in_b: and in A.
+    """
+
+    comparison_version: str = COMPARISON_VERSION
+    a: Side
+    b: Side
+    equal: bool
+    coverage: float
+    least: float
+    caveats: tuple[Caveat, ...]
+    counts: dict[Outcome, Count]
+    intervals: int
+    equal_keys: int
+    differing_equal_keys: int
+    settings: tuple[SettingRow, ...]
+    cells: tuple[CellRow, ...]
+    settings_only_in_a: tuple[LoneSetting, ...]
+    settings_only_in_b: tuple[LoneSetting, ...]
+    cells_only_in_a: tuple[LoneCell, ...]
+    cells_only_in_b: tuple[LoneCell, ...]
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the leakage of some cell is shown to be higher, or some Dice lower."""
+        found = self.counts[Outcome.WORSE]
+        return found.settings + found.cells > 0
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a figure of A has none beside it in B, or no figure at all was compared.
+
+        Two equal reports are complete, whatever they lack.
+        """
+        if self.equal:
+            return False
+        lost = self.lost
+        return lost.settings + lost.cells > 0 or self.intervals == 0
+
+    @property
+    def lost(self) -> Count:
+        """Figures of A without one beside them in B, of what B lacks as well."""
+        rows = self.counts[Outcome.LOST]
+        return Count(
+            settings=rows.settings + sum(one.measured for one in self.settings_only_in_a),
+            cells=rows.cells + sum(one.measured for one in self.cells_only_in_a),
+        )

@@ -1,0 +1,497 @@
+"""What is the same in two reports, and what may not be compared at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from leakaudit.comparison import compare_reports, comparison_text
+from leakaudit.comparison.configurations import added, configurations, retuned
+from leakaudit.comparison.matching import SEVERAL
+from leakaudit.errors import UsageError
+from leakaudit.records import (
+    CellRecord,
+    Outcome,
+    Policy,
+    ReportRecord,
+    Rule,
+    TargetRecord,
+    Threshold,
+    Verdict,
+)
+from tests.comparison.changed import IDENTITY, NOISE, one_cell, with_cells, with_targets
+from tests.report.sample import sample_report
+
+SAMPLE = sample_report()
+
+
+def renamed(record: ReportRecord) -> ReportRecord:
+    """The same audit made by other code, which gives every result another key."""
+    cells = tuple(
+        one.model_copy(update={"cell": f"new-{one.cell}", "target": f"new-{one.target}"})
+        for one in record.cells
+    )
+    targets = tuple(
+        one.model_copy(update={"target": f"new-{one.target}"}) for one in record.targets
+    )
+    return record.model_copy(update={"cells": cells, "targets": targets})
+
+
+def test_keys_do_not_matter() -> None:
+    found = compare_reports(SAMPLE, renamed(SAMPLE))
+    assert found.equal
+    assert found.equal_keys == 0
+    assert len(found.cells) == 24
+
+
+def test_the_order_of_patients_settings_and_cells_does_not_matter() -> None:
+    backwards = sample_report(
+        cells=tuple(
+            one.model_copy(
+                update={
+                    "leakage": one.leakage
+                    and one.leakage.model_copy(
+                        update={"patients": tuple(reversed(one.leakage.patients))}
+                    )
+                }
+            )
+            for one in reversed(SAMPLE.cells)
+        ),
+        targets=tuple(reversed(SAMPLE.targets)),
+    )
+    assert compare_reports(SAMPLE, backwards).equal
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"threat": "aggregator"},
+        {"site": "T1w+T1gd"},
+        {"victims": "training"},
+        {"recovers": "other-site images"},
+        {"releases": 4},
+        {"gradient_batch": 4},
+        {"gradient_checkpoints": (0, 2)},
+        {"round_steps": 4},
+        {"seed": 2},
+        {"attack_name": "another-inversion"},
+        {"attack": "DecoderInversion(epochs='forty')"},
+        {"attack": "Decoder(epochs=40)"},
+        {"attack": "<no call>"},
+    ],
+    ids=str,
+)
+def test_a_cell_that_differs_in_what_it_is_has_no_counterpart(changed: dict[str, Any]) -> None:
+    found = compare_reports(SAMPLE, one_cell(IDENTITY, **changed))
+    (mine,), (theirs,) = found.cells_only_in_a, found.cells_only_in_b
+    assert mine.key == theirs.key == IDENTITY
+    assert mine.measured
+    assert found.is_incomplete
+    assert len(found.cells) == 23
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"defense": "GaussianNoise(std=2.0)"},
+        {"cut_level": 3},
+        {"shared_skips": ()},
+        {"bottleneck": 4},
+        {"seed": 2},
+        {"sites": (("T1w", "FLAIR"), ("T1gd", "T2w"))},
+        {"kind": "centralised"},
+    ],
+    ids=str,
+)
+def test_a_setting_that_differs_in_what_it_is_has_no_counterpart(changed: dict[str, Any]) -> None:
+    other = with_targets(
+        lambda one: one.model_copy(update=changed) if one.target == "target-1-1" else one
+    )
+    found = compare_reports(SAMPLE, other)
+    (mine,), (theirs,) = found.settings_only_in_a, found.settings_only_in_b
+    assert mine.target == theirs.target == "target-1-1"
+    assert mine.cells == theirs.cells == 3
+    assert len(found.cells_only_in_a) == len(found.cells_only_in_b) == 3
+    assert found.is_incomplete
+
+
+def test_what_b_alone_has_makes_nothing_worse_or_incomplete() -> None:
+    fewer = with_cells(lambda one: None if one.cell == IDENTITY else one)
+    found = compare_reports(fewer, SAMPLE)
+    assert [one.key for one in found.cells_only_in_b] == [IDENTITY]
+    assert not found.equal
+    assert not found.is_incomplete
+    assert compare_reports(SAMPLE, fewer).is_incomplete
+
+
+def test_another_number_of_iterations_matches_approximately() -> None:
+    found = compare_reports(SAMPLE, one_cell(IDENTITY, attack="DecoderInversion(epochs=80)"))
+    (row,) = [one for one in found.cells if one.cell_a == IDENTITY]
+    (change,) = row.changes
+    assert (change.kind, change.field) == ("attack", "DecoderInversion epochs")
+    assert (change.a, change.b) == ("40", "80")
+    (caveat,) = found.caveats
+    assert (caveat.change, caveat.settings, caveat.cells) == (change, 0, 1)
+
+
+def test_in_a_sweep_nobody_knows_which_is_which() -> None:
+    def swept(*epochs: int) -> ReportRecord:
+        more = [
+            one.model_copy(
+                update={"cell": f"{IDENTITY}-{n}", "attack": f"DecoderInversion(epochs={n})"}
+            )
+            for one in SAMPLE.cells
+            if one.cell == IDENTITY
+            for n in epochs
+        ]
+        return sample_report(cells=(*SAMPLE.cells, *more))
+
+    found = compare_reports(swept(80), swept(160))
+    assert [one.key for one in found.cells_only_in_a] == [f"{IDENTITY}-80"]
+    assert [one.key for one in found.cells_only_in_b] == [f"{IDENTITY}-160"]
+    grown = compare_reports(SAMPLE, swept(80))
+    assert grown.cells_only_in_a == ()
+    assert [one.key for one in grown.cells_only_in_b] == [f"{IDENTITY}-80"]
+
+
+def test_a_defence_that_gained_a_parameter_matches_approximately() -> None:
+    grown = "GaussianNoise(std=1, relative=False)"
+
+    def change(one: TargetRecord) -> TargetRecord:
+        return one.model_copy(update={"defense": grown}) if one.target == "target-1-1" else one
+
+    found = compare_reports(SAMPLE, with_targets(change))
+    (row,) = [one for one in found.settings if one.target_a == "target-1-1"]
+    (made,) = row.changes
+    assert (made.field, made.a, made.b) == ("GaussianNoise relative", "not there", "False")
+    cells = [one for one in found.cells if one.setting == row.setting]
+    assert len(cells) == 3
+    assert all(one.changes == row.changes for one in cells)
+
+
+def test_two_candidates_are_none() -> None:
+    def made(targets: tuple[TargetRecord, ...]) -> tuple[TargetRecord, ...]:
+        (noise,) = [one for one in targets if one.target == "target-1-1"]
+        return (
+            *(one for one in targets if one is not noise),
+            *(
+                noise.model_copy(
+                    update={
+                        "target": f"target-{relative}",
+                        "defense": f"GaussianNoise(std=1.0, relative={relative})",
+                    }
+                )
+                for relative in (True, False)
+            ),
+        )
+
+    found = compare_reports(SAMPLE, sample_report(targets=made(SAMPLE.targets)))
+    assert [one.reason for one in found.settings_only_in_a] == [SEVERAL]
+    assert [one.reason for one in found.settings_only_in_b] == [SEVERAL] * 2
+
+
+def test_of_two_alike_none_is_matched() -> None:
+    twice = sample_report(
+        cells=(
+            *SAMPLE.cells,
+            *(
+                one.model_copy(update={"cell": "again"})
+                for one in SAMPLE.cells
+                if one.cell == IDENTITY
+            ),
+        )
+    )
+    found = compare_reports(SAMPLE, twice)
+    assert [one.reason for one in found.cells_only_in_a] == [SEVERAL]
+    assert [one.reason for one in found.cells_only_in_b] == [SEVERAL] * 2
+
+
+def test_a_cell_whose_training_is_missing_is_listed() -> None:
+    stray = one_cell(IDENTITY, target="nowhere")
+    found = compare_reports(stray, stray)
+    assert [one.setting for one in found.cells_only_in_a] == [None]
+    assert not found.equal
+
+
+def test_gradients_after_the_last_epoch_match_whatever_its_number() -> None:
+    def shorter(one: TargetRecord) -> TargetRecord:
+        return one.model_copy(update={"epochs": 4})
+
+    longer = sample_report(
+        cells=tuple(
+            one.model_copy(update={"gradient_checkpoints": (0, 60)})
+            if one.gradient_checkpoints
+            else one
+            for one in SAMPLE.cells
+        )
+    )
+    found = compare_reports(with_targets(shorter), longer)
+    assert len(found.cells) == 24
+    assert {one.changes[0].field for one in found.cells} == {"epochs"}
+    (caveat,) = found.caveats
+    assert (caveat.change.a, caveat.change.b) == ("4", "60")
+    assert (caveat.settings, caveat.cells) == (14, 24)
+
+
+def data(**changed: Any) -> ReportRecord:
+    return sample_report(data=SAMPLE.data.model_copy(update=changed))
+
+
+def prepared(**changed: Any) -> ReportRecord:
+    return sample_report(audit={"data": {"size": 96, "crop": None, **changed}})
+
+
+def split(part: str, *names: str) -> ReportRecord:
+    return data(split=SAMPLE.data.split.model_copy(update={part: names}))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "told"),
+    [
+        (SAMPLE, data(fingerprint="77" * 32), ["data.fingerprint", "5a3b" * 16, "77" * 32]),
+        (SAMPLE, data(spatial=(64, 64)), ["data.spatial (96, 96 and 64, 64)"]),
+        (SAMPLE, data(modalities=("T1w", "FLAIR")), ["data.modalities"]),
+        (SAMPLE, sample_report(metric_version="99"), ["metric_version (3 and 99)"]),
+        (prepared(), prepared(size=64), ["data.size (96 and 64)", "data.crop (192 and 128)"]),
+        (prepared(), prepared(crop=96), ["data.crop (192 and 96)"]),
+        (
+            SAMPLE,
+            split("victims", "sample-03", "sample-20"),
+            [
+                "splits.victims (5 patients of A, sample-07, sample-11, sample-16 and 1 more only "
+                "there and 2 patients of B, sample-20 only there)"
+            ],
+        ),
+        (SAMPLE, split("train", "sample-01"), ["splits.train", "1 patient of B"]),
+        (SAMPLE, split("auxiliary", "sample-13"), ["splits.auxiliary"]),
+        (SAMPLE, split("validation"), ["splits.validation", "0 patients of B"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_other_patients_or_measures_are_refused_with_both_values(
+    a: ReportRecord, b: ReportRecord, told: list[str]
+) -> None:
+    for one, other in ((a, b), (b, a)):
+        with pytest.raises(UsageError) as refused:
+            compare_reports(one, other)
+        assert refused.value.exit_code == 2
+        assert "A and B differ in" in str(refused.value)
+    with pytest.raises(UsageError) as refused:
+        compare_reports(a, b)
+    for words in told:
+        assert words in str(refused.value)
+
+
+def test_every_field_that_differs_is_named_at_once() -> None:
+    other = sample_report(
+        metric_version="99", data=SAMPLE.data.model_copy(update={"fingerprint": "other"})
+    )
+    with pytest.raises(UsageError, match=r"metric_version.*data\.fingerprint"):
+        compare_reports(SAMPLE, other)
+
+
+def test_a_crop_that_is_twice_the_size_is_the_default() -> None:
+    assert compare_reports(prepared(), prepared(crop=192)).equal
+
+
+def training(**changed: Any) -> ReportRecord:
+    settings = {"epochs": 60, "batch_size": 8, "learning_rate": 0.002, **changed}
+    return sample_report(audit={"target": {"training": settings}})
+
+
+def without_queries() -> ReportRecord:
+    first, second, third = SAMPLE.threats
+    fewer = second.model_copy(update={"capabilities": ("activations",)})
+    return sample_report(threats=(first, fewer, third))
+
+
+def newer_plugin() -> ReportRecord:
+    changed = [
+        one.model_copy(update={"distribution": "elsewhere", "version": "7"})
+        if one.name == "decoder-inversion"
+        else one
+        for one in SAMPLE.plugins
+    ]
+    return sample_report(plugins=tuple(changed))
+
+
+def wider() -> ReportRecord:
+    return with_targets(lambda one: one.model_copy(update={"features": (8, 8, 8, 8, 8)}))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kind", "field", "values", "settings", "cells"),
+    [
+        (
+            SAMPLE,
+            sample_report(versions={**SAMPLE.versions, "torch": "2.10.0"}),
+            *("package", "torch", ("2.9.0", "2.10.0"), 0, 0),
+        ),
+        (
+            SAMPLE,
+            sample_report(versions={**SAMPLE.versions, "scipy": "1.0"}),
+            *("package", "scipy", ("not recorded", "1.0"), 0, 0),
+        ),
+        (
+            SAMPLE,
+            newer_plugin(),
+            *("plug-in", "decoder-inversion", ("leakaudit 0.1.0", "elsewhere 7"), 0, 0),
+        ),
+        (
+            SAMPLE,
+            SAMPLE.model_copy(update={"schema_version": "2"}),
+            *("schema", "schema_version", ("1", "2"), 0, 0),
+        ),
+        (training(), training(batch_size=4), "training", "batch_size", ("8", "4"), 14, 24),
+        (
+            training(),
+            training(learning_rate=0.1),
+            *("training", "learning_rate", ("0.002", "0.1"), 14, 24),
+        ),
+        (
+            SAMPLE,
+            wider(),
+            *("system", "features", ("16, 16, 32, 64, 128", "8, 8, 8, 8, 8"), 14, 24),
+        ),
+        (
+            SAMPLE,
+            without_queries(),
+            "threat",
+            "curious-server grants",
+            ("activations, auxiliary-patients, encoder-queries, repeated-releases", "activations"),
+            0,
+            8,
+        ),
+        (
+            sample_report(audit={"budgets": {"minutes_per_job": 30.0, "workers": 1}}),
+            sample_report(audit={"budgets": {"minutes_per_job": 5.0, "workers": 2}}),
+            *("limit", "budgets.minutes_per_job", ("30.0", "5.0"), 0, 0),
+        ),
+        (
+            sample_report(audit={"device": "cpu"}),
+            sample_report(audit={"device": "cuda"}),
+            *("device", "device", ("cpu", "cuda"), 0, 0),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_may_explain_a_difference_is_a_caveat(
+    a: ReportRecord,
+    b: ReportRecord,
+    kind: str,
+    field: str,
+    values: tuple[str, str],
+    settings: int,
+    cells: int,
+) -> None:
+    found = compare_reports(a, b)
+    (caveat,) = found.caveats
+    assert (caveat.change.kind, caveat.change.field) == (kind, field)
+    assert (caveat.change.a, caveat.change.b) == values
+    assert (caveat.settings, caveat.cells) == (settings, cells)
+    assert found.equal  # the figures are
+
+
+def judged(outcome: Outcome, limit: float) -> ReportRecord:
+    threshold = Threshold(
+        measure="ssim",
+        limit=limit,
+        quantifier="mean",
+        bound="upper",
+        n_min=5,
+        rationale="a reason",
+        owner="officer",
+        date="2026-01-31",
+    )
+    policy = Policy(
+        owner="officer", date="2026-01-31", thresholds=(threshold,), required=None, proposed=()
+    )
+    verdict = Verdict(
+        outcome=outcome,
+        rule=Rule.NOTHING_JUDGED,
+        setting=None,
+        exit_code=outcome.exit_code,
+        counts=dict.fromkeys(Outcome, 0),
+        policy=policy,
+        settings=(),
+        checks=(),
+    )
+    return sample_report(verdict=verdict)
+
+
+def test_another_verdict_is_a_difference_and_another_policy_may_be_why() -> None:
+    found = compare_reports(judged(Outcome.PASS, 0.9), judged(Outcome.FAIL, 0.5))
+    assert (found.a.verdict, found.b.verdict) == ("PASS", "FAIL")
+    assert not found.equal
+    (caveat,) = found.caveats
+    assert (caveat.change.kind, caveat.change.field) == ("policy", "limits")
+    assert "at most 0.9 (upper, n_min 5)" in caveat.change.a
+    text = comparison_text(found, ("a", "b"))
+    assert "Verdict of the policy: PASS in A, FAIL in B." in text
+    assert not compare_reports(SAMPLE, judged(Outcome.PASS, 0.9)).equal
+    assert compare_reports(judged(Outcome.PASS, 0.9), judged(Outcome.PASS, 0.9)).equal
+
+
+def test_numbers_are_equal_however_they_are_written() -> None:
+    assert configurations("A(x=8, y='a')") == configurations('A(y="a", x=8.0)')
+    assert configurations("A(x=True)") != configurations("A(x=1)")
+    assert configurations("A(x=1) + B(y=2)") != configurations("A(x=1)")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "",
+        "A(",
+        "A(1)",
+        "A(**x)",
+        "a.b(c=1)",
+        "A(x=<One: 1>)",
+        "A(x='\\d')",
+        "A(x=\0)",
+        f"A(x={'-' * 9000}1)",
+        f"A(x={'(' * 4000}1)",
+        "A(x=1" + "0" * 5000 + ")",
+        "A(x=" + "y" * 20_000 + ")",
+        "A(x=1, x=2)",
+    ],
+    ids=lambda text: text[:12].replace("\0", "NUL"),
+)
+def test_an_odd_repr_equals_itself_and_nothing_else(odd: str) -> None:
+    assert configurations(odd) == configurations(odd)
+    assert configurations(odd) != configurations("A(x=1)")
+    assert added(odd, "A(x=1, z=1)") is None or odd.startswith("A(x=1")
+    changed = one_cell(NOISE, attack=odd)
+    found = compare_reports(changed, changed)
+    assert found.equal
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "changes"),
+    [
+        ("A(n=1)", "A(n=2)", 1),
+        ("A(n=1, m=1)", "A(n=2)", 2),
+        ("A(n=(1, 2))", "A(n=(1, 3))", 1),
+        ("A(n='a')", "A(n='b')", None),
+        ("A(n=None)", "A(n=1)", None),
+        ("A(n=True)", "A(n=False)", None),
+        ("A(n=1)", "B(n=1)", None),
+    ],
+)
+def test_a_number_retunes_an_attack_and_a_word_makes_another(
+    a: str, b: str, changes: int | None
+) -> None:
+    found = retuned(a, b)
+    assert (None if found is None else len(found)) == changes
+
+
+def test_an_attack_is_matched_within_its_own_setting() -> None:
+    def swapped(one: CellRecord) -> CellRecord:
+        places = {IDENTITY: "target-1-1", NOISE: "target-1-0"}
+        return one.model_copy(update={"target": places.get(one.cell, one.target)})
+
+    found = compare_reports(SAMPLE, with_cells(swapped))
+    pairs = {one.cell_a: one.cell_b for one in found.cells}
+    assert pairs[IDENTITY] == NOISE
+    assert pairs[NOISE] == IDENTITY
