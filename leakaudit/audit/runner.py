@@ -19,7 +19,7 @@ from leakaudit.audit.jobs import RECONSTRUCTIONS, attacks_of, run_cell, train_ta
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan, build_matrix
 from leakaudit.audit.sandbox import confinement_of
 from leakaudit.audit.sharing import share
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.store import AUDIT_FILE, RunStore
 from leakaudit.audit.systems import Task, victims_of
 from leakaudit.audit_file import audit_yaml
 from leakaudit.config import AuditConfig
@@ -136,7 +136,7 @@ def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
         StoreError: the run directory can not be written.
     """
     store.clean()
-    write_atomically(store.root / "audit.yaml", audit_yaml(plan.config))
+    write_atomically(store.root / AUDIT_FILE, audit_yaml(plan.config))
     every = _jobs(plan, store)
     jobs = [job for job in every if not _done(job, store)]
     store.log("run", jobs=len(jobs))

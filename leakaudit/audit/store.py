@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, final
@@ -22,8 +22,11 @@ from safetensors import SafetensorError
 
 from leakaudit.errors import StoreError
 from leakaudit.files import make_private_folder, sha256_of, write_atomically
+from leakaudit.records import ReportRecord
+from leakaudit.records.manifest import FileEntry, RunPart
 
 Kind = Literal["targets", "cells"]
+AUDIT_FILE = "audit.yaml"
 _MANIFEST = "manifest.json"
 
 
@@ -96,6 +99,26 @@ class RunStore:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 
+    def vouched(self, record: ReportRecord) -> RunPart:
+        """What a report of this run rests on: the audit, and each of its results that is whole.
+
+        Raises:
+            StoreError: it can not be read.
+        """
+
+        def manifests(kind: Kind, keys: Iterable[str]) -> dict[str, str]:
+            whole = (key for key in keys if self.is_done(kind, key))
+            return {key: sha256_of(self.folder(kind, key) / _MANIFEST) for key in whole}
+
+        try:
+            return RunPart(
+                files={AUDIT_FILE: FileEntry.of((self.root / AUDIT_FILE).read_bytes())},
+                targets=manifests("targets", (target.target for target in record.targets)),
+                cells=manifests("cells", (cell.cell for cell in record.cells)),
+            )
+        except OSError as error:
+            raise StoreError(f"{self.root}: can not be read ({error.strerror})") from error
+
     @contextmanager
     def commit(self, kind: Kind, key: str) -> Iterator[Path]:
         """Yield a temporary folder; on success it becomes the result, with its manifest.
@@ -138,6 +161,9 @@ class RunStore:
                 key = path.name.removeprefix(".").removesuffix(".training")
                 if not of_training or self.is_done("targets", key):
                     shutil.rmtree(path, ignore_errors=True)
+        for path in (*self.root.glob(f".{AUDIT_FILE}.*"), *self.report.glob(".*.*")):
+            with suppress(OSError):
+                path.unlink()
 
     def log(self, event: str, **details: Any) -> None:
         """Append one line to events.jsonl."""

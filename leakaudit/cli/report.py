@@ -8,7 +8,7 @@ from leakaudit.cli.arguments import PolicyFile, RunFolder, report_folder
 from leakaudit.cli.gate import print_verdict
 from leakaudit.errors import StoreError
 from leakaudit.records import ReportRecord
-from leakaudit.report import read_report, write_report
+from leakaudit.report import read_manifest, read_report, write_report
 
 
 def report(run: RunFolder, policy: PolicyFile = None) -> int:
@@ -22,7 +22,8 @@ def report(run: RunFolder, policy: PolicyFile = None) -> int:
             f"{run}: this report shows images, which report.json does not hold; run the audit "
             "again, which redoes nothing but the report"
         )
-    page = write_report(record, folder)
+    manifest = read_manifest(folder)
+    page = write_report(record, folder, run=manifest.run if manifest else None)
     print_verdict(record)
     print(page)
     return 0

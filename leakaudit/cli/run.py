@@ -41,7 +41,7 @@ def run(
         gallery = []
         if config.images == "full":
             gallery = _gallery(cell_images(plan, store, plan.matrix.cells))
-        page = write_report(record, store.report, gallery)
+        page = write_report(record, store.report, gallery, run=store.vouched(record))
     print_matrix(record)
     print_verdict(record)
     print(f"report: {page}")

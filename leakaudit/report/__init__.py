@@ -10,12 +10,13 @@ from leakaudit.report.markdown import cells_table, worst_table
 from leakaudit.report.page import render_html
 from leakaudit.report.table import cells_csv
 from leakaudit.report.verdicts import verdict_view
-from leakaudit.report.writing import read_report, write_report
+from leakaudit.report.writing import read_manifest, read_report, write_report
 
 __all__ = [
     "GalleryItem",
     "cells_csv",
     "cells_table",
+    "read_manifest",
     "read_report",
     "render_html",
     "verdict_view",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +12,13 @@ from pydantic import ValidationError
 from leakaudit.errors import StoreError
 from leakaudit.files import write_atomically
 from leakaudit.records import SCHEMA_VERSION, ReportRecord
+from leakaudit.records.manifest import (
+    MANIFEST_NAME,
+    FileEntry,
+    ReportManifest,
+    RunPart,
+    parse_report_manifest,
+)
 from leakaudit.report.citations import bibtex
 from leakaudit.report.gallery import GalleryItem
 from leakaudit.report.junit import junit_xml
@@ -23,16 +30,21 @@ CSV_NAME = "cells.csv"
 HTML_NAME = "report.html"
 BIBTEX_NAME = "citations.bib"
 JUNIT_NAME = "junit.xml"
-MANIFEST_NAME = "manifest.json"
 
 
-def write_report(record: ReportRecord, folder: Path, gallery: Sequence[GalleryItem] = ()) -> Path:
+def write_report(
+    record: ReportRecord,
+    folder: Path,
+    gallery: Sequence[GalleryItem] = (),
+    run: RunPart | None = None,
+) -> Path:
     """Write report.json, report.html, the files for machines and, last, manifest.json.
 
     Args:
         record: what to report.
         folder: where to; made if it is missing, mode 0700.
         gallery: pictures, drawn only if the record allows full images.
+        run: what the report rests on, for its manifest; None if no run writes it.
 
     Returns:
         Path of report.html.
@@ -47,8 +59,13 @@ def write_report(record: ReportRecord, folder: Path, gallery: Sequence[GalleryIt
         BIBTEX_NAME: bibtex(record).encode(),
         JUNIT_NAME: junit_xml(record).encode(),
     }
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-    contents[MANIFEST_NAME] = _json({"sha256": digests}, folder / MANIFEST_NAME)
+    manifest = ReportManifest(
+        leakaudit=version("leakaudit"),
+        report_schema=record.schema_version,
+        files={name: FileEntry.of(data) for name, data in contents.items()},
+        run=run,
+    )
+    contents[MANIFEST_NAME] = manifest.to_bytes()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -71,18 +88,13 @@ def read_report(folder: Path) -> ReportRecord:
     path = folder / JSON_NAME
     try:
         data = path.read_bytes()
-        manifest = folder / MANIFEST_NAME
-        expected = json.loads(manifest.read_bytes()) if manifest.exists() else None
     except OSError as error:
         raise StoreError(f"{path}: expected a report to read: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreError(f"{folder / MANIFEST_NAME}: expected JSON; run the audit again") from error
-    if expected is not None:
-        digests = expected.get("sha256") if isinstance(expected, dict) else None
-        if not isinstance(digests, dict) or digests.get(JSON_NAME) != _digest(data):
-            raise StoreError(
-                f"{path}: differs from what {MANIFEST_NAME} says was written; run the audit again"
-            )
+    manifest = read_manifest(folder)
+    if manifest is not None and manifest.files.get(JSON_NAME) != FileEntry.of(data):
+        raise StoreError(
+            f"{path}: differs from what {MANIFEST_NAME} says was written; run the audit again"
+        )
     try:
         record = ReportRecord.model_validate_json(data)
     except ValidationError as error:
@@ -99,8 +111,23 @@ def read_report(folder: Path) -> ReportRecord:
     return record
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def read_manifest(folder: Path) -> ReportManifest | None:
+    """Read the manifest of a report; None if there is none.
+
+    Raises:
+        StoreError: it can not be read, is none, or changed since it was written.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        return parse_report_manifest(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path}: can not be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(
+            f"{path}: expected the manifest of a report, but {error}; run the audit again"
+        ) from error
 
 
 def _json(value: object, path: Path) -> bytes:

@@ -129,6 +129,16 @@ def test_clean_keeps_a_checkpoint_until_its_target_is_done(store: RunStore) -> N
     assert hidden == [".b.training"]
 
 
+def test_clean_removes_what_a_kill_left_of_the_report_and_the_audit(store: RunStore) -> None:
+    store.report.mkdir()
+    kept = [store.root / ".lock", store.report / "report.html", store.root / "audit.yaml"]
+    rests = [store.root / ".audit.yaml.a1b2c3d4", store.report / ".report.html.a1b2c3d4"]
+    for path in (*kept, *rests):
+        path.write_text("x")
+    store.clean()
+    assert [path.exists() for path in (*kept, *rests)] == [True, True, True, False, False]
+
+
 @pytest.fixture
 def holder(store: RunStore) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the run directory."""

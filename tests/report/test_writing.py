@@ -4,14 +4,18 @@ import csv
 import hashlib
 import io
 import json
+import re
 import stat
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from leakaudit.errors import StoreError
 from leakaudit.records import State
-from leakaudit.report import cells_csv, read_report, write_report
+from leakaudit.records.manifest import FileEntry, RunPart
+from leakaudit.report import cells_csv, read_manifest, read_report, write_report
 from leakaudit.report.table import COLUMNS
 from tests.report.sample import sample_report
 
@@ -105,15 +109,19 @@ def test_a_report_is_written_whole_private_and_read_back(tmp_path: Path) -> None
     for path in folder.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     manifest = json.loads((folder / "manifest.json").read_text())
-    for name, digest in manifest["sha256"].items():
-        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
-    assert set(manifest["sha256"]) == {
+    for name, entry in manifest["files"].items():
+        data = (folder / name).read_bytes()
+        assert entry == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    assert set(manifest["files"]) == {
         "report.json",
         "cells.csv",
         "report.html",
         "citations.bib",
         "junit.xml",
     }
+    assert manifest["leakaudit"] == version("leakaudit")
+    assert manifest["report_schema"] == record.schema_version
+    assert manifest["run"] is None
     assert read_report(folder) == record
     text = (folder / "report.json").read_text()
     expected = json.dumps(record.model_dump(mode="json"), sort_keys=True, indent=1)
@@ -125,6 +133,44 @@ def test_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     write_report(read_report(tmp_path), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_manifest_says_what_the_report_rests_on_and_keeps_it(tmp_path: Path) -> None:
+    run = RunPart(
+        files={"audit.yaml": FileEntry.of(b"x")}, targets={"t": "0" * 64}, cells={"c": "1" * 64}
+    )
+    write_report(sample_report(), tmp_path, run=run)
+    before = (tmp_path / "manifest.json").read_bytes()
+    manifest = read_manifest(tmp_path)
+    assert manifest is not None
+    assert manifest.run == run
+    write_report(read_report(tmp_path), tmp_path, run=manifest.run)
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "it is not JSON"),
+        (b"[" * 100_000, "it is not JSON"),
+        (b"[]", "no manifest"),
+        (b'{"sha256": {}}', "it has no version"),
+        (b'{"version": 2}', "it has version 2, expected 1"),
+        (b'{"version": 1}', "Field required at 'leakaudit'"),
+    ],
+    ids=["cut", "deep", "a list", "older", "newer", "empty"],
+)
+def test_a_broken_manifest_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    write_report(sample_report(), tmp_path)
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(StoreError, match=re.escape(words)):
+        read_report(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "../x", "a\0b"])
+def test_a_manifest_can_not_name_what_lies_elsewhere(name: str) -> None:
+    with pytest.raises(ValidationError, match="without a path"):
+        RunPart(files={}, targets={name: "0" * 64}, cells={})
 
 
 def test_a_folder_that_can_not_be_made_is_a_store_error(tmp_path: Path) -> None:
