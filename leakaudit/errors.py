@@ -6,6 +6,7 @@
     │   └── SplitError            patients that can not be split as asked
     ├── DataError                 exit 4: patients that are missing or bad (names patient, file)
     ├── StoreError                exit 4: run folder, disk, permission, lock
+    ├── SignatureError            exit 4: signatures can not be checked on this machine
     ├── NotGranted                an attack asked for what its threat model does not grant
     ├── PluginError               exit 2: a plug-in is unknown, broken or clashes
     └── CellError                 a cell can not yield a figure; its state says why
@@ -58,6 +59,12 @@ class DataError(LeakauditError):
 
 class StoreError(LeakauditError):
     """The run folder can not be read, written or locked."""
+
+    exit_code = 4
+
+
+class SignatureError(LeakauditError):
+    """Signatures can not be checked here: no ssh-keygen, or no list of signers."""
 
     exit_code = 4
 

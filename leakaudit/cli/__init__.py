@@ -20,6 +20,7 @@ _COMMANDS = {
     "run": ("run:run", "Run an audit and write its report; again: resume."),
     "plan": ("plan:plan", "Show what a run would do, and how long it may take."),
     "report": ("report:report", "Render the report of a finished run again."),
+    "verify": ("verify:verify", "Check that a run's files are those that were written."),
     "gate": ("gate:gate", "Exit 0, 1 or 3: the verdict of a run's policy, for CI."),
     "schema": ("schema:schema", "Print the JSON Schema of report.json."),
     "table": ("table:table", "Print a run's worst cases as a Markdown table."),

@@ -58,7 +58,7 @@ def test_help_names_every_command_and_waits_for_no_torch(
     assert widest(done.stdout) <= 80
     listed = done.stdout.partition("Commands:")[2].split("\n")
     assert [line.split()[0] for line in listed if line.strip()] == [
-        *("run", "plan", "report", "gate", "schema", "table"),
+        *("run", "plan", "report", "verify", "gate", "schema", "table"),
         *("compare", "list", "show", "init", "dp"),
     ]
     code = "import sys, leakaudit.cli; print([m for m in ('torch', 'monai') if m in sys.modules])"

@@ -1,0 +1,105 @@
+"""`leakaudit verify`: whether the files of a run and its report are those that were written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leakaudit.cli.lines import print_line
+from leakaudit.errors import StoreError, UsageError
+from leakaudit.integrity import Checked, Place, Signers, check, locate, shown
+from leakaudit.records.manifest import SIGNATURE_NAME
+
+Checkable = Annotated[
+    Path,
+    typer.Argument(
+        readable=False, help="A run folder, such as runs/quick, or a report's folder or page."
+    ),
+]
+SignersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--signers",
+        metavar="FILE",
+        readable=False,
+        help="Who may sign, a line each, in the form of ssh-keygen's ALLOWED SIGNERS; checks the "
+        "signature.",
+    ),
+]
+Identity = Annotated[
+    str | None,
+    typer.Option("--identity", metavar="NAME", help="Who of FILE must have signed; else anyone."),
+]
+
+
+def verify(path: Checkable, signers: SignersFile = None, identity: Identity = None) -> int:
+    """Check every hash of a run and its report, and with --signers who signed it; offline."""
+    if identity is not None and signers is None:
+        raise UsageError("--identity says who of a list must have signed; give --signers FILE")
+    place = locate(path)
+    checked = check(place, None if signers is None else Signers.read(signers, identity))
+    for fault in checked.faults:
+        _say(str(fault))
+    _say_what_was_checked(checked, place)
+    _say_who_signed(checked, signers)
+    return StoreError.exit_code if checked.faults else 0
+
+
+def _say_what_was_checked(checked: Checked, place: Place) -> None:
+    files = _counted(checked.files, "file")
+    run = checked.manifest.run if checked.manifest else None
+    results = _counted(len(run.targets) + len(run.cells), "result") if run else ""
+    what = "the report alone" if not place.is_run else f"the report and {results or 'no results'}"
+    if checked.faults:
+        faults = _counted(len(checked.faults), "fault")
+        _say(f"NOT whole: {faults}; the hashes of {files} fit")
+    else:
+        _say(f"whole: {files}, {what}")
+    if not place.is_run:
+        _say(
+            f"not here to check: the {results} of the run that the report rests on"
+            if results
+            else "nothing further to check: the manifest names no run"
+        )
+    if checked.others:
+        _say(
+            f"not of this report: {_counted(len(checked.others), 'result')} of other audits, whole "
+            f"by their own manifests, the first {shown(checked.others[0])}"
+        )
+    if checked.unvouched:
+        _say(f"covered by no hash: {', '.join(map(shown, checked.unvouched))}")
+
+
+def _say_who_signed(checked: Checked, signers: Path | None) -> None:
+    if checked.signer is not None:
+        names = ", ".join(map(shown, checked.signer.names))
+        listed = f"listed in {shown(str(signers))}"
+        _say(f"signed: manifest.json by {names}, {checked.signer.key}, {listed}")
+        _say("A signature says who vouches for these files, and not that the audit was done well.")
+        return
+    if signers is not None:
+        _say("signed: NO, see above")
+    elif checked.signed:
+        _say(f"signature: {SIGNATURE_NAME} is there and was NOT checked; give --signers FILE")
+    else:
+        _say("signature: none")
+    _say(
+        "Hashes without a checked signature find accidents; whoever changes a file on purpose can "
+        "write its manifest anew."
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _say(line: str) -> None:
+    """A line for people, broken to the width of a terminal; whole where none is there to see."""
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        print_line(line)
+    else:
+        print(line)

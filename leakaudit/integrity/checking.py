@@ -1,0 +1,237 @@
+"""A run folder, or a report folder alone, checked as a whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from leakaudit.errors import StoreError
+from leakaudit.integrity.faults import Fault
+from leakaudit.integrity.folders import NotWhatItShouldBeError, OpenFolder
+from leakaudit.integrity.listed import Findings, check_file, check_listed, read_small
+from leakaudit.integrity.results import KINDS, check_results
+from leakaudit.integrity.signature import (
+    SignatureRefused,
+    SignedBy,
+    Signers,
+    check_signature,
+)
+from leakaudit.records.manifest import (
+    MANIFEST_NAME,
+    SIGNATURE_NAME,
+    ReportManifest,
+    RunPart,
+    parse_report_manifest,
+)
+
+_REPORT = "report"
+_LOG = "events.jsonl"
+_LOCK = ".lock"
+_LARGEST_SIGNATURE = 100_000
+_REPORT_FILES = (MANIFEST_NAME, "report.json", "report.html")
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """What is to be checked.
+
+    Args:
+        folder: of a run, or of a report alone.
+        is_run: which of the two.
+    """
+
+    folder: Path
+    is_run: bool
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a check found.
+
+    Args:
+        faults: everything that is not as it was written.
+        files: how many files have the hash that a manifest names, manifests included.
+        manifest: the report's; None if it is missing or broken.
+        others: whole results in the run folder that the report does not rest on.
+        unvouched: files and folders that no hash covers.
+        signed: whether a file of a signature lies beside the manifest.
+        signer: who signed; None where no signature was asked for, or it is among the faults.
+    """
+
+    faults: tuple[Fault, ...]
+    files: int
+    manifest: ReportManifest | None
+    others: tuple[str, ...]
+    unvouched: tuple[str, ...]
+    signed: bool
+    signer: SignedBy | None
+
+
+def locate(path: Path) -> Place:
+    """The run or report that a path names.
+
+    Args:
+        path: a run folder, a report folder, or a file of a report.
+
+    Raises:
+        StoreError: it is none of these.
+    """
+    path = path.absolute()
+    if os.path.isdir(path):
+        folder = path
+        if _has(folder, _REPORT, *KINDS):
+            return Place(folder, is_run=True)
+    else:
+        # A link to a page elsewhere says nothing about that page: its own folder is checked.
+        folder = path.parent
+    if folder == path or path.name in _REPORT_FILES or _has(folder, path.name):
+        if folder.name == _REPORT and _has(folder.parent, *KINDS):
+            return Place(folder.parent, is_run=True)
+        if _has(folder, *_REPORT_FILES):
+            return Place(folder, is_run=False)
+    raise StoreError(
+        f"{path}: expected the folder of a run, the folder of a report or a file in it, and there "
+        "is no report here"
+    )
+
+
+def check(place: Place, signers: Signers | None = None) -> Checked:
+    """Check every file; all faults are found, not the first alone.
+
+    Args:
+        place: what to check.
+        signers: who may have signed; None to leave a signature unchecked.
+
+    Raises:
+        StoreError: the folder can not be opened, or an audit is running in it.
+        SignatureError: signatures can not be checked on this machine.
+    """
+    findings = Findings()
+    others: list[str] = []
+    try:
+        with OpenFolder.at(place.folder) as root:
+            if not place.is_run:
+                report = _check_report(root, "", findings, signers)
+            else:
+                _refuse_while_running(root, place.folder)
+                report = _check_report_of_run(root, findings, signers)
+                run = report.manifest.run if report.manifest else None
+                _check_root(root, run, findings)
+                named = {"targets": run.targets, "cells": run.cells} if run else {}
+                for kind in KINDS:
+                    others += check_results(root, kind, named.get(kind, {}), findings)
+                if report.manifest and run is None:
+                    findings.fault(
+                        "broken",
+                        f"{_REPORT}/{MANIFEST_NAME}",
+                        "it names no results, so nothing ties this run to its report",
+                    )
+    except OSError as error:
+        raise StoreError(f"{place.folder}: can not be read ({error.strerror})") from error
+    return Checked(
+        faults=tuple(findings.faults),
+        files=findings.files,
+        manifest=report.manifest,
+        others=tuple(others),
+        unvouched=tuple(findings.unvouched),
+        signed=report.signed,
+        signer=report.signer,
+    )
+
+
+@final
+@dataclass(frozen=True)
+class _Report:
+    manifest: ReportManifest | None = None
+    signed: bool = False
+    signer: SignedBy | None = None
+
+
+def _check_report_of_run(root: OpenFolder, findings: Findings, signers: Signers | None) -> _Report:
+    def inside() -> _Report:
+        with root.folder(_REPORT) as folder:
+            return _check_report(folder, f"{_REPORT}/", findings, signers)
+
+    missing = "the run has no report; without one nothing vouches for its results"
+    return findings.attempt(_REPORT, inside, missing=missing) or _Report()
+
+
+def _check_report(
+    folder: OpenFolder, below: str, findings: Findings, signers: Signers | None
+) -> _Report:
+    where = f"{below}{MANIFEST_NAME}"
+    data = read_small(folder, MANIFEST_NAME, where, findings)
+    manifest = None
+    if data is not None:
+        try:
+            manifest = parse_report_manifest(data)
+        except ValueError as error:
+            findings.fault("broken", where, f"{error}; no file of the report can be checked")
+    if manifest is not None:
+        findings.files += 1
+        own = (MANIFEST_NAME, SIGNATURE_NAME)
+        check_listed(folder, below, manifest.files, findings, besides=own)
+    signed = SIGNATURE_NAME in folder.names()
+    signer = _check_signer(folder, f"{below}{SIGNATURE_NAME}", data, findings, signers)
+    return _Report(manifest, signed, signer)
+
+
+def _check_signer(
+    folder: OpenFolder,
+    where: str,
+    manifest: bytes | None,
+    findings: Findings,
+    signers: Signers | None,
+) -> SignedBy | None:
+    if signers is None and SIGNATURE_NAME not in folder.names():
+        return None
+    signature = findings.attempt(
+        where,
+        lambda: folder.read(SIGNATURE_NAME, _LARGEST_SIGNATURE),
+        missing="this report is not signed",
+    )
+    if signers is None or signature is None or manifest is None:
+        return None
+    try:
+        return check_signature(manifest, signature, signers)
+    except SignatureRefused as error:
+        findings.fault("signature", where, str(error))
+    return None
+
+
+def _check_root(root: OpenFolder, run: RunPart | None, findings: Findings) -> None:
+    """What lies in the run folder itself."""
+    listed = run.files if run else {}
+    for name, expected in listed.items():
+        check_file(root, name, name, expected, findings)
+    for name in root.names():
+        if name in listed or name in (_REPORT, *KINDS):
+            continue
+        if name in (_LOG, _LOCK) or (run is None and name == "audit.yaml"):
+            found = root.kind(name)
+            if found == "file":
+                findings.unvouched.append(name)
+            else:
+                findings.fault("refused", name, str(NotWhatItShouldBeError("file", found)))
+        else:
+            findings.unknown(root, name, name)
+
+
+def _refuse_while_running(root: OpenFolder, path: Path) -> None:
+    """A run that goes on changes what is checked."""
+    with suppress(OSError, NotWhatItShouldBeError), root.file(_LOCK) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"{path}: an audit is running here; wait for its end") from error
+
+
+def _has(folder: Path, *names: str) -> bool:
+    """Whether something of one of these names is there, be it a broken link."""
+    return any(os.path.lexists(folder / name) for name in names)
