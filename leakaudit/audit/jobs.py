@@ -203,8 +203,10 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
     )
     with store.commit("cells", plan.key) as folder:
         (folder / CELL_FILE).write_text(record.model_dump_json(indent=1))
-        images = attempt.reconstruction.images.contiguous()
-        save_file({"images": images}, folder / RECONSTRUCTIONS)
+        kept = {"images": attempt.reconstruction.images.contiguous()}
+        if scorer.own_guess is not None:  # no other guess is lost with this process
+            kept["guess"] = torch.tensor(scorer.own_guess)
+        save_file(kept, folder / RECONSTRUCTIONS)
 
 
 def _scorer(

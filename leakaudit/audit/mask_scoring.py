@@ -13,12 +13,16 @@ from leakaudit.errors import CellError
 from leakaudit.measure import controls, masks, statistics
 from leakaudit.records import Control, MaskLeakage, MaskScore
 
-_TUMOUR_FROM = 0.5
+# A recovered mask has a tumour from this value on.
+TUMOUR_FROM = 0.5
 
 
 @final
 class MaskScorer:
-    """Holds the true masks of the victims whose slice shows a tumour, and the blind guesses."""
+    """Holds the true masks of the victims whose slice shows a tumour, and the blind guesses.
+
+    ``own_guess`` is as in `ImageScorer`, of all victims.
+    """
 
     def __init__(self, victims: Sequence[Patient], auxiliary: Sequence[Patient]) -> None:
         """Score the blind guesses.
@@ -39,12 +43,14 @@ class MaskScorer:
         self._truth = middles[self._shown]
         guesses = masks.mask_guesses(np.stack([one.masks[one.middle] > 0 for one in auxiliary]))
         self._guess_name, self._floor = masks.best_mask_guess(guesses, self._truth)
+        self.own_guess: np.ndarray | None = None
 
     def hold_against(self, name: str, reconstruction: Reconstruction) -> None:
         """Let what somebody recovers who did not see the observation be the floor, if higher."""
         scores = self._scores(reconstruction)
         if scores.mean() > self._floor.mean():
             self._guess_name, self._floor = name, scores
+            self.own_guess = reconstruction.images.numpy()
 
     def figures(self, reconstruction: Reconstruction) -> dict[str, MaskLeakage]:
         """The field of the cell's record, and what stands in it."""
@@ -89,5 +95,5 @@ class MaskScorer:
         return masks.dice_masks(self._recovered(reconstruction)[order], self._truth)
 
     def _recovered(self, reconstruction: Reconstruction) -> np.ndarray:
-        recovered: np.ndarray = reconstruction.images.numpy()[self._shown, 0] > _TUMOUR_FROM
+        recovered: np.ndarray = reconstruction.images.numpy()[self._shown, 0] > TUMOUR_FROM
         return recovered

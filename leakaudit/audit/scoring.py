@@ -26,7 +26,11 @@ from leakaudit.records import (
 
 @final
 class ImageScorer:
-    """Holds the truth about a cell's victims and the guesses made without any observation."""
+    """Holds the truth about a cell's victims and the guesses made without any observation.
+
+    ``own_guess`` is the floor's guess where it differs from victim to victim; None where one guess
+    made of the auxiliary patients does, which anybody can make again who knows its name.
+    """
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class ImageScorer:
             self._blind, self._truth, self._brain
         )
         self._guess = np.broadcast_to(guess, self._truth.shape)
+        self.own_guess: np.ndarray | None = None
         outline = controls.outline_floor(self._brain, others, brain_mask(all_of_others))
         self._outline_floor = fidelity.ssim_brain(outline, self._truth, self._brain)
         self._prior: np.ndarray | None = None
@@ -83,6 +88,7 @@ class ImageScorer:
         scores = fidelity.ssim_brain(images, self._truth, self._brain)
         if scores.mean() > self.floor.mean():
             self._guess_name, self._guess, self.floor = name, images, scores
+            self.own_guess = images
 
     def figures(self, reconstruction: Reconstruction) -> dict[str, Leakage]:
         """The field of the cell's record, and what stands in it."""
