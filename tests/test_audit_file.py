@@ -101,7 +101,7 @@ def test_a_misspelt_name_has_its_line_and_the_nearest(text: str, line: int, near
         ("seeds: 1", 2, "seeds: expected a list"),
         ("seeds: []", 2, "the list is empty; name at least one"),
         ("references: true", 2, "references: expected keys and values"),
-        ("images: ful", 2, "expected 'none' or 'full', got 'ful'; did you mean 'full'?"),
+        ("images: ful", 2, "expected 'none', 'blurred' or 'full', got 'ful'; did you mean 'full'?"),
         ("data:\n  kind: fantom", 3, "got 'fantom'; did you mean 'phantom'?"),
         ("data:\n  kind: folder", 2, "data.path, --data or LEAKAUDIT_DATA must name it"),
         ("target:\n  training:\n    learning_rate: .nan", 4, "nan is no value"),

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-import numpy as np
-from safetensors.numpy import load_file
-
 from leakaudit.audit.assemble import assemble
 from leakaudit.audit.attacking import serve
 from leakaudit.audit.executors import Aside, Ended, Events, Job, Limits, run_jobs
-from leakaudit.audit.jobs import RECONSTRUCTIONS, attacks_of, run_cell, train_target
+from leakaudit.audit.jobs import attacks_of, run_cell, train_target
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan, build_matrix
 from leakaudit.audit.sandbox import confinement_of
 from leakaudit.audit.sharing import share
@@ -31,8 +27,6 @@ from leakaudit.target.training import choose_device
 
 # Gigabytes that a job is never denied by default; importing torch and MONAI takes 0.4 of them.
 _LEAST_MEMORY = 2.0
-
-CellImages = dict[str, tuple[list[str], list[str], np.ndarray, np.ndarray]]
 
 
 @final
@@ -227,30 +221,6 @@ def _machine_memory() -> float:
     with suppress(OSError, ValueError):  # ValueError: "max", no limit
         memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()) / 1e9)
     return memory
-
-
-def cell_images(plan: Plan, store: RunStore, cells: Sequence[CellPlan]) -> CellImages:
-    """Per cell key: patients, what is shown, originals and reconstructions ``(n, M, *spatial)``.
-
-    What is shown are the modalities that the attack recovers, or the tumour's mask.
-    """
-    by_id = {patient.id: patient for patient in plan.cohort.patients}
-    images: CellImages = {}
-    for cell in cells:
-        if not store.is_done("cells", cell.key):
-            continue
-        path = store.folder("cells", cell.key) / RECONSTRUCTIONS
-        names = victims_of(plan.splits, cell.threat.victims, cell.target.seed)
-        patients = [by_id[name] for name in names]
-        if cell.attack.recovers == "masks":
-            channels = ["tumour mask"]
-            truth = np.stack([one.masks[one.middle][None] > 0 for one in patients]).astype(float)
-        else:
-            channels = list(cell.recovered)
-            order = [plan.cohort.modalities.index(modality) for modality in channels]
-            truth = np.stack([one.images[one.middle][order] for one in patients])
-        images[cell.key] = (list(names), channels, truth, load_file(path)["images"])
-    return images
 
 
 def _done(job: Job, store: RunStore) -> bool:

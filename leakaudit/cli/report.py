@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from leakaudit.cli.arguments import PolicyFile, RunFolder, report_folder
 from leakaudit.cli.gate import print_verdict
-from leakaudit.errors import StoreError
 from leakaudit.records import ReportRecord
-from leakaudit.report import read_manifest, read_report, write_report
+from leakaudit.report import read_gallery, read_manifest, read_report, write_report
 
 
 def report(run: RunFolder, policy: PolicyFile = None) -> int:
-    """Render the report of RUN again from its report.json, judged by another policy if given."""
+    """Render the report of RUN again, pictures too, judged by another policy if given."""
     folder = report_folder(run)
     record = read_report(folder)
+    manifest = read_manifest(folder)
+    gallery = read_gallery(folder) if record.images != "none" else None
+    if record.images != "none" and gallery is None:
+        print(
+            f"leakaudit: {run}: the version that wrote this report kept no pictures beside it; "
+            "it is rendered without them",
+            file=sys.stderr,
+        )
     if policy is not None:
         record = _judged(record, policy)
-    if record.images == "full":
-        raise StoreError(
-            f"{run}: this report shows images, which report.json does not hold; run the audit "
-            "again, which redoes nothing but the report"
-        )
-    manifest = read_manifest(folder)
-    page = write_report(record, folder, run=manifest.run if manifest else None)
+    page = write_report(record, folder, gallery, run=manifest.run if manifest else None)
     print_verdict(record)
     print(page)
     return 0

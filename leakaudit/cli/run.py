@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from leakaudit.audit.runner import CellImages, cell_images, plan_audit, run_audit
+from leakaudit.audit.pictures import RunPictures
+from leakaudit.audit.runner import plan_audit, run_audit
 from leakaudit.audit.store import RunStore
 from leakaudit.cli.arguments import PolicyFile
 from leakaudit.cli.gate import print_verdict
@@ -18,8 +17,8 @@ from leakaudit.cli.sources import (
     read_config,
 )
 from leakaudit.cli.summary import print_matrix
-from leakaudit.records import ReportRecord, State
-from leakaudit.report import GalleryItem, write_report
+from leakaudit.records import CellRecord, ReportRecord, State
+from leakaudit.report import Gallery, GalleryItem, draw_gallery, write_report
 
 _UNFINISHED = {State.FAILED, State.TIMED_OUT, State.NOT_RUN}
 
@@ -38,9 +37,7 @@ def run(
         plan = plan_audit(config, cache=cache_folder(out))
         with progress_events() as events:
             record = run_audit(plan, store, events)
-        gallery = []
-        if config.images == "full":
-            gallery = _gallery(cell_images(plan, store, plan.matrix.cells))
+        gallery = None if config.images == "none" else _gallery(record, RunPictures(plan, store))
         page = write_report(record, store.report, gallery, run=store.vouched(record))
     print_matrix(record)
     print_verdict(record)
@@ -56,21 +53,13 @@ def exit_code(record: ReportRecord) -> int:
     return 3 if any(state in _UNFINISHED for state in states) else 0
 
 
-def _gallery(images: CellImages) -> list[GalleryItem]:
-    return [
-        GalleryItem(
-            cell=key,
-            patient=patient,
-            modality=modality,
-            original=_plane(truth[row, column]),
-            reconstruction=_plane(shown[row, column]),
-        )
-        for key, (patients, modalities, truth, shown) in images.items()
-        for row, patient in enumerate(patients)
-        for column, modality in enumerate(modalities)
-    ]
+def _gallery(record: ReportRecord, pictures: RunPictures) -> Gallery:
+    def source(cell: CellRecord, patient: str) -> list[GalleryItem]:
+        figures = cell.leakage or cell.mask_leakage
+        guess = figures.blind_floor_name if figures is not None else ""
+        return [
+            GalleryItem(one.channel, one.original, one.reconstruction, one.guess)
+            for one in pictures.planes(cell.cell, patient, guess)
+        ]
 
-
-def _plane(image: np.ndarray) -> np.ndarray:
-    """The image itself in 2D, its middle axial plane in 3D."""
-    return image if image.ndim == 2 else image[len(image) // 2]
+    return draw_gallery(record, source)

@@ -101,7 +101,8 @@ class AuditConfig(Section):
             keeps them all; 0 is before the first step, and ``ends`` is that and the last.
         round_steps: optimizer steps of a round whose weight updates an adversary observes.
         references: which reference trainings to make; None for none.
-        images: ``full`` puts patient images into the report; ``none`` is the default.
+        images: ``blurred`` or ``full`` puts patient images into the report, both of them personal
+            data; ``none`` is the default.
         policy: what may leak; with one the run ends in a verdict. A file of its own by its path.
         budgets: limits.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -121,7 +122,7 @@ class AuditConfig(Section):
     gradient_checkpoints: Literal["ends"] | tuple[StrictInt, ...] = "ends"
     round_steps: StrictInt = Field(default=4, ge=1, le=1_000)
     references: ReferenceConfig | None = None
-    images: Literal["none", "full"] = "none"
+    images: Literal["none", "blurred", "full"] = "none"
     policy: PolicyConfig | None = None
     budgets: BudgetConfig = BudgetConfig()
     device: Literal["auto", "cpu", "cuda"] = "auto"

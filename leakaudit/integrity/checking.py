@@ -22,6 +22,7 @@ from leakaudit.integrity.signature import (
 )
 from leakaudit.records.manifest import (
     MANIFEST_NAME,
+    PICTURES_NAME,
     SIGNATURE_NAME,
     ReportManifest,
     RunPart,
@@ -175,11 +176,23 @@ def _check_report(
             findings.fault("broken", where, f"{error}; no file of the report can be checked")
     if manifest is not None:
         findings.files += 1
-        own = (MANIFEST_NAME, SIGNATURE_NAME)
+        own = (MANIFEST_NAME, SIGNATURE_NAME, *([PICTURES_NAME] if manifest.pictures else []))
         check_listed(folder, below, manifest.files, findings, besides=own)
+        if manifest.pictures:
+            _check_pictures(folder, f"{below}{PICTURES_NAME}", manifest, findings)
     signed = SIGNATURE_NAME in folder.names()
     signer = _check_signer(folder, f"{below}{SIGNATURE_NAME}", data, findings, signers)
     return _Report(manifest, signed, signer)
+
+
+def _check_pictures(
+    folder: OpenFolder, where: str, manifest: ReportManifest, findings: Findings
+) -> None:
+    def inside() -> None:
+        with folder.folder(PICTURES_NAME) as pictures:
+            check_listed(pictures, f"{where}/", manifest.pictures, findings)
+
+    findings.attempt(where, inside, missing="the manifest names its pictures, and it is not there")
 
 
 def _check_signer(

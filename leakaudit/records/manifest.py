@@ -17,6 +17,7 @@ from leakaudit.records.base import Record
 
 MANIFEST_NAME = "manifest.json"
 SIGNATURE_NAME = "manifest.json.sig"
+PICTURES_NAME = "images"
 MANIFEST_VERSION = 1
 
 _SEAL = "seal"
@@ -72,6 +73,7 @@ class ReportManifest(Record):
         leakaudit: version of the program that wrote the report.
         report_schema: version of the layout of report.json.
         files: every other file of the report, by name.
+        pictures: the same of the folder of its pictures.
         run: what the report rests on; None for one that no run wrote.
     """
 
@@ -79,6 +81,7 @@ class ReportManifest(Record):
     leakaudit: str
     report_schema: str
     files: Annotated[dict[Name, FileEntry], Field(min_length=1)]
+    pictures: dict[Name, FileEntry] = Field(default_factory=dict)
     run: RunPart | None
 
     def to_bytes(self) -> bytes:

@@ -170,7 +170,7 @@ class ReportRecord(Record):
         schema_version: version of this layout.
         name: name of the audit.
         audit: the resolved audit file, defaults written out.
-        images: ``"none"`` or ``"full"``.
+        images: ``"none"``, ``"blurred"`` or ``"full"``.
         data: the patients.
         threats: the presets that were used.
         plugins: the attacks and defences that ran.

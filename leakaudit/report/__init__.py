@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-from leakaudit.report.gallery import GalleryItem
+from leakaudit.report.gallery import Gallery, GalleryItem, draw_gallery
 from leakaudit.report.markdown import cells_table, worst_table
 from leakaudit.report.page import render_html
 from leakaudit.report.table import cells_csv
 from leakaudit.report.verdicts import verdict_view
-from leakaudit.report.writing import read_manifest, read_report, write_report
+from leakaudit.report.writing import read_gallery, read_manifest, read_report, write_report
 
 __all__ = [
+    "Gallery",
     "GalleryItem",
     "cells_csv",
     "cells_table",
+    "draw_gallery",
+    "read_gallery",
     "read_manifest",
     "read_report",
     "render_html",

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from leakaudit.records import CellRecord, ReportRecord
+from leakaudit.records import ReportRecord
 from leakaudit.report import formatting, words
 from leakaudit.report.citations import citations
-from leakaudit.report.gallery import GalleryItem, Picture, pictures_by_cell
+from leakaudit.report.gallery import Gallery
+from leakaudit.report.gallery_view import gallery_view
+from leakaudit.report.pixels import DIFFERENCE_WHITE
 from leakaudit.report.pointers import count, plain, pointed, told
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.verdicts import (
@@ -36,17 +37,16 @@ TEMPLATES = "leakaudit_templates"
 TITLE = "Technical annex to the data protection impact assessment"
 
 
-def render_html(record: ReportRecord, gallery: Sequence[GalleryItem] = ()) -> str:
+def render_html(record: ReportRecord, gallery: Gallery | None = None) -> str:
     """The report as one self-contained HTML document; equal input gives equal bytes.
 
     Args:
         record: what to report.
-        gallery: pictures, drawn only if the record allows full images.
+        gallery: pictures, shown only if the record allows images.
     """
     style, script = _asset("report.css"), _asset("report.js")
     record = pointed(record)
     tables = matrices(record)
-    pictures = pictures_by_cell(record, gallery)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -71,8 +71,8 @@ def render_html(record: ReportRecord, gallery: Sequence[GalleryItem] = ()) -> st
             networks=networks(record),
             citations=citations(record),
             training_victims=training_victims(record),
-            gallery=_shown(record, pictures),
-            withheld_pictures=_withheld(record, gallery, pictures),
+            gallery=gallery_view(record, gallery),
+            gallery_difference_white=DIFFERENCE_WHITE,
             resolved=json.dumps(
                 record.audit, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
             ),
@@ -125,20 +125,3 @@ def _source(text: str) -> str:
     """The CSP source expression that allows exactly this text."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"
-
-
-def _shown(
-    record: ReportRecord, pictures: dict[str, tuple[Picture, ...]]
-) -> tuple[tuple[CellRecord, tuple[Picture, ...]], ...]:
-    return tuple((cell, pictures[cell.cell]) for cell in record.cells if cell.cell in pictures)
-
-
-def _withheld(
-    record: ReportRecord,
-    gallery: Sequence[GalleryItem],
-    pictures: dict[str, tuple[Picture, ...]],
-) -> int:
-    """How many pictures were given and left out because their cell has no valid figure."""
-    if record.images != "full":
-        return 0
-    return len(gallery) - sum(len(drawn) for drawn in pictures.values())

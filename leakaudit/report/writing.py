@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,14 +13,24 @@ from leakaudit.files import write_atomically
 from leakaudit.records import SCHEMA_VERSION, ReportRecord
 from leakaudit.records.manifest import (
     MANIFEST_NAME,
+    PICTURES_NAME,
     FileEntry,
     ReportManifest,
     RunPart,
     parse_report_manifest,
 )
 from leakaudit.report.citations import bibtex
-from leakaudit.report.gallery import GalleryItem
+from leakaudit.report.gallery import Gallery
 from leakaudit.report.junit import junit_xml
+from leakaudit.report.kept_pictures import (
+    INDEX_NAME,
+    index_bytes,
+    is_kept,
+    kept_gallery,
+    picture_files,
+    prepare_folder,
+    remove_others,
+)
 from leakaudit.report.page import render_html
 from leakaudit.report.table import cells_csv
 
@@ -35,15 +44,17 @@ JUNIT_NAME = "junit.xml"
 def write_report(
     record: ReportRecord,
     folder: Path,
-    gallery: Sequence[GalleryItem] = (),
+    gallery: Gallery | None = None,
     run: RunPart | None = None,
 ) -> Path:
     """Write report.json, report.html, the files for machines and, last, manifest.json.
 
+    Pictures are written beside them, with an index, and those of an earlier report are removed.
+
     Args:
         record: what to report.
         folder: where to; made if it is missing, mode 0700.
-        gallery: pictures, drawn only if the record allows full images.
+        gallery: pictures, shown and kept only if the record allows images.
         run: what the report rests on, for its manifest; None if no run writes it.
 
     Returns:
@@ -59,12 +70,18 @@ def write_report(
         BIBTEX_NAME: bibtex(record).encode(),
         JUNIT_NAME: junit_xml(record).encode(),
     }
+    pictures: dict[str, bytes] = {}
+    if gallery is not None and record.images != "none":
+        contents[INDEX_NAME] = index_bytes(gallery)
+        pictures = picture_files(gallery)
     manifest = ReportManifest(
         leakaudit=version("leakaudit"),
         report_schema=record.schema_version,
         files={name: FileEntry.of(data) for name, data in contents.items()},
+        pictures={name: FileEntry.of(data) for name, data in pictures.items()},
         run=run,
     )
+    contents |= {f"{PICTURES_NAME}/{name}": data for name, data in pictures.items()}
     contents[MANIFEST_NAME] = manifest.to_bytes()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,8 +90,12 @@ def write_report(
         raise StoreError(
             f"{folder}: the report folder can not be made: {error.strerror}"
         ) from error
+    if gallery is not None and record.images != "none":
+        prepare_folder(folder)
     for name, data in contents.items():
-        write_atomically(folder / name, data)
+        if not is_kept(folder / name, data):
+            write_atomically(folder / name, data)
+    remove_others(folder, contents)
     return folder / HTML_NAME
 
 
@@ -109,6 +130,15 @@ def read_report(folder: Path) -> ReportRecord:
             "read it with the version of leakaudit that wrote it"
         )
     return record
+
+
+def read_gallery(folder: Path) -> Gallery | None:
+    """The pictures of a report; None if it has none, or is of a version that did not keep them.
+
+    Raises:
+        StoreError: a file is missing or differs from what was written.
+    """
+    return kept_gallery(folder, read_manifest(folder))
 
 
 def read_manifest(folder: Path) -> ReportManifest | None:

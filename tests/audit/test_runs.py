@@ -17,12 +17,14 @@ from safetensors.numpy import load_file
 
 from leakaudit.audit.assemble import assemble
 from leakaudit.audit.jobs import run_cell
+from leakaudit.audit.pictures import RunPictures
 from leakaudit.audit.runner import plan_audit
 from leakaudit.audit.sharing import share
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.systems import Task
 from leakaudit.audit_file import read_audit
 from leakaudit.errors import StoreError
+from leakaudit.measure.masks import dice_masks
 from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
@@ -443,6 +445,19 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
         assert figures.dice.n + figures.without_tumour == 3
         assert figures.blind_floor >= 0
     assert any(cell.mask_leakage for cell in masks)
+    plan = plan_audit(read_audit(tmp_path / "tiny.yaml"))
+    pictures = RunPictures(plan, RunStore(run))
+    for cell in masks:
+        figures = cell.mask_leakage or cell.withheld_masks
+        assert figures is not None
+        stored = load_file(run / "cells" / cell.cell / "reconstructions.safetensors")
+        assert ("guess" in stored) == (figures.blind_floor_name.startswith("own "))
+        for one in figures.patients:
+            (drawn,) = pictures.planes(cell.cell, one.patient, figures.blind_floor_name)
+            assert drawn.guess is not None
+            truth = drawn.original[None] > 0
+            assert dice_masks(drawn.reconstruction[None] > 0, truth) == one.dice
+            assert dice_masks(drawn.guess[None] > 0, truth) == one.blind_floor
     for cell in report.cells:
         if cell.recovers == "other-site images":
             shown = cell.leakage or cell.withheld

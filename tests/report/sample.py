@@ -17,6 +17,8 @@ from leakaudit.records import (
     Harm,
     Interval,
     Leakage,
+    MaskLeakage,
+    MaskScore,
     PatientDice,
     PatientScore,
     PluginRecord,
@@ -29,7 +31,7 @@ from leakaudit.records import (
     ThreatRecord,
     Utility,
 )
-from leakaudit.report import GalleryItem
+from leakaudit.report import Gallery, GalleryItem, draw_gallery
 
 NAME = "SAMPLE (test data, not a real audit)"
 VICTIMS = tuple(f"sample-{number:02d}" for number in (3, 7, 11, 16, 19))
@@ -479,27 +481,59 @@ def members_leak_more() -> ReportRecord:
     return sample_report(cells=cells)
 
 
-def sample_gallery(
-    cells: tuple[str, ...] = ("cell-1-0-activation-inversion",),
-) -> tuple[GalleryItem, ...]:
-    """Discs with a bright spot, and the same with noise."""
+def mask_cell() -> CellRecord:
+    """An attack on masks; only two of the five victims' slices show a tumour."""
+    scores = zip(VICTIMS[:2], (0.412, 0.733), (0.21, 0.19), strict=True)
+    patients = tuple(MaskScore(patient=one, dice=d, blind_floor=f) for one, d, f in scores)
+    return cell(1, 0, "gradient-inversion").model_copy(
+        update={
+            "cell": "cell-masks",
+            "attack": "MaskInference(steps=60)",
+            "attack_name": "mask-inference",
+            "threat": "curious-site",
+            "site": "T1w+T1gd",
+            "recovers": "masks",
+            "leakage": None,
+            "mask_leakage": MaskLeakage(
+                dice=interval(0.5725, 0.2, n=2),
+                blind_floor=0.2,
+                blind_floor_name="own images alone",
+                advantage=interval(0.466, 0.21, n=2),
+                patients=patients,
+                without_tumour=3,
+                objective_first=1.2,
+                objective_last=0.3,
+            ),
+        }
+    )
+
+
+def sample_items(of: CellRecord, patient: str) -> list[GalleryItem]:
+    """Discs with a bright spot, the same with noise, and a disc of one shade; or the spot alone."""
+    number = VICTIMS.index(patient)
     rows, columns = np.mgrid[0:48, 0:48] / 47 - 0.5
-    noise = np.random.default_rng(7)
+    spot = (rows - 0.1 + 0.05 * number) ** 2 + (columns - 0.12) ** 2 < 0.008
+    shifted = (rows - 0.13 + 0.05 * number) ** 2 + (columns - 0.12) ** 2 < 0.008
+    if of.recovers == "masks":
+        return [GalleryItem("tumour mask", spot.astype(float), shifted.astype(float))]
+    noise = np.random.default_rng([7, number])
     items = []
-    for key in cells:
-        for number, patient in enumerate(VICTIMS[:2]):
-            for shift, modality in enumerate(MODALITIES):
-                head = (rows**2 * 1.6 + columns**2 * 2.2 < 0.3) * (0.35 + 0.08 * shift)
-                spot = (rows - 0.1 + 0.1 * number) ** 2 + (columns - 0.12) ** 2 < 0.008
-                image = np.clip(head + 0.4 * spot * (head > 0), 0, 1)
-                blurred = np.clip(image + noise.normal(0, 0.07, image.shape), 0, 1)
-                items.append(
-                    GalleryItem(
-                        cell=key,
-                        patient=patient,
-                        modality=modality,
-                        original=image,
-                        reconstruction=blurred,
-                    )
-                )
-    return tuple(items)
+    for shift, modality in enumerate(MODALITIES):
+        disc = rows**2 * 1.6 + columns**2 * (2.2 - 0.2 * number) < 0.3
+        image = disc * (0.35 + 0.08 * shift) + 0.4 * (spot & disc)
+        recovered = np.clip(image + noise.normal(0, 0.07, image.shape), 0, 1)
+        guess = (rows**2 * 1.6 + columns**2 * 1.8 < 0.3) * (0.4 + 0.08 * shift)
+        items.append(GalleryItem(modality, np.clip(image, 0, 1), recovered, guess))
+    return items
+
+
+def sample_gallery(
+    cells: tuple[str, ...] | None = ("cell-1-0-activation-inversion",),
+    record: ReportRecord | None = None,
+) -> Gallery:
+    """Pictures of these cells, or of all; at hand for no other cell of the record."""
+
+    def source(of: CellRecord, patient: str) -> list[GalleryItem]:
+        return sample_items(of, patient) if cells is None or of.cell in cells else []
+
+    return draw_gallery(sample_report(images="full") if record is None else record, source)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from leakaudit.report import write_report
-from tests.report.sample import sample_gallery, sample_report
+from tests.report.sample import mask_cell, sample_gallery, sample_report
 
 CHROMIUM = os.environ.get("LEAKAUDIT_CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
@@ -38,7 +40,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     record = sample_report(images="full")
-    return write_report(record, tmp_path_factory.mktemp("report"), sample_gallery()).as_uri()
+    record = record.model_copy(update={"cells": (*record.cells, mask_cell())})
+    gallery = sample_gallery(("cell-1-0-activation-inversion", "cell-masks"), record)
+    return write_report(record, tmp_path_factory.mktemp("report"), gallery).as_uri()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -153,3 +157,67 @@ def test_it_prints_with_the_details_open(browser: Browser, address: str) -> None
     assert shown > 0
     assert largest <= body < 13  # in pixels: 9.5 pt
     assert still == 0
+
+
+@pytest.mark.parametrize("width", [320, 375, 1360])
+def test_pictures_and_their_names_stay_in_their_row(
+    browser: Browser, address: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(address)
+    spilt = page.evaluate(
+        """[...document.querySelectorAll(".quad li, .quad, .patient, .difference-key")].filter(
+            one => one.scrollWidth > one.clientWidth + 1 ||
+                one.getBoundingClientRect().right > window.innerWidth + 1).length"""
+    )
+    tops = page.evaluate(
+        """[...document.querySelectorAll(".quad ul")].map(list => new Set(
+            [...list.children].map(one => one.getBoundingClientRect().top)).size)"""
+    )
+    smallest = page.evaluate(
+        "Math.min(...[...document.querySelectorAll('.quad img')].map(one => one.width))"
+    )
+    page.close()
+    assert spilt == 0
+    assert set(tops) == {1}
+    assert smallest >= 60
+
+
+def test_every_picture_says_what_it_shows(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.goto(address)
+    named = page.get_by_role("img", name="What activation inversion returned, patient sample-11")
+    assert named.count() == 4  # one a modality
+    texts = page.evaluate("[...document.images].map(image => image.alt)")
+    group = page.get_by_role("group", name="FLAIR, patient sample-11")
+    assert group.get_by_role("img").count() == 4
+    page.close()
+    assert len(texts) == 3 * 4 * 4 + 2 * 3
+    assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext")
+@pytest.mark.parametrize("level", ["full", "blurred"])
+def test_every_printed_page_says_that_it_holds_personal_data(
+    browser: Browser, tmp_path: Path, level: str
+) -> None:
+    record = sample_report(images=level)
+    data = record.data.model_copy(update={"simulated": False})
+    record = record.model_copy(update={"data": data})
+    every = sample_gallery(None, record)
+    address = write_report(record, tmp_path / "report", every).as_uri()
+    page = browser.new_page()
+    page.goto(address)
+    assert "contains personal data" in page.inner_text(".banner")
+    page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
+    page.close()
+    done = subprocess.run(
+        ["pdftotext", "-layout", tmp_path / "report.pdf", "-"], capture_output=True, text=True
+    )
+    pages = done.stdout.split("\f")[:-1]
+    assert len(pages) > 10
+    assert all("Contains personal data: images of patients" in text for text in pages)
+    # A row that is cut would leave its modalities on a page without the patient's line.
+    for text in pages:
+        if "FLAIR" in text and "Blind guess" in text:
+            assert text.count("blind guess 0.") == text.count("Blind guess") // 4

@@ -7,14 +7,12 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 
 from leakaudit.audit.assemble import bounded
-from leakaudit.errors import UsageError
 from leakaudit.privacy.gaussian import mu_of
 from leakaudit.records import Counts, Effect, ReportRecord, State, Success, TargetRecord
-from leakaudit.report import GalleryItem, render_html
+from leakaudit.report import render_html
 from tests.report.sample import (
     NAME,
     leakage,
@@ -427,44 +425,6 @@ def test_hostile_names_are_inert(name: str) -> None:
     assert not any("onload" in attributes for _, attributes in page.tags)
     assert "\u202e" not in html
     assert name.replace("\u202e", "[U+202E]") in page.text
-
-
-def test_pictures_need_full_images_and_a_valid_cell() -> None:
-    gallery = sample_gallery(("cell-1-0-activation-inversion", "cell-1-3-activation-inversion"))
-    assert "<img" not in render_html(sample_report(), gallery)
-    html = render_html(sample_report(images="full"), gallery)
-    assert html.count("<img") == len(gallery)  # two a picture, half of the pictures
-    assert "8 pictures are left out" in html
-    assert 'alt="Original, patient sample-03, T1w"' in html
-    assert "Simulated images." in html
-    assert 'class="banner"' not in render_html(sample_report(images="full"))
-
-
-def test_pictures_of_patients_bring_a_banner() -> None:
-    record = sample_report(images="full")
-    real = record.model_copy(update={"data": record.data.model_copy(update={"simulated": False})})
-    html = render_html(real, sample_gallery())
-    assert '<body class="personal-data">' in html
-    assert "This report contains personal data:" in html
-    assert '<body class="personal-data">' not in render_html(real)
-    assert "phantom" not in Page(render_html(real)).text.replace(real.data.name, "").lower()
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        GalleryItem("unknown", "p", "T1w", np.zeros((4, 4)), np.zeros((4, 4))),
-        GalleryItem(
-            "cell-1-0-activation-inversion", "p", "T1w", np.zeros((4, 4)), np.zeros((4, 5))
-        ),
-        GalleryItem(
-            "cell-1-0-activation-inversion", "p", "T1w", np.zeros((4, 4)), np.full((4, 4), np.nan)
-        ),
-    ],
-)
-def test_bad_pictures_are_refused(item: GalleryItem) -> None:
-    with pytest.raises(UsageError):
-        render_html(sample_report(images="full"), [item])
 
 
 def test_five_hundred_cells_stay_small() -> None:
