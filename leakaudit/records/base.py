@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 METRIC_VERSION = "3"
 # repr of the defence that releases the levels as they are
 UNDEFENDED = "Identity()"

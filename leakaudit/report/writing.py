@@ -116,6 +116,7 @@ def read_report(folder: Path) -> ReportRecord:
         raise StoreError(
             f"{path}: differs from what {MANIFEST_NAME} says was written; run the audit again"
         )
+    _require_version(data, path)
     try:
         record = ReportRecord.model_validate_json(data)
     except ValidationError as error:
@@ -124,12 +125,21 @@ def read_report(folder: Path) -> ReportRecord:
             f"{error.error_count()} wrong entries, the first at "
             f"{'.'.join(str(part) for part in error.errors()[0]['loc']) or 'the top'}"
         ) from error
-    if record.schema_version != SCHEMA_VERSION:
+    return record
+
+
+def _require_version(data: bytes, path: Path) -> None:
+    """Refuse another layout before any of its entries is called wrong."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return  # the validation says what it is
+    written = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(written, str) and written != SCHEMA_VERSION:
         raise StoreError(
-            f"{path}: expected schema version {SCHEMA_VERSION}, got {record.schema_version}; "
+            f"{path}: expected schema version {SCHEMA_VERSION}, got {ascii(written)[1:41]}; "
             "read it with the version of leakaudit that wrote it"
         )
-    return record
 
 
 def read_gallery(folder: Path) -> Gallery | None:

@@ -65,6 +65,7 @@ def test_a_small_audit_runs_from_end_to_end(finished_run: Path) -> None:
         "report.json",
         "cells.csv",
         "citations.bib",
+        "junit.xml",
         "manifest.json",
     }
     assert not list(run.glob("*/.*"))  # nothing half-written stays

@@ -340,8 +340,8 @@ def wider() -> ReportRecord:
         ),
         (
             SAMPLE,
-            SAMPLE.model_copy(update={"schema_version": "2"}),
-            *("schema", "schema_version", ("1", "2"), 0, 0),
+            SAMPLE.model_copy(update={"schema_version": "99"}),
+            *("schema", "schema_version", ("2", "99"), 0, 0),
         ),
         (training(), training(batch_size=4), "training", "batch_size", ("8", "4"), 14, 24),
         (
