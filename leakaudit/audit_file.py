@@ -70,6 +70,11 @@ def parse_audit(
             given["data"] = {**section, "kind": "folder", "path": _resolved(Path(other), source)}
         elif isinstance(section.get("path"), str):
             given["data"] = {**section, "path": _resolved(folder / section["path"], source)}
+    looks = given.get("report")
+    if isinstance(looks, dict):
+        for name in ("logo", "templates"):
+            if isinstance(looks.get(name), str):
+                looks[name] = _resolved(folder / looks[name], source)
     if policy is not None:
         given["policy"] = policy
     elif isinstance(given.get("policy"), str):  # a file of its own, relative to this one
@@ -121,4 +126,4 @@ def _resolved(path: Path, source: str) -> str:
     try:
         return str(path.resolve())
     except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"{source}: data path {str(path)!r} is no path ({error})") from error
+        raise ConfigError(f"{source}: {str(path)!r} is no path ({error})") from error

@@ -51,8 +51,8 @@ class Plugin:
 
     @property
     def summary(self) -> str:
-        """First line of the class's docstring."""
-        return (inspect.getdoc(self.cls) or "").split("\n", 1)[0]
+        """First line of the class's docstring, without its markup."""
+        return (inspect.getdoc(self.cls) or "").split("\n", 1)[0].replace("``", "")
 
     @property
     def code(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from leakaudit.audit.executors import Ended
+from leakaudit.audit.house import house_of
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan
 from leakaudit.audit.references import compared
@@ -31,7 +33,7 @@ from leakaudit.config import (
     resolved_policy,
 )
 from leakaudit.data import Cohort, Splits
-from leakaudit.errors import ConfigError
+from leakaudit.errors import ConfigError, LeakauditError
 from leakaudit.measure import controls
 from leakaudit.policy import judge
 from leakaudit.privacy.gaussian import reconstruction_bound
@@ -49,10 +51,11 @@ from leakaudit.records import (
     State,
     TargetRecord,
     ThreatRecord,
+    Untested,
     Verdict,
 )
-from leakaudit.registry import Kind, load
-from leakaudit.threat.presets import threat_named
+from leakaudit.registry import Kind, installed, load
+from leakaudit.threat.presets import PRESETS, threat_named
 
 _PACKAGES = ("leakaudit", "torch", "monai", "opacus", "scikit-image", "numpy", "scipy", "nibabel")
 
@@ -85,9 +88,11 @@ def assemble(
         name=config.name,
         audit=config.model_dump(mode="json"),
         images=config.images,
+        house=house_of(config.report),
         data=_data(cohort, splits),
         threats=tuple(_threat(name) for name in config.threats),
         plugins=tuple(_plugins(config)),
+        untested=_untested(config),
         targets=targets,
         cells=cells,
         counts=Counts.of(cells),
@@ -259,6 +264,20 @@ def _threat(name: str) -> ThreatRecord:
     )
 
 
+def _untested(config: AuditConfig) -> Untested:
+    """Presets and installed attacks that the audit does not name; broken ones say nothing."""
+    named = {use.name for use in config.attacks}
+    attacks = []
+    for point in installed("attack"):
+        if point.name not in named:
+            with suppress(LeakauditError):
+                attacks.append(_plugin("attack", point.name))
+    return Untested(
+        threats=tuple(_threat(name) for name in PRESETS if name not in config.threats),
+        attacks=tuple(attacks),
+    )
+
+
 def _plugins(config: AuditConfig) -> list[PluginRecord]:
     used: list[tuple[Kind, str]] = [("defense", "identity")]
     used += [
@@ -268,19 +287,18 @@ def _plugins(config: AuditConfig) -> list[PluginRecord]:
         if use.name != ARCHITECTURE
     ]
     used += [("attack", use.name) for use in config.attacks]
-    records = []
-    for kind, name in dict.fromkeys(used):
-        plugin = load(kind, name)
-        requires: Any = getattr(plugin.cls, "requires", ())
-        records.append(
-            PluginRecord(
-                name=name,
-                kind=kind,
-                summary=plugin.summary,
-                distribution=plugin.distribution,
-                version=plugin.version,
-                requires=tuple(sorted(requires)),
-                citations=getattr(plugin.cls, "citations", ()),
-            )
-        )
-    return records
+    return [_plugin(kind, name) for kind, name in dict.fromkeys(used)]
+
+
+def _plugin(kind: Kind, name: str) -> PluginRecord:
+    plugin = load(kind, name)
+    requires: Any = getattr(plugin.cls, "requires", ())
+    return PluginRecord(
+        name=name,
+        kind=kind,
+        summary=plugin.summary,
+        distribution=plugin.distribution,
+        version=plugin.version,
+        requires=tuple(sorted(requires)),
+        citations=getattr(plugin.cls, "citations", ()),
+    )

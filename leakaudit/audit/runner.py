@@ -11,6 +11,7 @@ from typing import final
 from leakaudit.audit.assemble import assemble
 from leakaudit.audit.attacking import serve
 from leakaudit.audit.executors import Aside, Ended, Events, Job, Limits, run_jobs
+from leakaudit.audit.house import house_of
 from leakaudit.audit.jobs import attacks_of, run_cell, train_target
 from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan, build_matrix
 from leakaudit.audit.sandbox import confinement_of
@@ -62,6 +63,7 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
         SplitError: there are too few of them.
     """
     choose_device(config.device)
+    house_of(config.report)  # a logo that can not be read is told before hours of work
     cohort = read_patients(config, cache=cache)
     splits = split_patients([p.id for p in cohort.patients], config.data.split_seed)
     held = [modality for site in config.target.sites for modality in site]

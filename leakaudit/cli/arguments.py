@@ -17,6 +17,11 @@ PolicyFile = Annotated[
     ),
 ]
 
+TemplatesFolder = Annotated[
+    Path | None,
+    typer.Option("--templates", metavar="FOLDER", help="Templates that come before the program's."),
+]
+
 
 def report_folder(run: Path) -> Path:
     """Where the report.json of a run is: named by the run, its report folder or a file in it.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from leakaudit.cli.arguments import PolicyFile, RunFolder, report_folder
+from leakaudit.cli.arguments import PolicyFile, RunFolder, TemplatesFolder, report_folder
 from leakaudit.cli.gate import print_verdict
 from leakaudit.records import ReportRecord
 from leakaudit.report import read_gallery, read_manifest, read_report, write_report
 
 
-def report(run: RunFolder, policy: PolicyFile = None) -> int:
+def report(run: RunFolder, policy: PolicyFile = None, templates: TemplatesFolder = None) -> int:
     """Render the report of RUN again, pictures too, judged by another policy if given."""
     folder = report_folder(run)
     record = read_report(folder)
@@ -23,9 +23,17 @@ def report(run: RunFolder, policy: PolicyFile = None) -> int:
             "it is rendered without them",
             file=sys.stderr,
         )
+    named = record.audit.get("report") or {}
+    if templates is None and isinstance(named, dict) and named.get("templates"):
+        print(
+            f"leakaudit: {run}: the audit names templates of its own; add --templates FOLDER to "
+            "use them",
+            file=sys.stderr,
+        )
     if policy is not None:
         record = _judged(record, policy)
-    page = write_report(record, folder, gallery, run=manifest.run if manifest else None)
+    vouched = manifest.run if manifest else None
+    page = write_report(record, folder, gallery, run=vouched, templates=templates)
     print_verdict(record)
     print(page)
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from leakaudit.audit.pictures import RunPictures
 from leakaudit.audit.runner import plan_audit, run_audit
 from leakaudit.audit.store import RunStore
@@ -18,7 +20,7 @@ from leakaudit.cli.sources import (
 )
 from leakaudit.cli.summary import print_matrix
 from leakaudit.records import CellRecord, ReportRecord, State
-from leakaudit.report import Gallery, GalleryItem, draw_gallery, write_report
+from leakaudit.report import Gallery, GalleryItem, check_templates, draw_gallery, write_report
 
 _UNFINISHED = {State.FAILED, State.TIMED_OUT, State.NOT_RUN}
 
@@ -31,6 +33,8 @@ def run(
 ) -> int:
     """Run an audit and write its report to OUT/<name>/report; the same command resumes."""
     config = read_config(audit, data, policy)
+    templates = Path(config.report.templates) if config.report.templates else None
+    check_templates(templates)
     store = RunStore(out / config.name)
     store.prepare()
     with store.locked():
@@ -38,7 +42,9 @@ def run(
         with progress_events() as events:
             record = run_audit(plan, store, events)
         gallery = None if config.images == "none" else _gallery(record, RunPictures(plan, store))
-        page = write_report(record, store.report, gallery, run=store.vouched(record))
+        page = write_report(
+            record, store.report, gallery, run=store.vouched(record), templates=templates
+        )
     print_matrix(record)
     print_verdict(record)
     print(f"report: {page}")

@@ -1,6 +1,6 @@
 """What an audit can be told: frozen sections, their defaults and what they refuse."""
 
-from leakaudit.config.audit import AuditConfig, DataConfig, ReferenceConfig
+from leakaudit.config.audit import AuditConfig, DataConfig, ReferenceConfig, ReportConfig
 from leakaudit.config.plugins import ARCHITECTURE, DefenseSetting, PluginUse, expand, expand_stack
 from leakaudit.config.policy import PolicyConfig, resolved_policy
 from leakaudit.config.proposed import judged_targets, require_proposed
@@ -14,6 +14,7 @@ __all__ = [
     "PluginUse",
     "PolicyConfig",
     "ReferenceConfig",
+    "ReportConfig",
     "TargetConfig",
     "expand",
     "expand_stack",

@@ -82,6 +82,29 @@ class BudgetConfig(Section):
     gigabytes_per_job: StrictFloat | None = Field(default=None, ge=1, le=1e6)
 
 
+class PersonConfig(Section):
+    """Who signs: a role, and a name unless it is written by hand."""
+
+    role: str = Field(min_length=1, max_length=200)
+    name: str = Field(default="", max_length=200)
+
+
+class ReportConfig(Section):
+    """How the report looks, and who signs it.
+
+    Args:
+        organisation: name of the hospital.
+        logo: a PNG or JPEG, relative to the audit file.
+        responsible: who signs, in order.
+        templates: a folder whose templates and style sheet come before those of the program.
+    """
+
+    organisation: str = Field(default="", max_length=200)
+    logo: str | None = None
+    responsible: tuple[PersonConfig, ...] = ()
+    templates: str | None = None
+
+
 class AuditConfig(Section):
     """A whole audit, defaults written out.
 
@@ -101,6 +124,7 @@ class AuditConfig(Section):
             keeps them all; 0 is before the first step, and ``ends`` is that and the last.
         round_steps: optimizer steps of a round whose weight updates an adversary observes.
         references: which reference trainings to make; None for none.
+        report: how it looks, and who signs it.
         images: ``blurred`` or ``full`` puts patient images into the report, both of them personal
             data; ``none`` is the default.
         policy: what may leak; with one the run ends in a verdict. A file of its own by its path.
@@ -122,6 +146,7 @@ class AuditConfig(Section):
     gradient_checkpoints: Literal["ends"] | tuple[StrictInt, ...] = "ends"
     round_steps: StrictInt = Field(default=4, ge=1, le=1_000)
     references: ReferenceConfig | None = None
+    report: ReportConfig = ReportConfig()
     images: Literal["none", "blurred", "full"] = "none"
     policy: PolicyConfig | None = None
     budgets: BudgetConfig = BudgetConfig()

@@ -28,10 +28,13 @@ from leakaudit.records.leakage import (
 from leakaudit.records.report import (
     Counts,
     DataRecord,
+    House,
+    Person,
     PluginRecord,
     ReportRecord,
     SplitRecord,
     ThreatRecord,
+    Untested,
     WorstCase,
 )
 from leakaudit.records.targets import (
@@ -67,6 +70,7 @@ __all__ = [
     "Effect",
     "Guarantee",
     "Harm",
+    "House",
     "Interval",
     "Leakage",
     "MaskLeakage",
@@ -74,6 +78,7 @@ __all__ = [
     "Outcome",
     "PatientDice",
     "PatientScore",
+    "Person",
     "PluginRecord",
     "Policy",
     "Record",
@@ -89,6 +94,7 @@ __all__ = [
     "TargetRecord",
     "ThreatRecord",
     "Threshold",
+    "Untested",
     "Utility",
     "Verdict",
     "WorstCase",

@@ -129,6 +129,39 @@ class PluginRecord(Record):
     citations: tuple[Citation, ...] = ()
 
 
+class Person(Record):
+    """Who answers for something; the name may be left to be written by hand."""
+
+    role: str
+    name: str = ""
+
+
+class House(Record):
+    """Whose report it is.
+
+    Args:
+        organisation: name of the hospital; empty for none.
+        logo: a PNG as a ``data:`` address; empty for none.
+        responsible: who signs, in order.
+    """
+
+    organisation: str = ""
+    logo: str = ""
+    responsible: tuple[Person, ...] = ()
+
+
+class Untested(Record):
+    """What this version could have tried and the audit did not.
+
+    Args:
+        threats: presets that the audit does not name.
+        attacks: installed attacks that it does not name.
+    """
+
+    threats: tuple[ThreatRecord, ...] = ()
+    attacks: tuple[PluginRecord, ...] = ()
+
+
 class Counts(Record):
     """How many cells ended how; those that are controls alone are in ``controls`` only.
 
@@ -171,9 +204,11 @@ class ReportRecord(Record):
         name: name of the audit.
         audit: the resolved audit file, defaults written out.
         images: ``"none"``, ``"blurred"`` or ``"full"``.
+        house: whose report it is, and who signs.
         data: the patients.
         threats: the presets that were used.
         plugins: the attacks and defences that ran.
+        untested: what could have been tried and was not.
         targets: every trained network, references and controls included.
         cells: every cell, control cells included.
         counts: how they ended.
@@ -191,9 +226,11 @@ class ReportRecord(Record):
     name: str
     audit: dict[str, Any]
     images: str
+    house: House = House()
     data: DataRecord
     threats: tuple[ThreatRecord, ...]
     plugins: tuple[PluginRecord, ...]
+    untested: Untested = Untested()
     targets: tuple[TargetRecord, ...]
     cells: tuple[CellRecord, ...]
     counts: Counts

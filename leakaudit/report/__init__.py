@@ -9,6 +9,7 @@ from leakaudit.report.gallery import Gallery, GalleryItem, draw_gallery
 from leakaudit.report.markdown import cells_table, worst_table
 from leakaudit.report.page import render_html
 from leakaudit.report.table import cells_csv
+from leakaudit.report.templates import check_templates
 from leakaudit.report.verdicts import verdict_view
 from leakaudit.report.writing import read_gallery, read_manifest, read_report, write_report
 
@@ -17,6 +18,7 @@ __all__ = [
     "GalleryItem",
     "cells_csv",
     "cells_table",
+    "check_templates",
     "draw_gallery",
     "read_gallery",
     "read_manifest",

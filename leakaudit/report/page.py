@@ -5,18 +5,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from importlib import resources
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, TemplateError
 from markupsafe import Markup
 
 from leakaudit.records import ReportRecord
 from leakaudit.report import formatting, words
+from leakaudit.report.cards import cards
 from leakaudit.report.citations import citations
+from leakaudit.report.compliance import CROSSWALK
+from leakaudit.report.coverage import attacks_met, budgets, kinds
+from leakaudit.report.exposed import (
+    identified,
+    inferred,
+    public_words,
+    repeated,
+    worst_patients,
+)
 from leakaudit.report.gallery import Gallery
 from leakaudit.report.gallery_view import gallery_view
+from leakaudit.report.options import options
 from leakaudit.report.pixels import DIFFERENCE_WHITE
 from leakaudit.report.pointers import count, plain, pointed, told
+from leakaudit.report.templates import Templates
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.verdicts import (
     bound_words,
@@ -33,24 +45,31 @@ from leakaudit.report.views import (
     training_victims,
 )
 
-TEMPLATES = "leakaudit_templates"
 TITLE = "Technical annex to the data protection impact assessment"
 
 
-def render_html(record: ReportRecord, gallery: Gallery | None = None) -> str:
+def render_html(
+    record: ReportRecord, gallery: Gallery | None = None, templates: Path | None = None
+) -> str:
     """The report as one self-contained HTML document; equal input gives equal bytes.
 
     Args:
         record: what to report.
         gallery: pictures, shown only if the record allows images.
+        templates: a folder whose templates come before the program's.
+
+    Raises:
+        StoreError: the folder is missing.
+        UsageError: a template in it can not be filled in.
     """
-    style, script = _asset("report.css"), _asset("report.js")
+    used = Templates(templates)
+    style, script = used.asset("report.css"), used.asset("report.js")
     record = pointed(record)
     tables = matrices(record)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
+    worst = worst_patients(record)
+    try:
+        template = _environment(used).get_template("report.html.j2")
+        return template.render(
             title=TITLE,
             policy=(
                 "default-src 'none'; img-src data:; "
@@ -66,30 +85,37 @@ def render_html(record: ReportRecord, gallery: Gallery | None = None) -> str:
             anchors=cell_anchors(record),
             states=state_counts(record),
             matrices=tables,
+            cards=cards(tables),
             tradeoffs=tradeoffs(tables),
             claims=claims(record),
             networks=networks(record),
+            kinds=kinds(record),
+            met=attacks_met(record),
+            budgets=budgets(record),
+            worst_patients=worst,
+            repeated=repeated(worst),
+            identified=identified(record),
+            inferred=inferred(record),
+            options=options(record),
+            public_words=public_words(record),
+            crosswalk=CROSSWALK,
             citations=citations(record),
             training_victims=training_victims(record),
             gallery=gallery_view(record, gallery),
             gallery_difference_white=DIFFERENCE_WHITE,
+            replaced=used.replaced,
             resolved=json.dumps(
                 record.audit, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
             ),
         )
-    )
+    except TemplateError as error:
+        if templates is None:
+            raise
+        raise used.refusal(error) from error
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader(TEMPLATES, ""),
-        autoescape=True,  # select_autoescape() would leave .html.j2 out
-        undefined=StrictUndefined,
-        finalize=formatting.visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+def _environment(templates: Templates) -> Environment:
+    environment = templates.environment()
     environment.filters.update(
         figure=formatting.figure,
         scientific=formatting.scientific,
@@ -113,12 +139,6 @@ def _environment() -> Environment:
     )
     environment.globals.update(levels=formatting.levels)
     return environment
-
-
-def _asset(name: str) -> str:
-    """A style sheet or script as it will stand in the page, line ends as the parser sees them."""
-    text = resources.files(TEMPLATES).joinpath(name).read_text(encoding="utf-8")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _source(text: str) -> str:

@@ -46,6 +46,7 @@ def write_report(
     folder: Path,
     gallery: Gallery | None = None,
     run: RunPart | None = None,
+    templates: Path | None = None,
 ) -> Path:
     """Write report.json, report.html, the files for machines and, last, manifest.json.
 
@@ -56,6 +57,7 @@ def write_report(
         folder: where to; made if it is missing, mode 0700.
         gallery: pictures, shown and kept only if the record allows images.
         run: what the report rests on, for its manifest; None if no run writes it.
+        templates: a folder whose templates come before the program's.
 
     Returns:
         Path of report.html.
@@ -66,7 +68,7 @@ def write_report(
     contents = {
         JSON_NAME: _json(record.model_dump(mode="json"), folder / JSON_NAME),
         CSV_NAME: cells_csv(record).encode(),
-        HTML_NAME: render_html(record, gallery).encode(),
+        HTML_NAME: render_html(record, gallery, templates).encode(),
         BIBTEX_NAME: bibtex(record).encode(),
         JUNIT_NAME: junit_xml(record).encode(),
     }

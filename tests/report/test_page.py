@@ -117,16 +117,9 @@ def test_title_order_and_structure() -> None:
     page = Page(html)
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
     assert sections == [
-        "verdict",
-        "scope",
-        "policy",
-        "matrix",
-        "tradeoff",
-        "utility",
-        "guarantees",
-        "method",
-        "reproducibility",
-        "citations",
+        *("verdict", "scope", "policy", "coverage", "method", "matrix", "tradeoff", "utility"),
+        *("worst", "identity", "guarantees", "residual", "limits", "reproducibility"),
+        *("responsible", "public", "crosswalk", "glossary", "citations"),
     ]
     assert [tag for tag, _ in page.tags].count("h1") == 1
     names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -174,7 +167,7 @@ def test_the_tumour_in_a_reconstruction_stands_between_its_floor_and_its_ceiling
 
 def test_the_glossary_explains_the_terms_and_the_label_site_has_one_name() -> None:
     html = render_html(sample_report())
-    glossary = html[html.index('id="glossary"') : html.index('<section id="reproducibility"')]
+    glossary = html[html.index('id="glossary"') : html.index('<section id="citations"')]
     terms = re.findall(r"<dt>(.*?)</dt>", glossary)
     assert {"Label site", "Cut level", "Release", "Dice", "Blind floor", "Epsilon (ε)"} <= set(
         terms
@@ -503,7 +496,9 @@ def test_the_undefended_network_alone_has_no_defence() -> None:
     html = render_html(protected_report())
     short = Page(html[html.index('id="verdict"') : html.index('id="scope"')]).text
     assert short.count("No defence") == 1
-    assert short.count("No further defence") == 5
+    heads = re.findall(r'<span class="setting-name"><bdi>(.*?)</bdi>', html)
+    assert heads.count("No defence") == 1
+    assert heads.count("No further defence") == 5
     networks = Page(html[html.index("Dice by class") :]).text
     assert "Gaussian noise + bottleneck, std 1.0; 4 channels" in networks
 

@@ -1,0 +1,47 @@
+"""Which settings stand on the first page: all of a few, else those that a reader must know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leakaudit.report.views import MatrixView, SettingView
+
+MOST_CARDS = 8
+
+
+@dataclass(frozen=True)
+class CardGroup:
+    """The cards of one cut level and seed."""
+
+    title: str
+    settings: tuple[SettingView, ...]
+
+
+@dataclass(frozen=True)
+class Cards:
+    """The first page's settings; ``left_out`` says how many stand further down alone."""
+
+    groups: tuple[CardGroup, ...]
+    left_out: int
+
+
+def cards(matrices: Sequence[MatrixView], most: int = MOST_CARDS) -> Cards:
+    """At most so many settings: the plain undefended ones, then those on a front."""
+    every = [setting for matrix in matrices for setting in matrix.settings]
+    chosen = {one.anchor for one in every}
+    if len(every) > most:
+        plain = [one for one in every if one.target and one.target.is_undefended and _whole(one)]
+        front = [one for one in every if any(e.case and e.case.pareto for e in one.exposures)]
+        ranked = dict.fromkeys(one.anchor for one in (*plain, *front, *every))
+        chosen = set(list(ranked)[:most])
+    groups = (
+        CardGroup(matrix.title, tuple(one for one in matrix.settings if one.anchor in chosen))
+        for matrix in matrices
+    )
+    return Cards(tuple(one for one in groups if one.settings), len(every) - len(chosen))
+
+
+def _whole(setting: SettingView) -> bool:
+    """Whether all skips are shared and nothing is narrowed."""
+    return setting.bottleneck is None and len(setting.shared_skips) == setting.cut_level

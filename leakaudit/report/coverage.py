@@ -1,0 +1,146 @@
+"""What was tried of what could be: kinds of attack, threat models, budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from leakaudit.records import CellRecord, ReportRecord, State, ThreatRecord
+
+_NOT_MADE = (State.UNSUPPORTED, State.NOT_RUN)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One thing that could be learned; ``attacks`` is empty if nobody tried."""
+
+    name: str
+    words: str
+    attacks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Rule:
+    name: str
+    words: str
+    holds: Callable[[CellRecord, ThreatRecord | None], bool]
+
+
+def _never(cell: CellRecord, threat: ThreatRecord | None) -> bool:
+    return False
+
+
+_RULES = (
+    _Rule(
+        "Images from what a site sends in use",
+        "Rebuild the images of patients on whom the trained network is used.",
+        lambda cell, _: (cell.recovers, cell.victims) == ("images", "inference"),
+    ),
+    _Rule(
+        "Images of training patients",
+        "Rebuild images from what crosses in training: activations, gradients, updates.",
+        lambda cell, _: (cell.recovers, cell.victims) == ("images", "training"),
+    ),
+    _Rule(
+        "Images that another site holds",
+        "One hospital rebuilds what the others have of the same patients.",
+        lambda cell, _: cell.recovers == "other-site images",
+    ),
+    _Rule(
+        "Tumour masks",
+        "A party without the masks recovers them.",
+        lambda cell, _: cell.recovers == "masks",
+    ),
+    _Rule(
+        "Several messages of one patient",
+        "Put together what crosses in several passes or epochs.",
+        lambda cell, _: cell.releases > 1 or len(cell.gradient_checkpoints) > 1,
+    ),
+    _Rule(
+        "A party that breaks the protocol",
+        "Send what makes the others reveal more.",
+        lambda _, threat: threat is not None and threat.behaviour == "malicious",
+    ),
+    _Rule(
+        "Parties that act together",
+        "Put together what two of them hold.",
+        lambda _, threat: threat is not None and " and " in threat.position,
+    ),
+    _Rule(
+        "Somebody on the line",
+        "Read what crosses without being a party. Encrypt it; what is sent is the same.",
+        lambda _, threat: threat is not None and threat.position == "eavesdropper",
+    ),
+    _Rule(
+        "Membership",
+        "Tell whether a patient took part in the training. This version has no such attack.",
+        _never,
+    ),
+    _Rule(
+        "Attributes",
+        "Tell age, sex or a diagnosis from what crosses, without an image. This version has no "
+        "such attack.",
+        _never,
+    ),
+    _Rule(
+        "The finished network",
+        "Learn of patients from the trained network once it is handed on. This version has no "
+        "such attack.",
+        _never,
+    ),
+    _Rule(
+        "Side channels",
+        "Learn from times, sizes and counts of messages. This version does not measure them.",
+        _never,
+    ),
+)
+
+
+def kinds(record: ReportRecord) -> tuple[Kind, ...]:
+    """Every kind of attack with those that were made, NOT TESTED ones included."""
+    made = [cell for cell in record.cells if not cell.control_only and cell.state not in _NOT_MADE]
+    threats = {threat.name: threat for threat in record.threats}
+    return tuple(
+        Kind(
+            rule.name,
+            rule.words,
+            tuple(
+                dict.fromkeys(
+                    cell.attack_name for cell in made if rule.holds(cell, threats.get(cell.threat))
+                )
+            ),
+        )
+        for rule in _RULES
+    )
+
+
+def attacks_met(record: ReportRecord) -> dict[str, tuple[str, ...]]:
+    """The attacks that each threat preset was tried with."""
+    return {
+        threat.name: tuple(
+            dict.fromkeys(
+                cell.attack_name
+                for cell in record.cells
+                if cell.threat == threat.name
+                and not cell.control_only
+                and cell.state not in _NOT_MADE
+            )
+        )
+        for threat in record.threats
+    }
+
+
+def budgets(record: ReportRecord) -> tuple[CellRecord, ...]:
+    """For each configuration of an attack the cell that cost most; one without cost if none has."""
+    found: dict[str, CellRecord] = {}
+    for cell in record.cells:
+        if cell.control_only:
+            continue
+        best = found.get(cell.attack)
+        if best is None or _spent(cell) > _spent(best):
+            found[cell.attack] = cell
+    return tuple(found.values())
+
+
+def _spent(cell: CellRecord) -> tuple[int, int]:
+    return (cell.cost.iterations, cell.cost.queries) if cell.cost else (-1, -1)

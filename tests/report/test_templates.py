@@ -1,0 +1,110 @@
+"""Templates of a user's own, a logo, and who signs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from leakaudit.audit.house import house_of
+from leakaudit.config import ReportConfig
+from leakaudit.errors import DataError, StoreError, UsageError
+from leakaudit.records import House, Person
+from leakaudit.report import check_templates, render_html
+from tests.report.sample import sample_report
+from tests.report.test_page import HOSTILE, Page
+
+
+def test_a_users_template_comes_before_the_programs(tmp_path: Path) -> None:
+    (tmp_path / "public.html.j2").write_text("<p>Ours for {{ record.name }}: {{ 7 * 6 }}</p>")
+    (tmp_path / "report.css").write_text(":root { --paper: #fff; }")
+    check_templates(tmp_path)
+    html = render_html(sample_report(name="a & b"), templates=tmp_path)
+    assert "<p>Ours for a &amp; b: 42</p>" in html
+    assert "<style>:root { --paper: #fff; }</style>" in html
+    text = Page(html).text
+    assert "not made by the templates of leakaudit alone: public.html.j2, report.css" in text
+    assert "not made by the templates" not in render_html(sample_report())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "words"),
+    [
+        ("pubic.html.j2", "", UsageError, "replaces no template"),
+        ("__init__.py", "", UsageError, "replaces no template"),
+        ("public.html.j2", "{% if %}", UsageError, "public.html.j2, line 1"),
+        ("report.css", "</style><script>", UsageError, "holds '</'"),
+    ],
+)
+def test_what_is_no_template_is_refused_at_once(
+    tmp_path: Path, name: str, content: str, error: type[Exception], words: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(error, match=words.replace("(", r"\(")):
+        check_templates(tmp_path)
+
+
+def test_a_missing_folder_and_a_template_that_breaks_are_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="expected a folder of templates"):
+        check_templates(tmp_path / "none")
+    (tmp_path / "public.html.j2").write_text("{{ nothing.like.this }}")
+    with pytest.raises(UsageError, match="can not be filled in"):
+        render_html(sample_report(), templates=tmp_path)
+
+
+def picture(path: Path, size: tuple[int, int] = (800, 300), **saved: str) -> Path:
+    Image.new("RGB", size, (20, 80, 120)).save(path, **saved)
+    return path
+
+
+def test_a_logo_is_drawn_anew_small_and_without_what_a_file_holds_beside_it(
+    tmp_path: Path,
+) -> None:
+    path = picture(tmp_path / "logo.jpg", comment="taken by A. Person")
+    assert b"A. Person" in path.read_bytes()
+    house = house_of(
+        ReportConfig(
+            organisation="General Hospital",
+            logo=str(path),
+            responsible=({"role": "Officer", "name": "A. Person"},),  # type: ignore[arg-type]
+        )
+    )
+    assert house.responsible == (Person(role="Officer", name="A. Person"),)
+    kind, data = house.logo.split(",")
+    assert kind == "data:image/png;base64"
+    raw = base64.b64decode(data)
+    assert b"A. Person" not in raw
+    with Image.open(io.BytesIO(raw)) as image:
+        assert image.size[0] <= 480
+        assert image.size[1] <= 160
+    html = render_html(sample_report(house=house))
+    assert f'<img src="{house.logo}" alt="General Hospital">' in html
+    text = " ".join(Page(html).text.split())
+    assert "General Hospital · leakaudit" in text
+    assert '<th scope="row"><bdi>Officer</bdi></th><td><bdi>A. Person</bdi></td>' in html
+
+
+@pytest.mark.parametrize("content", [b"", b"<svg onload='alert(1)'/>", b"\x89PNG\r\n\x1a\nxx"])
+def test_a_logo_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "logo.png"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="logo"):
+        house_of(ReportConfig(logo=str(path)))
+    with pytest.raises(DataError, match="missing"):
+        house_of(ReportConfig(logo=str(tmp_path / "none.png")))
+    with pytest.raises(DataError, match="4001 x 1"):
+        house_of(ReportConfig(logo=str(picture(tmp_path / "wide.png", (4001, 1)))))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_of_a_house_are_inert(name: str) -> None:
+    house = House(organisation=name, responsible=(Person(role=name, name=name),))
+    html = render_html(sample_report(house=house))
+    page = Page(html)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert "broken" not in [attributes.get("id") for _, attributes in page.tags]
+    assert not [one for _, one in page.tags if "onload" in one]
+    assert "\u202e" not in html
