@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
 
 from leakaudit.report import write_report
 from tests.report.sample import mask_cell, sample_gallery, sample_report
+from tests.report.test_junit import judged
 
 CHROMIUM = os.environ.get("LEAKAUDIT_CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
@@ -221,3 +223,105 @@ def test_every_printed_page_says_that_it_holds_personal_data(
     for text in pages:
         if "FLAIR" in text and "Blind guess" in text:
             assert text.count("blind guess 0.") == text.count("Blind guess") // 4
+
+
+@pytest.fixture(scope="module")
+def judged_address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A report with a verdict, pictures, and failed cells."""
+    record = judged(0.5, "target-2-1", "target-2-2", images="full")
+    folder = tmp_path_factory.mktemp("judged")
+    return write_report(record, folder, sample_gallery(record=record)).as_uri()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1360])
+def test_axe_finds_no_barrier(
+    browser: Browser, judged_address: str, scheme: str, width: int
+) -> None:
+    """WCAG 2.2 A and AA and the best practices of axe-core, all rows opened.
+
+    Its script is put in by hand, which the page's own policy would refuse.
+    """
+    context = browser.new_context(
+        color_scheme="dark" if scheme == "dark" else "light",
+        viewport={"width": width, "height": 900},
+        bypass_csp=True,
+    )
+    page = context.new_page()
+    page.goto(judged_address)
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    found = Axe().run(page).response["violations"]
+    context.close()
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+
+
+def test_it_is_usable_by_keyboard(browser: Browser, judged_address: str) -> None:
+    page = browser.new_page()
+    page.goto(judged_address)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    reached = set()
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                """() => { const one = document.activeElement; const box = one.getClientRects();
+                return [one.tagName + "#" + one.id, box.length > 0].join(" "); }"""
+            )
+        )
+    assert {"SELECT#rows true", "BUTTON#details true", "SUMMARY# true"} <= reached
+    assert all(one.endswith("true") or one.startswith("BODY") for one in reached)
+    page.locator("tr.more summary").first.focus()
+    page.keyboard.press("Enter")
+    opened = page.locator("tr.more details[open]").count()
+    page.locator("#rows").focus()
+    page.keyboard.press("ArrowDown")
+    shown = page.locator("tr.cell:visible").count()
+    marked = page.locator("tr.worst").count()
+    page.close()
+    assert opened == 1
+    assert shown == marked > 0
+
+
+@pytest.mark.parametrize("sandbox", ["", "allow-scripts"])
+def test_it_is_readable_in_a_sandboxed_frame(
+    browser: Browser, judged_address: str, tmp_path: Path, sandbox: str
+) -> None:
+    outer = tmp_path / "outer.html"
+    outer.write_text(f'<iframe sandbox="{sandbox}" src="{judged_address}"></iframe>')
+    page = browser.new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(outer.as_uri())
+    text = page.frame_locator("iframe").locator("main").inner_text()
+    page.close()
+    assert "FAIL" in text
+    assert "Within the tested attacks, budgets and data" in text
+    # Without allow-scripts the browser says that it ran none, which is what the frame asks for.
+    assert [one for one in refused if "script" not in one.lower()] == []
+
+
+def test_no_figure_or_row_is_taller_than_a_printed_page(
+    browser: Browser, judged_address: str
+) -> None:
+    """A4 less its margins is 178 x 259 mm; what may not break must fit, or it is cut."""
+    page = browser.new_page(viewport={"width": 673, "height": 979})
+    page.goto(judged_address)
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    tall = page.evaluate(
+        """[...document.querySelectorAll("svg, figure, article, .flow, .verdict, tr")]
+            .filter(one => getComputedStyle(one).breakInside === "avoid")
+            .filter(one => one.getBoundingClientRect().height > 979)
+            .map(one => one.tagName + "." + one.className.toString() + one.id)"""
+    )
+    wide = page.evaluate(
+        """[...document.querySelectorAll("svg, table, img")]
+            .filter(one => one.getBoundingClientRect().right > 674)
+            .map(one => one.tagName + "." + (one.closest("section") || {}).id)"""
+    )
+    page.close()
+    assert tall == []
+    assert wide == []
