@@ -224,8 +224,9 @@ def _scorer(
     spatial = victims[0].images.shape[2:]
     layout = layout_of(system, spatial, len(victims), site=task.cell.site)
     others = people.each(people.all_but(task.splits.auxiliary))
+    names = task.cell.recovered
     if recovers == "other-site images":
-        return ImageScorer(victims, auxiliary, others, modalities=layout.foreign)
+        return ImageScorer(victims, auxiliary, others, modalities=layout.foreign, names=names)
     segmenter = segmenter_of(task, people, store)
     claim = _guarantee(
         system.defense.guarantee(releases_per_patient(task, people), reproducible=True), ""
@@ -234,7 +235,9 @@ def _scorer(
     bounded = (
         task.cell.threat.victims == "inference" and claim is not None and claim.bounds_releases
     )
-    return ImageScorer(victims, auxiliary, others, segmenter=segmenter, bounded=bounded)
+    return ImageScorer(
+        victims, auxiliary, others, names=names, segmenter=segmenter, bounded=bounded
+    )
 
 
 def attacks_of(plan: CellPlan) -> int:

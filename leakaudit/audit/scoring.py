@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import final
 
 import numpy as np
@@ -39,6 +39,7 @@ class ImageScorer:
         gallery: Iterable[Patient],
         *,
         modalities: Sequence[int] | None = None,
+        names: Sequence[str] = (),
         segmenter: Segmenter | None = None,
         bounded: bool = False,
     ) -> None:
@@ -49,6 +50,7 @@ class ImageScorer:
             auxiliary: whom the blind guesses are made from.
             gallery: among whom a victim is to be singled out; all but the auxiliary patients.
             modalities: which of them the attack recovers, by position; all of them if None.
+            names: what these modalities are called; without names none has a figure of its own.
             segmenter: finds tumours, trained on other patients than the victims; None if there is
                 no such one.
             bounded: whether the defence bounds reconstructions of these victims, so that its
@@ -56,6 +58,7 @@ class ImageScorer:
         """
         self._segmenter = segmenter
         self._victims = victims
+        self._names = tuple(names)
         chosen = slice(None) if modalities is None else list(modalities)
         # Of everybody else the middle slice alone is kept.
         middles = [(one.id, one.images[one.middle].copy()) for one in gallery]
@@ -138,9 +141,22 @@ class ImageScorer:
             ),
             harm=self._harm(found),
             success=self._success(inside),
+            by_modality={
+                name: statistics.interval(scores, least=-1.0, most=1.0)
+                for name, scores in self._by_modality(images)
+            },
+            blind_by_modality={
+                name: float(scores.mean()) for name, scores in self._by_modality(self._guess)
+            },
             objective_first=reconstruction.objective_first,
             objective_last=reconstruction.objective_last,
         )
+
+    def _by_modality(self, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """SSIM inside the brain of the victims, modality by modality."""
+        if self._names:
+            scores = fidelity.ssim_modalities(images, self._truth, self._brain)
+            yield from zip(self._names, scores.T, strict=True)
 
     def _success(self, inside: np.ndarray) -> Success | None:
         """Beside that of a guess that sees nothing, over all patients that are no victims."""

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 Images: TypeAlias = Float[np.ndarray, "n m *s"]
 Brains: TypeAlias = Bool[np.ndarray, " n *s"]
 Scores: TypeAlias = Float[np.ndarray, " n"]
+ByModality: TypeAlias = Float[np.ndarray, "n m"]
 OneImage: TypeAlias = Float[np.ndarray, " m *s"]
 
 AuxiliaryImages: TypeAlias = Float[np.ndarray, "a m *s"]

@@ -12,7 +12,7 @@ from skimage.metrics import structural_similarity
 
 from leakaudit.errors import CellError
 from leakaudit.measure._checks import require_brain, require_pair
-from leakaudit.measure.arrays import Brains, Images, Scores
+from leakaudit.measure.arrays import Brains, ByModality, Images, Scores
 
 SSIM_SIGMA = 1.5
 # scikit-image truncates the Gaussian at 3.5 sigma: 5 voxels either side.
@@ -66,6 +66,25 @@ def ssim_brain(
     """
     require_brain(truth, brain)
     return _brain_means(ssim_map(reconstruction, truth), brain)
+
+
+def ssim_modalities(reconstruction: Images, truth: Images, brain: Brains) -> ByModality:
+    """SSIM inside the brain of each modality by itself; their mean is `ssim_brain`.
+
+    Args:
+        reconstruction: values in [0, 1].
+        truth: values in [0, 1], at least 11 voxels along each axis.
+        brain: the victims' true brain masks, none of them empty.
+
+    Returns:
+        One figure per victim and modality, in [-1, 1].
+
+    Raises:
+        CellError: as `ssim_brain`.
+    """
+    require_brain(truth, brain)
+    maps = ssim_map(reconstruction, truth)
+    return np.array([one[:, inside].mean(axis=1) for one, inside in zip(maps, brain, strict=True)])
 
 
 def ssim_image(reconstruction: Images, truth: Images) -> Scores:

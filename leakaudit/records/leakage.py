@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from leakaudit.records.base import Interval, Record
 
 
@@ -137,6 +139,9 @@ class Leakage(Record):
             whom every segmenter of the audit has learned, or no slice shows a tumour.
         success: what a bound on successful reconstructions is held against; None if the defence
             states no Gaussian-DP parameter, which makes the bound, or patients are too few.
+        by_modality: SSIM inside the brain of each modality that was recovered; empty in results
+            that were written before it was recorded.
+        blind_by_modality: that of the best blind guess, since some modalities are easier to guess.
         objective_first: the attack's own objective at its start.
         objective_last: at what it returned.
     """
@@ -154,6 +159,8 @@ class Leakage(Record):
     patients: tuple[PatientScore, ...]
     harm: Harm | None = None
     success: Success | None = None
+    by_modality: dict[str, Interval] = Field(default_factory=dict)
+    blind_by_modality: dict[str, float] = Field(default_factory=dict)
     objective_first: float
     objective_last: float
 

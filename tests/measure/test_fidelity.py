@@ -20,6 +20,7 @@ from leakaudit.measure.fidelity import (
     ssim_brain,
     ssim_image,
     ssim_map,
+    ssim_modalities,
     ssim_region,
 )
 
@@ -51,6 +52,17 @@ def pair(
     truth = make_brains(3, spatial=request.param)
     noise = np.random.default_rng(1).normal(0, 0.1, truth.shape)
     return np.clip(truth + noise, 0, 1).astype(np.float32), truth
+
+
+def test_the_modalities_by_themselves_have_the_mean_that_they_have_together(pair: Any) -> None:
+    reconstruction, truth = pair
+    mixed = np.concatenate([truth[:, :1], reconstruction[:, 1:]], axis=1)
+    brain = brain_mask(truth)
+    found = ssim_modalities(mixed, truth, brain)
+    assert found.shape == truth.shape[:2]
+    assert found[:, 0] == pytest.approx(1)
+    assert (found[:, 1:] < 0.95).all()
+    assert found.mean(axis=1) == pytest.approx(ssim_brain(mixed, truth, brain))
 
 
 def test_ssim_map_equals_the_paper(pair: Any) -> None:
