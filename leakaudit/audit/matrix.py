@@ -131,9 +131,11 @@ class CellPlan:
         """A line for people: who attacks what."""
         by = f" by {self.held}" if self.held else ""
         batch = f" batch {self.gradient_batch}" if self.gradient_batch else ""
+        epochs = "+".join(map(str, self.gradient_checkpoints))
+        usual = self.gradient_checkpoints in ((), (0, self.target.settings.epochs))
         return (
             f"{self.attack_name}{by} on {self.target.where} {self.target.defense!r} "
-            f"seed {self.target.seed}{batch}"
+            f"seed {self.target.seed}{batch}{'' if usual else f' epochs {epochs}'}"
         )
 
     @property
@@ -231,7 +233,8 @@ class _Planner:
         # What is kept does not change the weights, but is part of the result and so of its key.
         granted = {one for name in config.threats for one in threat_named(name).capabilities}
         between = range(1, training.epochs)
-        observed = config.observed_epochs if granted & _GRADIENTS else ()
+        every = {epoch for epochs in config.observed_epochs for epoch in epochs}
+        observed = sorted(every) if granted & _GRADIENTS else ()
         self.unkept = TrainingSettings(**training.model_dump())
         self.settings = replace(
             self.unkept,
@@ -320,7 +323,10 @@ class _Planner:
             for (name, attack), site in product(self.attacks, sites):
                 if name not in meets:
                     continue
-                for batch in _seen_batches(threat, attack, batches):
+                seen = product(
+                    _seen_batches(threat, attack, batches), self._checkpoints(attack, threat)
+                )
+                for batch, checkpoints in seen:
                     yield self._keyed_cell(
                         CellPlan(
                             target=target,
@@ -330,7 +336,7 @@ class _Planner:
                             site=site,
                             releases=self._seen_releases(threat),
                             gradient_batch=batch,
-                            gradient_checkpoints=self._checkpoints(attack, threat),
+                            gradient_checkpoints=checkpoints,
                             round_steps=self._round_steps(attack, threat),
                             control_only=control_only,
                         )
@@ -341,9 +347,10 @@ class _Planner:
         repeated = Capability.REPEATED_RELEASES in threat.capabilities
         return self.config.releases if repeated else 1
 
-    def _checkpoints(self, attack: Attack, threat: Threat) -> tuple[int, ...]:
+    def _checkpoints(self, attack: Attack, threat: Threat) -> tuple[tuple[int, ...], ...]:
+        """Epochs whose gradients the attack reads, each set of them in a cell of its own."""
         reads = attack.needs() & threat.capabilities & _GRADIENTS
-        return self.config.observed_epochs if reads else ()
+        return self.config.observed_epochs if reads else ((),)
 
     def _round_steps(self, attack: Attack, threat: Threat) -> int | None:
         reads = attack.needs() & threat.capabilities & _UPDATES

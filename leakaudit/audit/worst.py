@@ -20,6 +20,7 @@ Reached = tuple[CellRecord, Leakage | MaskLeakage]
 
 
 Kind = tuple[str, str, str]
+_Attack = tuple[str, str, tuple[int, ...]]
 
 _RECOVERS = ("images", "other-site images", "masks")
 
@@ -65,8 +66,10 @@ class _Setting:
         return (self.target.cut_level, self.target.seed, self.kind)
 
     @property
-    def attacks(self) -> frozenset[tuple[str, str]]:
-        return frozenset((cell.attack, cell.seen_by) for cell, _ in self.reached)
+    def attacks(self) -> frozenset[_Attack]:
+        return frozenset(
+            (cell.attack, cell.seen_by, cell.gradient_checkpoints) for cell, _ in self.reached
+        )
 
 
 def _kind(cell: CellRecord) -> Kind:
@@ -95,9 +98,10 @@ def _score(figures: Leakage | MaskLeakage) -> Interval:
 
 
 def _rivals(one: Reached, other: Reached) -> bool:
-    """Whether both ran at the same site and, where both read gradients, on equal batches."""
+    """Whether both ran at the same site and, where both read gradients, on the same ones."""
     batches = {one[0].gradient_batch, other[0].gradient_batch} - {None}
-    return one[0].site == other[0].site and len(batches) < 2
+    epochs = {one[0].gradient_checkpoints, other[0].gradient_checkpoints} - {()}
+    return one[0].site == other[0].site and len(batches) < 2 and len(epochs) < 2
 
 
 def _height(reached: Reached) -> float:
@@ -147,7 +151,7 @@ def _on_front(setting: _Setting, settings: Sequence[_Setting]) -> bool:
     not make a defence look good.
     """
     rivals = [one for one in settings if one.panel == setting.panel]
-    everything = frozenset[tuple[str, str]]().union(*(one.attacks for one in rivals))
+    everything = frozenset[_Attack]().union(*(one.attacks for one in rivals))
     place = _place(setting)
     if place is None or setting.attacks != everything:
         return False

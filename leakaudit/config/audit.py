@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
 
@@ -105,6 +105,9 @@ class ReportConfig(Section):
     templates: str | None = None
 
 
+Epochs: TypeAlias = Literal["ends"] | tuple[StrictInt, ...]
+
+
 class AuditConfig(Section):
     """A whole audit, defaults written out.
 
@@ -121,7 +124,8 @@ class AuditConfig(Section):
         gradient_batch: slices of a batch whose gradients an adversary observes, the victim's
             among them; each in turn where a threat grants gradients, and of no effect elsewhere.
         gradient_checkpoints: epochs after which these gradients are observed, by one adversary who
-            keeps them all; 0 is before the first step, and ``ends`` is that and the last.
+            keeps them all; 0 is before the first step, and ``ends`` is that and the last. A list of
+            such lists, ``[[0], [0, 6], ends]``, is as many adversaries, each in turn.
         round_steps: optimizer steps of a round whose weight updates an adversary observes.
         references: which reference trainings to make; None for none.
         report: how it looks, and who signs it.
@@ -143,7 +147,7 @@ class AuditConfig(Section):
     gradient_batch: tuple[Annotated[StrictInt, Field(ge=1, le=256)], ...] = Field(
         default=(1,), min_length=1
     )
-    gradient_checkpoints: Literal["ends"] | tuple[StrictInt, ...] = "ends"
+    gradient_checkpoints: Epochs | tuple[Epochs, ...] = "ends"
     round_steps: StrictInt = Field(default=4, ge=1, le=1_000)
     references: ReferenceConfig | None = None
     report: ReportConfig = ReportConfig()
@@ -176,27 +180,32 @@ class AuditConfig(Section):
     @classmethod
     def _ends_or_epochs(cls, value: object) -> object:
         value = [value] if type(value) is int else value
-        epochs = isinstance(value, list | tuple) and all(type(one) is int for one in value)
-        if value != "ends" and not (epochs and value):
-            raise ValueError(f"expected ends, an epoch or a list such as [0, 2]; got {value!r}")
+        several = isinstance(value, list | tuple) and value and all(map(_is_epochs, value))
+        if not _is_epochs(value) and not several:
+            raise ValueError(
+                "expected ends, an epoch, a list such as [0, 2] or several such lists; got "
+                f"{value!r}"
+            )
         return value
 
     @property
-    def observed_epochs(self) -> tuple[int, ...]:
-        """The epochs of ``gradient_checkpoints``."""
-        if self.gradient_checkpoints == "ends":
-            return (0, self.target.training.epochs)
-        return self.gradient_checkpoints
+    def observed_epochs(self) -> tuple[tuple[int, ...], ...]:
+        """The epochs of ``gradient_checkpoints``, of each adversary in turn."""
+        given: Any = self.gradient_checkpoints
+        ends = (0, self.target.training.epochs)
+        sets = [given] if _is_epochs(given) else given
+        return tuple(dict.fromkeys(ends if one == "ends" else tuple(one) for one in sets))
 
     @model_validator(mode="after")
     def _epochs_exist(self) -> AuditConfig:
-        observed, last = list(self.observed_epochs), self.target.training.epochs
-        if observed != sorted(set(observed)) or not set(observed) <= set(range(last + 1)):
-            raise refusal(
-                f"gradient_checkpoints is {observed}; with {last} epochs it must be a rising "
-                f"subset of 0 to {last}",
-                "gradient_checkpoints",
-            )
+        last = self.target.training.epochs
+        for observed in map(list, self.observed_epochs):
+            if observed != sorted(set(observed)) or not set(observed) <= set(range(last + 1)):
+                raise refusal(
+                    f"gradient_checkpoints is {observed}; with {last} epochs it must be a rising "
+                    f"subset of 0 to {last}",
+                    "gradient_checkpoints",
+                )
         return self
 
     @model_validator(mode="before")
@@ -271,6 +280,12 @@ class AuditConfig(Section):
                     raise refusal(
                         f"the policy requires {name!r}, {told}", *("policy", "required", name)
                     )
+
+
+def _is_epochs(value: object) -> bool:
+    """Whether it names the epochs that one adversary observes."""
+    listed = isinstance(value, list | tuple) and all(type(one) is int for one in value)
+    return value == "ends" or (listed and bool(value))
 
 
 def _name_of(use: object) -> str | None:

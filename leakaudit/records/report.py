@@ -40,7 +40,7 @@ class WorstCase(Record):
         mask_dice: Dice of the recovered masks of the worst cell; None for images.
         advantage: of the worst cell.
         misled_by: score of the worst minus that of the weakest attack at the same site and with the
-            same gradient batch: how far an audit with the weakest alone would have misled.
+            same gradients observed: how far an audit with the weakest alone would have misled.
         dice: mean Dice of the target; None if unknown.
         pareto: no setting of the same cut level (whatever crosses there), seed, victims and
             measured attacks is better in Dice or SSIM and at least as good in the other; False

@@ -378,5 +378,6 @@ def _strip(leakage: Leakage | None, masks: MaskLeakage | None) -> Strip | None:
     return strip(masks.dice, masks.blind_floor) if masks is not None else None
 
 
-def _signature(cell: CellRecord) -> tuple[str, str, str, int]:
-    return (cell.attack_name, cell.seen_by, cell.victims, cell.releases)
+def _signature(cell: CellRecord) -> tuple[object, ...]:
+    seen = (cell.releases, cell.gradient_checkpoints)
+    return (cell.attack_name, cell.seen_by, cell.victims, *seen)

@@ -223,6 +223,31 @@ def test_only_what_an_adversary_sees_of_a_training_is_kept(tiny_audit: dict[str,
         assert (one.key != other.key) == bool(one.gradient_checkpoints)
 
 
+def test_sets_of_observed_epochs_are_cells_side_by_side(tiny_audit: dict[str, Any]) -> None:
+    def swept(audit: dict[str, Any]) -> None:
+        audit["target"]["training"]["epochs"] = 3
+        audit["gradient_checkpoints"] = [[0], [0, 2], "ends", [0, 3]]
+
+    def alone(audit: dict[str, Any]) -> None:
+        audit["target"]["training"]["epochs"] = 3
+        audit["gradient_checkpoints"] = [0, 2]
+
+    made, one = matrix(tiny_audit, swept), matrix(tiny_audit, alone)
+    assert {target.settings.kept for target in made.targets} == {(2,)}
+    assert [target.key for target in made.targets] == [target.key for target in one.targets]
+    seen: dict[tuple[str, str], list[tuple[int, ...]]] = {}
+    for cell in made.cells:
+        seen.setdefault((cell.target.key, cell.threat.name), []).append(cell.gradient_checkpoints)
+    for (_, threat), epochs in seen.items():
+        assert set(epochs) == ({(0,), (0, 2), (0, 3)} if threat == "aggregator" else {()})
+    labels = [cell.label for cell in made.cells if cell.threat.name == "aggregator"]
+    assert len(set(labels)) == len(labels)
+    # The same gradients are the same work, whatever else is observed in turn; so of its control.
+    assert {cell.key for cell in one.cells} < {cell.key for cell in made.cells}
+    keys = {cell.key for cell in made.cells}
+    assert {cell.positive_control for cell in made.cells if not cell.missing} <= keys
+
+
 def test_a_network_that_nobody_attacks_keeps_nothing(tiny_audit: dict[str, Any]) -> None:
     def transcript(audit: dict[str, Any]) -> None:
         audit["attacks"] = [{"transcript-inversion": {"steps": 1}}]

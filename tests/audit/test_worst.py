@@ -110,6 +110,26 @@ def test_a_defence_whose_strong_attack_crashed_is_on_no_front_and_pushes_nobody_
     assert found["B", "inference"].incomplete == ("strong under curious-server: timed-out",)
 
 
+def test_an_attack_that_saw_other_epochs_is_another_attack() -> None:
+    def saw(epochs: tuple[int, ...], of: str, ssim: float | None) -> CellRecord:
+        made = cell(of, "gradients", ssim)
+        seen = {"gradient_checkpoints": epochs, "cell": f"{of}-{epochs}"}
+        return made.model_copy(update=seen)
+
+    found = cases(
+        target("A", 0.6),
+        saw((0,), "A", 0.3),
+        saw((0, 4), "A", 0.8),
+        target("B", 0.6),
+        saw((0,), "B", 0.2),
+        saw((0, 4), "B", None),
+    )
+    first = found["A", "inference"]
+    assert (first.worst, first.weakest, first.misled_by) == ("A-(0, 4)", "A-(0, 4)", 0.0)
+    assert first.pareto
+    assert not found["B", "inference"].pareto
+
+
 def test_a_dominated_setting_is_off_the_front() -> None:
     found = cases(target("A", 0.6), cell("A", "x", 0.5), target("B", 0.5), cell("B", "x", 0.5))
     assert found["A", "inference"].pareto
