@@ -137,7 +137,9 @@ def _figures(cells: list[CellRecord], labels: dict[str, str]) -> str:
 def _label(cell: CellRecord, beside: list[CellRecord], labels: dict[str, str]) -> str:
     """What tells a cell from the others of its column."""
     swept = len({other.gradient_batch for other in beside}) > 1
-    parts = (cell.site, labels[cell.attack], f"b={cell.gradient_batch}" if swept else "")
+    parts = [cell.site, labels[cell.attack], f"b={cell.gradient_batch}" if swept else ""]
+    if len({other.gradient_checkpoints for other in beside}) > 1:
+        parts.append(f"e={'+'.join(map(str, cell.gradient_checkpoints))}")
     return " ".join(part for part in parts if part)
 
 

@@ -23,6 +23,11 @@ from leakaudit.report.exposed import (
     repeated,
     worst_patients,
 )
+from leakaudit.report.figures.epochs import epochs
+from leakaudit.report.figures.heatmap import heat_tables
+from leakaudit.report.figures.modalities import modalities
+from leakaudit.report.figures.patients import patients
+from leakaudit.report.figures.places import places
 from leakaudit.report.gallery import Gallery
 from leakaudit.report.gallery_view import gallery_view
 from leakaudit.report.options import options
@@ -87,6 +92,11 @@ def render_html(
             matrices=tables,
             cards=cards(tables),
             tradeoffs=tradeoffs(tables),
+            heat=heat_tables(tables),
+            places=places(tables),
+            epochs=epochs(tables),
+            modalities=modalities(tables),
+            patients=patients(tables),
             claims=claims(record),
             networks=networks(record),
             kinds=kinds(record),

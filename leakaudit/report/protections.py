@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leakaudit.report.formatting import (
-    MINUS,
     channels_words,
     configured,
     labelled,
@@ -23,7 +23,8 @@ class Protection:
         name: ``Gaussian noise``, ``Bottleneck`` or ``Skips withheld``.
         details: how strong it is, in words: ``std 1.0``, ``4 channels``, ``levels 0 and 1``.
         label: both in one short line.
-        strengths: a text for each of its parameters, ending in its value.
+        strengths: a text for each of its parameters, ending in its value: ``std 1.0``, and of what
+            does not cross ``channels 4`` or, if the shallowest skips are withheld, ``count 2``.
     """
 
     name: str
@@ -39,7 +40,7 @@ def protections(
     found = []
     if not undefended(defense):
         name, details = configured(defense)
-        strengths = tuple(details.split(", "))
+        strengths = tuple(re.split("[,;] ", details))
         found.append(Protection(name, details, labelled(defense), strengths))
     if bottleneck is not None:
         words, strength = channels_words(bottleneck), f"channels {bottleneck}"
@@ -47,7 +48,9 @@ def protections(
     withheld = [str(level) for level in range(cut_level) if level not in shared_skips]
     if withheld:
         words = f"{'level' if len(withheld) == 1 else 'levels'} {listed(withheld)}"
-        line, strength = f"Skips {'+'.join(withheld)} withheld", f"count {len(withheld)}"
+        line, shallowest = f"Skips {'+'.join(withheld)} withheld", len(withheld)
+        known = withheld == [str(level) for level in range(shallowest)]
+        strength = f"count {shallowest}" if known else words
         found.append(Protection("Skips withheld", words, line, (strength,)))
     return tuple(found)
 
@@ -65,26 +68,6 @@ def in_lines(parts: Sequence[Protection]) -> tuple[str, ...]:
         return tuple(part for part in in_words(parts) if part)
     first, *others = [part.label for part in parts]
     return first, *(f"+ {_inside(other)}" for other in others)
-
-
-def ranks(parts: Sequence[Protection]) -> tuple[float, ...] | None:
-    """Where each stands among others of its name: the value in which they differ.
-
-    None unless they differ in one parameter alone, and that in a number.
-    """
-    if len({len(part.strengths) for part in parts}) != 1:
-        return None
-    columns = zip(*(part.strengths for part in parts), strict=True)
-    differing = [column for column in columns if len(set(column)) > 1]
-    if len(differing) != 1:
-        return None
-    named = [text.rpartition(" ") for text in differing[0]]
-    if len({name for name, _, _ in named}) > 1:
-        return None
-    try:
-        return tuple(float(value.replace(MINUS, "-")) for _, _, value in named)
-    except ValueError:
-        return None
 
 
 def _inside(name: str) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from leakaudit.records import Interval
-from leakaudit.report.figures import Floor, Panel, Point, panels
+from leakaudit.report.figures.markers import SHAPES
+from leakaudit.report.figures.scales import FACET, NARROW, WIDE
+from leakaudit.report.figures.tradeoff_panel import Axes, Floor, Panel, Point, axes, panel
 from leakaudit.report.formatting import figure
 from leakaudit.report.pointers import plain
-from leakaudit.report.protections import Protection, in_lines, in_words, protections, ranks
+from leakaudit.report.protections import Protection, in_lines, in_words, protections
+from leakaudit.report.sweeps import Sweep, sweeps
 from leakaudit.report.views import ExposureView, MatrixView, SettingView
 from leakaudit.report.words import kind_words
+
+_MOST_NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,35 @@ class TradeoffRow:
 
 
 @dataclass(frozen=True)
+class FacetView:
+    """One sweep before the background of all settings of its panel."""
+
+    anchor: str
+    sweep: Sweep
+    panel: Panel
+    description: str
+
+
+@dataclass(frozen=True)
 class TradeoffView:
-    """One panel with its table; ``panel`` is None if there is nothing to draw."""
+    """One panel with its table.
+
+    Args:
+        anchor: its identifier.
+        title: where the settings are cut, and whose images are meant.
+        description: the figure in words.
+        wide: the plot; None if there is nothing to draw.
+        narrow: the same for a narrow screen.
+        facets: a small plot for every sweep, where all settings in one plot would be too many.
+        rows: the numbers.
+    """
 
     anchor: str
     title: str
     description: str
-    panel: Panel | None
+    wide: Panel | None
+    narrow: Panel | None
+    facets: tuple[FacetView, ...]
     rows: tuple[TradeoffRow, ...]
 
 
@@ -47,7 +75,9 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
     Figures of different kinds never stand together. What does not cross the cut, skips withheld
     or channels narrowed, is a defence beside the others.
 
-    Every defence keeps one marker shape throughout; several together have that of the first.
+    Every defence keeps one marker shape throughout; several together have that of the first. Where
+    settings are too many to be named in one plot, it names the Pareto front and the undefended
+    system, and every sweep has a small plot of its own.
     """
     settings = [setting for matrix in matrices for setting in matrix.settings]
     names = dict.fromkeys(parts[0].name for one in settings if (parts := _parts(one)))
@@ -65,19 +95,75 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
             titles.append((f"Cut level {cut} · seed {seed}", kind))
             rows.append(tuple(_row(setting, exposure) for setting, exposure in met))
             floors.append(_floors([exposure for _, exposure in met if exposure]))
-    points = [_points(of_panel, shapes) for of_panel in rows]
-    drawn = panels(list(zip(points, floors, strict=True)))
+    drawn = [_drawn(of_panel, shapes) for of_panel in rows]
+    shared = axes(
+        [point for points, _ in drawn for point in points], [one for some in floors for one in some]
+    )
     told_apart = any(kind[0] not in ("", "inference") for _, kind in titles)
     return tuple(
-        TradeoffView(
-            anchor=f"tradeoff-{number}",
-            title=f"{title} · {kind_words(*kind)}" if told_apart and kind[0] else title,
-            description=_description(rows[number]),
-            panel=drawn[number] if points[number] else None,
-            rows=rows[number],
+        _view(
+            f"tradeoff-{number}",
+            f"{title} · {kind_words(*kind)}" if told_apart and kind[0] else title,
+            rows[number],
+            *drawn[number],
+            floors[number],
+            shared,
+            len(shapes) > len(SHAPES),
         )
         for number, (title, kind) in enumerate(titles)
     )
+
+
+def _view(
+    anchor: str,
+    title: str,
+    rows: tuple[TradeoffRow, ...],
+    points: Sequence[Point],
+    found: Sequence[Sweep],
+    floors: Sequence[Floor],
+    shared: Axes,
+    out_of_shapes: bool,
+) -> TradeoffView:
+    if not points:
+        return TradeoffView(anchor, title, "", None, None, (), rows)
+    facets: tuple[FacetView, ...] = ()
+    shown = points
+    if out_of_shapes or len(points) > _MOST_NAMED:
+        facets = tuple(
+            _facet(f"{anchor}-{number}", sweep, points, floors, shared)
+            for number, sweep in enumerate(found)
+        )
+        shown = [
+            replace(point, shape=min(point.shape, 0), sweep="")
+            if point.pareto or point.shape < 0
+            else replace(point, dot=True)
+            for point in points
+        ]
+    return TradeoffView(
+        anchor,
+        title,
+        _description([point for point in shown if not point.dot], len(points)),
+        panel(shown, floors, shared, WIDE),
+        panel(shown, floors, shared, NARROW),
+        facets,
+        rows,
+    )
+
+
+def _facet(
+    anchor: str, sweep: Sweep, points: Sequence[Point], floors: Sequence[Floor], shared: Axes
+) -> FacetView:
+    labels = dict(zip(sweep.members, sweep.labels, strict=True))
+    shown = [
+        replace(point, shape=0, label=tuple(filter(None, [labels[number]])))
+        if number in labels
+        else replace(point, label=(), dot=point.shape >= 0)
+        for number, point in enumerate(points)
+    ]
+    unnamed = [replace(floor, label="") for floor in floors]
+    members = [points[number] for number in sweep.members]
+    drawn = panel(shown, unnamed, shared, FACET)
+    return FacetView(anchor, sweep, drawn, _description(members, len(members)))
 
 
 def _parts(setting: SettingView) -> tuple[Protection, ...]:
@@ -88,15 +174,16 @@ def _exposure_of(setting: SettingView, kind: tuple[str, str, str]) -> ExposureVi
     return next((one for one in setting.exposures if one.kind == kind), None)
 
 
-def _description(rows: tuple[TradeoffRow, ...]) -> str:
-    return plain(
-        "; ".join(
-            f"{row.name}, {row.details}: Dice {figure(row.dice.mean)}, SSIM {figure(row.ssim.mean)}"
-            f"{', on the Pareto front' if row.pareto else ''}"
-            for row in rows
-            if row.dice is not None and row.ssim is not None
-        )
-    ).replace(", : ", ": ")
+def _description(named: Sequence[Point], count: int) -> str:
+    """The points with a name, one by one; how many there are, if there are more."""
+    words = [
+        f"{point.name}: Dice {figure(point.dice.mean)}, SSIM {figure(point.ssim.mean)}"
+        f"{', on the Pareto front' if point.pareto else ''}"
+        for point in named
+    ]
+    if len(named) < count:
+        words.insert(0, f"{count} settings, of which are named")
+    return plain("; ".join(words))
 
 
 def _row(setting: SettingView, exposure: ExposureView | None) -> TradeoffRow:
@@ -126,35 +213,31 @@ def _row(setting: SettingView, exposure: ExposureView | None) -> TradeoffRow:
     )
 
 
-def _points(rows: tuple[TradeoffRow, ...], shapes: dict[str, int]) -> list[Point]:
-    """The rows that can be drawn, strengths of one defence that lie on a line named alike."""
+def _drawn(
+    rows: tuple[TradeoffRow, ...], shapes: dict[str, int]
+) -> tuple[list[Point], tuple[Sweep, ...]]:
+    """The rows that can be drawn, and which of them are strengths of one defence."""
     drawn = [(row, row.dice, row.ssim) for row in rows if row.dice and row.ssim]
-    places: dict[int, tuple[str, float]] = {}
-    for name, numbers in _alike([row.parts for row, _, _ in drawn]).items():
-        found = ranks([drawn[number][0].parts[0] for number in numbers]) or ()
-        places |= {number: (name, rank) for number, rank in zip(numbers, found, strict=False)}
-    return [
+    found = sweeps([row.parts for row, _, _ in drawn])
+    places = {
+        member: (f"{number}", rank)
+        for number, sweep in enumerate(found)
+        for rank, member in enumerate(sweep.members)
+    }
+    points = [
         Point(
+            name=", ".join(in_lines(row.parts)).replace(", + ", " + "),
             label=in_lines(row.parts),
             dice=dice,
             ssim=ssim,
             shape=shapes[row.parts[0].name] if row.parts else -1,
             pareto=row.pareto,
-            sweep=places.get(number, ("", 0.0))[0],
-            rank=places.get(number, ("", 0.0))[1],
+            sweep=places.get(number, ("", 0))[0],
+            rank=places.get(number, ("", 0))[1],
         )
         for number, (row, dice, ssim) in enumerate(drawn)
     ]
-
-
-def _alike(settings: list[tuple[Protection, ...]]) -> dict[str, list[int]]:
-    """Positions of the settings that differ in the strength of their first defence alone."""
-    groups: dict[str, list[int]] = {}
-    for number, (first, *others) in ((n, parts) for n, parts in enumerate(settings) if parts):
-        groups.setdefault("; ".join([first.name, *(one.label for one in others)]), []).append(
-            number
-        )
-    return groups
+    return points, found
 
 
 def _floors(exposures: list[ExposureView]) -> list[Floor]:

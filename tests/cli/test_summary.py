@@ -7,6 +7,7 @@ import pytest
 from leakaudit.cli.summary import print_matrix
 from leakaudit.cli.sweeps import sweep_labels
 from leakaudit.records import CellRecord, ReportRecord, State
+from tests.report.figures_sample import watched_report
 from tests.report.sample import members_leak_more, narrow_report, sample_report
 
 SWEPT = "ActivationInversion(iterations={}, tv=0.01)"
@@ -185,3 +186,15 @@ def test_members_of_the_training_set_have_a_row_of_their_own(
         ["0.712", "-", "-", "0.987", "0.987", "0.297"],
     ]
     assert out.count("training patients") == 8
+
+
+def test_cells_that_saw_other_epochs_are_told_apart(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    print_matrix(watched_report())
+    out = capsys.readouterr().out
+    assert {"e=0", "e=0+4", "e=0+2+4"} <= set(out.split())
+    assert max(len(line) for line in out.splitlines()) <= 80
+    print_matrix(sample_report())
+    assert "e=0" not in capsys.readouterr().out

@@ -140,6 +140,13 @@ def leakage(ssim: float) -> Leakage:
             for patient, spread in zip(VICTIMS, _SPREAD, strict=True)
         ),
         harm=Harm(reconstruction=interval(0.7 * ssim, 0.1), original=0.71, blind=0.043),
+        by_modality={
+            name: interval(ssim + spread, 0.04)
+            for name, spread in zip(MODALITIES, _SPREAD, strict=False)
+        },
+        blind_by_modality={
+            name: FLOOR + 2 * spread for name, spread in zip(MODALITIES, _SPREAD, strict=False)
+        },
         objective_first=1.73,
         objective_last=0.041,
     )

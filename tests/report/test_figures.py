@@ -1,23 +1,46 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leakaudit.report.figures import PLOT, Floor, Panel, Point, panels, strip
+from leakaudit.report.figures import strip
+from leakaudit.report.figures.markers import SHAPES, UNDEFENDED_SHAPE, shape
+from leakaudit.report.figures.scales import FACET, NARROW, WIDE, Canvas
+from leakaudit.report.figures.tradeoff_panel import Floor, Panel, Point, axes, panel
 from tests.report.sample import interval
 
 FLOORS = (Floor("blind", "Blind floor 0.30", 0.30), Floor("outline", "Outline floor 0.31", 0.31))
+CANVASES = (WIDE, NARROW, FACET)
+PLOT = WIDE.plot
 
 
-def drawn(*values: tuple[float, float], pareto: bool = True) -> Panel:
+def one_panel(points: Sequence[Point], canvas: Canvas = WIDE) -> Panel:
+    return panel(points, FLOORS, axes(points, FLOORS), canvas)
+
+
+def point(dice: float, ssim: float = 0.5, **changes: Any) -> Point:
+    plain = {"name": "a", "label": ("a",), "shape": 0, "pareto": False}
+    return Point(dice=interval(dice), ssim=interval(ssim), **{**plain, **changes})
+
+
+def drawn(*values: tuple[float, float], pareto: bool = True, canvas: Canvas = WIDE) -> Panel:
     points = [
-        Point(("Gaussian noise", f"std {n}"), interval(dice), interval(ssim), n % 9 - 1, pareto)
+        point(
+            dice,
+            ssim,
+            name=f"Gaussian noise, std {n}",
+            label=("Gaussian noise", f"std {n}"),
+            shape=n % 9 - 1,
+            pareto=pareto,
+        )
         for n, (dice, ssim) in enumerate(values)
     ]
-    return panels([(points, FLOORS)])[0]
+    return one_panel(points, canvas)
 
 
 def test_more_dice_is_further_right_and_more_ssim_further_up() -> None:
@@ -27,74 +50,113 @@ def test_more_dice_is_further_right_and_more_ssim_further_up() -> None:
 
 
 def test_panels_share_their_scales() -> None:
-    one = Point(("a",), interval(0.2), interval(0.3), 0, False)
-    two = Point(("b",), interval(0.8), interval(0.9), 1, False)
-    first, second = panels([([one], FLOORS), ([two], FLOORS)])
+    one, two = point(0.2, 0.3), point(0.8, 0.9)
+    shared = axes([one, two], FLOORS)
+    first, second = (panel([each], FLOORS, shared, WIDE) for each in (one, two))
     assert first.x_ticks == second.x_ticks
     assert first.y_ticks == second.y_ticks
 
 
 def test_an_interval_beyond_the_possible_is_cut_off() -> None:
-    (point,) = drawn((0.01, 0.99)).points
-    assert point.left == PLOT.left
-    assert point.top == PLOT.top
+    (found,) = drawn((0.01, 0.99)).points
+    assert found.left == PLOT.left
+    assert found.top == PLOT.top
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("canvas", CANVASES, ids=["wide", "narrow", "facet"])
+@settings(max_examples=15, deadline=None)
 @given(
-    st.lists(
+    values=st.lists(
         st.tuples(st.floats(0, 1, allow_nan=False), st.floats(-0.2, 1, allow_nan=False)),
         min_size=1,
         max_size=14,
     )
 )
-def test_no_name_covers_another_or_a_marker(values: list[tuple[float, float]]) -> None:
-    panel = drawn(*values)
-    labels = [one.label for one in panel.points if one.label]
-    labels += [one.label for one in panel.floors if one.label]
+def test_no_name_covers_another_or_a_marker(
+    canvas: Canvas, values: list[tuple[float, float]]
+) -> None:
+    found = drawn(*values, canvas=canvas)
+    assert found == drawn(*values, canvas=canvas)
+    labels = [one.label for one in found.points if one.label]
+    labels += [one.label for one in found.floors if one.label]
     for first, second in combinations(labels, 2):
         assert not first.box.overlaps(second.box)
     for label in labels:
-        for point in panel.points:
-            box = label.box
-            assert not (box.left < point.x < box.right and box.top < point.y < box.bottom)
-    named = sum(one.label is not None for one in panel.points)
-    assert named + len(panel.key) == len(values)
+        box = label.box
+        assert box.inside(canvas.frame)
+        for one in found.points:
+            assert not (box.left < one.x < box.right and box.top < one.y < box.bottom)
+    for one in found.points:
+        assert canvas.plot.left <= one.left <= one.x <= one.right <= canvas.plot.right
+        assert canvas.plot.top <= one.top <= one.y <= one.bottom <= canvas.plot.bottom
+    named = sum(one.label is not None for one in found.points)
+    assert named + len(found.key) == len(values)
+
+
+def test_a_dot_of_the_background_has_no_name_and_no_marker() -> None:
+    found = one_panel([point(0.4), point(0.6, 0.8, dot=True), point(0.7, label=())])
+    assert [one.point.dice.mean for one in found.dots] == [0.6]
+    assert [one.label is not None for one in found.points] == [True, False]
+    assert not found.key
+
+
+def test_a_background_point_on_the_front_bounds_it() -> None:
+    found = one_panel([point(0.4, 0.4, pareto=True, dot=True), point(0.6, 0.6, pareto=True)])
+    assert found.front.startswith(f"M{found.dots[0].x},{found.dots[0].y}V")
+
+
+@pytest.mark.parametrize(
+    "hostile", ["<script>" * 40, "x" * 500, "\u4e2d" * 90, "a\nb " * 60, ""], ids=str.__len__
+)
+def test_a_name_of_any_length_stays_in_its_frame(hostile: str) -> None:
+    for canvas in CANVASES:
+        found = one_panel([point(0.5, name=hostile, label=(hostile,))] * 3, canvas)
+        for one in found.points:
+            assert one.label is None or one.label.box.inside(canvas.frame)
+        for entry in found.key:
+            assert all(len(line) <= 60 for line in entry.lines)
+            assert entry.y + 14 * (len(entry.lines) - 1) < found.height
+
+
+def test_marker_shapes_differ_for_a_dozen_defences() -> None:
+    assert len({UNDEFENDED_SHAPE, *SHAPES}) == len(SHAPES) + 1 >= 13
+    assert shape(-1) == UNDEFENDED_SHAPE
+    assert [shape(number) for number in range(len(SHAPES))] == list(SHAPES)
 
 
 def test_equal_points_keep_their_names_in_the_key_below() -> None:
-    panel = drawn(*[(0.5, 0.5)] * 60)
-    assert panel.key
-    assert panel.height > panel.key[-1].y
+    found = drawn(*[(0.5, 0.5)] * 60)
+    assert found.key
+    assert found.height > found.key[-1].y
+    numbers = [one.number for one in found.points if one.label is None]
+    assert numbers == [entry.number for entry in found.key] == [*range(1, len(found.key) + 1)]
 
 
 def test_a_long_name_in_the_key_is_broken_where_a_defence_is_added() -> None:
     label = ("Gaussian noise, std 1.0", "+ bottleneck, 4 channels", "+ skips 0+1 withheld")
-    alike = [Point(label, interval(0.5), interval(0.5), 0, True)] * 40
-    (panel,) = panels([(alike, FLOORS)])
-    first, second = panel.key[:2]
-    assert first.lines == (f"{label[0]} {label[1]}", label[2])
+    name = "Gaussian noise, std 1.0 + bottleneck, 4 channels + skips 0+1 withheld"
+    found = one_panel([point(0.5, name=name, label=label, pareto=True)] * 40, NARROW)
+    first, second = found.key[:2]
+    assert first.lines == label
     assert second.y - first.y > 20
-    assert panel.height > panel.key[-1].y + 14
+    assert found.height > found.key[-1].y + 14
     assert first.pareto
 
 
 def test_the_front_is_a_staircase_of_pareto_points_alone() -> None:
     assert drawn((0.2, 0.3), (0.7, 0.9), pareto=False).front == ""
-    panel = drawn((0.2, 0.3), (0.7, 0.9))
-    low, high = panel.points
-    assert panel.front == f"M{low.x},{low.y}V{high.y}H{high.x}"
+    found = drawn((0.2, 0.3), (0.7, 0.9))
+    low, high = found.points
+    assert found.front == f"M{low.x},{low.y}V{high.y}H{high.x}"
 
 
 def test_the_strengths_of_a_defence_are_joined_in_their_order() -> None:
-    def point(dice: float, sweep: str, rank: float) -> Point:
-        return Point(("a",), interval(dice), interval(0.5), 0, False, sweep, rank)
-
-    found = [point(0.6, "a", 3.0), point(0.2, "a", 1.0), point(0.4, "a", 2.0)]
-    alone = [point(0.3, "b", 1.0), point(0.8, "", 0.0), point(0.9, "", 0.0)]
-    (panel,) = panels([([*found, *alone], FLOORS)])
-    three, one, two = panel.points[:3]
-    assert panel.sweeps == (f"M{one.x},{one.y}L{two.x},{two.y}L{three.x},{three.y}",)
+    swept = [point(0.6, sweep="a", rank=3), point(0.2, sweep="a", rank=1)]
+    swept += [point(0.4, sweep="a", rank=2)]
+    alone = [point(0.3, sweep="b", rank=1), point(0.8), point(0.9)]
+    found = one_panel([*swept, *alone])
+    three, one, two = found.points[:3]
+    assert found.sweeps == (f"M{one.x},{one.y}L{two.x},{two.y}L{three.x},{three.y}",)
 
 
 @pytest.mark.parametrize("mean", [-0.4, 0.0, 0.5, 1.0])

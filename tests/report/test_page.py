@@ -117,7 +117,8 @@ def test_title_order_and_structure() -> None:
     page = Page(html)
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
     assert sections == [
-        *("verdict", "scope", "policy", "coverage", "method", "matrix", "tradeoff", "utility"),
+        *("verdict", "scope", "policy", "coverage", "method", "matrix", "tradeoff"),
+        *("exposure", "utility"),
         *("worst", "identity", "guarantees", "residual", "limits", "reproducibility"),
         *("responsible", "public", "crosswalk", "glossary", "citations"),
     ]
@@ -467,8 +468,10 @@ def test_a_bottleneck_is_named_and_its_channels_are_those_that_cross() -> None:
 
 def test_what_does_not_cross_stands_in_the_panel_of_its_cut_level() -> None:
     html = render_html(protected_report())
-    (panel,) = re.findall(r'<figure id="tradeoff-\d+">.*?</figure>', html, re.DOTALL)
-    assert "<h3>Cut level 2 · seed 1</h3>" in panel
+    (whole,) = re.findall(r'<figure id="tradeoff-\d+">.*?</figure>', html, re.DOTALL)
+    assert "<h3>Cut level 2 · seed 1</h3>" in whole
+    panel, narrow = re.findall(r"<svg.*?</svg>", whole, re.DOTALL)
+    assert panel.count("<title>") == narrow.count("<title>") == 12
     named = re.findall(r'class="marker[^>]*><title>(.*?)</title>', panel)
     assert len(named) == len(set(named)) == 12
     assert {
@@ -485,7 +488,7 @@ def test_what_does_not_cross_stands_in_the_panel_of_its_cut_level() -> None:
     # Three of noise, two each of the bottleneck and of the skips.
     bands = re.findall(r'class="sweep" d="(.*?)"', panel)
     assert sorted(path.count("L") for path in bands) == [1, 1, 2]
-    rows = [" ".join(Page(row).text.split()) for row in panel.split("<tr>")[2:]]
+    rows = [" ".join(Page(row).text.split()) for row in whole.split("<tr>")[2:]]
     (dominated,) = [row for row in rows if row.startswith("Gaussian noisestd 3.0")]
     assert dominated.endswith("no")
     (narrow,) = [row for row in rows if row.startswith("Bottleneck1 channel")]

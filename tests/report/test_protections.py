@@ -1,12 +1,10 @@
-"""What protects a setting: names, and which settings are strengths of one defence."""
+"""What protects a setting, and what that is called."""
 
 from __future__ import annotations
 
 import pytest
 
-from leakaudit.report.protections import in_lines, in_words, protections, ranks
-
-NOISE = "GaussianNoise(std={})"
+from leakaudit.report.protections import in_lines, in_words, protections
 
 
 @pytest.mark.parametrize(
@@ -52,32 +50,3 @@ def test_a_setting_is_named_by_all_that_protects_it(
     parts = protections(*setting)
     assert in_words(parts) == words
     assert in_lines(parts) == lines
-
-
-def first_ranks(*settings: tuple[str, int, tuple[int, ...], int | None]) -> object:
-    return ranks([protections(*setting)[0] for setting in settings])
-
-
-def test_strengths_of_one_parameter_have_ranks() -> None:
-    noise = [(NOISE.format(std), 2, (0, 1), None) for std in ("3.0", "-1.0", "1e-05")]
-    assert first_ranks(*noise) == (3.0, -1.0, 1e-5)
-    assert first_ranks(*(("Identity()", 2, (0, 1), k) for k in (8, 1))) == (8.0, 1.0)
-    assert first_ranks(*(("Identity()", 2, skips, None) for skips in ((), (1,)))) == (2.0, 1.0)
-    assert first_ranks(("A(p=1, q=2)", 0, (), None), ("A(p=3, q=2)", 0, (), None)) == (1.0, 3.0)
-
-
-@pytest.mark.parametrize(
-    "defenses",
-    [
-        ("A(p=1, q=2)", "A(p=3, q=4)"),
-        ("A(p=1, q=2)", "A(p=1)"),
-        ("A(p=1)", "A(q=2)"),
-        ("A(kind='x')", "A(kind='y')"),
-        ("A(p=1)", "A(p=1)"),
-        ("A(p=1)", "A()"),
-    ],
-)
-def test_settings_that_are_no_strengths_of_one_parameter_have_none(
-    defenses: tuple[str, ...],
-) -> None:
-    assert first_ranks(*((defense, 0, (), None) for defense in defenses)) is None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import east_asian_width
 
 LINE_HEIGHT = 14.0
 GLYPH_WIDTH = 6.6
-_GAP = 9.0
+_LONGEST = 120
 _RADII = (0.0, 8.0, 18.0, 30.0, 44.0, 60.0)
 
 
@@ -63,7 +64,34 @@ class Label:
 
 def text_width(lines: Sequence[str]) -> float:
     """An upper estimate of the width of the longest line."""
-    return max(len(line) for line in lines) * GLYPH_WIDTH
+    return max(_glyphs(line) for line in lines) * GLYPH_WIDTH
+
+
+def wrapped(text: str, width: float) -> tuple[str, ...]:
+    """Text in lines that fit a width: broken at spaces, a longer word anywhere.
+
+    What is longer than any name that one would give ends in an ellipsis; the table beside the
+    figure has the whole of it.
+    """
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    most = max(2, int(width / GLYPH_WIDTH))
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if _glyphs(longer) <= most:
+            lines[-1] = longer
+            continue
+        lines += [word] if lines[-1] else []
+        lines[-1] = word
+        while _glyphs(lines[-1]) > most:
+            cut = next(n for n in range(len(lines[-1]), 0, -1) if _glyphs(lines[-1][:n]) <= most)
+            lines[-1:] = [lines[-1][:cut], lines[-1][cut:]]
+    return tuple(lines)
+
+
+def _glyphs(line: str) -> int:
+    """Its length, where a letter of East Asian scripts is as wide as two."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in line)
 
 
 def place(
@@ -72,6 +100,8 @@ def place(
     y: float,
     *,
     frame: Box,
+    gap: float,
+    reach: float,
     hard: Sequence[Box],
     soft: Sequence[Box],
     rivals: Sequence[tuple[float, float]] = (),
@@ -83,17 +113,19 @@ def place(
         x: of the point.
         y: of the point.
         frame: what the label must stay inside.
+        gap: how near it may come to the point.
+        reach: how far beyond that it may stand.
         hard: what it must not cover: markers and other labels.
         soft: what it should not cover: error bars and reference lines.
         rivals: other points, which should not be nearer to the text than its own.
     """
     width, height = text_width(lines), LINE_HEIGHT * len(lines)
     best: tuple[float, Label] | None = None
-    for radius in _RADII:
+    for radius in (one for one in _RADII if one <= reach):
         for rank, (step_x, step_y) in enumerate(_DIRECTIONS):
             anchor = "start" if step_x > 0 else "end" if step_x < 0 else "middle"
-            at_x = x + step_x * (_GAP + radius)
-            middle = y + step_y * (_GAP + radius + height / 2)
+            at_x = x + step_x * (gap + radius)
+            middle = y + step_y * (gap + radius + height / 2)
             left = at_x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
             box = Box(left, middle - height / 2, left + width, middle + height / 2)
             if not box.inside(frame) or any(box.overlaps(other) for other in hard):
@@ -101,7 +133,7 @@ def place(
             doubtful = any(
                 _distance(box, *rival) < 1.5 * _distance(box, x, y) + 4.0 for rival in rivals
             )
-            cost = radius + rank + 12.0 * sum(box.overlaps(other) for other in soft)
+            cost = radius + rank + 22.0 * sum(box.overlaps(other) for other in soft)
             cost += 40.0 if doubtful else 0.0
             if best is None or cost < best[0]:
                 baseline = box.top + 0.78 * LINE_HEIGHT

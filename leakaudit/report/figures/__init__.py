@@ -1,0 +1,11 @@
+"""The figures of the report: geometry in figure units, and the views that the templates draw.
+
+Figures with two axes (`tradeoff_panel`, `series`) are drawn as they are; those with a row for each
+setting (`heatmap`, `patients`, `modalities`) are tables with a drawing or a shade in every row.
+"""
+
+from __future__ import annotations
+
+from leakaudit.report.figures.strips import Strip, strip
+
+__all__ = ["Strip", "strip"]

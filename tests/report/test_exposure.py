@@ -1,0 +1,359 @@
+"""The figures that have a row or a line for each setting, as they stand in the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from leakaudit.records import CellRecord, Leakage, ReportRecord, State
+from leakaudit.report import render_html
+from leakaudit.report.figures.epochs import epochs
+from leakaudit.report.figures.heatmap import HeatTable, heat_tables, shade
+from leakaudit.report.figures.modalities import modalities
+from leakaudit.report.figures.patients import patients
+from leakaudit.report.figures.places import places
+from leakaudit.report.tradeoff import tradeoffs
+from leakaudit.report.views import matrices
+from tests.report.figures_sample import crowded_report, masks_report, watched_report
+from tests.report.sample import MODALITIES, SITES, VICTIMS, protected_report, sample_report
+from tests.report.test_page import HOSTILE, Page
+
+
+def section(record: ReportRecord) -> str:
+    """The figures, and the worst patients with theirs."""
+    html = render_html(record)
+    found = []
+    for name in ("exposure", "worst"):
+        start = html.index(f'<section id="{name}"')
+        found.append(html[start : html.index("</section>", start)])
+    return "\n".join(found)
+
+
+def heat(record: ReportRecord) -> tuple[HeatTable, ...]:
+    return heat_tables(matrices(record))
+
+
+def changed(record: ReportRecord, change: Callable[[CellRecord], CellRecord]) -> ReportRecord:
+    return record.model_copy(update={"cells": tuple(change(one) for one in record.cells)})
+
+
+# The heat map
+
+
+def test_shades_are_equal_steps_and_nothing_below_the_floor_has_any() -> None:
+    found = [
+        shade(value) for value in (-5.0, -0.1, 0.0, 0.001, 0.2, 0.21, 0.4, 0.6, 0.81, 1.0, 1.5)
+    ]
+    assert found == [0, 0, 0, 1, 1, 2, 2, 3, 5, 5, 5]
+
+
+def test_a_cell_without_a_valid_figure_is_hatched_and_has_words_for_a_number() -> None:
+    (table,) = heat(sample_report())
+    cells = [one for group in table.groups for row in group.rows for one in row.cells]
+    assert len(cells) == 24
+    for one in cells:
+        assert one.cell is not None
+        assert (one.advantage is not None) == (one.cell.record.state is State.OK)
+    drawn = re.findall(r'<td class="(heat-[^"]+)">(.*?)</td>', section(sample_report()), re.S)
+    hatched = [Page(content).text.strip() for name, content in drawn if name == "heat-none"]
+    assert len(hatched) == sum(one.advantage is None for one in cells) == 9
+    assert set(hatched) == {
+        "Failed",
+        "Not applicable",
+        "Attack not shown to work",
+        "Ran out of time",
+        "Not run",
+    }
+    assert not re.search(r"\d", "".join(hatched))
+
+
+def test_withheld_figures_are_not_in_the_heat_map() -> None:
+    assert "0.1234" not in section(sample_report())
+    assert "0.12" not in section(sample_report())
+
+
+def test_the_strongest_of_a_setting_is_framed_and_a_doubtful_one_has_an_asterisk() -> None:
+    (table,) = heat(sample_report())
+    rows = [row for group in table.groups for row in group.rows]
+    undefended, last = rows[0].cells, rows[3].cells
+    assert [one.cell.worst for one in undefended if one.cell] == [True, False, True]
+    assert [one.doubtful for one in undefended] == [False, False, False]
+    assert last[1].doubtful  # 0.291 against a floor of 0.297
+    text = Page(section(sample_report())).text
+    assert "strongest here" in text
+    assert "not shown to exceed the guess" in text
+
+
+def test_many_attacks_are_rows_and_no_table_is_wider_than_eight() -> None:
+    record = sample_report()
+    more = [
+        one.model_copy(update={"attack": f"{one.attack}{n}", "cell": f"{one.cell}-{n}"})
+        for one in record.cells
+        for n in range(9)
+    ]
+    many = record.model_copy(update={"cells": tuple(more), "worst": record.worst})
+    tables = heat(many)
+    assert [len(table.columns) for table in tables] == [4, 4]  # settings of two cut levels
+    assert all(len(table.groups[0].rows) == 27 for table in tables)
+    crowded = heat(crowded_report())
+    assert [len(table.columns) for table in crowded] == [2]
+    wide = crowded_report()
+    more = [
+        one.model_copy(update={"attack": f"{one.attack}{n}", "cell": f"{one.cell}-{n}"})
+        for one in wide.cells
+        for n in range(10)
+    ]
+    wide = wide.model_copy(update={"cells": tuple(more)})
+    assert [len(table.columns) for table in heat(wide)] == [7, 7, 6]
+    titles = [table.title for table in heat(wide)]
+    assert len(set(titles)) == 3
+
+
+def test_an_attack_that_was_not_planned_on_a_setting_is_no_zero() -> None:
+    record = sample_report()
+    fewer = record.model_copy(
+        update={"cells": tuple(c for c in record.cells if c.cell != "cell-1-1-decoder-inversion")}
+    )
+    assert "Not planned" in Page(section(fewer)).text
+
+
+# By what crosses
+
+
+def test_a_line_needs_two_places() -> None:
+    (inference, training) = places(matrices(sample_report()))
+    assert inference.steps == ("cut 1, skip 0", "cut 2, all skips")
+    assert [line.name for line in inference.lines] == [
+        "No defence",
+        "Gaussian noise",
+        "Activation dropout",
+    ]
+    assert [line.name for line in training.lines] == ["No defence"]
+    alone = crowded_report((2,))
+    assert places(matrices(alone)) == ()
+    assert "By what crosses" not in Page(section(alone)).text
+
+
+def test_withheld_skips_are_places_too_and_bottlenecks_lines_of_their_own() -> None:
+    (view,) = places(matrices(protected_report()))
+    assert view.steps == ("cut 2, all skips", "cut 2, skip 1", "cut 2, no skip")
+    names = [(line.name, line.details) for line in view.lines]
+    assert ("Bottleneck", "4 channels") in names
+    (plain,) = [line for line in view.lines if line.name == "No defence"]
+    assert all(cell.score is not None for cell in plain.cells)
+    (noise,) = [line for line in view.lines if line.name == "Gaussian noise + bottleneck"]
+    assert [cell.missing for cell in noise.cells] == ["", "not in this audit", ""]
+    text = " ".join(Page(section(protected_report())).text.split())
+    assert "can not tell how much any one of the released tensors gives away by itself" in text
+
+
+def test_many_lines_are_small_plots_of_their_own() -> None:
+    (view,) = places(matrices(crowded_report((1, 2))))
+    assert view.wide is view.narrow is None
+    assert len(view.facets) == 14
+    assert len(view.lines) == 43
+    for facet in view.facets:
+        assert len(facet.panel.series) == 4  # the undefended system and three strengths
+        assert len(facet.panel.crowd) == 40
+
+
+# By what was observed
+
+
+def test_without_a_difference_in_what_was_observed_there_is_no_figure() -> None:
+    assert epochs(matrices(sample_report())) == ()
+    assert "By what was observed" not in Page(section(sample_report())).text
+
+
+def test_more_observed_epochs_are_further_right() -> None:
+    first, second = epochs(matrices(watched_report()))
+    assert first.steps == ("epoch 0", "epochs 0+4", "epochs 0+2+4")
+    (line,) = first.lines
+    means = [cell.score.mean for cell in line.cells if cell.score]
+    assert means == sorted(means)
+    assert len(means) == 3
+    assert "Cut level 1" in first.title
+    assert "Cut level 2" in second.title
+    assert "By what was observed" in Page(section(watched_report())).text
+
+
+# By modality and site
+
+
+def test_modalities_stand_with_the_site_that_holds_them() -> None:
+    first, _ = modalities(matrices(sample_report()))
+    held = [tuple(name for name, _ in site.modalities) for site in first.sites]
+    assert held == list(SITES)
+    assert [site.name for site in first.sites] == ["Data site 1", "Data site 2"]
+    markers = [path for site in first.sites for _, path in site.modalities]
+    assert len(set(markers)) == len(MODALITIES)
+    row = first.groups[0].rows[0]
+    assert row.cell.leakage is not None
+    assert [score for score, _ in row.scores] == list(row.cell.leakage.by_modality.values())
+    assert [floor for _, floor in row.scores] == list(row.cell.leakage.blind_by_modality.values())
+
+
+def test_results_that_were_written_before_have_no_such_figure() -> None:
+    def before(cell: CellRecord) -> CellRecord:
+        if cell.leakage is None:
+            return cell
+        dumped = cell.leakage.model_dump(exclude={"by_modality", "blind_by_modality"})
+        return cell.model_copy(update={"leakage": Leakage.model_validate(dumped)})
+
+    record = changed(sample_report(), before)
+    assert modalities(matrices(record)) == ()
+    assert "By modality and site" not in Page(section(record)).text
+
+
+def test_of_other_sites_images_the_own_modalities_are_left_out() -> None:
+    def at_site(cell: CellRecord) -> CellRecord:
+        if cell.leakage is None:
+            return cell
+        scored = {name: cell.leakage.by_modality[name] for name in SITES[1]}
+        return cell.model_copy(
+            update={"leakage": cell.leakage.model_copy(update={"by_modality": scored})}
+        )
+
+    first, *_ = modalities(matrices(changed(sample_report(), at_site)))
+    assert [site.name for site in first.sites] == ["Data site 2"]
+
+
+# By patient
+
+
+def test_the_highest_patient_is_marked_and_named_unless_nobody_may_be() -> None:
+    tables = matrices(sample_report())
+    first = patients(tables)[0].groups[0].rows[0]
+    assert first.cell.leakage is not None
+    scores = {one.patient: one.ssim_brain for one in first.cell.leakage.patients}
+    assert first.patient == max(scores, key=lambda name: scores[name])
+    assert first.highest == max(scores.values())
+    assert first.lowest == min(scores.values())
+    assert first.median == sorted(scores.values())[2]
+    assert first.count == len(VICTIMS)
+    unnamed = patients(tables, named=False)
+    assert {row.patient for view in unnamed for each in view.groups for row in each.rows} == {""}
+
+
+def test_the_median_of_an_even_number_is_a_patients_own_score() -> None:
+    found = [view for view in patients(matrices(masks_report(40))) if "mask" in view.unit]
+    (masks,) = found
+    row = masks.groups[0].rows[0]
+    assert row.cell.masks is not None
+    scores = sorted(one.dice for one in row.cell.masks.patients)
+    assert row.median == scores[20]
+    assert row.count == 40
+    assert "Dice of the recovered mask" in Page(section(masks_report(40))).text
+
+
+def test_settings_without_a_valid_attack_have_no_row() -> None:
+    rows = [
+        row for view in patients(matrices(sample_report())) for g in view.groups for row in g.rows
+    ]
+    assert all((row.cell.leakage or row.cell.masks) is not None for row in rows)
+    assert len(rows) == 7 + 2
+
+
+# The trade-off of many settings
+
+
+def test_many_settings_name_the_front_and_every_defence_has_a_small_plot() -> None:
+    (view,) = tradeoffs(matrices(crowded_report()))
+    assert view.wide is not None
+    assert view.narrow is not None
+    for panel in (view.wide, view.narrow):
+        named = {one.point.name for one in panel.points}
+        front = {row.name for row in view.rows if row.pareto}
+        assert len(panel.points) + len(panel.dots) == 43
+        assert "No defence" in named
+        assert len(named) == len(panel.points)
+        assert len(front) > 0
+        assert all(one.point.pareto or one.point.shape < 0 for one in panel.points)
+        assert not any(one.point.pareto for one in panel.dots)
+    assert len(view.facets) == 14
+    for facet in view.facets:
+        assert [len(path.split("L")) for path in facet.panel.sweeps] == [3]
+        assert len(facet.panel.points) == 4
+        assert len(facet.panel.dots) == 39
+    html = render_html(crowded_report())
+    assert "The numbers of all settings" in html
+    assert "\N{HORIZONTAL ELLIPSIS}" not in html[html.index('id="tradeoff"') :]
+
+
+def test_few_settings_have_one_plot_and_no_small_ones() -> None:
+    for view in tradeoffs(matrices(sample_report())):
+        assert view.facets == ()
+    assert "small plots" not in Page(render_html(sample_report())).text
+
+
+# All of them
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_inert_in_every_figure(name: str) -> None:
+    for made in (watched_report(), crowded_report((1, 2), 5), masks_report(3)):
+        renamed = made.model_copy(
+            update={
+                "targets": tuple(
+                    one.model_copy(
+                        update={
+                            "defense": f"{name}{one.defense}",
+                            "sites": ((name,), tuple(MODALITIES[1:])),
+                        }
+                    )
+                    for one in made.targets
+                ),
+                "cells": tuple(_renamed(one, name) for one in made.cells),
+            }
+        )
+        clean, found = Page(section(made)), Page(section(renamed))
+        assert {tag for tag, _ in found.tags} <= {tag for tag, _ in clean.tags}
+        assert not any("onload" in attributes for _, attributes in found.tags)
+        assert "\u202e" not in section(renamed)
+        assert name.replace("\u202e", "[U+202E]") in found.text
+
+
+def _renamed(cell: CellRecord, name: str) -> CellRecord:
+    leakage = cell.leakage
+    if leakage is not None:
+        scores = {name: leakage.by_modality[MODALITIES[0]], **leakage.by_modality}
+        scores.pop(MODALITIES[0])
+        people = tuple(
+            one.model_copy(update={"patient": f"{name}{one.patient}"}) for one in leakage.patients
+        )
+        leakage = leakage.model_copy(update={"by_modality": scores, "patients": people})
+    return cell.model_copy(
+        update={
+            "leakage": leakage,
+            "defense": f"{name}{cell.defense}",
+            "attack_name": f"{name}{cell.attack_name}",
+            "threat": f"{name}{cell.threat}",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "made",
+    [watched_report, masks_report, crowded_report, protected_report],
+    ids=lambda made: made.__name__,
+)
+def test_rendering_twice_is_byte_equal_and_identifiers_are_unique(
+    made: Callable[[], ReportRecord],
+) -> None:
+    html = render_html(made())
+    assert html == render_html(made())
+    page = Page(html)
+    named = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(named) == len(set(named))
+    drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
+    for attributes in drawings:
+        labelled = (attributes.get("aria-labelledby") or "").split()
+        assert attributes.get("aria-hidden") == "true" or labelled
+        assert set(labelled) <= set(named)
+
+
+def test_without_any_cell_the_section_says_so() -> None:
+    text = Page(section(sample_report(targets=(), cells=(), worst=()))).text
+    assert "Nothing is drawn: the audit planned no attack." in text
