@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from leakaudit.records import ReportRecord
@@ -125,6 +126,21 @@ def test_the_figures_open_silently(
     page.close()
     assert messages == []
     assert closed == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["crowded", "watched", "masks"])
+def test_the_figures_keep_the_rules_of_accessibility(
+    browser: Browser, addresses: dict[str, str], name: str, scheme: str
+) -> None:
+    context = browser.new_context(
+        bypass_csp=True, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page = context.new_page()
+    page.goto(addresses[name])
+    found = Axe().run(page)
+    context.close()
+    assert found.violations_count == 0, found.generate_report()
 
 
 def test_a_narrow_screen_has_a_plot_of_its_own(browser: Browser, addresses: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from leakaudit.records import ReportRecord
 from leakaudit.report import render_html, write_report
 from leakaudit.report.formatting import MINUS, duration
 from leakaudit.report.pointers import pointed
+from tests.report.figures_sample import crowded_report, masks_report, watched_report
 from tests.report.sample import (
     members_leak_more,
     narrow_report,
@@ -30,6 +31,9 @@ RECORDS = {
     "narrow": narrow_report(),
     "protected": protected_report(),
     "judged": judged(0.5, "target-2-1", "target-2-2"),
+    "crowded": crowded_report((1, 2), 5),
+    "watched": watched_report(),
+    "masks": masks_report(6),
 }
 _VOID = {"meta", "img", "br", "path", "circle", "input"}
 

@@ -86,7 +86,7 @@ def _sites(setting: SettingView, cell: CellView) -> Sites:
     scored = cell.leakage.by_modality
     known = setting.target.sites if setting.target else ()
     held = tuple(tuple(name for name in site if name in scored) for site in known)
-    rest = tuple(name for name in scored if not any(name in site for site in held))
+    rest = tuple(sorted(name for name in scored if not any(name in site for site in held)))
     return (*held, rest)
 
 
