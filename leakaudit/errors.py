@@ -7,6 +7,7 @@
     ├── DataError                 exit 4: patients that are missing or bad (names patient, file)
     ├── StoreError                exit 4: run folder, disk, permission, lock
     ├── SignatureError            exit 4: signatures can not be checked on this machine
+    ├── SharingError              exit 4: a report can not be shared without what identifies
     ├── NotGranted                an attack asked for what its threat model does not grant
     ├── PluginError               exit 2: a plug-in is unknown, broken or clashes
     └── CellError                 a cell can not yield a figure; its state says why
@@ -65,6 +66,12 @@ class StoreError(LeakauditError):
 
 class SignatureError(LeakauditError):
     """Signatures can not be checked here: no ssh-keygen, or no list of signers."""
+
+    exit_code = 4
+
+
+class SharingError(LeakauditError):
+    """A report can not be shared, since something that identifies would be left."""
 
     exit_code = 4
 
