@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -219,6 +219,8 @@ class ReportRecord(Record):
         verdict: what the user's policy says; None without one.
         versions: Python and package versions.
         metric_version: version of the measures.
+        profile: ``"internal"``, or ``"share"``: with pseudonyms, and without paths, hosts
+            and users.
         volatile: times, host facts.
     """
 
@@ -239,4 +241,5 @@ class ReportRecord(Record):
     verdict: Verdict | None = None
     versions: dict[str, str]
     metric_version: str = METRIC_VERSION
+    profile: Literal["internal", "share"] = "internal"
     volatile: dict[str, Any] = Field(default_factory=dict)

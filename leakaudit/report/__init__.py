@@ -8,6 +8,7 @@ from __future__ import annotations
 from leakaudit.report.gallery import Gallery, GalleryItem, draw_gallery
 from leakaudit.report.markdown import cells_table, worst_table
 from leakaudit.report.page import render_html
+from leakaudit.report.sharing import shared
 from leakaudit.report.table import cells_csv
 from leakaudit.report.templates import check_templates
 from leakaudit.report.verdicts import verdict_view
@@ -24,6 +25,7 @@ __all__ = [
     "read_manifest",
     "read_report",
     "render_html",
+    "shared",
     "verdict_view",
     "worst_table",
     "write_report",

@@ -33,6 +33,7 @@ from leakaudit.report.gallery_view import gallery_view
 from leakaudit.report.options import options
 from leakaudit.report.pixels import DIFFERENCE_WHITE
 from leakaudit.report.pointers import count, plain, pointed, told
+from leakaudit.report.rows import listed_cells
 from leakaudit.report.templates import Templates
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.verdicts import (
@@ -111,6 +112,7 @@ def render_html(
             crosswalk=CROSSWALK,
             citations=citations(record),
             training_victims=training_victims(record),
+            one_by_one=listed_cells(record),
             gallery=gallery_view(record, gallery),
             gallery_difference_white=DIFFERENCE_WHITE,
             replaced=used.replaced,

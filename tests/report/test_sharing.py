@@ -1,0 +1,493 @@
+"""What a shared report must not say, wherever a plug-in, an exception or an audit file put it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from leakaudit.errors import SharingError
+from leakaudit.records import CellRecord, Effect, ReportRecord, State
+from leakaudit.report import read_report, render_html, shared, write_report
+from leakaudit.report.rows import SHARED_ROWS
+from leakaudit.report.scrubbing import PATH_REMOVED, Scrubber, Surroundings
+from tests.report.sample import cell, leakage, sample_gallery, sample_report, target
+
+KEY = bytes(range(32))
+NAME = "Zoë O'Brien (née +Müller) [1]*"
+DATA = "/mnt/Klinikum Süd/glioma 2021"
+HOST = "radiologie-ws7"
+USER = "zobrien"
+MACHINE = Surroundings(
+    accounts=(USER, "Zita O'Brien"), hosts=(f"{HOST}.klinik.example",), folders=(f"/home/{USER}",)
+)
+# None of these may be read in a file; of the name and the folder no telling part either.
+TELLING = ("O'Brien", "OBrien", "Müller", "Mueller", "Klinikum Süd", "glioma 2021", HOST, USER)
+PLANTED = (
+    f"{NAME}: {DATA}/{NAME}/t1.nii.gz: on {HOST} of {USER}, /home/{USER}/x.py, "
+    f"x{NAME.upper()}_flair.mha, host {HOST}.klinik.example, {quote(NAME)}, {NAME!a}, "
+    f"{json.dumps(DATA)}, {NAME.encode()!r}, {base64.b64encode(NAME.encode()).decode()}, "
+    f"{unicodedata.normalize('NFD', NAME)}, C:\\Users\\{USER}\\Desktop, {USER}@{HOST}, "
+    f"{NAME.encode().hex()}, \\\\{HOST}\\scans\\1.dcm, file://{HOST}/home, Müller, Mueller"
+)
+# Fields of which only certain values are a record.
+FIXED = {"state", "profile", "schema_version", "metric_version"}
+
+
+def planted_report(text: str = PLANTED) -> ReportRecord:
+    """The sample about a patient of that name, with the text in every string there is."""
+    record = sample_report(images="full")
+    payload = json.loads(record.model_dump_json().replace("sample-03", json.dumps(NAME)[1:-1]))
+    payload["targets"][0] |= {
+        "idle": "off",
+        "effects": [Effect(defense="Mine()", phase="training").model_dump()],
+    }
+    payload["audit"]["attacks"] = [
+        {"name": "mine", "parameters": {NAME: 1, "weights": f"{DATA}/w.pt", "note": "x"}},
+        {"name": "other", "parameters": {"left_out": [NAME], DATA: "x", f"{DATA}/b": "y"}},
+    ]
+    payload["volatile"] |= {"host": HOST, "user": USER, "python": DATA}
+    payload["data"] |= {"simulated": False, "name": "glioma 2021"}
+    payload = everywhere(payload, text)
+    payload["audit"]["data"] = {"kind": "folder", "path": DATA}
+    return ReportRecord.model_validate(payload)
+
+
+def everywhere(value: Any, text: str, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {one: everywhere(item, text, one) for one, item in value.items()}
+    if isinstance(value, list):
+        return [everywhere(item, text, key) for item in value]
+    patients = ("patient", "train", "validation", "auxiliary", "victims")
+    if not isinstance(value, str) or key in FIXED or (key in patients and value != "training"):
+        return value
+    return f"{value} {text}"
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def written_as(secret: str) -> set[bytes]:
+    """The bytes that would give a secret away, all in lower case but base64."""
+    forms = {unicodedata.normalize(form, secret) for form in ("NFC", "NFD", "NFKC")}
+    found = set()
+    for form in forms:
+        found |= {form.encode(), quote(form).encode(), form.encode().hex().encode()}
+        found |= {json.dumps(form)[1:-1].encode(), ascii(form)[1:-1].encode()}
+        found |= {form.replace("'", "&#39;").encode(), repr(form.encode())[2:-1].encode()}
+    return {one.lower() for one in found}
+
+
+def packed(secret: str) -> set[bytes]:
+    """The part of a secret's base64 that is the same whatever stands around it."""
+    data = secret.encode()
+    parts = (
+        base64.b64encode(data[start : start + 3 * ((len(data) - start) // 3)]) for start in range(3)
+    )
+    return {one for one in parts if len(one) >= 8}
+
+
+def assert_nowhere(folder: Path, secrets: tuple[str, ...]) -> None:
+    files = list(folder.iterdir())
+    assert len(files) >= 5
+    for path in files:
+        data = path.read_bytes()
+        for secret in secrets:
+            assert not [one for one in written_as(secret) if one in data.lower()], (path, secret)
+            assert not [one for one in packed(secret) if one in data], (path, secret)
+
+
+def test_what_is_planted_in_every_string_is_in_no_file(tmp_path: Path) -> None:
+    record = planted_report()
+    plain = record.model_dump_json()
+    assert plain.count(HOST) > 500
+    write_report(shared(record, KEY, MACHINE), tmp_path)
+    assert_nowhere(tmp_path, (NAME, DATA, *TELLING))
+    patients = record.data.split
+    known = (*patients.train, *patients.validation, *patients.auxiliary, *patients.victims)
+    assert_nowhere(tmp_path, known)
+    assert "P-" in (tmp_path / "report.html").read_text()
+
+
+def test_a_report_that_is_not_shared_says_it_all(tmp_path: Path) -> None:
+    write_report(planted_report(), tmp_path)
+    with pytest.raises(AssertionError):
+        assert_nowhere(tmp_path, (HOST,))
+    with pytest.raises(AssertionError):
+        assert_nowhere(tmp_path, (NAME,))
+
+
+@pytest.mark.parametrize("place", ["reason", "notes", "detail", "attack", "blind_floor_name"])
+def test_a_name_in_one_text_leaves_the_rest_of_it(place: str) -> None:
+    record = sample_report()
+    text = f"no figure for {record.data.split.victims[0]} at iteration 212 of 400: 0.0513"
+    changed = with_text(record, place, text)
+    clean = shared(changed, KEY)
+    found = [one for one in strings(clean.model_dump(mode="json")) if "212 of 400" in one]
+    assert found
+    for one in found:
+        assert re.fullmatch(r"no figure for P-[0-9A-F]{6} at iteration 212 of 400: 0\.0513", one)
+
+
+def with_text(record: ReportRecord, place: str, text: str) -> ReportRecord:
+    first = record.cells[0]
+    assert first.leakage
+    assert first.negative_control
+    updates: dict[str, dict[str, Any]] = {
+        "reason": {"reason": text},
+        "notes": {"notes": (text,)},
+        "attack": {"attack": text},
+        "detail": {"negative_control": first.negative_control.model_copy(update={"detail": text})},
+        "blind_floor_name": {
+            "leakage": first.leakage.model_copy(update={"blind_floor_name": text})
+        },
+    }
+    update = updates[place]
+    return record.model_copy(update={"cells": (first.model_copy(update=update), *record.cells[1:])})
+
+
+def test_figures_states_and_references_within_the_record_stay() -> None:
+    record = sample_report()
+    clean = shared(record, KEY, MACHINE)
+    for before, after in zip(record.cells, clean.cells, strict=True):
+        assert (before.cell, before.target, before.state) == (after.cell, after.target, after.state)
+        assert (before.attack, before.defense, before.cost) == (
+            after.attack,
+            after.defense,
+            after.cost,
+        )
+        if before.leakage and after.leakage:
+            assert before.leakage.ssim_brain == after.leakage.ssim_brain
+            pairs = (
+                sorted(one.ssim_brain for one in each.leakage.patients)
+                for each in (before, after)
+                if each.leakage
+            )
+            first, second = pairs
+            assert first == second
+    assert [case.model_dump() for case in clean.worst] == [
+        case.model_dump() for case in record.worst
+    ]
+    assert clean.data.fingerprint == record.data.fingerprint
+    assert clean.versions == record.versions
+    assert clean.audit == record.audit
+    assert clean.name == record.name
+
+
+def test_patients_stand_in_the_order_of_their_pseudonyms() -> None:
+    clean = shared(sample_report(), KEY)
+    split = clean.data.split
+    for names in (split.train, split.auxiliary, split.victims):
+        assert list(names) == sorted(names)
+    lists = [one.leakage.patients for one in clean.cells if one.leakage]
+    for rows in lists:
+        assert [row.patient for row in rows] == sorted(row.patient for row in rows)
+    utilities = [one.utility for one in clean.targets if one.utility]
+    for utility in utilities:
+        assert [row.patient for row in utility.patients] == list(split.victims)
+
+
+def test_volatile_goes_but_for_rounded_durations() -> None:
+    clean = shared(sample_report(volatile={"host": HOST, "seconds": {"a": 1.0}}), KEY)
+    assert clean.volatile == {}
+    assert clean.cells[0].volatile == {"seconds": 62.0}
+    assert clean.targets[0].volatile == {"seconds": 810.0}
+    assert clean.cells[5].volatile == {}
+
+
+def test_versions_are_versions_of_packages() -> None:
+    versions = {
+        "python": f"3.11.7 (main, {HOST})",
+        "torch": "2.9.0+cu128",
+        "numpy": "2.3.1rc1",
+        "mine": HOST,
+        f"/home/{USER}/lib": "1.0",
+        "a b": "1.0",
+    }
+    assert shared(sample_report(versions=versions), KEY, MACHINE).versions == {
+        "python": "3.11.7",
+        "torch": "2.9.0",
+        "numpy": "2.3.1rc1",
+        "mine": "[text removed]",
+    }
+
+
+def test_paths_of_the_audit_and_the_name_of_its_folder_are_removed() -> None:
+    data = sample_report().data.model_copy(update={"simulated": False, "name": "StMary-2021"})
+    audit = {
+        "name": "mine",
+        "data": {"kind": "folder", "path": "../StMary-2021"},
+        "attacks": [{"name": "a", "parameters": {"weights_file": "w", "note": "as StMary-2021"}}],
+        "size": 96,
+    }
+    clean = shared(sample_report(data=data, audit=audit), KEY)
+    assert clean.data.name == PATH_REMOVED
+    assert clean.audit == {
+        "name": "mine",
+        "data": {"kind": "folder", "path": PATH_REMOVED},
+        "attacks": [
+            {
+                "name": "a",
+                "parameters": {"weights_file": PATH_REMOVED, "note": f"as {PATH_REMOVED}"},
+            }
+        ],
+        "size": 96,
+    }
+
+
+def test_the_audits_own_name_stays_where_the_folder_is_called_alike() -> None:
+    record = sample_report(
+        name="glioma-2021",
+        audit={"name": "glioma-2021", "data": {"path": "/data/glioma-2021"}},
+    )
+    clean = shared(record, KEY)
+    assert clean.name == clean.audit["name"] == "glioma-2021"
+    assert shared(sample_report(name=f"of-{USER}"), KEY, MACHINE).name == "of-[name removed]"
+
+
+def test_numbers_and_keys_of_the_audit_that_are_patients() -> None:
+    record = renamed({"sample-03": "1234567", "sample-07": "7"})
+    audit = {
+        "seeds": [7],
+        "attacks": [{"parameters": {"skip": [1234567], "patient": 7, "7": 0.5, "mode": "7"}}],
+    }
+    clean = shared(record.model_copy(update={"audit": audit}), KEY)
+    names = pseudonym_of(record, clean)
+    assert clean.audit["seeds"] == [7]
+    assert clean.audit["attacks"][0]["parameters"] == {
+        "skip": [names["1234567"]],
+        "patient": names["7"],
+        names["7"]: 0.5,
+        "mode": names["7"],
+    }
+    assert clean.schema_version == record.schema_version
+    assert clean.targets[4].noise_to_signal_by_level == record.targets[4].noise_to_signal_by_level
+
+
+def renamed(names: dict[str, str]) -> ReportRecord:
+    text = sample_report().model_dump_json()
+    for old, new in names.items():
+        text = text.replace(f'"{old}"', json.dumps(new))
+    return ReportRecord.model_validate_json(text)
+
+
+def pseudonym_of(record: ReportRecord, clean: ReportRecord) -> dict[str, str]:
+    """By patient, from the figures of the first cell."""
+    figures = [one.cells[0].leakage for one in (record, clean)]
+    before, after = (
+        {row.ssim_brain: row.patient for row in one.patients} for one in figures if one
+    )
+    return {patient: after[score] for score, patient in before.items()}
+
+
+def test_short_identifiers_leave_words_and_figures_alone() -> None:
+    record = renamed(
+        dict(zip(sample_report().data.split.victims, ["1", "2", "a", "10", "7"], strict=True))
+    )
+    text = "a guess, 1 of 10 victims, 7.2 s, 2 steps"
+    record = with_text(record, "reason", f"{text}; not patient 7, victims ['1', '10']")
+    clean = shared(record, KEY)
+    names = pseudonym_of(record, clean)
+    assert clean.cells[0].reason == (
+        f"{text}; not patient {names['7']}, victims ['{names['1']}', '{names['10']}']"
+    )
+    assert set(clean.data.split.victims) == set(names.values())
+    assert [one.state for one in clean.cells] == [one.state for one in record.cells]
+    assert "P-" not in clean.cells[1].model_dump_json(exclude={"leakage"})
+
+
+def test_an_identifier_that_is_a_word_of_the_report_breaks_nothing() -> None:
+    words = dict(
+        zip(
+            sample_report().data.split.victims,
+            ["training", "ok", "images", "FLAIR", "Identity"],
+            strict=True,
+        )
+    )
+    record = renamed(words)
+    clean = shared(record, KEY)
+    assert [one.victims for one in clean.cells] == [one.victims for one in record.cells]
+    assert [one.defense for one in clean.targets] == [one.defense for one in record.targets]
+    assert clean.data.modalities == record.data.modalities
+    assert not set(clean.data.split.victims) & set(words.values())
+    assert "no defence" in render_html(clean).lower()
+
+
+def test_it_fails_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scrubber, "text", lambda self, value: value)
+    for text, kind in (
+        (f"of {NAME}", "patient identifier"),
+        (quote(f"of {NAME}"), "patient identifier"),
+        (base64.b64encode(f"of {NAME}".encode()).decode(), "encoded patient identifier"),
+        (f"of {USER}", "account or host"),
+        ("in /srv/x/y", "path"),
+        ("10.0.0.17", "host"),
+    ):
+        record = with_text(renamed({"sample-03": NAME}), "reason", text)
+        with pytest.raises(SharingError, match=f"^/cells/0/reason .*: {kind};") as error:
+            shared(record, KEY, MACHINE)
+        assert NAME not in str(error.value)
+
+
+def test_what_is_encoded_twice_or_packed_goes_as_a_whole() -> None:
+    twice = quote(quote(NAME))
+    packed_name = base64.b64encode(f"[{NAME}]".encode()).decode()
+    text = f"first {twice} then {packed_name} then {NAME.encode().hex()} at 0.0513"
+    clean = shared(with_text(renamed({"sample-03": NAME}), "reason", text), KEY)
+    gone = "[text removed]"
+    assert clean.cells[0].reason == f"first {gone} then {gone} then {gone} at 0.0513"
+
+
+def test_sharing_twice_changes_nothing_and_is_read_back(tmp_path: Path) -> None:
+    clean = shared(planted_report(), KEY, MACHINE)
+    assert shared(clean, bytes(32), MACHINE) is clean
+    write_report(clean, tmp_path)
+    assert read_report(tmp_path) == clean
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write_report(read_report(tmp_path), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_one_key_gives_one_set_of_pseudonyms_and_another_key_another() -> None:
+    first, again, other = (shared(sample_report(), key) for key in (KEY, KEY, bytes(32)))
+    assert first == again
+    assert not set(first.data.split.train) & set(other.data.split.train)
+    for name in first.data.split.train:
+        assert re.fullmatch("P-[0-9A-F]{6}", name)
+
+
+def test_pseudonyms_of_many_patients_can_be_told_apart() -> None:
+    from leakaudit.report.pseudonyms import pseudonyms
+
+    many = [f"patient-{number}" for number in range(9_000)]
+    names = pseudonyms(many, KEY)
+    assert len(set(names.values())) == 9_000
+    assert {len(name) for name in names.values()} == {len("P-") + 8}
+    with pytest.raises(SharingError, match="32 bytes, got 5"):
+        pseudonyms(many, b"short")
+
+
+def test_there_are_no_images_whatever_the_run_says(tmp_path: Path) -> None:
+    record = sample_report(images="full")
+    assert "<img" in render_html(record, sample_gallery())
+    clean = shared(record, KEY)
+    assert clean.images == "none"
+    write_report(clean, tmp_path, sample_gallery())
+    page = (tmp_path / "report.html").read_text()
+    assert "<img" not in page
+    assert "data:image" not in page
+    picture = with_text(record, "reason", "see data:image/png;base64,iVBORw0KGgoAAAANSUhEUg== here")
+    assert shared(picture, KEY).cells[0].reason == "see [data removed] here"
+
+
+def test_the_page_says_what_it_is() -> None:
+    page = render_html(shared(sample_report(), KEY))
+    assert page.index("Shared version.") < page.index("<h1>")
+    assert "Shared version." not in render_html(sample_report())
+    for word in ("anonymous", "gdpr compliant", "certified", "no leakage"):
+        assert word not in page.lower()
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "{{7*7}}", "=cmd", "</style>", "gnp.\u202ereport", "a\nb"]
+)
+def test_hostile_names_become_pseudonyms(name: str, tmp_path: Path) -> None:
+    record = with_text(renamed({"sample-03": name}), "reason", f"no figure for {name}")
+    clean = shared(record, KEY)
+    assert re.fullmatch("no figure for (P-[0-9A-F]{6}|.*removed].*)", clean.cells[0].reason)
+    write_report(clean, tmp_path)
+    for path in tmp_path.iterdir():
+        if name not in ("</style>",):  # which every page has
+            assert name not in path.read_text()
+
+
+def large_report(cells: int = 500, victims: int = 10) -> ReportRecord:
+    """Cells of so many victims each, five on each of their targets."""
+    figures = leakage(0.8)
+    row = figures.patients[0]
+    rows = tuple(
+        row.model_copy(update={"patient": f"sample-{number:03d}", "ssim_brain": 0.7 + number / 50})
+        for number in range(victims)
+    )
+    figures = figures.model_copy(update={"patients": rows})
+    targets, attacked = [], []
+    for number in range(cells):
+        key, defense = f"{number // 5:064x}", f"GaussianNoise(std={number // 5 / 10})"
+        if number % 5 == 0:
+            update = {"target": key, "defense": defense, "fitted_defense": defense}
+            targets.append(target(2, 1).model_copy(update=update))
+        update = {
+            "cell": f"{number:064x}",
+            "target": key,
+            "defense": defense,
+            "attack": f"DecoderInversion(epochs={number % 5})",
+        }
+        attacked.append(
+            cell(2, 0, "decoder-inversion").model_copy(update=update | {"leakage": figures})
+        )
+    return sample_report(cells=tuple(attacked), targets=tuple(targets), references=())
+
+
+def count_figures(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    from leakaudit.report import formatting, words
+
+    counted = 0
+    figure = formatting.figure
+
+    def counting(*arguments: Any, **named: Any) -> str:
+        nonlocal counted
+        counted += 1
+        return figure(*arguments, **named)
+
+    monkeypatch.setattr(formatting, "figure", counting)
+    monkeypatch.setattr(words, "figure", counting)
+    return lambda: counted
+
+
+def test_a_shared_page_of_500_cells_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = shared(large_report(), KEY)
+    counted = count_figures(monkeypatch)
+    page = render_html(clean)
+    # A pointer beside every number must fit as well.
+    assert len(page.encode()) + 60 * counted() <= 5_000_000
+    rows = page.count('<th scope="row"><bdi>P-')
+    assert SHARED_ROWS - 10 < rows <= SHARED_ROWS
+    assert "no room for the patients one by one of 350 attacks" in page
+    assert page.count("Patients one by one: in report.json alone.") == 350
+    for worst in {case.worst for case in clean.worst}:
+        number = 1 + [one.cell for one in clean.cells].index(worst or "")
+        start = page.index(f'<tr id="cell-{number}" ')
+        details = page[start : page.index("</details>", start)]
+        assert details.count('<th scope="row"><bdi>P-') == 10
+
+
+def test_a_small_shared_page_lists_all_patients_and_an_internal_one_always() -> None:
+    for record in (shared(sample_report(), KEY), large_report(cells=200)):
+        page = render_html(record)
+        assert "in report.json alone" not in page
+        assert "no room" not in page
+
+
+def test_withheld_figures_of_a_cell_are_shared_under_pseudonyms_as_well() -> None:
+    clean = shared(sample_report(), KEY)
+    bad: list[CellRecord] = [one for one in clean.cells if one.state is State.CONTROL_FAILED]
+    assert bad
+    for one in bad:
+        assert one.withheld
+        assert all(row.patient.startswith("P-") for row in one.withheld.patients)
