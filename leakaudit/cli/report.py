@@ -3,18 +3,58 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from leakaudit.cli.arguments import PolicyFile, RunFolder, TemplatesFolder, report_folder
 from leakaudit.cli.gate import print_verdict
+from leakaudit.cli.sharing import share_report
+from leakaudit.errors import UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import read_gallery, read_manifest, read_report, write_report
 
 
-def report(run: RunFolder, policy: PolicyFile = None, templates: TemplatesFolder = None) -> int:
+class Profile(StrEnum):
+    """For whom a report is."""
+
+    INTERNAL = "internal"
+    SHARE = "share"
+
+
+For = Annotated[
+    Profile,
+    typer.Option(
+        help="internal renders RUN's own report again; share writes another with pseudonyms, "
+        "without images, paths, hosts and users."
+    ),
+]
+ShareFolder = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Where the shared report goes: RUN/share."),
+]
+
+
+def report(
+    run: RunFolder,
+    policy: PolicyFile = None,
+    templates: TemplatesFolder = None,
+    profile: For = Profile.INTERNAL,
+    out: ShareFolder = None,
+) -> int:
     """Render the report of RUN again, pictures too, judged by another policy if given."""
     folder = report_folder(run)
+    if out is not None and profile is not Profile.SHARE:
+        raise UsageError("--out is where a shared report goes; add --profile share")
     record = read_report(folder)
+    if profile is Profile.SHARE:
+        judged = record if policy is None else _judged(record, policy)
+        page = share_report(judged, folder, out, templates)
+        print_verdict(judged)
+        print(page)
+        return 0
     manifest = read_manifest(folder)
     gallery = read_gallery(folder) if record.images != "none" else None
     if record.images != "none" and gallery is None:

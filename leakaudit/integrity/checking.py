@@ -23,6 +23,8 @@ from leakaudit.integrity.signature import (
 from leakaudit.records.manifest import (
     MANIFEST_NAME,
     PICTURES_NAME,
+    SHARE_FOLDER,
+    SHARE_KEY,
     SIGNATURE_NAME,
     ReportManifest,
     RunPart,
@@ -226,7 +228,9 @@ def _check_root(root: OpenFolder, run: RunPart | None, findings: Findings) -> No
     for name in root.names():
         if name in listed or name in (_REPORT, *KINDS):
             continue
-        if name in (_LOG, _LOCK) or (run is None and name == "audit.yaml"):
+        if name == SHARE_FOLDER:
+            _check_shared(root, findings)
+        elif name in (_LOG, _LOCK, SHARE_KEY) or (run is None and name == "audit.yaml"):
             found = root.kind(name)
             if found == "file":
                 findings.unvouched.append(name)
@@ -234,6 +238,16 @@ def _check_root(root: OpenFolder, run: RunPart | None, findings: Findings) -> No
                 findings.fault("refused", name, str(NotWhatItShouldBeError("file", found)))
         else:
             findings.unknown(root, name, name)
+
+
+def _check_shared(root: OpenFolder, findings: Findings) -> None:
+    """The shared version of the report, by its own manifest."""
+
+    def inside() -> None:
+        with root.folder(SHARE_FOLDER) as folder:
+            _check_report(folder, f"{SHARE_FOLDER}/", findings, None)
+
+    findings.attempt(SHARE_FOLDER, inside, missing="it was there a moment ago")
 
 
 def _refuse_while_running(root: OpenFolder, path: Path) -> None:

@@ -18,6 +18,8 @@ from leakaudit.records.base import Record
 MANIFEST_NAME = "manifest.json"
 SIGNATURE_NAME = "manifest.json.sig"
 PICTURES_NAME = "images"
+SHARE_FOLDER = "share"
+SHARE_KEY = "share.key"
 MANIFEST_VERSION = 1
 
 _SEAL = "seal"

@@ -32,6 +32,7 @@ from typing import NamedTuple, final
 
 from leakaudit.records import ReportRecord
 from leakaudit.report.folding import GAP, Folded, folded, spellings
+from leakaudit.report.templates import PACKAGE
 
 PATIENT_WORDS = (
     "patient",
@@ -65,7 +66,6 @@ _OWN_WORDS = (
     *PATIENT_WORDS,
     *ACCOUNT_WORDS,
 )
-_TEMPLATES = "leakaudit_templates"
 _OPENING = r"[_:=#'\"(\[{/]*"
 _NUMBER_OF = r"(?:_?(?:id|no|nr|number)(?![a-z])\.?)?"
 _NEXT = re.compile(r"['\"]?(?:_?[,;/&+]_?|_(?:and|or)_)['\"]?")
@@ -156,7 +156,7 @@ def program_words() -> str:
 def _program_text() -> str:
     templates = (
         file.read_text(encoding="utf-8")
-        for file in sorted(resources.files(_TEMPLATES).iterdir(), key=lambda one: one.name)
+        for file in sorted(resources.files(PACKAGE).iterdir(), key=lambda one: one.name)
         if file.name.endswith((".j2", ".css", ".js"))
     )
     return "\n".join([*templates, repr(ReportRecord.model_json_schema()), *_OWN_WORDS])

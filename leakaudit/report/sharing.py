@@ -10,7 +10,9 @@ scrubbed as well, and the outcome is searched once more before it is returned.
   `leakaudit.report.names` which mentions of a short identifier are taken for one.
 - The data folder's name, whatever the audit gives as a path, and all of ``volatile`` go, but for
   durations, which are rounded to two digits. Package versions stay without their local part.
-- There are no images.
+- There are no images, a logo neither.
+- What the user chose to be named by stays, scrubbed of patients, accounts and hosts: the audit, its
+  sites, the house, and in full the people who answer for it.
 
 What stays can be linked to a person by whoever holds the patients' data: the figures, the
 fingerprint of the data, and the keys that are made of it. It is still personal data.
@@ -38,7 +40,10 @@ Place = tuple[str | int, ...]
 
 _SPLIT = frozenset({"train", "validation", "auxiliary", "victims"})
 _OUR_NUMBERS = frozenset({"schema_version", "metric_version"})
-_PATH_KEY = re.compile(r"(?:^|_)(?:paths?|files?|filename|folders?|dirs?|directory|root)$", re.I)
+_PATH_KEY = re.compile(
+    r"(?:^|_)(?:paths?|files?|filename|folders?|dirs?|directory|root|logo|templates)$", re.I
+)
+_IMAGE = re.compile(r"data:[\w.+-]+/[\w.+-]+[;,][\w+/=%;,-]*")
 _VERSION = re.compile(r"\d+(?:\.\d+)*(?:\.?(?:a|b|rc|post|dev)\d+)*")
 _PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _HOME = re.compile(r"(?:/home/|/Users/|[A-Za-z]:[/\\]+Users[/\\]+)([^/\\\s'\"]+)")
@@ -119,8 +124,7 @@ class _Walk:
         if not patients or not self._names.keys() >= set(patients):
             return False
         if any(isinstance(item, dict) for item in items):
-            # A ranking stays one, unless it is that of the identifiers.
-            return place[-1] == "patients" or (len(items) > 3 and patients == sorted(patients))
+            return place[-1] == "patients"  # of other rows the number may be what they are named by
         lists = [item for item in beside.values() if isinstance(item, list) and item is not items]
         # Of a list of names alone, another list of the same length may be the other half.
         return not any(
@@ -138,6 +142,8 @@ class _Walk:
             return self._names[value]
         if place == ("data", "name") and not self._simulated:
             return PATH_REMOVED
+        if _IMAGE.fullmatch(value):
+            return ""
         if value and place[0] == "audit" and _PATH_KEY.search(str(_key_of(place))):
             return PATH_REMOVED
         if place[0] == "plugins" and place[-1] == "version":
@@ -149,7 +155,8 @@ class _Walk:
         name = str(value)
         if name not in self._names or place[0] != "audit":
             return value
-        meant = _holds_patients(place) or len(name) >= _FEWEST_DIGITS
+        is_count = str(_key_of(place)).endswith("patients") and place[-1] != 0
+        meant = len(name) >= _FEWEST_DIGITS or (_holds_patients(place) and not is_count)
         return self._names[name] if meant else value
 
     def _means_patient(self, value: str, place: Place) -> bool:
@@ -196,10 +203,15 @@ def _known(record: ReportRecord, machine: Surroundings) -> tuple[Surroundings, l
     path = str(data.get("path") or "") if isinstance(data, dict) else ""
     # What the user named the audit and its sites by may stand.
     chosen = [record.name if _AUDIT_NAME.fullmatch(record.name) else "", *record.data.modalities]
+    signers = {one.name for one in record.house.responsible}
+    signers |= {record.verdict.policy.owner} if record.verdict else set()
+    full = {folded(one).text for one in signers if " " in one.strip()}
     parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..", "~")]
     parts += [] if record.data.simulated else [record.data.name]
     known = Surroundings(
-        accounts=(*machine.accounts, *sorted(homes)),
+        accounts=tuple(
+            one for one in (*machine.accounts, *sorted(homes)) if folded(one).text not in full
+        ),
         hosts=machine.hosts,
         folders=(*machine.folders, path),
     )
