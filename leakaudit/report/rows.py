@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leakaudit.records import CellRecord, ReportRecord
 
-SHARED_ROWS = 1_500
+SHARED_ROWS = 1_000
 """Rows of single patients in a shared page of 500 cells, which they keep under 5 MB."""
 
 
