@@ -85,7 +85,7 @@ def _checks(
         found = [
             _check(number, threshold, target.target, cell.cell, figure)
             for cell in cells
-            if cell.state is State.OK and (figure := of_cell(cell, threshold)) is not None
+            if _has_figures(cell) and (figure := of_cell(cell, threshold)) is not None
         ]
         made += found or [_unmeasured(number, threshold, target.target, cells)]
     return made
@@ -163,7 +163,7 @@ def _setting(
         return decided(Outcome.FAIL, Rule.VIOLATED, _gravest(violated, policy))
     if target.state is not State.OK:
         return decided(Outcome.INCONCLUSIVE, Rule.NOT_TRAINED)
-    if not any(cell.state is State.OK for cell in cells):
+    if not any(_has_figures(cell) for cell in cells):
         return decided(Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
     if missing:
         return decided(Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)
@@ -206,8 +206,18 @@ def _missing(required: tuple[RequiredAttack, ...] | None, cells: Sequence[CellRe
 
 
 def _has_figures(cell: CellRecord) -> bool:
-    return cell.state is State.OK and (cell.leakage or cell.mask_leakage) is not None
+    """Whether the attack has figures that its controls, both made, allow to count."""
+    figures = cell.leakage or cell.mask_leakage
+    return cell.state is State.OK and figures is not None and not _uncontrolled(cell)
+
+
+def _uncontrolled(cell: CellRecord) -> bool:
+    made = (cell.negative_control, cell.positive_control)
+    return not all(one is not None and one.passed for one in made)
 
 
 def _how(cell: CellRecord) -> str:
-    return f"{cell.attack_name} under {cell.seen_by}: {cell.state.value}"
+    what = cell.state.value
+    if cell.state is State.OK and _uncontrolled(cell):
+        what = "a control was not made"
+    return f"{cell.attack_name} under {cell.seen_by}: {what}"

@@ -10,6 +10,7 @@ from leakaudit.policy import judge
 from leakaudit.policy.figures import LEAST_FOR_P95, of_cell
 from leakaudit.records import (
     CellRecord,
+    Control,
     Guarantee,
     Interval,
     MaskLeakage,
@@ -110,6 +111,16 @@ def test_an_attack_without_a_figure_never_helps_to_pass(state: State) -> None:
     assert found.settings[0].missing == (f"other under {CELL.seen_by}: {state.value}",)
     assert ended(policy(threshold()), cell(0.9), crashed)[0] is Outcome.FAIL
     assert ended(policy(threshold()), crashed) == (Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
+
+
+@pytest.mark.parametrize("control", ["negative_control", "positive_control"])
+@pytest.mark.parametrize("outcome", [None, Control(passed=None, detail="not made")])
+def test_a_figure_without_its_controls_is_none(control: str, outcome: Control | None) -> None:
+    bare = cell(0.2, cell="bare", attack_name="other", **{control: outcome})
+    found = verdict(policy(threshold()), cell(0.4), bare)
+    assert (found.outcome, found.rule) == (Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)
+    assert found.settings[0].missing == (f"other under {CELL.seen_by}: a control was not made",)
+    assert ended(policy(threshold()), bare) == (Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
 
 
 def test_an_unsupported_attack_is_asked_of_nobody_unless_the_policy_names_it() -> None:
