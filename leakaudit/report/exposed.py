@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from leakaudit.records import CellRecord, Leakage, ReportRecord, TargetRecord
@@ -11,20 +11,6 @@ from leakaudit.report.formatting import figure, percent
 from leakaudit.report.validity import valid_leakage, valid_masks
 from leakaudit.report.verdicts import setting_name
 from leakaudit.report.views import cell_anchors
-
-
-@dataclass(frozen=True)
-class WorstPatient:
-    """The patient whom the strongest attack on a setting recovered best."""
-
-    name: str
-    where: str
-    anchor: str
-    cell: CellRecord
-    patient: str
-    score: float
-    floor: float
-    mean: float
 
 
 @dataclass(frozen=True)
@@ -37,37 +23,26 @@ class Exposed:
     cell: CellRecord
 
 
-def worst_patients(record: ReportRecord) -> tuple[WorstPatient, ...]:
-    """One entry for each reported leakage that has a valid figure."""
+def most_exposed(record: ReportRecord) -> tuple[str, ...]:
+    """Patients whom the strongest attack recovers best in more settings than anybody else.
+
+    Nobody, unless of more than one setting.
+    """
     cells = {cell.cell: cell for cell in record.cells}
-    targets = {target.target: target for target in record.targets}
-    anchors = cell_anchors(record)
-    found = []
-    for case in record.worst:
-        cell = cells.get(case.worst or "")
-        leakage, masks = valid_leakage(cell), valid_masks(cell)
-        if cell is None or (leakage is None and masks is None) or case.target not in targets:
-            continue
-        name, where = setting_name(targets[case.target])
-        if leakage is not None:
-            first = max(leakage.patients, key=lambda one: one.ssim_brain)
-            score, mean = first.ssim_brain, leakage.ssim_brain.mean
-            found.append((cell, name, where, first.patient, score, first.blind_floor, mean))
-        elif masks is not None:
-            best = max(masks.patients, key=lambda one: one.dice)
-            mean = masks.dice.mean
-            found.append((cell, name, where, best.patient, best.dice, best.blind_floor, mean))
-    return tuple(
-        WorstPatient(name, where, anchors[cell.cell], cell, patient, score, floor, mean)
-        for cell, name, where, patient, score, floor, mean in found
+    counted = Counter(
+        name
+        for case in record.worst
+        if (name := _recovered_best(cells.get(case.worst or ""))) is not None
     )
-
-
-def repeated(patients: Sequence[WorstPatient]) -> tuple[tuple[str, int], ...]:
-    """Those who are the worst of more settings than anybody else, if of more than one."""
-    counted = Counter(one.patient for one in patients)
     most = max(counted.values(), default=0)
-    return tuple((name, times) for name, times in counted.items() if times == most and most > 1)
+    return tuple(name for name, times in counted.items() if times == most > 1)
+
+
+def _recovered_best(cell: CellRecord | None) -> str | None:
+    leakage, masks = valid_leakage(cell), valid_masks(cell)
+    if leakage is not None:
+        return max(leakage.patients, key=lambda one: one.ssim_brain).patient
+    return max(masks.patients, key=lambda one: one.dice).patient if masks is not None else None
 
 
 def identified(record: ReportRecord) -> tuple[Exposed, ...]:

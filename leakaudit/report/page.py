@@ -19,9 +19,8 @@ from leakaudit.report.coverage import attacks_met, budgets, kinds
 from leakaudit.report.exposed import (
     identified,
     inferred,
+    most_exposed,
     public_words,
-    repeated,
-    worst_patients,
 )
 from leakaudit.report.figures.epochs import epochs
 from leakaudit.report.figures.heatmap import heat_tables
@@ -72,7 +71,6 @@ def render_html(
     style, script = used.asset("report.css"), used.asset("report.js")
     record = pointed(record)
     tables = matrices(record)
-    worst = worst_patients(record)
     try:
         template = _environment(used).get_template("report.html.j2")
         return template.render(
@@ -103,8 +101,7 @@ def render_html(
             kinds=kinds(record),
             met=attacks_met(record),
             budgets=budgets(record),
-            worst_patients=worst,
-            repeated=repeated(worst),
+            most_exposed=most_exposed(record),
             identified=identified(record),
             inferred=inferred(record),
             options=options(record),

@@ -1,0 +1,62 @@
+"""Draws the pictures of docs/reading-the-report.md from a finished run; simulated patients only.
+
+leakaudit run examples/phantom_report.yaml
+python docs/make_pictures.py runs/phantom-report
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = os.environ.get("LEAKAUDIT_CHROMIUM", "/usr/bin/chromium")
+PICTURES = {
+    "verdict": "#verdict .verdict",
+    "data-flow": "#scope .flow",
+    "policy": "#policy .outcomes",
+    "tradeoff": "#tradeoff figure",
+    "heat-map": "#exposure .heatmap, #exposure table",
+    "crossing": "#exposure figure.series >> nth=0",
+    "epochs": "#exposure figure.series >> nth=1",
+    "modalities": "#exposure figure.modalities",
+    "patients": "#worst figure",
+    "gallery": "#gallery article",
+}
+
+
+def main(run: Path) -> None:
+    """Write docs/pictures/NAME.png for every figure of the run's report."""
+    record = json.loads((run / "report" / "report.json").read_text())
+    if not record["data"]["simulated"]:
+        sys.exit(f"{run}: patients are real; only pictures of simulated ones are kept")
+    folder = Path(__file__).resolve().parent / "pictures"
+    folder.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(color_scheme="light", viewport={"width": 1100, "height": 900})
+        page.goto((run / "report" / "report.html").resolve().as_uri())
+        for name, place in PICTURES.items():
+            found = page.locator(place).first
+            if found.count():
+                save(found.screenshot(), folder / f"{name}.png")
+            else:
+                print(f"{name}: not in this report")
+        browser.close()
+
+
+def save(data: bytes, path: Path) -> None:
+    """A small palette picture; a report has few colours, and phantoms are grey."""
+    with Image.open(io.BytesIO(data)) as image:
+        image.convert("RGB").quantize(128).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
