@@ -269,13 +269,14 @@ def _apart(wanted: Sequence[tuple[float, float]], plot: Box) -> list[float]:
     tops: list[float] = []
     below = plot.top - LINE_HEIGHT / 2
     for middle, height in wanted:
-        tops.append(max(below, middle - height / 2))
+        # To quarters, so that sums are exact and neighbours do not overlap by a rounding.
+        tops.append(max(below, round(middle * 4) / 4 - height / 2))
         below = tops[-1] + height
     floor = plot.bottom + LINE_HEIGHT / 2
     for number in reversed(range(len(tops))):
         tops[number] = min(tops[number], floor - wanted[number][1])
         floor = tops[number]
-    return [round(top, 2) for top in tops]
+    return tops
 
 
 def _height(plot: Box) -> float:
