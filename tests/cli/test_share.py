@@ -19,7 +19,7 @@ from tests.report.test_sharing import assert_nowhere, renamed, with_text
 pytestmark = pytest.mark.slow  # every test starts whole processes
 
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
-FILES = ["cells.csv", "citations.bib", "manifest.json", "report.html", "report.json"]
+FILES = ["cells.csv", "citations.bib", "junit.xml", "manifest.json", "report.html", "report.json"]
 
 
 def sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -71,6 +71,13 @@ def test_a_real_run_is_shared_without_its_patients_paths_and_machine(
     assert [one.notes for one in shared.cells] == [one.notes for one in record.cells]
     volatile = [one.volatile for one in shared.cells] + [one.volatile for one in shared.targets]
     assert all(set(one) <= {"seconds"} for one in volatile)
+    for named in ("tiny", "tiny/share"):
+        checked = leakaudit("verify", named, cwd=tmp_path)
+        assert (checked.returncode, checked.stdout[:6]) == (0, "whole:"), checked.stdout
+    (folder / "cells.csv").write_bytes(b"changed")
+    changed = leakaudit("verify", "tiny", cwd=tmp_path)
+    assert changed.returncode == 4
+    assert "share/cells.csv" in changed.stdout + changed.stderr
     table = leakaudit("table", "tiny/share", cwd=tmp_path)
     assert table.stdout == leakaudit("table", "tiny", cwd=tmp_path).stdout
 
