@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from leakaudit.cli.arguments import RunFolder, report_folder
 from leakaudit.cli.lines import print_line
-from leakaudit.errors import UsageError
+from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
-from leakaudit.report import read_report, verdict_view
+from leakaudit.report import read_manifest, read_report, verdict_view
 from leakaudit.report.verdicts import counts_words
 
 
 def gate(run: RunFolder) -> int:
     """Print the verdict of RUN; exit 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE."""
-    record = read_report(report_folder(run))
+    folder = report_folder(run)
+    if read_manifest(folder) is None:
+        raise StoreError(
+            f"{folder}: no manifest.json, so nothing says that this report is the one that was "
+            "written; run the audit again"
+        )
+    record = read_report(folder)
     if record.verdict is None:
         raise UsageError(
             f"{run}: this run has no policy, so there is no verdict; write one and add it by "

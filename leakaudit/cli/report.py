@@ -70,10 +70,22 @@ def report(
             "use them",
             file=sys.stderr,
         )
+    if manifest is None:
+        print(
+            f"leakaudit: {run}: no manifest.json, so nothing says that report.json is as it was "
+            "written",
+            file=sys.stderr,
+        )
     if policy is not None:
+        if record.profile == "share":
+            raise UsageError(
+                f"{run}: a shared report is not judged anew, since what a policy says would not be "
+                "scrubbed; judge the run, then share it again"
+            )
         record = _judged(record, policy)
     vouched = manifest.run if manifest else None
-    page = write_report(record, folder, gallery, run=vouched, templates=templates)
+    made_of = manifest.made_of if manifest else ""
+    page = write_report(record, folder, gallery, run=vouched, templates=templates, made_of=made_of)
     print_verdict(record)
     print(page)
     return 0

@@ -34,17 +34,25 @@ def share_report(
         Path of the page.
 
     Raises:
-        UsageError: the report is a shared one.
+        UsageError: the report is a shared one, or in no run folder.
         StoreError: the folder holds anything else, or can not be written.
         SharingError: something that identifies would be left.
     """
-    run = report.parent if report.name == "report" else report
+    run = report.parent
     folder = run / SHARE_FOLDER if out is None else out
     if record.profile == "share":
         raise UsageError(f"{report}: this report is a shared one already; hand it on as it is")
+    if report.name != "report":
+        raise UsageError(
+            f"{report}: expected the report of a run, whose folder keeps the key of the "
+            "pseudonyms; a copied report is shared from its run"
+        )
     _require_free(folder)
     clean = shared(record, share_key(run), surroundings(run))
-    page = write_report(clean, folder, templates=templates)
+    manifest = read_manifest(report)
+    entry = manifest.files.get("report.json") if manifest else None
+    made_of = entry.sha256 if entry else ""
+    page = write_report(clean, folder, templates=templates, made_of=made_of)
     print(f"leakaudit: {run / SHARE_KEY} makes the pseudonyms; do not hand it on", file=sys.stderr)
     return page
 

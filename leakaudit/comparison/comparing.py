@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from leakaudit.comparison import figures
 from leakaudit.comparison.conditions import (
@@ -57,13 +58,17 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
     training, threats = training_changes(a, b), threat_changes(a, b)
     settings: list[SettingRow] = []
     cells: list[CellRow] = []
+    elsewhere = 0
     lone_a, lone_b = first.orphans(), second.orphans()
     matched = match_settings(first.targets, second.targets)
     for pair in matched.pairs:
         row = _setting_row(pair, training)
         settings.append(row)
         found = match_cells(first.on(pair.a), second.on(pair.b), pair.a.epochs, pair.b.epochs)
-        cells += [_cell_row(one, row, threats.get(one.a.threat, ())) for one in found.pairs]
+        for one in found.pairs:
+            told = _cell_row(one, row, threats.get(one.a.threat, ()))
+            cells.append(told)
+            elsewhere += told.outcome in _UNTOUCHED and _figures(one.a) != _figures(one.b)
         lone_a += [_lone_cell(one, pair.a, why) for one, why in found.only_a]
         lone_b += [_lone_cell(one, pair.b, why) for one, why in found.only_b]
     alone_a, alone_b = matched.only_a, matched.only_b
@@ -76,6 +81,7 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
         a=first.side,
         b=second.side,
         equal=untouched
+        and not elsewhere
         and first.side.verdict == second.side.verdict
         and not (lone_a or lone_b or alone_a or alone_b),
         coverage=figures.COVERAGE,
@@ -84,6 +90,7 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
         counts=_counts(settings, cells),
         intervals=_intervals(settings, cells),
         equal_keys=len(alike),
+        differing_elsewhere=elsewhere,
         differing_equal_keys=sum(
             bool(one.figures) and one.outcome is not Outcome.EQUAL for one in alike
         ),
@@ -94,6 +101,15 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
         cells_only_in_a=tuple(lone_a),
         cells_only_in_b=tuple(lone_b),
     )
+
+
+def _figures(cell: CellRecord) -> list[dict[str, Any]]:
+    """All figures of a cell, those included that have no row of their own (harm, tumour, ...)."""
+    every = (cell.leakage, cell.mask_leakage, cell.withheld, cell.withheld_masks)
+    found = [one.model_dump() for one in every if one is not None]
+    for one in found:
+        one["patients"] = sorted(one["patients"], key=lambda each: str(each["patient"]))
+    return found
 
 
 @dataclass(frozen=True)

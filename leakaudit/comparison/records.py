@@ -280,7 +280,9 @@ class Comparison(Record):
         counts: rows by `Outcome`; every outcome is there.
         intervals: how many differences have an interval.
         equal_keys: matched cells whose key is the same: the same work by the same code.
-        differing_equal_keys: those of them whose figures differ all the same.
+        differing_elsewhere: cells whose rows show no difference, and of which some other figure
+            differs: clinical harm, inside the tumour, by modality, of single patients.
+        differing_equal_keys: those of equal keys whose figures differ all the same.
         settings: matched trainings.
         cells: matched attacks.
         settings_only_in_a: trainings without a counterpart in B.
@@ -299,6 +301,7 @@ class Comparison(Record):
     counts: dict[Outcome, Count]
     intervals: int
     equal_keys: int
+    differing_elsewhere: int
     differing_equal_keys: int
     settings: tuple[SettingRow, ...]
     cells: tuple[CellRow, ...]
@@ -309,9 +312,13 @@ class Comparison(Record):
 
     @property
     def is_worse(self) -> bool:
-        """Whether the leakage of some cell is shown to be higher, or some Dice lower."""
+        """Whether the leakage of some cell is shown to be higher, or some Dice lower.
+
+        A verdict that was PASS and is FAIL is worse as well.
+        """
         found = self.counts[Outcome.WORSE]
-        return found.settings + found.cells > 0
+        fell = (self.a.verdict, self.b.verdict) == ("PASS", "FAIL")
+        return found.settings + found.cells > 0 or fell
 
     @property
     def is_incomplete(self) -> bool:

@@ -93,6 +93,12 @@ def caveat_sentences(comparison: Comparison) -> list[str]:
             f"{counted(changed, 'cell')} of {matched} in both have another key although no "
             "recorded version or parameter differs: the code or the kind of device changed"
         )
+    if comparison.differing_elsewhere:
+        found.append(
+            f"{counted(comparison.differing_elsewhere, 'cell')} without a difference below differ "
+            "in a figure that has no row here: of the tumour, of modalities or of single patients; "
+            "see report.json"
+        )
     if comparison.differing_equal_keys:
         found.append(
             f"{counted(comparison.differing_equal_keys, 'cell')} of the same key, so of the same "

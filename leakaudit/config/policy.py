@@ -15,6 +15,7 @@ from leakaudit.records.verdict import Bound, Measure, Quantifier
 
 _SHARES = ("reidentification", "epsilon")  # no figure per patient, so no quantifier over them
 _OF_LEAKAGE = ("ssim", "mask_dice", "advantage", "reidentification", "clinical_harm")
+_USUAL_DELTA = 1e-5
 Words = Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
@@ -25,6 +26,7 @@ class ThresholdConfig(Section):
         measure: what is limited, see `leakaudit.records.verdict.Threshold`.
         max: the highest value that is allowed.
         rationale: why this limit.
+        delta: of ``epsilon``: the largest at which a claim counts, 1e-5 if not given.
         quantifier, bound, n_min, owner, date: in place of the policy's.
     """
 
@@ -34,6 +36,7 @@ class ThresholdConfig(Section):
     quantifier: Quantifier | None = None
     bound: Bound | None = None
     n_min: StrictInt | None = Field(default=None, ge=1)
+    delta: StrictFloat | None = Field(default=None, gt=0, lt=1)
     owner: Words | None = None
     date: datetime.date | None = None
 
@@ -62,6 +65,8 @@ class ThresholdConfig(Section):
             raise ValueError(f"{self.measure} is no figure per patient; leave the quantifier out")
         if self.measure == "epsilon" and (self.bound is not None or self.n_min is not None):
             raise ValueError("epsilon is claimed, not estimated; leave bound and n_min out")
+        if self.delta is not None and self.measure != "epsilon":
+            raise ValueError(f"{self.measure} has no delta")
         highest = None if self.measure == "epsilon" else 1.0
         if self.max < 0 or (highest is not None and self.max >= highest):
             raise ValueError(
@@ -110,8 +115,13 @@ class PolicyConfig(Section):
             raise refusal(
                 f"no limit on what leaks; name one of {', '.join(_OF_LEAKAGE)}", "thresholds"
             )
-        if self.required is not None and not self.required:
-            raise refusal("the list is empty; leave it out to require every attack", "required")
+        required = self.required
+        if isinstance(required, dict):
+            empty = not required or not all(required.values())
+        else:
+            empty = required is not None and not required
+        if empty:
+            raise refusal("a list is empty; leave it out to require every attack", "required")
         return self
 
 
@@ -134,6 +144,7 @@ def _resolved(one: ThresholdConfig, config: PolicyConfig) -> Threshold:
         quantifier=None if one.measure in _SHARES else one.quantifier or usual,
         bound="estimate" if one.measure == "epsilon" else one.bound or config.bound,
         n_min=1 if one.measure == "epsilon" else one.n_min or config.n_min,
+        delta=(one.delta or _USUAL_DELTA) if one.measure == "epsilon" else None,
         rationale=one.rationale,
         owner=one.owner or config.owner,
         date=(one.date or config.date).isoformat(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 from leakaudit.config.audit import AuditConfig
 from leakaudit.config.plugins import DefenseSetting, PluginUse, expand_stack
@@ -42,15 +43,30 @@ def judged_targets(config: AuditConfig, targets: Sequence[TargetRecord]) -> froz
     Args:
         config: an audit with a policy.
         targets: every training of it.
+
+    Raises:
+        ConfigError: there is none of a setting at some cut level under some seed, as in a run of
+            another version.
     """
     there = [one for one in targets if one.kind == "split" and not one.control_only]
-    return frozenset(
-        one.target
-        for setting in _proposed(config)
-        for one in there
-        if one.defense == repr(setting.defense)
-        and (one.shared_skips, one.bottleneck) in _crossing(setting, one)
-    )
+    found: set[str] = set()
+    for setting in _proposed(config):
+        fits = [
+            one
+            for one in there
+            if one.defense == repr(setting.defense)
+            and (one.shared_skips, one.bottleneck) in _crossing(setting, one)
+        ]
+        met = {(one.cut_level, one.seed) for one in fits}
+        for cut, seed in product(config.target.cut_level, config.seeds):
+            if (cut, seed) not in met:
+                raise ConfigError(
+                    f"the policy is about {setting.defense!r}, and the run has no such network at "
+                    f"cut level {cut} under seed {seed}: another version of the defense wrote it; "
+                    "run the audit again"
+                )
+        found |= {one.target for one in fits}
+    return frozenset(found)
 
 
 def _proposed(config: AuditConfig) -> Iterator[DefenseSetting]:

@@ -20,6 +20,7 @@ from leakaudit.integrity.signature import (
     Signers,
     check_signature,
 )
+from leakaudit.records import ReportRecord, State
 from leakaudit.records.manifest import (
     MANIFEST_NAME,
     PICTURES_NAME,
@@ -35,6 +36,7 @@ _REPORT = "report"
 _LOG = "events.jsonl"
 _LOCK = ".lock"
 _LARGEST_SIGNATURE = 100_000
+_LARGEST_REPORT = 1_000_000_000
 _REPORT_FILES = (MANIFEST_NAME, "report.json", "report.html")
 
 
@@ -125,8 +127,10 @@ def check(place: Place, signers: Signers | None = None) -> Checked:
                 _refuse_while_running(root, place.folder)
                 report = _check_report_of_run(root, findings, signers)
                 run = report.manifest.run if report.manifest else None
-                _check_root(root, run, findings)
+                _check_root(root, report.manifest, findings)
                 named = {"targets": run.targets, "cells": run.cells} if run else {}
+                if run is not None:
+                    _check_rests_on(root, run, findings)
                 for kind in KINDS:
                     others += check_results(root, kind, named.get(kind, {}), findings)
                 if report.manifest and run is None:
@@ -220,8 +224,9 @@ def _check_signer(
     return None
 
 
-def _check_root(root: OpenFolder, run: RunPart | None, findings: Findings) -> None:
+def _check_root(root: OpenFolder, report: ReportManifest | None, findings: Findings) -> None:
     """What lies in the run folder itself."""
+    run = report.run if report else None
     listed = run.files if run else {}
     for name, expected in listed.items():
         check_file(root, name, name, expected, findings)
@@ -229,7 +234,7 @@ def _check_root(root: OpenFolder, run: RunPart | None, findings: Findings) -> No
         if name in listed or name in (_REPORT, *KINDS):
             continue
         if name == SHARE_FOLDER:
-            _check_shared(root, findings)
+            _check_shared(root, report, findings)
         elif name in (_LOG, _LOCK, SHARE_KEY) or (run is None and name == "audit.yaml"):
             found = root.kind(name)
             if found == "file":
@@ -240,14 +245,45 @@ def _check_root(root: OpenFolder, run: RunPart | None, findings: Findings) -> No
             findings.unknown(root, name, name)
 
 
-def _check_shared(root: OpenFolder, findings: Findings) -> None:
-    """The shared version of the report, by its own manifest."""
+def _check_rests_on(root: OpenFolder, run: RunPart, findings: Findings) -> None:
+    """Whether the manifest names a result for everything that report.json shows as measured."""
 
-    def inside() -> None:
+    def inside() -> bytes:
+        with root.folder(_REPORT) as folder:
+            return folder.read("report.json", _LARGEST_REPORT)
+
+    where = f"{_REPORT}/report.json"
+    data = findings.attempt(where, inside, missing="the run has no report.json")
+    try:
+        record = ReportRecord.model_validate_json(data) if data is not None else None
+    except ValueError:
+        return  # its hash says whether it was changed
+    if record is None:
+        return
+    measured = (State.OK, State.CONTROL_FAILED)
+    lost = [f"cells/{one.cell}" for one in record.cells if one.state in measured]
+    lost += [f"targets/{one.target}" for one in record.targets if one.state in measured]
+    named = {f"cells/{key}" for key in run.cells} | {f"targets/{key}" for key in run.targets}
+    for name in lost:
+        if name not in named:
+            findings.fault("broken", name, "the report shows it, and its manifest names no result")
+
+
+def _check_shared(root: OpenFolder, report: ReportManifest | None, findings: Findings) -> None:
+    """The shared version of the report, by its own manifest, and whether it is of this report."""
+
+    def inside() -> ReportManifest | None:
         with root.folder(SHARE_FOLDER) as folder:
-            _check_report(folder, f"{SHARE_FOLDER}/", findings, None)
+            return _check_report(folder, f"{SHARE_FOLDER}/", findings, None).manifest
 
-    findings.attempt(SHARE_FOLDER, inside, missing="it was there a moment ago")
+    shared = findings.attempt(SHARE_FOLDER, inside, missing="it was there a moment ago")
+    own = report.files.get("report.json") if report else None
+    if shared is not None and own is not None and shared.made_of != own.sha256:
+        findings.fault(
+            "changed",
+            f"{SHARE_FOLDER}/{MANIFEST_NAME}",
+            "it was made of another report.json than the one beside it; share the report again",
+        )
 
 
 def _refuse_while_running(root: OpenFolder, path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import binom
 
 from leakaudit.measure import statistics
+from leakaudit.privacy.gaussian import hides_nothing
 from leakaudit.records import CellRecord, Interval, Leakage, MaskLeakage, TargetRecord
 from leakaudit.records.verdict import Measure, Quantifier, Threshold
 
@@ -82,8 +83,13 @@ def applies(cell: CellRecord, measure: Measure) -> bool:
     }.get(measure, False)
 
 
-def of_epsilon(target: TargetRecord) -> Figure:
-    """Epsilon of a claim on what crosses the cut for patients in use; no claim is no bound."""
+def of_epsilon(target: TargetRecord, delta: float) -> Figure:
+    """Epsilon of a claim on what crosses the cut for patients in use; no claim is no bound.
+
+    Args:
+        target: the setting.
+        delta: the largest at which a claim counts.
+    """
     guarantee = target.guarantee
     if guarantee is None or not guarantee.claimed or guarantee.epsilon is None:
         reason = guarantee.reason if guarantee and guarantee.reason else "the defence makes none"
@@ -95,6 +101,12 @@ def of_epsilon(target: TargetRecord) -> Figure:
             n=0,
             why_not=f"the claim is about {guarantee.covers}, not about what crosses in use",
         )
+    claimed = guarantee.delta or 0.0
+    if claimed > delta:
+        why_not = f"the claim is at a delta of {claimed:g}, and the policy asks for {delta:g}"
+        return Figure(observed=None, upper=None, n=0, why_not=why_not)
+    if hides_nothing(guarantee.epsilon, claimed, guarantee.mu):
+        return Figure(observed=None, upper=None, n=0, why_not="what is claimed hides nothing")
     return Figure(observed=guarantee.epsilon, upper=guarantee.epsilon, n=0)
 
 

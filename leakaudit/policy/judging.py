@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from leakaudit.policy.figures import Figure, applies, finite, of_cell, of_dice_loss, of_epsilon
 from leakaudit.records import CellRecord, State, TargetRecord
 from leakaudit.records.verdict import (
+    GRAVITY,
     Check,
     Outcome,
     Policy,
@@ -26,7 +27,6 @@ from leakaudit.records.verdict import (
 _OF_SETTINGS = ("epsilon", "dice_loss")
 # Rules by which a check stays open, the gravest first.
 _OPEN = (Rule.UNMEASURED, Rule.TOO_FEW_PATIENTS, Rule.NOT_SHOWN)
-_GRAVITY = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
 
 
 def judge(
@@ -54,7 +54,7 @@ def judge(
     rule, number = Rule.NOTHING_JUDGED, None
     outcome = Outcome.INCONCLUSIVE
     if settings:
-        outcome = min((one.outcome for one in settings), key=_GRAVITY.index)
+        outcome = min((one.outcome for one in settings), key=GRAVITY.index)
         number = next(n for n, one in enumerate(settings) if one.outcome is outcome)
         rule = settings[number].rule
     return Verdict(
@@ -80,12 +80,13 @@ def _checks(
     for number, threshold in enumerate(policy.thresholds):
         if threshold.measure in _OF_SETTINGS:
             whole = _of_setting(threshold, target, targets)
-            made.append(_check(number, threshold, target.target, None, whole))
+            trained = target.state is State.OK
+            made.append(_check(number, threshold, target.target, None, whole, trained))
             continue
         found = [
             _check(number, threshold, target.target, cell.cell, figure)
             for cell in cells
-            if _has_figures(cell) and (figure := of_cell(cell, threshold)) is not None
+            if cell.state is State.OK and (figure := of_cell(cell, threshold)) is not None
         ]
         made += found or [_unmeasured(number, threshold, target.target, cells)]
     return made
@@ -95,7 +96,7 @@ def _of_setting(
     threshold: Threshold, target: TargetRecord, targets: Sequence[TargetRecord]
 ) -> Figure:
     if threshold.measure == "epsilon":
-        return of_epsilon(target)
+        return of_epsilon(target, threshold.delta or 0.0)
     return of_dice_loss(target, targets, threshold.quantifier or "mean")
 
 
@@ -109,7 +110,12 @@ def _unmeasured(
 
 
 def _check(
-    number: int, threshold: Threshold, target: str, cell: str | None, figure: Figure
+    number: int,
+    threshold: Threshold,
+    target: str,
+    cell: str | None,
+    figure: Figure,
+    trained: bool = True,
 ) -> Check:
     held = figure.upper if threshold.bound == "upper" else figure.observed
     bare = Check(
@@ -124,9 +130,10 @@ def _check(
     )
     if finite(figure.observed) and (figure.observed or 0.0) > threshold.limit:
         return bare.model_copy(update={"outcome": "violates"})
-    if threshold.measure == "epsilon" and figure.observed is None:
+    if threshold.measure == "epsilon" and figure.observed is None and trained:
         # Nothing bounds what is learned: that is an answer, not a missing measurement.
-        return bare.model_copy(update={"outcome": "violates", "reason": figure.why_not})
+        not_claimed = {"rule": Rule.NOT_CLAIMED, "reason": figure.why_not}
+        return bare.model_copy(update={"outcome": "violates", **not_claimed})
     if not finite(figure.observed):
         return _open(bare, Rule.UNMEASURED, figure.why_not or "the figure is not finite")
     if threshold.measure != "epsilon" and figure.n < threshold.n_min:
@@ -160,7 +167,9 @@ def _setting(
 
     violated = [(number, check) for number, check in mine if check.outcome == "violates"]
     if violated:
-        return decided(Outcome.FAIL, Rule.VIOLATED, _gravest(violated, policy))
+        number = _gravest(violated, policy)
+        rule = checks[number].rule if number is not None else None
+        return decided(Outcome.FAIL, rule or Rule.VIOLATED, number)
     if target.state is not State.OK:
         return decided(Outcome.INCONCLUSIVE, Rule.NOT_TRAINED)
     if not any(_has_figures(cell) for cell in cells):

@@ -77,6 +77,7 @@ class ReportManifest(Record):
         files: every other file of the report, by name.
         pictures: the same of the folder of its pictures.
         run: what the report rests on; None for one that no run wrote.
+        made_of: SHA-256 of the report.json that a shared report was made of; empty for others.
     """
 
     version: int = MANIFEST_VERSION
@@ -85,6 +86,7 @@ class ReportManifest(Record):
     files: Annotated[dict[Name, FileEntry], Field(min_length=1)]
     pictures: dict[Name, FileEntry] = Field(default_factory=dict)
     run: RunPart | None
+    made_of: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
 
     def to_bytes(self) -> bytes:
         """The file: JSON with a seal, the SHA-256 of all else in it, so that it shows damage."""

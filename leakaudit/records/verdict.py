@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from leakaudit.records.base import Record
 
@@ -33,10 +35,15 @@ class Outcome(StrEnum):
         return {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}[self.value]
 
 
+# The gravest first; the whole has that of its gravest setting.
+GRAVITY = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
+
+
 class Rule(StrEnum):
     """Which rule decided; the first that applies, in this order."""
 
     VIOLATED = "violated"
+    NOT_CLAIMED = "not-claimed"
     NOT_TRAINED = "not-trained"
     NOTHING_MEASURED = "nothing-measured"
     REQUIRED_MISSING = "required-missing"
@@ -60,6 +67,7 @@ class Threshold(Record):
         bound: ``upper`` holds the upper end of the 95 % interval against the limit, ``estimate``
             the figure itself.
         n_min: fewer patients never pass.
+        delta: of ``epsilon``, the largest at which a claim counts; None of the others.
         rationale: why this limit, in its owner's words.
         owner: who answers for it.
         date: when it was set, ISO 8601.
@@ -70,6 +78,7 @@ class Threshold(Record):
     quantifier: Quantifier | None
     bound: Bound
     n_min: int
+    delta: float | None = None
     rationale: str
     owner: str
     date: str
@@ -98,7 +107,7 @@ class Policy(Record):
     owner: str
     date: str
     thresholds: tuple[Threshold, ...]
-    required: tuple[RequiredAttack, ...] | None
+    required: Annotated[tuple[RequiredAttack, ...], Field(min_length=1)] | None
     proposed: tuple[str, ...]
 
 
@@ -113,9 +122,10 @@ class Check(Record):
         held: what was held against the limit: the observed or the upper end of its interval.
         n: patients behind it; 0 for ``epsilon``.
         patient: the worst one, where the quantifier names one.
-        outcome: ``holds``, ``violates`` (the observed figure itself exceeds the limit) or ``open``.
-        rule: why it is open; None otherwise.
-        reason: the same in words; empty unless open.
+        outcome: ``holds``, ``violates`` (the observed figure itself exceeds the limit, or an
+            epsilon is asked for and not claimed) or ``open``.
+        rule: why it is open, or ``not-claimed``; None otherwise.
+        reason: the same in words; empty likewise.
     """
 
     threshold: int
@@ -170,3 +180,15 @@ class Verdict(Record):
     policy: Policy
     settings: tuple[SettingVerdict, ...]
     checks: tuple[Check, ...]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Verdict:
+        found = {one: sum(each.outcome is one for each in self.settings) for one in Outcome}
+        worst = next((one for one in GRAVITY if found[one]), Outcome.INCONCLUSIVE)
+        if (self.exit_code, self.counts) != (self.outcome.exit_code, found):
+            raise ValueError("exit code or counts do not fit the outcome")
+        if self.outcome is not worst or (self.setting is None) != (not self.settings):
+            raise ValueError("the outcome does not follow from the settings")
+        if self.setting is not None and self.settings[self.setting].outcome is not worst:
+            raise ValueError("the deciding setting has another outcome")
+        return self

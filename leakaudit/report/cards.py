@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leakaudit.records import Verdict
 from leakaudit.report.views import MatrixView, SettingView
 
 MOST_CARDS = 8
@@ -26,20 +27,34 @@ class Cards:
     left_out: int
 
 
-def cards(matrices: Sequence[MatrixView], most: int = MOST_CARDS) -> Cards:
-    """At most so many settings: the plain undefended ones, then those on a front."""
+def cards(
+    matrices: Sequence[MatrixView], verdict: Verdict | None = None, most: int = MOST_CARDS
+) -> Cards:
+    """At most so many settings: the plain undefended ones, then those on a front.
+
+    The one that decided the verdict comes before them.
+    """
     every = [setting for matrix in matrices for setting in matrix.settings]
     chosen = {one.anchor for one in every}
     if len(every) > most:
         plain = [one for one in every if one.target and one.target.is_undefended and _whole(one)]
         front = [one for one in every if any(e.case and e.case.pareto for e in one.exposures)]
-        ranked = dict.fromkeys(one.anchor for one in (*plain, *front, *every))
+        decided = _deciding(verdict)
+        first = [one for one in every if one.target and one.target.target == decided]
+        ranked = dict.fromkeys(one.anchor for one in (*first, *plain, *front, *every))
         chosen = set(list(ranked)[:most])
     groups = (
         CardGroup(matrix.title, tuple(one for one in matrix.settings if one.anchor in chosen))
         for matrix in matrices
     )
     return Cards(tuple(one for one in groups if one.settings), len(every) - len(chosen))
+
+
+def _deciding(verdict: Verdict | None) -> str:
+    """Key of the setting that decided a verdict; empty if none did."""
+    if verdict is None or verdict.setting is None:
+        return ""
+    return verdict.settings[verdict.setting].target
 
 
 def _whole(setting: SettingView) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leakaudit.records import CellRecord, ReportRecord, State, ThreatRecord
@@ -12,11 +12,19 @@ _NOT_MADE = (State.UNSUPPORTED, State.NOT_RUN)
 
 @dataclass(frozen=True)
 class Kind:
-    """One thing that could be learned; ``attacks`` is empty if nobody tried."""
+    """One thing that could be learned.
+
+    Args:
+        name: what.
+        words: what that means.
+        attacks: those with a valid figure.
+        broken: those that were made and have none.
+    """
 
     name: str
     words: str
     attacks: tuple[str, ...]
+    broken: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -100,31 +108,32 @@ def kinds(record: ReportRecord) -> tuple[Kind, ...]:
     """Every kind of attack with those that were made, NOT TESTED ones included."""
     made = [cell for cell in record.cells if not cell.control_only and cell.state not in _NOT_MADE]
     threats = {threat.name: threat for threat in record.threats}
-    return tuple(
-        Kind(
-            rule.name,
-            rule.words,
-            tuple(
-                dict.fromkeys(
-                    cell.attack_name for cell in made if rule.holds(cell, threats.get(cell.threat))
-                )
-            ),
-        )
-        for rule in _RULES
-    )
+    found = []
+    for rule in _RULES:
+        cells = [cell for cell in made if rule.holds(cell, threats.get(cell.threat))]
+        valid, broken = _by_figure(cells)
+        found.append(Kind(rule.name, rule.words, valid, broken))
+    return tuple(found)
 
 
-def attacks_met(record: ReportRecord) -> dict[str, tuple[str, ...]]:
-    """The attacks that each threat preset was tried with."""
+def _by_figure(cells: Sequence[CellRecord]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the attacks that have a valid figure somewhere, and of those that have none."""
+    valid = dict.fromkeys(cell.attack_name for cell in cells if cell.state is State.OK)
+    others = dict.fromkeys(cell.attack_name for cell in cells if cell.attack_name not in valid)
+    return tuple(valid), tuple(others)
+
+
+def attacks_met(record: ReportRecord) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The attacks of each threat preset: those with a valid figure, and those made without one."""
     return {
-        threat.name: tuple(
-            dict.fromkeys(
-                cell.attack_name
+        threat.name: _by_figure(
+            [
+                cell
                 for cell in record.cells
                 if cell.threat == threat.name
                 and not cell.control_only
                 and cell.state not in _NOT_MADE
-            )
+            ]
         )
         for threat in record.threats
     }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leakaudit.records import CellRecord, Leakage, ReportRecord, TargetRecord
+from leakaudit.records import CellRecord, Leakage, Outcome, ReportRecord, TargetRecord, WorstCase
 from leakaudit.report.formatting import figure, percent
 from leakaudit.report.validity import valid_leakage, valid_masks
 from leakaudit.report.verdicts import setting_name
@@ -23,26 +23,64 @@ class Exposed:
     cell: CellRecord
 
 
-def most_exposed(record: ReportRecord) -> tuple[str, ...]:
-    """Patients whom the strongest attack recovers best in more settings than anybody else.
+@dataclass(frozen=True)
+class Outdone:
+    """A patient whom another attack than the strongest on average recovered better still."""
 
-    Nobody, unless of more than one setting.
+    name: str
+    where: str
+    anchor: str
+    cell: CellRecord
+    patient: str
+    score: float
+
+
+def outdone(record: ReportRecord) -> tuple[Outdone, ...]:
+    """Settings where the worst patient is not among those of the strongest attack."""
+    targets = {target.target: target for target in record.targets}
+    anchors = cell_anchors(record)
+    found = []
+    for case in record.worst:
+        best = _recovered_best(_alike(record, case))
+        if best is not None and best[0].cell != case.worst and case.target in targets:
+            cell, patient, score = best
+            where = setting_name(targets[case.target])
+            found.append(Outdone(*where, anchors[cell.cell], cell, patient, score))
+    return tuple(found)
+
+
+def most_exposed(record: ReportRecord) -> tuple[str, ...]:
+    """Patients who are recovered best in more settings than anybody else, under any attack.
+
+    Nobody, unless in more than one setting.
     """
-    cells = {cell.cell: cell for cell in record.cells}
-    counted = Counter(
-        name
-        for case in record.worst
-        if (name := _recovered_best(cells.get(case.worst or ""))) is not None
-    )
+    best = [_recovered_best(_alike(record, case)) for case in record.worst]
+    counted = Counter(one[1] for one in best if one is not None)
     most = max(counted.values(), default=0)
     return tuple(name for name, times in counted.items() if times == most > 1)
 
 
-def _recovered_best(cell: CellRecord | None) -> str | None:
-    leakage, masks = valid_leakage(cell), valid_masks(cell)
-    if leakage is not None:
-        return max(leakage.patients, key=lambda one: one.ssim_brain).patient
-    return max(masks.patients, key=lambda one: one.dice).patient if masks is not None else None
+def _alike(record: ReportRecord, case: WorstCase) -> list[CellRecord]:
+    """The cells that a reported leakage is the worst of."""
+    kind = (case.target, case.victims, case.recovers)
+    return [
+        cell
+        for cell in record.cells
+        if (cell.target, cell.victims, cell.recovers) == kind
+        and not cell.control_only
+        and (not case.site or cell.site == case.site)
+    ]
+
+
+def _recovered_best(cells: Sequence[CellRecord]) -> tuple[CellRecord, str, float] | None:
+    scored = []
+    for cell in cells:
+        leakage, masks = valid_leakage(cell), valid_masks(cell)
+        if leakage is not None:
+            scored += [(cell, one.patient, one.ssim_brain) for one in leakage.patients]
+        elif masks is not None:
+            scored += [(cell, one.patient, one.dice) for one in masks.patients]
+    return max(scored, key=lambda one: one[2], default=None)
 
 
 def identified(record: ReportRecord) -> tuple[Exposed, ...]:
@@ -60,8 +98,20 @@ def public_words(record: ReportRecord) -> str:
     found = identified(record)
     by_target = {one.cell.target: one for one in found}
     bare = [one for one in found if _target(record, one.cell.target).is_undefended]
+    failed = {
+        one.target
+        for one in (record.verdict.settings if record.verdict else ())
+        if one.outcome is Outcome.FAIL
+    }
     kept = [
-        by_target[case.target] for case in record.worst if case.pareto and case.target in by_target
+        by_target[case.target]
+        for case in record.worst
+        if case.pareto
+        and not case.incomplete
+        and (case.victims, case.recovers) == ("inference", "images")
+        and case.target in by_target
+        and case.target not in failed
+        and by_target[case.target] not in bare
     ]
     if not found:
         return (
@@ -73,7 +123,7 @@ def public_words(record: ReportRecord) -> str:
         share, gallery = _share(max(bare, key=_top1))
         sentences.append(
             "Where nothing protected what is sent, the right patient could be told from "
-            f"{gallery} by the rebuilt picture in {share} of the attempts."
+            f"{gallery} by the rebuilt picture for {share} of those who were tried."
         )
     if kept:
         least = min(kept, key=_top1)
@@ -82,7 +132,7 @@ def public_words(record: ReportRecord) -> str:
         dice = figure(target.utility.mean.mean if target.utility else None)
         sentences.append(
             f"With the protection that did best ({least.name}), the right one of {gallery} was "
-            f"told in {share}; the program then finds tumours with a Dice of {dice}, where 1 is "
+            f"told for {share}; the program then finds tumours with a Dice of {dice}, where 1 is "
             f"perfect{_without(record, target)}."
         )
     leakage = valid_leakage(found[0].cell)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from xml.etree import ElementTree
 
-from leakaudit.records import CellRecord, Outcome, ReportRecord, State
+from leakaudit.records import CellRecord, Outcome, ReportRecord, State, TargetRecord
 from leakaudit.report.formatting import figure, visible
 from leakaudit.report.validity import valid_leakage, valid_masks
 from leakaudit.report.verdicts import SettingOutcome, VerdictView, setting_name, verdict_view
@@ -18,19 +19,26 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit_xml(record: ReportRecord) -> str:
     """One suite per setting, a test per attack; the last suite is the policy's verdict.
 
-    A cell that broke off is an ``error``; one that is ``unsupported`` or whose control failed is
-    ``skipped``, which says nothing for or against the setting. With a policy each limit is a test
-    of its own: beyond it a ``failure``, not shown to hold an ``error``. A verdict other than PASS
-    is never green.
+    A training or cell that broke off is an ``error``; one that is ``unsupported`` or whose control
+    failed is ``skipped``, which says nothing for or against the setting. With a policy each limit
+    is a test of its own: beyond it a ``failure``, not shown to hold an ``error``; what the verdict
+    does not need and broke off is ``skipped``. So the file is green where the exit code is 0.
     """
     root = ElementTree.Element("testsuites", name=_text(f"leakaudit {record.name}"))
+    needs = _needs(record)
+    _trainings(root, record, needs)
     for target in record.targets:
         cells = [c for c in record.cells if c.target == target.target and not c.control_only]
         if target.kind == "split" and not target.control_only and cells:
             name = ", ".join(setting_name(target))
             suite = ElementTree.SubElement(root, "testsuite", name=_text(name))
             for cell in cells:
-                _cell(suite, cell, name)
+                _cell(suite, cell, name, needs(cell))
+    controls = [cell for cell in record.cells if cell.control_only]
+    if controls:
+        suite = ElementTree.SubElement(root, "testsuite", name="positive controls")
+        for cell in controls:
+            _cell(suite, cell, "positive controls", needs(cell))
     view = verdict_view(record)
     if view is not None:
         _policy(root, view)
@@ -41,10 +49,52 @@ def junit_xml(record: ReportRecord) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _cell(suite: ElementTree.Element, cell: CellRecord, setting: str) -> None:
+def _needs(record: ReportRecord) -> Callable[[CellRecord | TargetRecord], bool]:
+    """Whether a cell or training that broke off is an error; all are without a policy."""
+    verdict = record.verdict
+    if verdict is None:
+        return lambda _: True
+    judged = {one.target for one in verdict.settings}
+    required = verdict.policy.required
+
+    def needed(one: CellRecord | TargetRecord) -> bool:
+        if one.target not in judged or one.control_only:
+            return False
+        if required is None or isinstance(one, TargetRecord):
+            return True
+        return any(
+            each.attack == one.attack_name and each.threat in ("", one.threat) for each in required
+        )
+
+    return needed
+
+
+def _trainings(
+    root: ElementTree.Element,
+    record: ReportRecord,
+    needs: Callable[[CellRecord | TargetRecord], bool],
+) -> None:
+    suite = ElementTree.SubElement(root, "testsuite", name="trainings")
+    for target in record.targets:
+        name, where = setting_name(target)
+        if target.kind != "split":
+            name = f"{target.kind} {target.site}".strip()
+        test = _test(suite, f"{name}, {where}", "trainings")
+        if target.state is not State.OK:
+            _broken(test, target.state, target.reason, needs(target))
+
+
+def _broken(test: ElementTree.Element, state: State, reason: str, needed: bool) -> None:
+    if needed:
+        _outcome(test, "error", state.value, reason)
+    else:
+        _outcome(test, "skipped", f"{state.value}, which the verdict does not need: {reason}")
+
+
+def _cell(suite: ElementTree.Element, cell: CellRecord, setting: str, needed: bool) -> None:
     test = _test(suite, f"{cell.attack} under {cell.seen_by}, {cell.victims}", setting)
     if cell.state in _BROKEN:
-        _outcome(test, "error", cell.state.value, cell.reason)
+        _broken(test, cell.state, cell.reason, needed)
     elif cell.state is not State.OK:
         _outcome(test, "skipped", f"{cell.state.value}: {cell.reason}")
     else:

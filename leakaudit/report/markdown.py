@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase
-from leakaudit.report.formatting import figure
+from leakaudit.report.formatting import epochs_words, figure
 from leakaudit.report.validity import valid_leakage, valid_masks
 
 _HEAD = (
@@ -61,7 +61,7 @@ def _cell_row(cell: CellRecord) -> tuple[str, ...]:
 
 def _figures(cell: CellRecord) -> tuple[str, ...]:
     """Who attacks; SSIM, floor, advantage and re-identification, dashes if none is valid."""
-    who = f"{_plain(cell.attack_name)} by {_plain(cell.seen_by)}"
+    who = f"{_plain(cell.attack_name)} by {_plain(cell.seen_by)}{_observed(cell)}"
     leakage, masks = valid_leakage(cell), valid_masks(cell)
     if masks is not None:
         return (
@@ -81,6 +81,12 @@ def _figures(cell: CellRecord) -> tuple[str, ...]:
         _interval(leakage.advantage),
         f"{figure(single.top1)} (chance {figure(single.chance)})",
     )
+
+
+def _observed(cell: CellRecord) -> str:
+    """When gradients were seen and how many passes, where there is something to say."""
+    epochs = f", {epochs_words(cell.gradient_checkpoints)}" if cell.gradient_checkpoints else ""
+    return f"{epochs}{f', {cell.releases} passes' if cell.releases > 1 else ''}"
 
 
 def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:

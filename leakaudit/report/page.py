@@ -20,6 +20,7 @@ from leakaudit.report.exposed import (
     identified,
     inferred,
     most_exposed,
+    outdone,
     public_words,
 )
 from leakaudit.report.figures.epochs import epochs
@@ -29,7 +30,7 @@ from leakaudit.report.figures.patients import patients
 from leakaudit.report.figures.places import places
 from leakaudit.report.gallery import Gallery
 from leakaudit.report.gallery_view import gallery_view
-from leakaudit.report.options import options
+from leakaudit.report.options import option_groups
 from leakaudit.report.pixels import DIFFERENCE_WHITE
 from leakaudit.report.pointers import count, plain, pointed, told
 from leakaudit.report.rows import listed_cells
@@ -89,7 +90,7 @@ def render_html(
             anchors=cell_anchors(record),
             states=state_counts(record),
             matrices=tables,
-            cards=cards(tables),
+            cards=cards(tables, record.verdict),
             tradeoffs=tradeoffs(tables),
             heat=heat_tables(tables),
             places=places(tables),
@@ -102,9 +103,10 @@ def render_html(
             met=attacks_met(record),
             budgets=budgets(record),
             most_exposed=most_exposed(record),
+            outdone=outdone(record),
             identified=identified(record),
             inferred=inferred(record),
-            options=options(record),
+            option_groups=option_groups(record),
             public_words=public_words(record),
             crosswalk=CROSSWALK,
             citations=citations(record),

@@ -146,7 +146,7 @@ class _Walk:
             return ""
         if value and place[0] == "audit" and _PATH_KEY.search(str(_key_of(place))):
             return PATH_REMOVED
-        if place[0] == "plugins" and place[-1] == "version":
+        if place[0] in ("plugins", "untested") and place[-1] == "version":
             return self._version(value)
         return self._scrubber.text(value)
 

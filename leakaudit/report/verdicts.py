@@ -15,7 +15,7 @@ from leakaudit.records import (
     Threshold,
     Verdict,
 )
-from leakaudit.report.formatting import figure, levels, listed, patients_words, spoken
+from leakaudit.report.formatting import figure, levels, listed, patients_words, scientific, spoken
 from leakaudit.report.protections import in_words, protections
 
 MEASURES = {
@@ -38,12 +38,15 @@ BOUNDS = {
     "estimate": "the figure itself",
 }
 OUTCOMES = {
-    Outcome.PASS: "Within what was tested, the policy's limits hold.",
-    Outcome.FAIL: "A limit of the policy is exceeded.",
+    Outcome.PASS: "For the settings up for use, the patients and the attacks that were tried, "
+    "every limit of the policy holds.",
+    Outcome.FAIL: "A limit of the policy is exceeded, or a guarantee that it asks for is not "
+    "claimed.",
     Outcome.INCONCLUSIVE: "It is not shown that the policy's limits hold, nor that they do not.",
 }
 RULES = {
     Rule.VIOLATED: "a measured figure exceeds a limit",
+    Rule.NOT_CLAIMED: "the policy asks for a guarantee, and none that it accepts is claimed",
     Rule.NOT_TRAINED: "the network was not trained to its end",
     Rule.NOTHING_MEASURED: "no attack gave a valid figure",
     Rule.REQUIRED_MISSING: "a required attack has no valid figure",
@@ -167,18 +170,29 @@ def _check(record: ReportRecord, verdict: Verdict, check: Check) -> CheckView:
 def check_words(check: Check, threshold: Threshold, cell: CellRecord | None) -> str:
     """One check as a sentence: what was reached, by what, and what the policy allows."""
     what, over = MEASURES[threshold.measure], _over(check, threshold)
-    allowed = f"the policy allows {figure(threshold.limit)}"
+    allowed = f"the policy allows {scientific(threshold.limit)}"
+    digits = _digits(check, threshold)
     by = f"{spoken(cell.attack_name)} ({cell.seen_by}): " if cell is not None else ""
     if check.observed is None:
         return f"{by}No figure for {what}, {check.reason}; {allowed}."
-    reached = f"{by}{what} was {figure(check.observed)}{over}"
+    reached = f"{by}{what} was {figure(check.observed, digits)}{over}"
     if threshold.bound == "upper" and check.held is not None and check.held != check.observed:
-        reached += f" ({BOUNDS['upper']} {figure(check.held)})"
+        reached += f" ({BOUNDS['upper']} {figure(check.held, digits)})"
     if check.reason:
         reached += f": {check.reason}"
     if check.rule is Rule.TOO_FEW_PATIENTS:
         reached += f", {figure(threshold.n_min)} at least"
     return f"{reached[:1].upper()}{reached[1:]}; {allowed}."
+
+
+def _digits(check: Check, threshold: Threshold) -> int:
+    """As many decimals as tell the figures from the limit, two at least."""
+    values = [value for value in (check.observed, check.held) if value is not None]
+    for digits in range(2, 6):
+        limit = f"{threshold.limit:.{digits}f}"
+        if all(value == threshold.limit or f"{value:.{digits}f}" != limit for value in values):
+            return digits
+    return 6
 
 
 def _over(check: Check, threshold: Threshold) -> str:

@@ -326,6 +326,11 @@ def _caveats(target: TargetRecord | None) -> tuple[str, ...]:
     sentences = []
     if target.guarantee is not None and not target.guarantee.claimed:
         sentences.append("No formal guarantee is claimed for this run (see Formal guarantees).")
+    if target.noise_to_signal is None and any(one.returned_change for one in target.effects):
+        sentences.append(
+            "This defence changes what returns to the sites and nothing that they send: it is "
+            "none against whoever receives that."
+        )
     if target.is_useless:
         sentences.append(
             "The network may be worth no more than an untrained one: whatever is hidden here is "

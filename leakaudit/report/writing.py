@@ -47,6 +47,7 @@ def write_report(
     gallery: Gallery | None = None,
     run: RunPart | None = None,
     templates: Path | None = None,
+    made_of: str = "",
 ) -> Path:
     """Write report.json, report.html, the files for machines and, last, manifest.json.
 
@@ -58,6 +59,7 @@ def write_report(
         gallery: pictures, shown and kept only if the record allows images.
         run: what the report rests on, for its manifest; None if no run writes it.
         templates: a folder whose templates come before the program's.
+        made_of: SHA-256 of the report.json that a shared report was made of.
 
     Returns:
         Path of report.html.
@@ -82,6 +84,7 @@ def write_report(
         files={name: FileEntry.of(data) for name, data in contents.items()},
         pictures={name: FileEntry.of(data) for name, data in pictures.items()},
         run=run,
+        made_of=made_of,
     )
     contents |= {f"{PICTURES_NAME}/{name}": data for name, data in pictures.items()}
     contents[MANIFEST_NAME] = manifest.to_bytes()

@@ -126,9 +126,9 @@ PRESETS: dict[str, Threat] = {
             words=(
                 "In the SplitFed variant an aggregator averages the encoders of sites that hold "
                 "the same modalities; here one site holds each, as if alone in its round. It holds "
-                "their weights at some moments of training (`gradient_checkpoints`), receives at "
+                "their weights at some moments of training (gradient_checkpoints), receives at "
                 "each of them the weight gradient of a batch that holds a slice of one training "
-                "patient, alone or among other patients' (`gradient_batch`), and knows the cut "
+                "patient, alone or among other patients' (gradient_batch), and knows the cut "
                 "gradients that the label site returned for it. It has patients of its own with "
                 "masks, and can compute the same gradients for them, as whoever also runs the "
                 "label site can. It is shown no activations."
@@ -174,9 +174,9 @@ PRESETS: dict[str, Threat] = {
             words=(
                 "In the SplitFed variant an aggregator averages the encoders once a round, and "
                 "never sees a single gradient: what reaches it is how far a round of several "
-                "optimizer steps (`round_steps`) on a batch with one training patient's slice "
-                "(`gradient_batch`) moved a site's weights, at some moments of training "
-                "(`gradient_checkpoints`). It does not run the label site. It has patients of its "
+                "optimizer steps (round_steps) on a batch with one training patient's slice "
+                "(gradient_batch) moved a site's weights, at some moments of training "
+                "(gradient_checkpoints). It does not run the label site. It has patients of its "
                 "own with masks, and as a site that takes part can let the same rounds be trained "
                 "on them."
             ),
@@ -226,7 +226,7 @@ PRESETS: dict[str, Threat] = {
                 "One of the hospitals follows the protocol and keeps what comes back to it: for a "
                 "slice of a training patient its own images, which it has anyway, and the cut "
                 "gradient that the label site returned, at some moments of training "
-                "(`gradient_checkpoints`). It has "
+                "(gradient_checkpoints). It has "
                 "patients of its own with all modalities and masks, can enrol them in training, "
                 "and keeps what comes back for them too. It sees nothing that another site "
                 "sends. Each data site is tried in turn."
@@ -250,7 +250,7 @@ PRESETS: dict[str, Threat] = {
                 "last layer; the server runs what lies between the sites and that layer. It "
                 "follows the protocol and keeps, for a slice of a training patient, the features "
                 "that it sent to the hospital and the gradient that came back, at some moments of "
-                "training (`gradient_checkpoints`). It has patients of its own with masks, can "
+                "training (gradient_checkpoints). It has patients of its own with masks, can "
                 "enrol them, and keeps the same for them. The activations that it receives, which "
                 "are those of curious-server-in-training, are not used here."
             ),

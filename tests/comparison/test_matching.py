@@ -16,6 +16,7 @@ from leakaudit.records import (
     Policy,
     ReportRecord,
     Rule,
+    SettingVerdict,
     TargetRecord,
     Threshold,
     Verdict,
@@ -409,12 +410,16 @@ def judged(outcome: Outcome, limit: float) -> ReportRecord:
     )
     verdict = Verdict(
         outcome=outcome,
-        rule=Rule.NOTHING_JUDGED,
-        setting=None,
+        rule=Rule.ALL_HOLD,
+        setting=0,
         exit_code=outcome.exit_code,
-        counts=dict.fromkeys(Outcome, 0),
+        counts={one: int(one is outcome) for one in Outcome},
         policy=policy,
-        settings=(),
+        settings=(
+            SettingVerdict(
+                target="target-1-1", outcome=outcome, rule=Rule.ALL_HOLD, check=None, missing=()
+            ),
+        ),
         checks=(),
     )
     return sample_report(verdict=verdict)
@@ -429,8 +434,22 @@ def test_another_verdict_is_a_difference_and_another_policy_may_be_why() -> None
     assert "at most 0.9 (upper, n_min 5)" in caveat.change.a
     text = comparison_text(found, ("a", "b"))
     assert "Verdict of the policy: PASS in A, FAIL in B." in text
+    assert found.is_worse
     assert not compare_reports(SAMPLE, judged(Outcome.PASS, 0.9)).equal
     assert compare_reports(judged(Outcome.PASS, 0.9), judged(Outcome.PASS, 0.9)).equal
+
+
+def test_a_figure_without_a_row_of_its_own_is_a_difference_all_the_same() -> None:
+    def clearer(cell: CellRecord) -> CellRecord:
+        if cell.leakage is None or cell.leakage.harm is None:
+            return cell
+        harm = cell.leakage.harm.model_copy(update={"original": 0.99})
+        return cell.model_copy(update={"leakage": cell.leakage.model_copy(update={"harm": harm})})
+
+    found = compare_reports(SAMPLE, sample_report(cells=tuple(map(clearer, SAMPLE.cells))))
+    assert not found.equal
+    assert found.differing_elsewhere > 0
+    assert "in a figure that has no row here" in comparison_text(found, ("a", "b"))
 
 
 def test_numbers_are_equal_however_they_are_written() -> None:

@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 
 from leakaudit.audit.store import RunStore
+from leakaudit.records import ReportRecord
 from leakaudit.report import write_report
 from tests.report.sample import sample_report
+
+
+def small_report() -> ReportRecord:
+    """Two trainings and two cells, each with a result in the run folder."""
+    whole = sample_report()
+    return sample_report(targets=whole.targets[:2], cells=whole.cells[:2], references=())
 
 
 @pytest.fixture(scope="session")
@@ -17,15 +24,15 @@ def written_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run; copy it."""
     store = RunStore(tmp_path_factory.mktemp("runs") / "sample")
     store.prepare()
-    record = sample_report()
+    record = small_report()
     (store.root / "audit.yaml").write_text("name: sample\n")
     with store.locked():
         store.log("run", jobs=4)
-        for target in record.targets[:2]:
+        for target in record.targets:
             with store.commit("targets", target.target) as folder:
                 (folder / "target.json").write_text(target.model_dump_json())
                 (folder / "weights.safetensors").write_bytes(bytes(range(256)))
-        for cell in record.cells[:2]:
+        for cell in record.cells:
             with store.commit("cells", cell.cell) as folder:
                 (folder / "cell.json").write_text(cell.model_dump_json())
         write_report(record, store.report, run=store.vouched(record))

@@ -17,6 +17,7 @@ from leakaudit.errors import StoreError
 from leakaudit.integrity import Checked, check, locate
 from leakaudit.records.manifest import parse_report_manifest
 from leakaudit.report import write_report
+from tests.integrity.conftest import small_report
 from tests.report.sample import sample_report
 
 CELL = "cells/cell-1-0-activation-inversion"
@@ -57,6 +58,16 @@ def test_a_whole_run_has_no_faults(run: Path) -> None:
     assert found.manifest is not None
     assert found.manifest.run is not None
     assert len(found.manifest.run.targets) == len(found.manifest.run.cells) == 2
+
+
+def test_a_measured_cell_without_a_result_is_a_fault(run: Path) -> None:
+    record = small_report()
+    part = RunStore(run).vouched(record)
+    thin = part.model_copy(update={"cells": {}, "targets": {}})
+    write_report(record, run / "report", run=thin)
+    found = faults(run)
+    assert {("broken", f"cells/{one.cell}") for one in record.cells} <= set(found)
+    assert {("broken", f"targets/{one.target}") for one in record.targets} <= set(found)
 
 
 @pytest.mark.parametrize("named", ["", "report", "report/report.html", "report/manifest.json"])

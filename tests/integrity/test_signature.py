@@ -130,12 +130,13 @@ def test_a_forger_who_writes_the_manifest_anew_is_found(
     run: Path, sign: Sign, listed: Listed
 ) -> None:
     from leakaudit.report import read_manifest, write_report
-    from tests.report.sample import sample_report
+    from tests.integrity.conftest import small_report
 
     sign(run / MANIFEST)
     manifest = read_manifest(run / "report")
     assert manifest is not None
-    write_report(sample_report(name="forged"), run / "report", run=manifest.run)
+    forged = small_report().model_copy(update={"name": "forged"})
+    write_report(forged, run / "report", run=manifest.run)
     assert check(locate(run)).faults == ()  # hashes alone do not show it
     told = refusal(checked(run, listed((OFFICER, "", "officer"))))
     assert "it is not of this manifest.json" in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from leakaudit.policy import judge
 from leakaudit.policy.figures import LEAST_FOR_P95, of_cell
@@ -41,6 +42,7 @@ def threshold(measure: Any = "ssim", limit: float = 0.6, **changes: Any) -> Thre
         "quantifier": quantifier,
         "bound": "upper",
         "n_min": 5,
+        "delta": 1e-5 if measure == "epsilon" else None,
         "rationale": "a reason",
         "owner": "officer",
         "date": "2026-01-31",
@@ -121,6 +123,21 @@ def test_a_figure_without_its_controls_is_none(control: str, outcome: Control | 
     assert (found.outcome, found.rule) == (Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)
     assert found.settings[0].missing == (f"other under {CELL.seen_by}: a control was not made",)
     assert ended(policy(threshold()), bare) == (Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
+    high = bare.model_copy(update={"leakage": leakage(0.9)})
+    ours = policy(threshold(), required=(RequiredAttack(attack=CELL.attack_name),))
+    assert ended(ours, cell(0.4), high) == (Outcome.FAIL, Rule.VIOLATED)
+
+
+def test_a_verdict_that_does_not_agree_with_itself_is_none() -> None:
+    good = verdict(policy(threshold()), cell(0.9)).model_dump()
+    for change in (
+        {"exit_code": 0},
+        {"outcome": Outcome.PASS, "exit_code": 0},
+        {"counts": dict.fromkeys(Outcome, 0)},
+        {"setting": None},
+    ):
+        with pytest.raises(ValidationError):
+            Verdict.model_validate({**good, **change})
 
 
 def test_an_unsupported_attack_is_asked_of_nobody_unless_the_policy_names_it() -> None:
@@ -240,17 +257,33 @@ def claim(**changes: Any) -> TargetRecord:
 
 
 def test_epsilon_counts_only_as_a_claim_on_what_is_released() -> None:
-    both = policy(threshold("epsilon", 8.0), threshold())
+    both = policy(threshold("epsilon", 4.1), threshold())
     assert ended(both, cell(0.4), targets=(PLAIN, claim()))[0] is Outcome.PASS
     for target in (
-        claim(epsilon=9.0),
+        claim(epsilon=4.4),
         claim(claimed=False, reason="one party does not clip"),
         claim(covers="weights"),
+        claim(delta=1e-3),
+        claim(epsilon=0.5, delta=0.5),
         TARGET.model_copy(update={"guarantee": None}),
     ):
         found = verdict(both, cell(0.4), targets=(PLAIN, target))
-        assert (found.outcome, found.rule) == (Outcome.FAIL, Rule.VIOLATED)
+        epsilon = target.guarantee.epsilon if target.guarantee else None
+        rule = Rule.VIOLATED if epsilon == 4.4 else Rule.NOT_CLAIMED
+        assert (found.outcome, found.rule) == (Outcome.FAIL, rule)
         assert found.checks[found.settings[0].check or 0].cell is None
+
+
+def test_a_claim_that_hides_nothing_is_none() -> None:
+    weak = policy(threshold("epsilon", 1000.0), threshold())
+    assert ended(weak, cell(0.4), targets=(PLAIN, claim(epsilon=302.7)))[1] is Rule.NOT_CLAIMED
+    assert ended(weak, cell(0.4), targets=(PLAIN, claim()))[0] is Outcome.PASS
+
+
+def test_a_training_that_broke_off_claims_nothing_and_fails_nothing() -> None:
+    failed = claim().model_copy(update={"state": State.TIMED_OUT, "guarantee": None})
+    found = ended(policy(threshold("epsilon", 8.0), threshold()), targets=(PLAIN, failed))
+    assert found == (Outcome.INCONCLUSIVE, Rule.NOT_TRAINED)
 
 
 def dice(target: TargetRecord, values: tuple[float, ...]) -> TargetRecord:

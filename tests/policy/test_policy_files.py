@@ -21,6 +21,7 @@ thresholds:
   rationale: a reason
 """
 AUDIT = """name: x
+seeds: [1]
 target: {cut_level: [1, 2], features: [16, 16, 32, 64, 128, 16]}
 defenses:
 - gaussian-noise: {std: [1.0, 2.0]}
@@ -84,7 +85,9 @@ def test_defaults_are_written_out_for_each_threshold() -> None:
         (("ssim: 0.5", "ssim: 0.5\n  bound: uper"), "did you mean 'upper'?"),
         (("owner: Data protection officer", "owner: ''"), "owner"),
         (("date: 2026-01-31", "date: soon"), "date"),
-        (("date: 2026-01-31", "date: 2026-01-31\nrequired: []"), "the list is empty"),
+        (("date: 2026-01-31", "date: 2026-01-31\nrequired: []"), "a list is empty"),
+        (("date: 2026-01-31", "date: 2026-01-31\nrequired: {t: []}"), "a list is empty"),
+        (("ssim: 0.5", "ssim: 0.5\n  delta: 0.1"), "ssim has no delta"),
     ],
 )
 def test_what_is_wrong_is_said(change: tuple[str, str], words: str, tmp_path: Path) -> None:
@@ -130,27 +133,33 @@ def network(name: str, **changes: object) -> TargetRecord:
     )
 
 
+TWO = "GaussianNoise(std=2.0, relative=False)"
 THERE = (
     network("plain", defense="Identity()", shared_skips=(0, 1)),
+    network("plain at 1", defense="Identity()", cut_level=1, shared_skips=(0,)),
     network("one", shared_skips=(0, 1)),
-    network("one at cut 1", cut_level=1, shared_skips=(0,)),
-    network("two", defense="GaussianNoise(std=2.0, relative=False)", shared_skips=(0, 1)),
+    network("one at 1", cut_level=1, shared_skips=(0,)),
+    network("two", defense=TWO, shared_skips=(0, 1)),
+    network("two at 1", defense=TWO, cut_level=1, shared_skips=(0,)),
     network("bare", defense="Identity()", shared_skips=(1,)),
+    network("bare at 1", defense="Identity()", cut_level=1, shared_skips=()),
     network("stack", shared_skips=(1,)),
+    network("stack at 1", cut_level=1, shared_skips=()),
     network("reference", kind="centralised", shared_skips=(0, 1)),
     network("control", shared_skips=(0, 1), control_only=True),
 )
+DEFENDED = {"one", "one at 1", "two", "two at 1", "stack", "stack at 1"}
 
 
 @pytest.mark.parametrize(
     ("proposed", "judged"),
     [
-        ("", {"one", "one at cut 1", "two", "stack"}),
-        ("proposed: [gaussian-noise: {std: 1.0}]", {"one", "one at cut 1"}),
-        ("proposed: [identity]", {"plain"}),
+        ("", DEFENDED),
+        ("proposed: [gaussian-noise: {std: 1.0}]", {"one", "one at 1"}),
+        ("proposed: [identity]", {"plain", "plain at 1"}),
         (
             "proposed: [[architecture: {withheld_skips: 1}, gaussian-noise: {std: 1.0}]]",
-            {"stack"},
+            {"stack", "stack at 1"},
         ),
     ],
 )
@@ -158,9 +167,16 @@ def test_a_policy_is_about_what_is_proposed(proposed: str, judged: set[str]) -> 
     assert judged_targets(parse(f"{POLICY}{proposed}\n"), THERE) == judged
 
 
+def test_what_is_proposed_and_not_there_is_never_passed_over() -> None:
+    """As where another version of a plug-in wrote the run, with another repr."""
+    left = tuple(one for one in THERE if one.target != "two at 1")
+    with pytest.raises(UsageError, match="no such network at cut level 1 under seed 1"):
+        judged_targets(parse(POLICY), left)
+
+
 def test_without_a_defense_the_undefended_network_is_judged() -> None:
     audit = AUDIT.replace(AUDIT[AUDIT.index("defenses") : AUDIT.index("attacks:")], "")
-    assert judged_targets(parse(POLICY, audit), THERE) == {"plain"}
+    assert judged_targets(parse(POLICY, audit), THERE) == {"plain", "plain at 1"}
 
 
 def test_the_policy_of_the_docs_is_one() -> None:

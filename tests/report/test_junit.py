@@ -27,10 +27,10 @@ def counted(root: ElementTree.Element, kind: str) -> int:
 def test_every_cell_is_a_test_and_a_broken_one_no_green_one() -> None:
     record = sample_report()
     root = ElementTree.fromstring(junit_xml(record))
-    cells = [cell for cell in record.cells if not cell.control_only]
-    states = [cell.state for cell in cells]
+    states = [cell.state for cell in record.cells]
     broken = (State.FAILED, State.TIMED_OUT, State.NOT_RUN)
-    assert counted(root, "testcase") == len(cells) == int(root.attrib["tests"])
+    tests = len(record.cells) + len(record.targets)
+    assert counted(root, "testcase") == tests == int(root.attrib["tests"])
     assert counted(root, "error") == sum(one in broken for one in states) > 0
     assert counted(root, "skipped") == sum(
         one in (State.UNSUPPORTED, State.CONTROL_FAILED) for one in states
@@ -58,11 +58,37 @@ def test_the_verdict_is_green_for_pass_alone(
     assert [child.tag for child in verdict] == ([kind] if kind else [])
 
 
+def test_it_is_green_where_the_exit_code_is_0_and_red_elsewhere() -> None:
+    record = judged(0.9, "target-2-2")
+    broken = tuple(
+        one.model_copy(update={"state": State.FAILED, "leakage": None, "reason": "x"})
+        if one.target == "target-2-0"
+        else one
+        for one in record.cells
+    )
+    passed = ElementTree.fromstring(junit_xml(record.model_copy(update={"cells": broken})))
+    assert record.verdict is not None
+    assert record.verdict.outcome is Outcome.PASS
+    assert (passed.attrib["errors"], passed.attrib["failures"]) == ("0", "0")
+    assert counted(passed, "skipped") > 0
+    bare = sample_report()
+    reference = tuple(
+        one.model_copy(update={"state": State.FAILED, "reason": "x"})
+        if one.kind == "centralised"
+        else one
+        for one in bare.targets
+    )
+    ok = tuple(one for one in bare.cells if one.state is State.OK)
+    root = ElementTree.fromstring(junit_xml(sample_report(targets=reference, cells=ok)))
+    assert int(root.attrib["errors"]) == sum(one.kind == "centralised" for one in reference)
+
+
 @pytest.mark.parametrize("name", [*HOSTILE, "a\x00b", "]]>", "tab\tnewline\n"])
 def test_hostile_names_leave_it_well_formed(name: str) -> None:
     text = junit_xml(hostile_report(name))
     root = ElementTree.fromstring(text)
-    assert int(root.attrib["tests"]) == len(hostile_report(name).cells) - 1
+    record = hostile_report(name)
+    assert int(root.attrib["tests"]) == len(record.cells) + len(record.targets)
     assert "\u202e" not in text
     assert {child.tag for child in root.iter()} <= {
         *("testsuites", "testsuite", "testcase", "error", "failure", "skipped", "system-out")

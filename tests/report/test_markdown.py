@@ -20,7 +20,7 @@ def test_a_row_for_each_worst_case_with_its_figures() -> None:
     assert len(table) == 2 + len(record.worst)
     assert table[2][:6] == ["1", "0", "`Identity()`", "inference", "images", "0.712"]
     assert table[2][6:] == [
-        "activation-inversion by curious-server-with-encoder",
+        "activation-inversion by curious-server-with-encoder, 3 passes",
         "0.912 [0.876, 0.948]",
         "0.297",
         "0.875 [0.824, 0.926]",
@@ -35,7 +35,7 @@ def test_a_row_for_each_worst_case_with_its_figures() -> None:
         "training",
         "images",
         "0.712",
-        "gradient-inversion by aggregator",
+        "gradient-inversion by aggregator, before training and after epoch 4",
         "0.987 [0.951, 1.023]",
     ]
 

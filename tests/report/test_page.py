@@ -557,3 +557,17 @@ def test_what_a_defence_was_seen_to_do_is_said_in_words() -> None:
     ):
         assert words in text.replace("\N{NO-BREAK SPACE}", " "), words
     assert "NoPeek" not in text.split("What it was seen to do", 1)[1].split("As fitted", 1)[0]
+
+
+def test_a_defence_of_returned_gradients_is_called_none_against_the_server() -> None:
+    record = sample_report()
+    effect = Effect(defense="CutGradientNoise(std=1.0)", phase="training", returned_change=1.0)
+    changes = {"effects": (effect,), "noise_to_signal": None}
+    targets = tuple(
+        one.model_copy(update=changes) if one.target == "target-1-1" else one
+        for one in record.targets
+    )
+    told = "it is none against whoever receives that."
+    assert told not in Page(render_html(record)).text
+    changed = record.model_copy(update={"targets": targets})
+    assert Page(render_html(changed)).text.count(told) == 1
