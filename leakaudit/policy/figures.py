@@ -13,6 +13,7 @@ from scipy.stats import binom
 from leakaudit.measure import statistics
 from leakaudit.privacy.gaussian import hides_nothing
 from leakaudit.records import CellRecord, Interval, Leakage, MaskLeakage, TargetRecord
+from leakaudit.records.targets import plain_network
 from leakaudit.records.verdict import Measure, Quantifier, Threshold
 
 # Below this many patients no order statistic bounds the 95th percentile with 95 % confidence.
@@ -114,7 +115,7 @@ def of_dice_loss(
     target: TargetRecord, targets: Sequence[TargetRecord], quantifier: Quantifier
 ) -> Figure:
     """Mean Dice that the same patients lose to the undefended network of that cut and seed."""
-    base = _undefended(target, targets)
+    base = plain_network(target, targets)
     if base is None or base.utility is None or target.utility is None:
         whose = "this network" if base is not None and base.utility else "the undefended network"
         return Figure(observed=None, upper=None, n=0, why_not=f"{whose} has no Dice")
@@ -127,19 +128,6 @@ def of_dice_loss(
     if not losses:
         return Figure(observed=None, upper=None, n=0, why_not="no patient has both Dice")
     return _over_patients(losses, statistics.interval([loss for _, loss in losses]), quantifier)
-
-
-def _undefended(target: TargetRecord, targets: Sequence[TargetRecord]) -> TargetRecord | None:
-    """The plain network beside a defended one: all skips that the audit shares, no bottleneck."""
-    plain = [
-        one
-        for one in targets
-        if one.kind == "split"
-        and one.is_undefended
-        and one.bottleneck is None
-        and (one.cut_level, one.seed) == (target.cut_level, target.seed)
-    ]
-    return max(plain, key=lambda one: len(one.shared_skips), default=None)
 
 
 def _advantages(figures: Leakage | MaskLeakage) -> list[tuple[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
@@ -172,6 +173,24 @@ class TargetRecord(Record):
         """Whether it may be worth no more than before its training, all of the interval counted."""
         gain = self.above_untrained
         return gain is not None and (gain.mean if gain.low is None else gain.low) <= 0
+
+
+def plain_network(target: TargetRecord, targets: Sequence[TargetRecord]) -> TargetRecord | None:
+    """The undefended network of the same cut and seed: all skips that are shared, no bottleneck.
+
+    Args:
+        target: a setting.
+        targets: every training of its audit.
+    """
+    plain = [
+        one
+        for one in targets
+        if one.kind == "split"
+        and one.is_undefended
+        and one.bottleneck is None
+        and (one.cut_level, one.seed) == (target.cut_level, target.seed)
+    ]
+    return max(plain, key=lambda one: len(one.shared_skips), default=None)
 
 
 class ReferenceComparison(Record):

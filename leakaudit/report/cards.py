@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leakaudit.records import Verdict
+from leakaudit.records import TargetRecord, Verdict
+from leakaudit.records.targets import plain_network
 from leakaudit.report.views import MatrixView, SettingView
 
 MOST_CARDS = 8
@@ -37,7 +38,8 @@ def cards(
     every = [setting for matrix in matrices for setting in matrix.settings]
     chosen = {one.anchor for one in every}
     if len(every) > most:
-        plain = [one for one in every if one.target and one.target.is_undefended and _whole(one)]
+        targets = [one.target for one in every if one.target]
+        plain = [one for one in every if one.target and _is_plain(one.target, targets)]
         front = [one for one in every if any(e.case and e.case.pareto for e in one.exposures)]
         decided = _deciding(verdict)
         first = [one for one in every if one.target and one.target.target == decided]
@@ -57,6 +59,6 @@ def _deciding(verdict: Verdict | None) -> str:
     return verdict.settings[verdict.setting].target
 
 
-def _whole(setting: SettingView) -> bool:
-    """Whether all skips are shared and nothing is narrowed."""
-    return setting.bottleneck is None and len(setting.shared_skips) == setting.cut_level
+def _is_plain(target: TargetRecord, targets: Sequence[TargetRecord]) -> bool:
+    plain = plain_network(target, targets)
+    return plain is not None and plain.target == target.target

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leakaudit.records import CellRecord, Leakage, Outcome, ReportRecord, TargetRecord, WorstCase
+from leakaudit.records.targets import plain_network
 from leakaudit.report.formatting import figure, percent
 from leakaudit.report.validity import valid_leakage, valid_masks
 from leakaudit.report.verdicts import setting_name
@@ -152,17 +153,10 @@ def _share(one: Exposed) -> tuple[str, str]:
 
 def _without(record: ReportRecord, protected: TargetRecord) -> str:
     """The Dice of the network of the same cut without any protection."""
-    plain = [
-        one.utility.mean.mean
-        for one in record.targets
-        if one.kind == "split"
-        and one.is_undefended
-        and one.utility is not None
-        and (one.cut_level, one.seed) == (protected.cut_level, protected.seed)
-        and len(one.shared_skips) == one.cut_level
-        and one.bottleneck is None
-    ]
-    return f", and {figure(plain[0])} without any protection" if plain else ""
+    plain = plain_network(protected, record.targets)
+    if plain is None or plain.utility is None:
+        return ""
+    return f", and {figure(plain.utility.mean.mean)} without any protection"
 
 
 def _top1(one: Exposed) -> float:
