@@ -40,10 +40,10 @@ BOUNDS = {
 OUTCOMES = {
     Outcome.PASS: "For the settings up for use, the patients and the attacks that were tried, "
     "every limit of the policy holds.",
-    Outcome.FAIL: "A limit of the policy is exceeded, or a guarantee that it asks for is not "
-    "claimed.",
+    Outcome.FAIL: "A limit of the policy is exceeded.",
     Outcome.INCONCLUSIVE: "It is not shown that the policy's limits hold, nor that they do not.",
 }
+_NOT_CLAIMED = "The policy asks for a guarantee that is not claimed."
 RULES = {
     Rule.VIOLATED: "a measured figure exceeds a limit",
     Rule.NOT_CLAIMED: "the policy asks for a guarantee, and none that it accepts is claimed",
@@ -105,7 +105,7 @@ def verdict_view(record: ReportRecord) -> VerdictView | None:
         sentence = f"{first.name} ({first.where}): {first.sentence}"
     return VerdictView(
         verdict=verdict,
-        meaning=OUTCOMES[verdict.outcome],
+        meaning=_NOT_CLAIMED if verdict.rule is Rule.NOT_CLAIMED else OUTCOMES[verdict.outcome],
         rule=RULES[verdict.rule],
         sentence=sentence,
         settings=settings,
