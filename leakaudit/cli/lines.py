@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import textwrap
 
+from leakaudit.report.formatting import visible
+
 
 def line_width() -> int:
     """How wide a line may be."""
@@ -12,7 +14,11 @@ def line_width() -> int:
 
 
 def print_line(text: str) -> None:
-    """Print a line, broken where it must; what follows a break stands further in."""
+    """Print a line, broken where it must; what follows a break stands further in.
+
+    Characters that hide or reorder text, and terminal codes, are made visible: names are input.
+    """
+    text = str(visible(text))
     body = text.lstrip("\n")
     indent = body[: len(body) - len(body.lstrip())]
     lines = textwrap.wrap(
