@@ -21,7 +21,10 @@ def read_policy(path: Path) -> PolicyConfig:
     """
     source = str(path)
     tree = parse_yaml(read_text(path, "the policy file"), source, _POLICY_FILE)
+    given = plain(tree, source)
+    if list(given) == ["policy"]:  # as it stands in an audit file
+        given, tree = given["policy"], tree["policy"]
     try:
-        return PolicyConfig.model_validate(plain(tree, source))
+        return PolicyConfig.model_validate(given)
     except ValidationError as error:
         raise ConfigError(explain(error, tree, source, PolicyConfig)) from error

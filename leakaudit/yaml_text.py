@@ -145,7 +145,8 @@ def _in_words(error: Any) -> str:
         return "expected keys and values"
     if kind == "literal_error":
         given, expected = str(error["input"]), error["ctx"]["expected"]
-        close = nearest(given, expected.replace("'", "").replace(",", "").split())
+        choices = expected.replace("'", "").replace(",", "").replace(" or ", " ").split()
+        close = nearest(given, choices)
         return f"expected {expected}, got {given!r}{close}"
     return str(error["msg"].removeprefix("Value error, "))
 

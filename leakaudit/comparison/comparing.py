@@ -35,8 +35,10 @@ from leakaudit.comparison.records import (
     Reading,
     SettingRow,
     Side,
+    VerdictChange,
 )
 from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
+from leakaudit.report.verdicts import setting_name
 
 NO_TRAINING = "its training is not in the report"
 _UNTOUCHED = {Outcome.EQUAL, Outcome.NO_FIGURE}
@@ -74,6 +76,7 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
     alone_a, alone_b = matched.only_a, matched.only_b
     lone_a += [_lone_cell(cell, one, why) for one, why in alone_a for cell in first.on(one)]
     lone_b += [_lone_cell(cell, one, why) for one, why in alone_b for cell in second.on(one)]
+    verdicts = _verdicts(a, b, [(pair.a.target, pair.b.target) for pair in matched.pairs])
     outcomes = {one.outcome for one in settings} | {one.outcome for one in cells}
     untouched = outcomes <= _UNTOUCHED and not any(one.claim for one in settings)
     alike = [one for one in cells if one.cell_a == one.cell_b]
@@ -82,6 +85,7 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
         b=second.side,
         equal=untouched
         and not elsewhere
+        and not verdicts
         and first.side.verdict == second.side.verdict
         and not (lone_a or lone_b or alone_a or alone_b),
         coverage=figures.COVERAGE,
@@ -91,6 +95,7 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
         intervals=_intervals(settings, cells),
         equal_keys=len(alike),
         differing_elsewhere=elsewhere,
+        verdicts=verdicts,
         differing_equal_keys=sum(
             bool(one.figures) and one.outcome is not Outcome.EQUAL for one in alike
         ),
@@ -100,6 +105,22 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
         settings_only_in_b=tuple(_lone_setting(one, why, second) for one, why in alone_b),
         cells_only_in_a=tuple(lone_a),
         cells_only_in_b=tuple(lone_b),
+    )
+
+
+def _verdicts(
+    a: ReportRecord, b: ReportRecord, pairs: Sequence[tuple[str, str]]
+) -> tuple[VerdictChange, ...]:
+    """Settings on which the policies' verdicts differ; one that was not judged has none."""
+    before, after = (
+        {one.target: one.outcome.value for one in (each.verdict.settings if each.verdict else ())}
+        for each in (a, b)
+    )
+    names = {one.target: ", ".join(setting_name(one)) for one in a.targets}
+    return tuple(
+        VerdictChange(setting=names[mine], a=before.get(mine), b=after.get(theirs))
+        for mine, theirs in pairs
+        if before.get(mine) != after.get(theirs)
     )
 
 

@@ -266,6 +266,14 @@ class Count(Record):
     cells: int
 
 
+class VerdictChange(Record):
+    """A setting with another verdict; None where no policy judged it."""
+
+    setting: str
+    a: str | None
+    b: str | None
+
+
 class Comparison(Record):
     """What changed from A to B.
 
@@ -282,6 +290,7 @@ class Comparison(Record):
         equal_keys: matched cells whose key is the same: the same work by the same code.
         differing_elsewhere: cells whose rows show no difference, and of which some other figure
             differs: clinical harm, inside the tumour, by modality, of single patients.
+        verdicts: settings on which the policies' verdicts differ.
         differing_equal_keys: those of equal keys whose figures differ all the same.
         settings: matched trainings.
         cells: matched attacks.
@@ -302,6 +311,7 @@ class Comparison(Record):
     intervals: int
     equal_keys: int
     differing_elsewhere: int
+    verdicts: tuple[VerdictChange, ...] = ()
     differing_equal_keys: int
     settings: tuple[SettingRow, ...]
     cells: tuple[CellRow, ...]
@@ -318,6 +328,7 @@ class Comparison(Record):
         """
         found = self.counts[Outcome.WORSE]
         fell = (self.a.verdict, self.b.verdict) == ("PASS", "FAIL")
+        fell = fell or any((one.a, one.b) == ("PASS", "FAIL") for one in self.verdicts)
         return found.settings + found.cells > 0 or fell
 
     @property

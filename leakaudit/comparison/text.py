@@ -182,6 +182,9 @@ def _headline(comparison: Comparison) -> list[str]:
     verdicts = [one.verdict or "none" for one in (comparison.a, comparison.b)]
     if verdicts[0] != verdicts[1]:
         lines += wrapped(f"Verdict of the policy: {verdicts[0]} in A, {verdicts[1]} in B.")
+    for one in comparison.verdicts:
+        told = f"{one.a or 'not judged'} in A, {one.b or 'not judged'} in B"
+        lines += wrapped(f"Verdict on {inert(one.setting)}: {told}.")
     lost = comparison.lost
     if lost.settings + lost.cells:
         lines += wrapped(

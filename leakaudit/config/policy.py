@@ -12,6 +12,7 @@ from leakaudit.config.plugins import PluginUse
 from leakaudit.config.sections import Section, refusal
 from leakaudit.records import Policy, RequiredAttack, Threshold
 from leakaudit.records.verdict import Bound, Measure, Quantifier
+from leakaudit.registry import nearest
 
 _SHARES = ("reidentification", "epsilon")  # no figure per patient, so no quantifier over them
 _OF_LEAKAGE = ("ssim", "mask_dice", "advantage", "reidentification", "clinical_harm")
@@ -47,6 +48,14 @@ class ThresholdConfig(Section):
         if not isinstance(value, Mapping):
             return value
         known = [name for name in value if name in get_args(Measure)]
+        fields = {"measure", *cls.model_fields}
+        if not known and "measure" not in value:
+            others = [str(name) for name in value if name not in fields]
+            if others:
+                raise ValueError(
+                    f"unknown measure {others[0]!r}{nearest(others[0], get_args(Measure))}; there "
+                    f"are {', '.join(get_args(Measure))}"
+                )
         if known and "measure" not in value and "max" not in value:
             if len(known) > 1:
                 raise ValueError(f"one limit in each entry, got {' and '.join(known)}")

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leakaudit.records import CellRecord, Leakage, Outcome, ReportRecord, TargetRecord, WorstCase
-from leakaudit.records.targets import plain_network
+from leakaudit.records import CellRecord, Leakage, ReportRecord, TargetRecord, WorstCase
 from leakaudit.report.formatting import figure, percent
 from leakaudit.report.validity import valid_leakage, valid_masks
 from leakaudit.report.verdicts import setting_name
@@ -95,30 +94,16 @@ def inferred(record: ReportRecord) -> tuple[Exposed, ...]:
 
 
 def public_words(record: ReportRecord) -> str:
-    """What was found, for somebody who knows none of the terms."""
+    """What was found, for somebody who knows none of the terms; nothing is called best."""
     found = identified(record)
-    by_target = {one.cell.target: one for one in found}
-    bare = [one for one in found if _target(record, one.cell.target).is_undefended]
-    failed = {
-        one.target
-        for one in (record.verdict.settings if record.verdict else ())
-        if one.outcome is Outcome.FAIL
-    }
-    kept = [
-        by_target[case.target]
-        for case in record.worst
-        if case.pareto
-        and not case.incomplete
-        and (case.victims, case.recovers) == ("inference", "images")
-        and case.target in by_target
-        and case.target not in failed
-        and by_target[case.target] not in bare
-    ]
     if not found:
         return (
             "No attempt gave a result that can be relied on. So nothing is known of how well the "
             "pictures are hidden, and nothing was shown to hide them."
         )
+    gaps = {case.target for case in record.worst if case.incomplete}
+    bare = [one for one in found if _target(record, one.cell.target).is_undefended]
+    kept = [one for one in found if one not in bare and one.cell.target not in gaps]
     sentences = []
     if bare:
         share, gallery = _share(max(bare, key=_top1))
@@ -127,15 +112,9 @@ def public_words(record: ReportRecord) -> str:
             f"{gallery} by the rebuilt picture for {share} of those who were tried."
         )
     if kept:
-        least = min(kept, key=_top1)
-        share, gallery = _share(least)
-        target = _target(record, least.cell.target)
-        dice = figure(target.utility.mean.mean if target.utility else None)
-        sentences.append(
-            f"With the protection that did best ({least.name}), the right one of {gallery} was "
-            f"told for {share}; the program then finds tumours with a Dice of {dice}, where 1 is "
-            f"perfect{_without(record, target)}."
-        )
+        least, most = (pick(kept, key=_top1) for pick in (min, max))
+        shares = dict.fromkeys(_share(one)[0] for one in (least, most))
+        sentences.append(f"With the protections that were tried it was {' to '.join(shares)}.")
     leakage = valid_leakage(found[0].cell)
     if leakage is not None:
         chance = percent(leakage.reidentification.chance)
@@ -149,14 +128,6 @@ def _share(one: Exposed) -> tuple[str, str]:
     return percent(measured.top1 if measured else None), figure(
         measured.gallery if measured else None
     )
-
-
-def _without(record: ReportRecord, protected: TargetRecord) -> str:
-    """The Dice of the network of the same cut without any protection."""
-    plain = plain_network(protected, record.targets)
-    if plain is None or plain.utility is None:
-        return ""
-    return f", and {figure(plain.utility.mean.mean)} without any protection"
 
 
 def _top1(one: Exposed) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -137,6 +138,11 @@ def duration(seconds: Any) -> str:
     else:
         text = f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return marked(text, seconds)
+
+
+def moment(seconds: float) -> str:
+    """A time in seconds since 1970 as ``2026-01-31 14:05 UTC``."""
+    return marked(datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC"), seconds)
 
 
 def spoken(name: str, *, start: bool = True) -> str:

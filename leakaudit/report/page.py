@@ -115,6 +115,7 @@ def render_html(
             gallery=gallery_view(record, gallery),
             gallery_difference_white=DIFFERENCE_WHITE,
             replaced=used.replaced,
+            measured=measured_between(record),
             resolved=json.dumps(
                 record.audit, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
             ),
@@ -123,6 +124,13 @@ def render_html(
         if templates is None:
             raise
         raise used.refusal(error) from error
+
+
+def measured_between(record: ReportRecord) -> tuple[float, float] | None:
+    """When the first and the last job started, in seconds since 1970; None where not kept."""
+    kept = [one.volatile for one in record.targets] + [one.volatile for one in record.cells]
+    starts = [at for one in kept if isinstance(at := one.get("started"), float)]
+    return (min(starts), max(starts)) if starts else None
 
 
 def _environment(templates: Templates) -> Environment:
@@ -135,6 +143,7 @@ def _environment(templates: Templates) -> Environment:
         percent=formatting.percent,
         singled_out=formatting.singled_out,
         duration=formatting.duration,
+        moment=formatting.moment,
         spoken=formatting.spoken,
         plain=plain,
         count=count,

@@ -25,7 +25,7 @@ MEASURES = {
     "reidentification": "share of patients picked out",
     "clinical_harm": "tumour Dice on reconstructions",
     "epsilon": "epsilon of a claim on what is released",
-    "dice_loss": "loss of mean Dice",
+    "dice_loss": "loss of mean Dice to the undefended network of the same cut",
 }
 QUANTIFIERS = {
     "worst_patient": "of the worst patient",
@@ -91,6 +91,12 @@ class VerdictView:
     rule: str
     sentence: str
     settings: tuple[SettingOutcome, ...]
+    unlimited: tuple[str, ...]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """The verdict on each setting, by its key."""
+        return {one.verdict.target: one.verdict.outcome.value for one in self.settings}
 
 
 def verdict_view(record: ReportRecord) -> VerdictView | None:
@@ -109,6 +115,7 @@ def verdict_view(record: ReportRecord) -> VerdictView | None:
         rule=RULES[verdict.rule],
         sentence=sentence,
         settings=settings,
+        unlimited=unlimited(verdict),
     )
 
 
@@ -124,6 +131,12 @@ def threshold_words(threshold: Threshold) -> str:
     """What is limited: ``SSIM inside the brain of the worst patient``."""
     measure, over = MEASURES[threshold.measure], QUANTIFIERS[threshold.quantifier]
     return f"{measure} {over}".strip()
+
+
+def unlimited(verdict: Verdict) -> tuple[str, ...]:
+    """What a policy sets no limit on."""
+    limited = {one.measure for one in verdict.policy.thresholds}
+    return tuple(words for name, words in MEASURES.items() if name not in limited)
 
 
 def bound_words(threshold: Threshold) -> str:

@@ -199,7 +199,8 @@ def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
     for target in record.targets:
         if target.kind == "split" and not target.control_only:
             claim = target.guarantee.model_dump_json() if target.guarantee else "none"
-            grouped.setdefault(f"{target.defense}\n{claim}", []).append(target)
+            seen = [effect.model_dump_json() for effect in target.effects]
+            grouped.setdefault("\n".join([target.defense, claim, *seen]), []).append(target)
     return tuple(
         ClaimView(
             tuple(

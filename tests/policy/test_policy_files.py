@@ -75,7 +75,7 @@ def test_defaults_are_written_out_for_each_threshold() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("ssim: 0.5", "ssimm: 0.5"), "line 5: unknown key 'ssimm'"),
+        (("ssim: 0.5", "ssimm: 0.5"), "unknown measure 'ssimm'; did you mean 'ssim'?"),
         (("rationale: a reason", "rationalle: r"), "did you mean 'rationale'?"),
         (("ssim: 0.5", "ssim: 1.5"), "lies from 0 to below 1"),
         (("ssim: 0.5", "ssim: .nan"), "no value"),
@@ -83,6 +83,7 @@ def test_defaults_are_written_out_for_each_threshold() -> None:
         (("ssim: 0.5", "ssim: 0.5\n  advantage: 0.1"), "one limit in each entry"),
         (("ssim: 0.5", "reidentification: 0.5\n  quantifier: mean"), "leave the quantifier out"),
         (("ssim: 0.5", "ssim: 0.5\n  bound: uper"), "did you mean 'upper'?"),
+        (("ssim: 0.5", "ssim: 0.5\n  quantifier: worst"), "did you mean 'worst_patient'?"),
         (("owner: Data protection officer", "owner: ''"), "owner"),
         (("date: 2026-01-31", "date: soon"), "date"),
         (("date: 2026-01-31", "date: 2026-01-31\nrequired: []"), "a list is empty"),
@@ -103,6 +104,8 @@ def test_a_policy_may_be_a_file_beside_the_audit(tmp_path: Path) -> None:
         tmp_path / "audit.yaml", policy=read_policy(tmp_path / "hospital.yaml")
     )
     assert config.policy == parse(POLICY).policy
+    (tmp_path / "headed.yaml").write_text(f"policy:\n{indented(POLICY)}\n")
+    assert read_policy(tmp_path / "headed.yaml") == config.policy
     again = AuditConfig.model_validate(config.model_dump(mode="json"))
     assert again == config
 
@@ -181,7 +184,7 @@ def test_without_a_defense_the_undefended_network_is_judged() -> None:
 
 def test_the_policy_of_the_docs_is_one() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "policy.md").read_text()
-    block = text[text.index("    policy:") : text.index("Then `leakaudit run`")]
+    block = text[text.index("    policy:") : text.index("In a file of its own")]
     lines = [
         line.removeprefix("    ").replace("# required", "required") for line in block.split("\n")
     ]

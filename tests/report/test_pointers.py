@@ -12,7 +12,7 @@ import pytest
 
 from leakaudit.records import ReportRecord
 from leakaudit.report import render_html, write_report
-from leakaudit.report.formatting import MINUS, duration
+from leakaudit.report.formatting import MINUS, duration, moment
 from leakaudit.report.pointers import pointed
 from tests.report.figures_sample import crowded_report, masks_report, watched_report
 from tests.report.sample import (
@@ -85,7 +85,7 @@ def says(text: str, value: Any) -> bool:
         return text == value
     if isinstance(value, list):
         return text == str(len(value))
-    if text == duration(value):
+    if text == duration(value) or (isinstance(value, float) and text == moment(value)):
         return True
     number = text.replace(MINUS, "-").replace("\N{NO-BREAK SPACE}", " ")
     share = number.endswith(" %")
