@@ -161,6 +161,7 @@ def test_every_attack_keeps_its_contract(name: str, defense: Defense) -> None:
     assert (attempt.queries > 0) == asks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name, (_, threat) in QUICK.items() if threat.startswith("aggregator")]
 )
@@ -291,6 +292,7 @@ def test_activation_inversion_gains_from_repeated_releases() -> None:
 # --- CAFE -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_cafe_matches_gradients_and_what_crossed_the_cut_at_once() -> None:
     observation = observation_for("server-and-aggregator", spec=EASY)
     attack = Cafe(iterations=100)
@@ -300,6 +302,7 @@ def test_cafe_matches_gradients_and_what_crossed_the_cut_at_once() -> None:
     assert score(blind.reconstruction.images) < score(found.images) - 0.2
 
 
+@pytest.mark.slow
 def test_cafe_gains_from_gradients_what_noise_hides_in_the_release() -> None:
     observation = observation_for("server-and-aggregator", GaussianNoise(std=3.0), EASY)
     both, release = (
@@ -322,6 +325,7 @@ def with_epochs(epochs: tuple[tuple[torch.nn.Module, ...], ...]) -> Observation:
     )
 
 
+@pytest.mark.slow
 def test_a_transcript_of_noisy_epochs_says_more_than_its_last_epoch() -> None:
     epochs = tuple(tuple(build(EASY, number).eval().encoders) for number in range(8))
     observation = with_epochs(epochs)
@@ -335,6 +339,7 @@ def test_a_transcript_of_noisy_epochs_says_more_than_its_last_epoch() -> None:
     assert grouped.reconstruction.notes == ("Read 8 releases, one an epoch, in 3 groups.",)
 
 
+@pytest.mark.slow
 def test_epochs_that_changed_little_are_read_together_as_one_average() -> None:
     (same,) = (tuple(build(EASY, 0).eval().encoders),)
     attack = TranscriptInversion(steps=60, width=16, batch_size=4, groups=1)
@@ -383,6 +388,7 @@ def test_the_shuffled_twin_is_not_refined() -> None:
 IMITATING = PseudoClientInversion(steps=60, width=16, batch_size=4, imitation_rate=1e-2)
 
 
+@pytest.mark.slow
 def test_pseudo_clients_give_more_than_the_mean_without_any_query() -> None:
     observation = observation_for("curious-server", spec=EASY)
     attempt = IMITATING(observation, seed=0, progress=quietly)
@@ -392,6 +398,7 @@ def test_pseudo_clients_give_more_than_the_mean_without_any_query() -> None:
     assert attempt.queries == 0
 
 
+@pytest.mark.slow
 def test_pseudo_clients_on_shuffled_pairs_teach_nothing_of_the_victims() -> None:
     assert IMITATING.learns()
     observation = observation_for("curious-server", spec=EASY)
@@ -402,6 +409,7 @@ def test_pseudo_clients_on_shuffled_pairs_teach_nothing_of_the_victims() -> None
     assert twin.objective_last > 0.95 * twin.objective_first
 
 
+@pytest.mark.slow
 def test_pseudo_clients_need_what_the_cohort_released() -> None:
     observation = observation_for("curious-server", spec=EASY)
     held = {each: observation._get(each) for each in observation.granted}
@@ -439,6 +447,7 @@ def test_statistics_tell_channels_and_places_apart(spatial: tuple[int, ...]) -> 
 # --- unsplit ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_unsplit_gives_more_than_its_start_where_the_encoder_is_shallow() -> None:
     observation = observation_for("curious-server", spec=EASY)
     found = Unsplit()(observation, seed=0, progress=quietly).reconstruction
@@ -479,6 +488,7 @@ def test_a_batch_hides_no_slice_from_whoever_sees_each_cut_gradient() -> None:
     assert attempt.queries == 12  # ten examples in whole batches
 
 
+@pytest.mark.slow
 def test_shuffled_gradients_teach_nothing_of_the_victims() -> None:
     attack = CutGradientInversion(steps=60, width=16, batch_size=4)
     learned, twin = (
@@ -538,6 +548,7 @@ def learned_from_weight_gradients(batches: int, *, shuffled: bool = False) -> At
     return LearnedGradientInversion(batches=batches)(observation, seed=0, progress=quietly)
 
 
+@pytest.mark.slow
 def test_weight_gradients_alone_tell_one_patient_from_another() -> None:
     attempt = learned_from_weight_gradients(150)
     found = attempt.reconstruction
@@ -551,6 +562,7 @@ def test_weight_gradients_alone_tell_one_patient_from_another() -> None:
     assert float((twin.images[0] - twin.images[1]).abs().mean()) < 0.02
 
 
+@pytest.mark.slow
 def test_the_update_of_a_round_tells_one_patient_from_another() -> None:
     observation = observe(
         threat_named("aggregator-of-rounds"),
@@ -653,6 +665,7 @@ class SmoothEncoder(torch.nn.Module):
         return (self.blocks(images),)
 
 
+@pytest.mark.slow
 def test_deep_leakage_recovers_images_exactly_from_a_smooth_encoder() -> None:
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
@@ -741,6 +754,7 @@ def site_observation(returned: Returned = "own") -> Observation:
     )
 
 
+@pytest.mark.slow
 def test_a_mask_that_stays_at_the_head_is_given_away_by_what_it_returns() -> None:
     attack = HeadMaskInference(steps=150, width=8, batch_size=4)
     true = np.stack([patient.masks[patient.middle] > 0 for patient in VICTIMS])
@@ -763,6 +777,7 @@ def test_a_mask_that_stays_at_the_head_is_given_away_by_what_it_returns() -> Non
     assert dice("another's") < reached - 0.1
 
 
+@pytest.mark.slow
 def test_returned_gradients_give_the_masks_away_and_own_images_alone_do_not() -> None:
     attack = MaskInference(steps=60, width=16, batch_size=4)
     true = np.stack([patient.masks[patient.middle] > 0 for patient in VICTIMS])

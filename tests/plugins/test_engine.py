@@ -80,6 +80,7 @@ class LeastSquares:
         return LeastSquares([self.victims[victim]])
 
 
+@pytest.mark.slow
 def test_l_bfgs_reaches_the_optimum_in_the_box_and_no_victim_depends_on_another() -> None:
     rule = StepRule(kind="lbfgs", learning_rate=1.0, schedule="constant")
     starts = torch.full((1, 4, 1, 3, 3), 0.5)

@@ -227,6 +227,7 @@ def test_records_within_the_clip_do_not_find_what_is_wrong_beyond_it(
     assert audit_mechanism(planted(), draws=50_000).refuting == ("100x-clip",)
 
 
+@pytest.mark.slow
 def test_the_assumption_free_bound_alone_refutes_where_no_curve_is_claimed() -> None:
     wrong = audit_mechanism(HalfSensitivity(), draws=20_000)
     assert "1x-clip" in wrong.refuting
@@ -240,6 +241,7 @@ def test_the_assumption_free_bound_alone_refutes_where_no_curve_is_claimed() -> 
     assert few.pairs[0].ceiling.epsilon < 8
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_audit() -> None:
     first, again, other = (
         audit_mechanism(DpGaussian(), draws=2000, seed=seed) for seed in (1, 1, 2)

@@ -20,6 +20,8 @@ from tests.report.figures_sample import crowded_report, masks_report, watched_re
 from tests.report.sample import MODALITIES, SITES, VICTIMS, protected_report, sample_report
 from tests.report.test_page import HOSTILE, Page
 
+pytestmark = pytest.mark.slow  # whole pages, many times
+
 
 def section(record: ReportRecord) -> str:
     """The figures, and the worst patients with theirs."""

@@ -25,6 +25,7 @@ MADE: dict[str, Callable[[], ReportRecord]] = {
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}"),
 ]
 

@@ -41,6 +41,8 @@ from tests.report.sample import (
     sample_report,
 )
 
+pytestmark = pytest.mark.slow  # whole pages, many times
+
 FIRST = "cell-1-0-activation-inversion"
 
 

@@ -23,6 +23,8 @@ from tests.report.sample import (
     sample_report,
 )
 
+pytestmark = pytest.mark.slow  # whole pages, many times
+
 HOSTILE = (
     "<script>alert(1)</script>",
     "{{7*7}}{% raw %}",

@@ -24,6 +24,8 @@ from tests.report.sample import (
 )
 from tests.report.test_junit import judged
 
+pytestmark = pytest.mark.slow  # whole pages, many times
+
 RECORDS = {
     "sample": sample_report(),
     "pictures": sample_report(images="full"),

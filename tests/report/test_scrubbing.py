@@ -14,6 +14,8 @@ from leakaudit.report.names import Rule, rule_of, telling_parts
 from leakaudit.report.scrubbing import Scrubber, Surroundings
 from leakaudit.threat.presets import PRESETS
 
+pytestmark = pytest.mark.slow  # whole pages, many times
+
 NAMES = {
     "Müller, Jana": "P-AAAAAA",
     "7": "P-BBBBBB",

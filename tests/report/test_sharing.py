@@ -21,6 +21,8 @@ from leakaudit.report.scrubbing import PATH_REMOVED, Scrubber, Surroundings
 from tests.report.sample import cell, leakage, sample_gallery, sample_report, target
 from tests.report.test_junit import judged
 
+pytestmark = pytest.mark.slow  # whole pages, many times
+
 KEY = bytes(range(32))
 NAME = "Zoë O'Brien (née +Müller) [1]*"
 DATA = "/mnt/Klinikum Süd/glioma 2021"
