@@ -124,6 +124,7 @@ def test_marker_shapes_differ_for_a_dozen_defences() -> None:
     assert [shape(number) for number in range(len(SHAPES))] == list(SHAPES)
 
 
+@pytest.mark.slow
 def test_equal_points_keep_their_names_in_the_key_below() -> None:
     found = drawn(*[(0.5, 0.5)] * 60)
     assert found.key

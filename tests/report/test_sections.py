@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from leakaudit.audit.worst import worst_cases
 from leakaudit.records import (
     CellRecord,
@@ -21,6 +23,8 @@ from leakaudit.report.views import matrices
 from tests.report.sample import VICTIMS, leakage, members_leak_more, sample_report
 from tests.report.test_junit import judged
 from tests.report.test_page import Page
+
+pytestmark = pytest.mark.slow  # whole pages, many times
 
 
 def section(html: str, name: str) -> str:

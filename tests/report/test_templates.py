@@ -17,6 +17,8 @@ from leakaudit.report import check_templates, render_html
 from tests.report.sample import sample_report
 from tests.report.test_page import HOSTILE, Page
 
+pytestmark = pytest.mark.slow  # whole pages, many times
+
 
 def test_a_users_template_comes_before_the_programs(tmp_path: Path) -> None:
     (tmp_path / "public.html.j2").write_text("<p>Ours for {{ record.name }}: {{ 7 * 6 }}</p>")
