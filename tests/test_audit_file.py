@@ -226,6 +226,7 @@ def test_a_missing_audit_file_is_named(tmp_path: Path) -> None:
         read_audit(tmp_path / "no.yaml")
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_raise_a_config_error_or_nothing(text: bytes) -> None:
@@ -242,6 +243,7 @@ _TREES = st.recursive(
 _KEYS = st.sampled_from([*AuditConfig.model_fields, "other"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(_KEYS, _TREES))
 def test_any_tree_raises_a_config_error_or_nothing(tree: dict[str, Any]) -> None:

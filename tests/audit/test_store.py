@@ -155,6 +155,7 @@ def holder(store: RunStore) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_and_told_who_holds_it(
     store: RunStore,
     holder: subprocess.Popen[str],

@@ -151,6 +151,7 @@ def test_the_built_in_attacks_are_installed() -> None:
     assert built_in == set(QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 @pytest.mark.parametrize("defense", [Identity(), ActivationDropout(p=0.5)], ids=repr)
 def test_every_attack_keeps_its_contract(name: str, defense: Defense) -> None:

@@ -175,6 +175,7 @@ class NoNoise(NoCurve):
         return 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sites", [1, 2])
 @pytest.mark.parametrize(
     "epsilon", [8.0, *(pytest.param(each, marks=pytest.mark.slow) for each in (1.0, 4.0, 16.0))]
