@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import textwrap
 
-from leakaudit.report.formatting import visible
+from leakaudit.visible import made_visible
 
 
 def line_width() -> int:
@@ -18,7 +18,7 @@ def print_line(text: str) -> None:
 
     Characters that hide or reorder text, and terminal codes, are made visible: names are input.
     """
-    text = str(visible(text))
+    text = made_visible(text)
     body = text.lstrip("\n")
     indent = body[: len(body) - len(body.lstrip())]
     lines = textwrap.wrap(

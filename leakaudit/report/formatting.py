@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from leakaudit.records import UNDEFENDED, Interval, Reidentification, State
 from leakaudit.report.pointers import elements, marked, pointer_of
+from leakaudit.visible import made_visible
 
 MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -51,10 +52,6 @@ _CALL = re.compile(r"^([A-Za-z_]\w*)\((.*)\)$", re.DOTALL)
 _NEXT_PART = re.compile(r"(?<=\)) \+ [A-Za-z_](?=\w*\()")
 _MINUS_SIGN = re.compile(r"(?<![\w)\]-])-(?=[\d.])|(?<=\de)-(?=\d)")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-# Characters that reorder or hide neighbouring text, and control characters but newline and tab.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
-)
 
 
 def figure(value: float | int | None, digits: int = 2, reason: str = NOT_RECORDED) -> str:
@@ -246,7 +243,7 @@ def visible(value: Any) -> Any:
     Jinja2 calls it on whatever an expression yields, before escaping.
     """
     if isinstance(value, str) and not isinstance(value, Markup):
-        return elements(_INVISIBLE.sub(lambda found: f"[U+{ord(found[0]):04X}]", value))
+        return elements(made_visible(value))
     if pointer_of(value):
         return elements(marked(str(value), value))
     return value
