@@ -257,7 +257,9 @@ def _check_rests_on(root: OpenFolder, run: RunPart, findings: Findings) -> None:
     try:
         record = ReportRecord.model_validate_json(data) if data is not None else None
     except ValueError:
-        return  # its hash says whether it was changed
+        if not any(fault.where == where for fault in findings.faults):
+            findings.fault("broken", where, "it is no report of this version")
+        return
     if record is None:
         return
     measured = (State.OK, State.CONTROL_FAILED)

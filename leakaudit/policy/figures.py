@@ -102,7 +102,9 @@ def of_epsilon(target: TargetRecord, delta: float) -> Figure:
             n=0,
             why_not=f"the claim is about {guarantee.covers}, not about what crosses in use",
         )
-    claimed = guarantee.delta or 0.0
+    claimed = guarantee.delta
+    if claimed is None:
+        return Figure(observed=None, upper=None, n=0, why_not="the claim names no delta")
     if claimed > delta:
         why_not = f"the claim is at a delta of {claimed:g}, and the policy asks for {delta:g}"
         return Figure(observed=None, upper=None, n=0, why_not=why_not)
@@ -131,11 +133,15 @@ def of_dice_loss(
 
 
 def _advantages(figures: Leakage | MaskLeakage) -> list[tuple[str, float]]:
-    """How far each patient's reconstruction gets from the blind guess at it to the original."""
+    """How far each patient's reconstruction gets from the blind guess at it to the original.
+
+    A patient whom the guess gets wholly right has none: there is nothing left to get.
+    """
     names = [one.patient for one in figures.patients]
     return [
-        (name, 0.0 if floor >= 1 else (score - floor) / (1 - floor))
+        (name, (score - floor) / (1 - floor))
         for name, score, floor in zip(names, *figures.by_patient(), strict=True)
+        if floor < 1
     ]
 
 
@@ -155,6 +161,8 @@ def _harm(cell: CellRecord, leakage: Leakage, quantifier: Quantifier) -> Figure 
 def _over_patients(
     named: Sequence[tuple[str, float]], mean: Interval, quantifier: Quantifier
 ) -> Figure:
+    if not named:
+        return Figure(observed=None, upper=None, n=0, why_not="no patient has such a figure")
     by_quantifier: dict[Quantifier, Callable[[], Figure]] = {
         "worst_patient": lambda: _worst(named),
         "p95": lambda: _p95(named),

@@ -15,7 +15,7 @@ import pytest
 from leakaudit.audit.store import RunStore
 from leakaudit.errors import StoreError
 from leakaudit.integrity import Checked, check, locate
-from leakaudit.records.manifest import parse_report_manifest
+from leakaudit.records.manifest import FileEntry, parse_report_manifest
 from leakaudit.report import write_report
 from tests.integrity.conftest import small_report
 from tests.report.sample import sample_report
@@ -58,6 +58,18 @@ def test_a_whole_run_has_no_faults(run: Path) -> None:
     assert found.manifest is not None
     assert found.manifest.run is not None
     assert len(found.manifest.run.targets) == len(found.manifest.run.cells) == 2
+
+
+def test_a_report_of_another_layout_is_not_called_whole(run: Path) -> None:
+    """Its hashes fit, as after a forger or another version wrote it."""
+    file = run / "report" / "report.json"
+    data = file.read_bytes().replace(b'"cells"', b'"cellar"', 1)
+    file.write_bytes(data)
+    manifest = parse_report_manifest((run / "report" / "manifest.json").read_bytes())
+    files = {**manifest.files, "report.json": FileEntry.of(data)}
+    sealed = manifest.model_copy(update={"files": files}).to_bytes()
+    (run / "report" / "manifest.json").write_bytes(sealed)
+    assert faults(run) == [("broken", "report/report.json")]
 
 
 def test_a_measured_cell_without_a_result_is_a_fault(run: Path) -> None:

@@ -221,6 +221,21 @@ def test_masks_are_limited_as_masks_and_advantage_counts_both() -> None:
     assert reached.patient == "m1"
 
 
+def test_a_guess_that_gets_all_right_leaves_no_advantage_to_measure() -> None:
+    def with_floor(value: float, count: int) -> CellRecord:
+        base = leakage(0.4)
+        patients = tuple(
+            one.model_copy(update={"blind_floor": value}) if n < count else one
+            for n, one in enumerate(base.patients)
+        )
+        return cell(leakage=base.model_copy(update={"patients": patients}))
+
+    limit = policy(threshold("advantage", 0.9))
+    assert ended(limit, with_floor(1.0, 5)) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
+    assert ended(limit, with_floor(1.0, 1)) == (Outcome.INCONCLUSIVE, Rule.TOO_FEW_PATIENTS)
+    assert ended(limit, with_floor(0.3, 5))[0] is Outcome.PASS
+
+
 def test_singling_out_is_a_share_with_an_exact_interval() -> None:
     share = leakage(0.2).reidentification
     assert (share.top1, share.high) == (0.0, 0.522)
@@ -264,6 +279,7 @@ def test_epsilon_counts_only_as_a_claim_on_what_is_released() -> None:
         claim(claimed=False, reason="one party does not clip"),
         claim(covers="weights"),
         claim(delta=1e-3),
+        claim(delta=None),
         claim(epsilon=0.5, delta=0.5),
         TARGET.model_copy(update={"guarantee": None}),
     ):
