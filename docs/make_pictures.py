@@ -25,6 +25,7 @@ PICTURES = {
     "crossing": "#exposure figure[id^=places] svg",
     "epochs": "#exposure figure[id^=epochs] svg",
     "modalities": "#exposure figure[id^=modalities]",
+    "tensors": "#exposure figure[id^=tensors]",
     "patients": "#worst figure",
     "gallery": "#gallery article",
 }

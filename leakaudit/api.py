@@ -29,6 +29,7 @@ from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.privacy.accounting import sensitivity
 from leakaudit.privacy.gaussian import mu_of, noise_multiplier
 from leakaudit.randomness import laplace_like, normal_like, uniform_like
+from leakaudit.records import ReleasedTensor
 from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "Reconstruction",
     "Recovers",
     "ReleaseSetting",
+    "ReleasedTensor",
     "SiteLayout",
     "SiteLevels",
     "Stage",

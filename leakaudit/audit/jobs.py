@@ -309,6 +309,7 @@ def cell_facts(plan: CellPlan) -> dict[str, Any]:
         "threat": plan.threat.name,
         "site": plan.held,
         "recovers": plan.attack.recovers,
+        "tensor": plan.attack.reads(),
         "victims": plan.threat.victims,
         "releases": plan.releases,
         "gradient_batch": plan.gradient_batch,

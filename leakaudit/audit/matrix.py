@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import product
@@ -130,6 +130,7 @@ class CellPlan:
     def label(self) -> str:
         """A line for people: who attacks what."""
         by = f" by {self.held}" if self.held else ""
+        by += f" of {tensor.words}" if (tensor := self.attack.reads()) else ""
         batch = f" batch {self.gradient_batch}" if self.gradient_batch else ""
         epochs = "+".join(map(str, self.gradient_checkpoints))
         usual = self.gradient_checkpoints in ((), (0, self.target.settings.epochs))
@@ -192,6 +193,7 @@ def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matri
         for seed in config.seeds
     ]
     cells = [cell for target in main for cell in planner.cells(target)]
+    planner.require_made(cells)
     cells += list(planner.controls(cells))
     references = list(planner.references())
     # What the audit itself asks for is no mere control: it comes last, and so prevails.
@@ -311,6 +313,9 @@ class _Planner:
         control_only: bool = False,
     ) -> Iterator[CellPlan]:
         batches = self.config.gradient_batch if batches is None else batches
+        attacks = self.attacks
+        if control_only:
+            attacks = [(name, attack.at_easiest()) for name, attack in attacks]
         for threat_name, meets in self.config.threats.items():
             threat = threat_named(threat_name)
             at_site = threat.position == "data site"
@@ -320,8 +325,8 @@ class _Planner:
                 raise ConfigError(
                     f"{alone[0]} recovers what other sites hold; the target has one site alone"
                 )
-            for (name, attack), site in product(self.attacks, sites):
-                if name not in meets:
+            for (name, attack), site in product(attacks, sites):
+                if name not in meets or not _crosses(attack, target):
                     continue
                 seen = product(
                     _seen_batches(threat, attack, batches), self._checkpoints(attack, threat)
@@ -341,6 +346,32 @@ class _Planner:
                             control_only=control_only,
                         )
                     )
+
+    def require_made(self, cells: Sequence[CellPlan]) -> None:
+        """Refuse an attack on one tensor that nowhere crosses, or that is all there is.
+
+        Raises:
+            ConfigError: it would be left out in silence, or pass for all that leaks.
+        """
+        made = {(cell.attack_name, cell.attack) for cell in cells}
+        whole = {cell.threat.name for cell in cells if cell.attack.reads() is None}
+        for name, attack in self.attacks:
+            tensor = attack.reads()
+            if tensor is None:
+                continue
+            if (name, attack) not in made:
+                raise ConfigError(
+                    f"{name}: level {tensor.level} of site {tensor.site} crosses none of the "
+                    f"audited cuts; the target has {len(self.config.target.sites)} sites"
+                )
+            alone = [one for one, met in self.config.threats.items() if name in met]
+            alone = [one for one in alone if one not in whole]
+            if alone:
+                raise ConfigError(
+                    f"{name} reads one tensor alone, which says nothing of all together; let "
+                    f"{alone[0]} meet an attack that reads all of them too, such as "
+                    "decoder-inversion"
+                )
 
     def _seen_releases(self, threat: Threat) -> int:
         """Passes of a victim that the adversary keeps: one unless it is granted all of them."""
@@ -384,6 +415,7 @@ class _Planner:
         easiest = replace(
             plan,
             target=self.split_target(EASIEST_CUT, *self.identity, plan.target.seed),
+            attack=plan.attack.at_easiest(),
             gradient_batch=plan.gradient_batch and EASIEST_BATCH,
         )
         if plan.threat.victims == "inference":
@@ -408,6 +440,14 @@ class _Planner:
                 "segmenter": plan.segmenter.key if plan.segmenter else None,
             }
         )
+
+
+def _crosses(attack: Attack, target: TargetPlan) -> bool:
+    """Whether the tensor that an attack reads crosses; that of an attack on everything does."""
+    tensor = attack.reads()
+    if tensor is None:
+        return True
+    return tensor.site <= len(target.sites) and tensor.level in target.spec.crossing
 
 
 def _needs_others(attack: Attack) -> bool:

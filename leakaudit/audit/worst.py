@@ -68,7 +68,9 @@ class _Setting:
     @property
     def attacks(self) -> frozenset[_Attack]:
         return frozenset(
-            (cell.attack, cell.seen_by, cell.gradient_checkpoints) for cell, _ in self.reached
+            (cell.attack, cell.seen_by, cell.gradient_checkpoints)
+            for cell, _ in self.reached
+            if cell.tensor is None  # which tensors there are depends on the setting
         )
 
 
@@ -111,7 +113,11 @@ def _height(reached: Reached) -> float:
 def _case(setting: _Setting, pareto: bool) -> WorstCase:
     target, worst = setting.target, setting.worst
     # Only attacks under the same conditions say how far one of them alone would have misled.
-    alike = [pair for pair in setting.reached if worst and _rivals(pair, worst)]
+    alike = [
+        pair
+        for pair in setting.reached
+        if worst and (pair is worst or (pair[0].tensor is None and _rivals(pair, worst)))
+    ]
     weakest = min(alike, key=_height, default=None)
     victims, recovers, site = setting.kind
     misled_by = None

@@ -20,7 +20,7 @@ from leakaudit.contracts.observation import (
 )
 from leakaudit.errors import CellError, NotGranted
 from leakaudit.randomness import generator_for
-from leakaudit.records import Citation
+from leakaudit.records import Citation, ReleasedTensor
 from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 Progress = Callable[[int, int], None]
@@ -102,6 +102,21 @@ class Attack(abc.ABC):
         """The configuration that is trained on shuffled pairs as a control of the learned part.
 
         An attack that makes its pairs itself returns one that shuffles them itself.
+        """
+        return self
+
+    def reads(self) -> ReleasedTensor | None:
+        """The one released tensor that it reads; None for all that it is granted.
+
+        An audit makes such an attack where that tensor crosses the cut. What it recovers counts as
+        that of any attack, but says nothing of what an adversary who reads everything can do.
+        """
+        return None
+
+    def at_easiest(self) -> Attack:
+        """The configuration that must work at the easiest cut: its positive control.
+
+        Another one only where this one can not be made at cut level 0.
         """
         return self
 

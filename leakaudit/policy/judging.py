@@ -75,7 +75,10 @@ def _checks(
     targets: Sequence[TargetRecord],
     cells: Sequence[CellRecord],
 ) -> list[Check]:
-    """Every threshold on every cell that has figures; what has none anywhere is open once."""
+    """Every threshold on every cell that has figures; what has none anywhere is open once.
+
+    A figure of one tensor alone can exceed a limit, but not stand for one of all tensors.
+    """
     made: list[Check] = []
     for number, threshold in enumerate(policy.thresholds):
         if threshold.measure in _OF_SETTINGS:
@@ -88,7 +91,10 @@ def _checks(
             for cell in cells
             if cell.state is State.OK and (figure := of_cell(cell, threshold)) is not None
         ]
-        made += found or [_unmeasured(number, threshold, target.target, cells)]
+        made += found
+        reads_all = {cell.cell for cell in cells if cell.tensor is None}
+        if not any(check.cell in reads_all for check in found):
+            made.append(_unmeasured(number, threshold, target.target, cells))
     return made
 
 
@@ -103,7 +109,7 @@ def _of_setting(
 def _unmeasured(
     number: int, threshold: Threshold, target: str, cells: Sequence[CellRecord]
 ) -> Check:
-    tried = any(applies(cell, threshold.measure) for cell in cells)
+    tried = any(applies(cell, threshold.measure) for cell in cells if cell.tensor is None)
     why = "no attack that it applies to gave a figure" if tried else "no attack was made on it"
     missing = Figure(observed=None, upper=None, n=0, why_not=why)
     return _check(number, threshold, target, None, missing)
@@ -172,7 +178,7 @@ def _setting(
         return decided(Outcome.FAIL, rule or Rule.VIOLATED, number)
     if target.state is not State.OK:
         return decided(Outcome.INCONCLUSIVE, Rule.NOT_TRAINED)
-    if not any(_has_figures(cell) for cell in cells):
+    if not any(_has_figures(cell) for cell in cells if cell.tensor is None):
         return decided(Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
     if missing:
         return decided(Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)

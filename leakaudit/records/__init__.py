@@ -13,7 +13,7 @@ from leakaudit.records.base import (
     Record,
     State,
 )
-from leakaudit.records.cells import CellRecord
+from leakaudit.records.cells import CellRecord, ReleasedTensor
 from leakaudit.records.leakage import (
     Control,
     Cost,
@@ -84,6 +84,7 @@ __all__ = [
     "Record",
     "ReferenceComparison",
     "Reidentification",
+    "ReleasedTensor",
     "ReportRecord",
     "RequiredAttack",
     "Rule",

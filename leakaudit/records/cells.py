@@ -10,6 +10,23 @@ from leakaudit.records.base import Record, State
 from leakaudit.records.leakage import Control, Cost, Leakage, MaskLeakage
 
 
+class ReleasedTensor(Record):
+    """One of the tensors that cross the cut for an image.
+
+    Args:
+        site: number of the data site that sends it, from 1 as in the audit file.
+        level: its level in the encoder, from 0.
+    """
+
+    site: int = Field(ge=1)
+    level: int = Field(ge=0)
+
+    @property
+    def words(self) -> str:
+        """``level 1 of data site 2``."""
+        return f"level {self.level} of data site {self.site}"
+
+
 class CellRecord(Record):
     """One attack on one target under one threat.
 
@@ -25,6 +42,7 @@ class CellRecord(Record):
         threat: preset name.
         site: modalities of the data site that is the adversary, as ``T1w+T1gd``; else empty.
         recovers: ``"images"``, ``"other-site images"`` or ``"masks"``.
+        tensor: the one released tensor that the attack reads; None if it reads all it is granted.
         victims: ``"inference"`` or ``"training"``.
         releases: passes of each victim that the adversary sees.
         gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
@@ -58,6 +76,7 @@ class CellRecord(Record):
     threat: str
     site: str = ""
     recovers: str = "images"
+    tensor: ReleasedTensor | None = None
     victims: str
     releases: int
     gradient_batch: int | None = None
@@ -80,8 +99,9 @@ class CellRecord(Record):
 
     @property
     def seen_by(self) -> str:
-        """The threat, at which site it is, and the size of the batches whose gradients it sees."""
+        """The threat, at which site it is, and what of all that it sees the attack is shown."""
         site = f" with {self.site}" if self.site else ""
         batch = "" if self.gradient_batch is None else f", batch {self.gradient_batch}"
         batch += "" if self.round_steps is None else f", {self.round_steps} steps"
-        return f"{self.threat}{site}{batch}"
+        tensor = "" if self.tensor is None else f", {self.tensor.words} alone"
+        return f"{self.threat}{site}{batch}{tensor}"

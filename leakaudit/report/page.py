@@ -28,6 +28,7 @@ from leakaudit.report.figures.heatmap import heat_tables
 from leakaudit.report.figures.modalities import modalities
 from leakaudit.report.figures.patients import patients
 from leakaudit.report.figures.places import places
+from leakaudit.report.figures.tensors import tensors
 from leakaudit.report.gallery import Gallery
 from leakaudit.report.gallery_view import gallery_view
 from leakaudit.report.options import option_groups
@@ -96,6 +97,7 @@ def render_html(
             places=places(tables),
             epochs=epochs(tables),
             modalities=modalities(tables),
+            tensors=tensors(tables),
             patients=patients(tables),
             claims=claims(record),
             networks=networks(record),

@@ -42,6 +42,7 @@ COLUMNS = (
     "gradient_checkpoints",
     "round_steps",
     "bottleneck",
+    "tensor",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -103,6 +104,7 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "gradient_checkpoints": " ".join(map(str, cell.gradient_checkpoints)),
         "round_steps": cell.round_steps,
         "bottleneck": cell.bottleneck,
+        "tensor": cell.tensor.words if cell.tensor else "",
     }
 
 

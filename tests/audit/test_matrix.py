@@ -58,6 +58,59 @@ def test_cells_are_targets_times_the_attacks_that_their_threats_meet(
     assert len(keys(made)[1]) == len(made.cells)
 
 
+def test_an_attack_on_one_tensor_is_made_where_that_tensor_crosses(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def grid(audit: dict[str, Any]) -> None:
+        audit["target"]["cut_level"] = [1, 2]
+        audit["defenses"] = [{"architecture": {"withheld_skips": 1}}]
+        alone = {"tensor-inversion": {"site": [1, 2], "level": [0, 2]}}
+        audit["attacks"] = ["decoder-inversion", alone]
+        audit["threats"] = ["curious-server"]
+
+    made = matrix(tiny_audit, grid)
+    found: dict[tuple[int, tuple[int, ...]], list[tuple[int, int]]] = {}
+    for cell in made.cells:
+        spec, tensor = cell.target.spec, cell.attack.reads()
+        if tensor is not None:
+            met = found.setdefault((spec.cut_level, spec.shared_skips), [])
+            met.append((tensor.site, tensor.level))
+    assert found == {
+        (1, (0,)): [(1, 0), (2, 0)],  # level 2 does not cross, and withheld nothing does
+        (2, (0, 1)): [(1, 0), (1, 2), (2, 0), (2, 2)],
+        (2, (1,)): [(1, 2), (2, 2)],
+        (0, ()): [(1, 0), (2, 0)],  # the controls
+    }
+    cells = {cell.key: cell for cell in made.cells}
+    for cell in made.cells:
+        control = cells[cell.positive_control]
+        assert control.target.spec.cut_level == 0
+        tensor, of_control = cell.attack.reads(), control.attack.reads()
+        if tensor is None:
+            assert of_control is None
+        else:
+            assert of_control is not None
+            assert (of_control.site, of_control.level) == (tensor.site, 0)
+
+
+def test_an_attack_on_one_tensor_never_stands_for_all_nor_is_left_out_in_silence(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def of(parameters: dict[str, Any], beside: list[str]) -> Change:
+        def change(audit: dict[str, Any]) -> None:
+            audit["attacks"] = [*beside, {"tensor-inversion": parameters}]
+            audit["threats"] = ["curious-server"]
+
+        return change
+
+    matrix(tiny_audit, of({}, ["decoder-inversion"]))
+    with pytest.raises(ConfigError, match="says nothing of all together; let curious-server meet"):
+        matrix(tiny_audit, of({}, []))
+    for nowhere in ({"level": 5}, {"site": 3}):
+        with pytest.raises(ConfigError, match="crosses none of the audited cuts"):
+            matrix(tiny_audit, of(nowhere, ["decoder-inversion"]))
+
+
 def test_a_parameter_may_be_infinite_and_has_a_key_of_its_own(tiny_audit: dict[str, Any]) -> None:
     def grid(audit: dict[str, Any]) -> None:
         dp = {"dp-gaussian": {"epsilon": ["inf", 8.0]}}

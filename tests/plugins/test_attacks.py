@@ -92,6 +92,7 @@ QUICK: dict[str, tuple[dict[str, int], str]] = {
         "curious-site",
     ),
     "pseudo-client-inversion": ({"steps": 3, "width": 4, "batch_size": 2}, "curious-server"),
+    "tensor-inversion": ({"steps": 3, "width": 4, "batch_size": 2}, "curious-server"),
     "transcript-inversion": (
         {"steps": 3, "width": 4, "batch_size": 2},
         "curious-server-in-training",

@@ -18,6 +18,7 @@ from leakaudit.records import (
     MaskScore,
     Outcome,
     Policy,
+    ReleasedTensor,
     RequiredAttack,
     Rule,
     State,
@@ -32,6 +33,21 @@ RECORD = sample_report()
 TARGET = next(one for one in RECORD.targets if one.target == "target-2-1")
 PLAIN = next(one for one in RECORD.targets if one.target == "target-2-0")
 CELL = next(one for one in RECORD.cells if one.target == TARGET.target and one.state is State.OK)
+
+_SCORES = tuple(
+    MaskScore(patient=f"m{number}", dice=dice, blind_floor=0.2)
+    for number, dice in enumerate((0.3, 0.9, 0.4, 0.5, 0.6))
+)
+MASKS = MaskLeakage(
+    dice=interval(0.54, 0.1),
+    blind_floor=0.2,
+    blind_floor_name="average mask",
+    advantage=interval(0.42, 0.1),
+    patients=_SCORES,
+    without_tumour=0,
+    objective_first=1.0,
+    objective_last=0.5,
+)
 
 
 def threshold(measure: Any = "ssim", limit: float = 0.6, **changes: Any) -> Threshold:
@@ -167,6 +183,24 @@ def test_a_cell_that_is_a_control_alone_decides_nothing() -> None:
     assert ended(policy(threshold()), control)[1] is Rule.NOTHING_MEASURED
 
 
+def test_an_attack_on_one_tensor_can_fail_a_setting_and_never_pass_it() -> None:
+    tensor = ReleasedTensor(site=1, level=0)
+    low, high = (
+        cell(ssim, cell=f"tensor {ssim}", attack_name="tensor-inversion", tensor=tensor)
+        for ssim in (0.2, 0.9)
+    )
+    whole = cell(0.4)
+    assert ended(policy(threshold()), whole, low) == (Outcome.PASS, Rule.ALL_HOLD)
+    assert ended(policy(threshold()), whole, high) == (Outcome.FAIL, Rule.VIOLATED)
+    crashed = whole.model_copy(update={"state": State.FAILED, "leakage": None})
+    required = policy(threshold(), required=(RequiredAttack(attack="tensor-inversion"),))
+    for one in (policy(threshold()), required):
+        assert ended(one, low) == (Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
+        assert ended(one, low, crashed) == (Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
+    masks = whole.model_copy(update={"leakage": None, "mask_leakage": MASKS, "recovers": "masks"})
+    assert ended(required, low, masks) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
+
+
 def test_too_few_patients_never_pass_and_still_fail() -> None:
     few = threshold(n_min=6)
     assert ended(policy(few), cell(0.4)) == (Outcome.INCONCLUSIVE, Rule.TOO_FEW_PATIENTS)
@@ -197,21 +231,7 @@ def test_the_worst_setting_decides_the_whole() -> None:
 
 
 def test_masks_are_limited_as_masks_and_advantage_counts_both() -> None:
-    scores = tuple(
-        MaskScore(patient=f"m{number}", dice=dice, blind_floor=0.2)
-        for number, dice in enumerate((0.3, 0.9, 0.4, 0.5, 0.6))
-    )
-    masks = MaskLeakage(
-        dice=interval(0.54, 0.1),
-        blind_floor=0.2,
-        blind_floor_name="average mask",
-        advantage=interval(0.42, 0.1),
-        patients=scores,
-        without_tumour=0,
-        objective_first=1.0,
-        objective_last=0.5,
-    )
-    only = cell(leakage=None, mask_leakage=masks, recovers="masks", victims="training")
+    only = cell(leakage=None, mask_leakage=MASKS, recovers="masks", victims="training")
     assert ended(policy(threshold("ssim")), only) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
     assert ended(policy(threshold("mask_dice", 0.8)), only)[0] is Outcome.FAIL
     assert ended(policy(threshold("mask_dice", 0.95)), only)[0] is Outcome.PASS

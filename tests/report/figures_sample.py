@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from leakaudit.audit.worst import worst_cases
-from leakaudit.records import CellRecord, MaskLeakage, MaskScore, ReportRecord, State, TargetRecord
+from leakaudit.records import (
+    CellRecord,
+    MaskLeakage,
+    MaskScore,
+    ReleasedTensor,
+    ReportRecord,
+    State,
+    TargetRecord,
+)
 from tests.report.sample import VICTIMS, cell, interval, leakage, sample_report, target, utility
 
 STRENGTHS = {
@@ -63,6 +71,30 @@ def watched_report() -> ReportRecord:
             seen = {"gradient_checkpoints": epochs, "cell": f"{one.cell}-{more}"}
             stronger = leakage(one.leakage.ssim_brain.mean + 0.12 * more) if one.leakage else None
             cells.append(one.model_copy(update=seen | {"leakage": stronger}))
+    worst = worst_cases(record.targets, cells)
+    return record.model_copy(update={"cells": tuple(cells), "worst": worst})
+
+
+def tensors_report() -> ReportRecord:
+    """The sample, where each tensor of two settings was read alone as well; one attack crashed."""
+    record = sample_report()
+    cells = list(record.cells)
+    for one in record.cells:
+        if one.attack_name != "decoder-inversion" or one.leakage is None or one.cut_level != 2:
+            continue
+        for site, level in ((2, 0), (1, 2), (1, 0), (1, 1)):
+            crashed = (site, level) == (1, 1)
+            reached = one.leakage.ssim_brain.mean - 0.1 * level - 0.1 * site
+            update = {
+                "cell": f"{one.cell}-{site}-{level}",
+                "attack": f"TensorInversion(site={site}, level={level})",
+                "attack_name": "tensor-inversion",
+                "tensor": ReleasedTensor(site=site, level=level),
+                "leakage": None if crashed else leakage(reached),
+                "state": State.FAILED if crashed else State.OK,
+                "reason": "it broke off" if crashed else "",
+            }
+            cells.append(one.model_copy(update=update))
     worst = worst_cases(record.targets, cells)
     return record.model_copy(update={"cells": tuple(cells), "worst": worst})
 

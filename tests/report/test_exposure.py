@@ -14,9 +14,15 @@ from leakaudit.report.figures.heatmap import HeatTable, heat_tables, shade
 from leakaudit.report.figures.modalities import modalities
 from leakaudit.report.figures.patients import patients
 from leakaudit.report.figures.places import places
+from leakaudit.report.figures.tensors import tensors
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.views import matrices
-from tests.report.figures_sample import crowded_report, masks_report, watched_report
+from tests.report.figures_sample import (
+    crowded_report,
+    masks_report,
+    tensors_report,
+    watched_report,
+)
 from tests.report.sample import MODALITIES, SITES, VICTIMS, protected_report, sample_report
 from tests.report.test_page import HOSTILE, Page
 
@@ -148,7 +154,7 @@ def test_withheld_skips_are_places_too_and_bottlenecks_lines_of_their_own() -> N
     (noise,) = [line for line in view.lines if line.name == "Gaussian noise + bottleneck"]
     assert [cell.missing for cell in noise.cells] == ["", "not in this audit", ""]
     text = " ".join(Page(section(protected_report())).text.split())
-    assert "can not tell how much any one of the released tensors gives away by itself" in text
+    assert "no attack that reads one alone is part of this audit" in text
 
 
 def test_many_lines_are_small_plots_of_their_own() -> None:
@@ -192,9 +198,10 @@ def test_modalities_stand_with_the_site_that_holds_them() -> None:
     markers = [path for site in first.sites for _, path in site.modalities]
     assert len(set(markers)) == len(MODALITIES)
     row = first.groups[0].rows[0]
-    assert row.cell.leakage is not None
-    assert [score for score, _ in row.scores] == list(row.cell.leakage.by_modality.values())
-    assert [floor for _, floor in row.scores] == list(row.cell.leakage.blind_by_modality.values())
+    figures = row.entry.cell.leakage
+    assert figures is not None
+    assert [score for score, _ in row.scores] == list(figures.by_modality.values())
+    assert [floor for _, floor in row.scores] == list(figures.blind_by_modality.values())
 
 
 def test_results_that_were_written_before_have_no_such_figure() -> None:
@@ -220,6 +227,47 @@ def test_of_other_sites_images_the_own_modalities_are_left_out() -> None:
 
     first, *_ = modalities(matrices(changed(sample_report(), at_site)))
     assert [site.name for site in first.sites] == ["Data site 2"]
+
+
+# By released tensor
+
+
+def test_each_tensor_stands_below_what_all_of_them_give_away() -> None:
+    record = tensors_report()
+    (view,) = tensors(matrices(record))
+    assert len(view.groups) > 1
+    for group in view.groups:
+        rows = group.rows
+        assert [row.entry.name for row in rows] == [
+            "All that crosses",
+            "Data site 1, level 0",
+            "Data site 1, level 1",
+            "Data site 1, level 2",
+            "Data site 2, level 0",
+        ]
+        assert rows[0].entry.cell.record.tensor is None
+        assert rows[2].drawn is None
+        assert rows[2].scores == ()
+        for row in (rows[0], rows[1], rows[3], rows[4]):
+            figures = row.entry.cell.leakage
+            assert figures is not None
+            assert [score for score, _ in row.scores] == list(figures.by_modality.values())
+    page = Page(section(record))
+    assert "By released tensor" in page.text
+    assert "no attack that reads one alone" not in page.text
+    assert f'id="{view.anchor}"' in section(record)
+
+
+def test_an_attack_on_one_tensor_is_no_row_of_the_heat_map_and_misleads_nobody() -> None:
+    record = tensors_report()
+    assert heat(record) == heat(sample_report())
+    before = {(one.target, one.victims): one for one in sample_report().worst}
+    for case in record.worst:
+        old = before[case.target, case.victims]
+        assert (case.worst, case.weakest, case.pareto) == (old.worst, old.weakest, old.pareto)
+        assert case.misled_by == old.misled_by
+    assert tensors(matrices(sample_report())) == ()
+    assert "By released tensor" not in Page(section(sample_report())).text
 
 
 # By patient
@@ -295,7 +343,8 @@ def test_few_settings_have_one_plot_and_no_small_ones() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_inert_in_every_figure(name: str) -> None:
-    for made in (watched_report(), crowded_report((1, 2), 5), masks_report(3)):
+    made_up = (watched_report(), crowded_report((1, 2), 5), masks_report(3), tensors_report())
+    for made in made_up:
         renamed = made.model_copy(
             update={
                 "targets": tuple(
@@ -338,7 +387,7 @@ def _renamed(cell: CellRecord, name: str) -> CellRecord:
 
 @pytest.mark.parametrize(
     "made",
-    [watched_report, masks_report, crowded_report, protected_report],
+    [watched_report, masks_report, crowded_report, protected_report, tensors_report],
     ids=lambda made: made.__name__,
 )
 def test_rendering_twice_is_byte_equal_and_identifiers_are_unique(

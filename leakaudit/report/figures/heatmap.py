@@ -67,7 +67,10 @@ class HeatTable:
 
 
 def heat_tables(matrices: Sequence[MatrixView]) -> tuple[HeatTable, ...]:
-    """Attacks against settings, whichever are more as rows, eight columns a table."""
+    """Attacks against settings, whichever are more as rows, eight columns a table.
+
+    Attacks on one tensor alone have a figure of their own.
+    """
     settings = [setting for matrix in matrices for setting in matrix.settings]
     attacks = _attacks(settings)
     if len(settings) < len(attacks):
@@ -128,8 +131,9 @@ def _key(view: CellView) -> tuple[object, ...]:
 
 def _attacks(settings: Sequence[SettingView]) -> dict[tuple[object, ...], Heading]:
     """Every attack with who ran it, in the order of the report; told apart in as few words."""
-    first = {_key(cell): cell for setting in reversed(settings) for cell in reversed(setting.cells)}
-    ordered = dict.fromkeys(_key(cell) for setting in settings for cell in setting.cells)
+    met = [cell for one in settings for cell in one.cells if cell.record.tensor is None]
+    first = {_key(cell): cell for cell in reversed(met)}
+    ordered = dict.fromkeys(map(_key, met))
     kinds = {(cell.record.victims, cell.record.recovers) for cell in first.values()}
     found = {}
     for key in ordered:

@@ -24,18 +24,30 @@ class SiteHead:
 
 
 @dataclass(frozen=True)
-class ModalityRow:
-    """One setting: score and blind floor of each modality in the order of the sites."""
+class Entry:
+    """What a row is about: its name, where that leads, and the cell with the figures."""
 
-    setting: SettingView
+    link: str
+    name: str
+    details: str
     cell: CellView
+
+
+@dataclass(frozen=True)
+class ModalityRow:
+    """One entry: score and blind floor of each modality in the order of the sites.
+
+    A cell without a figure by modality has no scores and is not drawn.
+    """
+
+    entry: Entry
     scores: tuple[tuple[Interval, float | None], ...]
-    drawn: LaneRow
+    drawn: LaneRow | None
 
 
 @dataclass(frozen=True)
 class ModalityGroup:
-    """The settings of one table of the matrix."""
+    """The rows under one heading."""
 
     title: str
     rows: tuple[ModalityRow, ...]
@@ -43,7 +55,7 @@ class ModalityGroup:
 
 @dataclass(frozen=True)
 class ModalitiesView:
-    """One kind of victims and of what is recovered."""
+    """Rows whose modalities are held by the same sites."""
 
     anchor: str
     title: str
@@ -58,45 +70,37 @@ def modalities(matrices: Sequence[MatrixView]) -> tuple[ModalitiesView, ...]:
     views: list[ModalitiesView] = []
     for kind in kinds:
         met = [(matrix.title, _scored(matrix, kind)) for matrix in matrices]
-        alike: dict[Sites, list[tuple[str, list[tuple[SettingView, CellView]]]]] = {}
+        alike: dict[Sites, list[tuple[str, list[Entry]]]] = {}
         for title, found in met:
-            for sites in dict.fromkeys(_sites(*one) for one in found):
-                own = [one for one in found if _sites(*one) == sites]
+            for sites in dict.fromkeys(scored_sites(*one) for one in found):
+                own = [_entry(*one) for one in found if scored_sites(*one) == sites]
                 alike.setdefault(sites, []).append((title, own))
         for sites, groups in alike.items():
-            views.append(_view(f"modalities-{len(views)}", kind, sites, groups))
+            views.append(modalities_view(f"modalities-{len(views)}", _whom(kind), sites, groups))
     return tuple(views)
 
 
-def _scored(matrix: MatrixView, kind: Kind) -> list[tuple[SettingView, CellView]]:
-    return [
-        (setting, exposure.cell)
-        for setting in matrix.settings
-        for exposure in setting.exposures
-        if exposure.kind == kind
-        and exposure.cell is not None
-        and exposure.cell.leakage is not None
-        and exposure.cell.leakage.by_modality
-    ]
-
-
-def _sites(setting: SettingView, cell: CellView) -> Sites:
+def scored_sites(setting: SettingView, cell: CellView) -> Sites:
     """The scored modalities by site, those of no known site at the end; a site may have none."""
-    assert cell.leakage is not None  # _scored leaves out what has none
-    scored = cell.leakage.by_modality
+    scored = cell.leakage.by_modality if cell.leakage else {}
     known = setting.target.sites if setting.target else ()
     held = tuple(tuple(name for name in site if name in scored) for site in known)
     rest = tuple(sorted(name for name in scored if not any(name in site for site in held)))
     return (*held, rest)
 
 
-def _view(
-    anchor: str,
-    kind: Kind,
-    sites: Sites,
-    groups: Sequence[tuple[str, Sequence[tuple[SettingView, CellView]]]],
+def modalities_view(
+    anchor: str, title: str, sites: Sites, groups: Sequence[tuple[str, Sequence[Entry]]]
 ) -> ModalitiesView:
-    scored = [cell.leakage for _, found in groups for _, cell in found if cell.leakage]
+    """Lay out rows that share a scale.
+
+    Args:
+        anchor: identifier of the figure.
+        title: what is meant.
+        sites: the modalities by site, the last those of no known site.
+        groups: headings with the entries under each.
+    """
+    scored = [one.cell.leakage for _, found in groups for one in found if one.cell.leakage]
     lows = [
         low
         for one in scored
@@ -115,29 +119,44 @@ def _view(
     ]
     return ModalitiesView(
         anchor,
-        _whom(kind),
+        title,
         shared,
         tuple(head for head in heads if head.modalities),
         tuple(
-            ModalityGroup(title, tuple(_row(*one, sites, shared) for one in found))
-            for title, found in groups
+            ModalityGroup(name, tuple(_row(one, sites, shared) for one in found))
+            for name, found in groups
         ),
     )
 
 
-def _row(setting: SettingView, cell: CellView, sites: Sites, shared: RowScale) -> ModalityRow:
-    assert cell.leakage is not None  # _scored leaves out what has none
-    scores, floors = cell.leakage.by_modality, cell.leakage.blind_by_modality
+def _scored(matrix: MatrixView, kind: Kind) -> list[tuple[SettingView, CellView]]:
+    return [
+        (setting, exposure.cell)
+        for setting in matrix.settings
+        for exposure in setting.exposures
+        if exposure.kind == kind
+        and exposure.cell is not None
+        and exposure.cell.leakage is not None
+        and exposure.cell.leakage.by_modality
+    ]
+
+
+def _entry(setting: SettingView, cell: CellView) -> Entry:
+    return Entry(setting.anchor, setting.name, setting.parameters, cell)
+
+
+def _row(entry: Entry, sites: Sites, shared: RowScale) -> ModalityRow:
+    leakage = entry.cell.leakage
+    if leakage is None or not leakage.by_modality:
+        return ModalityRow(entry, (), None)
+    scores, floors = leakage.by_modality, leakage.blind_by_modality
     lanes = [
         (number, scores[name], floors.get(name))
         for number, site in enumerate(sites)
         for name in site
     ]
     return ModalityRow(
-        setting,
-        cell,
-        tuple((score, floor) for _, score, floor in lanes),
-        lane_row(lanes, shared),
+        entry, tuple((score, floor) for _, score, floor in lanes), lane_row(lanes, shared)
     )
 
 
