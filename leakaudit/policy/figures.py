@@ -116,11 +116,18 @@ def of_epsilon(target: TargetRecord, delta: float) -> Figure:
 def of_dice_loss(
     target: TargetRecord, targets: Sequence[TargetRecord], quantifier: Quantifier
 ) -> Figure:
-    """Mean Dice that the same patients lose to the undefended network of that cut and seed."""
+    """Mean Dice that the same patients lose to the undefended network of that cut and seed.
+
+    None where that network may be worth no more than an untrained one: a network that segments
+    nothing has nothing to lose.
+    """
     base = plain_network(target, targets)
     if base is None or base.utility is None or target.utility is None:
         whose = "this network" if base is not None and base.utility else "the undefended network"
         return Figure(observed=None, upper=None, n=0, why_not=f"{whose} has no Dice")
+    if base.is_useless:
+        nothing = "the undefended network may itself be worth no more than an untrained one"
+        return Figure(observed=None, upper=None, n=0, why_not=nothing)
     before = {one.patient: one.mean for one in base.utility.patients}
     losses = [
         (one.patient, reached - one.mean)

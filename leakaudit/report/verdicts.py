@@ -15,7 +15,16 @@ from leakaudit.records import (
     Threshold,
     Verdict,
 )
-from leakaudit.report.formatting import figure, levels, listed, patients_words, scientific, spoken
+from leakaudit.records.targets import plain_network
+from leakaudit.report.formatting import (
+    estimate,
+    figure,
+    levels,
+    listed,
+    patients_words,
+    scientific,
+    spoken,
+)
 from leakaudit.report.protections import in_words, protections
 
 MEASURES = {
@@ -42,6 +51,12 @@ OUTCOMES = {
     "every limit of the policy holds.",
     Outcome.FAIL: "A limit of the policy is exceeded.",
     Outcome.INCONCLUSIVE: "It is not shown that the policy's limits hold, nor that they do not.",
+}
+# The classes whose Dice are averaged.
+_CLASSES = {
+    "edema": "edema",
+    "non_enhancing": "non-enhancing tumour",
+    "enhancing": "enhancing tumour",
 }
 _NOT_CLAIMED = "The policy asks for a guarantee that is not claimed."
 RULES = {
@@ -177,7 +192,23 @@ def _setting(record: ReportRecord, verdict: Verdict, one: SettingVerdict) -> Set
 def _check(record: ReportRecord, verdict: Verdict, check: Check) -> CheckView:
     cell = next((one for one in record.cells if one.cell == check.cell), None)
     threshold = verdict.policy.thresholds[check.threshold]
-    return CheckView(check, threshold, cell, check_words(check, threshold, cell))
+    words = check_words(check, threshold, cell)
+    if threshold.measure == "dice_loss":
+        words = " ".join(filter(None, [words, _reference_words(record, check)]))
+    return CheckView(check, threshold, cell, words)
+
+
+def _reference_words(record: ReportRecord, check: Check) -> str:
+    """What the undefended network is worth that a loss is measured from; empty without a Dice."""
+    target = next(one for one in record.targets if one.target == check.target)
+    base = plain_network(target, record.targets)
+    if base is None or base.utility is None:
+        return ""
+    classes = [
+        f"{spelled} {figure(base.utility.by_class.get(name), reason='in no patient')}"
+        for name, spelled in _CLASSES.items()
+    ]
+    return f"The undefended network reaches a mean Dice of {estimate(base.utility.mean)}: {listed(classes)}."
 
 
 def check_words(check: Check, threshold: Threshold, cell: CellRecord | None) -> str:

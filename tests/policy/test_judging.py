@@ -354,6 +354,17 @@ def test_dice_is_lost_to_the_undefended_network_of_the_same_cut_and_seed() -> No
     assert found == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
 
 
+def test_a_network_that_segments_nothing_has_nothing_to_lose() -> None:
+    useless = Interval(mean=0.01, low=-0.01, high=0.03, n=5, method="t")
+    plain = dice(PLAIN, (0.05,) * 5).model_copy(update={"above_untrained": useless})
+    ours = dice(TARGET, (0.04,) * 5)
+    for bound in ("upper", "estimate"):
+        limit = policy(threshold("dice_loss", 0.05, quantifier="mean", bound=bound))
+        found = verdict(limit, cell(0.4), targets=(plain, ours))
+        assert (found.outcome, found.rule) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
+        assert "worth no more than an untrained one" in found.checks[0].reason
+
+
 def test_a_percentile_needs_59_patients_for_its_bound() -> None:
     base = leakage(0.5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leakaudit.audit.worst import worst_cases
+from leakaudit.policy import judge
 from leakaudit.records import (
     CellRecord,
     PluginRecord,
@@ -20,6 +21,7 @@ from leakaudit.report.coverage import attacks_met, budgets, kinds
 from leakaudit.report.exposed import identified, most_exposed, outdone, public_words
 from leakaudit.report.options import option_groups
 from leakaudit.report.views import matrices
+from tests.policy.test_judging import policy, threshold
 from tests.report.sample import VICTIMS, leakage, members_leak_more, sample_report
 from tests.report.test_junit import judged
 from tests.report.test_page import Page
@@ -175,3 +177,16 @@ def test_linkability_is_said_not_to_be_tested_and_no_text_calls_anything_safe() 
     for word in ("anonymous", "gdpr compliant", "certified", "no leakage"):
         assert word not in text
     assert leakage(0.2).reidentification.top1 == 0
+
+
+def test_a_loss_of_dice_stands_beside_the_dice_that_it_is_lost_from() -> None:
+    record = sample_report()
+    limit = threshold("dice_loss", 0.9, quantifier="mean")
+    verdict = judge(policy(limit), record.targets, record.cells, {"target-2-1"})
+    html = render_html(record.model_copy(update={"verdict": verdict}))
+    plain = next(one for one in record.targets if one.target == "target-2-0")
+    assert plain.utility is not None
+    text = " ".join(Page(html).text.split())
+    assert f"The undefended network reaches a mean Dice of {plain.utility.mean.mean:.2f}" in text
+    enhancing = plain.utility.by_class["enhancing"]
+    assert f"and enhancing tumour {enhancing:.2f}." in text
