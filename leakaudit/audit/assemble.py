@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from leakaudit.audit.executors import Ended
 from leakaudit.audit.house import house_of
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
-from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan
+from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
 from leakaudit.audit.references import compared
 from leakaudit.audit.scoring import withheld
 from leakaudit.audit.store import Kind as StoreKind

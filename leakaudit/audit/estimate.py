@@ -9,7 +9,7 @@ from functools import cache
 import torch
 
 from leakaudit.audit.jobs import attacks_of
-from leakaudit.audit.matrix import CellPlan, TargetPlan
+from leakaudit.audit.plans import CellPlan, TargetPlan
 from leakaudit.audit.runner import Plan, worker_count
 from leakaudit.contracts import Capability
 from leakaudit.target.loss import segmentation_loss

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from leakaudit.audit.attacking import AttackProcess
 from leakaudit.audit.caveats import caveats
 from leakaudit.audit.mask_scoring import MaskScorer
-from leakaudit.audit.matrix import CellPlan, TargetPlan
+from leakaudit.audit.plans import CellPlan, TargetPlan
 from leakaudit.audit.scoring import ImageScorer, judged
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.systems import (

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from leakaudit.audit.jobs import RECONSTRUCTIONS
 from leakaudit.audit.mask_scoring import TUMOUR_FROM
-from leakaudit.audit.matrix import CellPlan
+from leakaudit.audit.plans import CellPlan
 from leakaudit.audit.runner import Plan
 from leakaudit.audit.store import RunStore
 from leakaudit.audit.systems import middle_images, victims_of

@@ -13,7 +13,8 @@ from leakaudit.audit.attacking import serve
 from leakaudit.audit.executors import Aside, Ended, Events, Job, Limits, run_jobs
 from leakaudit.audit.house import house_of
 from leakaudit.audit.jobs import attacks_of, run_cell, train_target
-from leakaudit.audit.matrix import CellPlan, Matrix, TargetPlan, build_matrix
+from leakaudit.audit.matrix import build_matrix
+from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
 from leakaudit.audit.sandbox import confinement_of
 from leakaudit.audit.sharing import share
 from leakaudit.audit.store import AUDIT_FILE, RunStore

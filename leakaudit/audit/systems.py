@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from leakaudit.audit.matrix import CellPlan, TargetPlan
+from leakaudit.audit.plans import CellPlan, TargetPlan
 from leakaudit.audit.sharing import SharedPatients
 from leakaudit.audit.store import RunStore
 from leakaudit.contracts import Capability, Defense, ReleaseSetting

@@ -208,7 +208,8 @@ def _reference_words(record: ReportRecord, check: Check) -> str:
         f"{spelled} {figure(base.utility.by_class.get(name), reason='in no patient')}"
         for name, spelled in _CLASSES.items()
     ]
-    return f"The undefended network reaches a mean Dice of {estimate(base.utility.mean)}: {listed(classes)}."
+    mean = f"The undefended network reaches a mean Dice of {estimate(base.utility.mean)}"
+    return f"{mean}: {listed(classes)}."
 
 
 def check_words(check: Check, threshold: Threshold, cell: CellRecord | None) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from leakaudit.audit.matrix import Matrix, build_matrix
+from leakaudit.audit.matrix import build_matrix
+from leakaudit.audit.plans import Matrix
 from leakaudit.audit.runner import Plan, plan_audit
 from leakaudit.audit_file import parse_audit
 from leakaudit.contracts import Capability

@@ -1,0 +1,134 @@
+"""What an audit plans: networks to train, and cells, each one attack on one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+
+from leakaudit.contracts import Attack, Capability, Defense
+from leakaudit.target.split_unet import SplitUNetSpec
+from leakaudit.target.training import TrainingSettings
+from leakaudit.threat.presets import Threat
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TargetPlan:
+    """One network to train.
+
+    Args:
+        kind: ``split``, ``centralised`` or ``single-site``.
+        sites: modalities of each site of this network.
+        spec: its architecture.
+        defense_name: plug-in name; of a stack the parts' names with ``+`` between them.
+        defense: as configured, not fitted.
+        settings: how it is trained.
+        seed: of initialisation, order and noise.
+        releases: passes of an inference patient that the adversary sees.
+        control_only: trained only for a positive control.
+        key: of the result.
+    """
+
+    kind: str
+    sites: tuple[tuple[str, ...], ...]
+    spec: SplitUNetSpec
+    defense_name: str
+    defense: Defense
+    settings: TrainingSettings
+    seed: int
+    releases: int
+    control_only: bool = False
+    key: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where the network is cut; the skips if one is withheld, the channels if narrowed."""
+        cut, shared, channels = self.spec.cut_level, self.spec.shared_skips, self.spec.bottleneck
+        skips = "" if len(shared) == cut else f" skips {'+'.join(map(str, shared)) or 'none'}"
+        return f"cut {cut}{skips}{f' channels {channels}' if channels else ''}"
+
+    @property
+    def label(self) -> str:
+        """A line for people: what is trained."""
+        if self.kind == "split":
+            return f"split-u-net {self.where} {self.defense!r} seed {self.seed}"
+        held = "+".join(modality for site in self.sites for modality in site)
+        return f"{self.kind} {held} seed {self.seed}"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CellPlan:
+    """One attack on one target under one threat.
+
+    Args:
+        target: the network.
+        attack_name: plug-in name.
+        attack: configured.
+        threat: preset.
+        site: which data site the adversary is, where the threat puts it at one.
+        releases: passes of each victim that the adversary sees.
+        gradient_batch: slices of a batch whose gradients it sees; None if it sees none.
+        gradient_checkpoints: epochs after which it sees gradients, a site's own among them.
+        round_steps: optimizer steps whose weight updates it sees; None if it sees none.
+        control_only: exists only as another cell's positive control.
+        positive_control: key of the cell that shows the attack at work (may be its own).
+        segmenter: the network that looks for the tumour in what is recovered, the undefended one at
+            the easiest cut; None for victims that it was trained on.
+        key: of the result.
+    """
+
+    target: TargetPlan
+    attack_name: str
+    attack: Attack
+    threat: Threat
+    site: int | None = None
+    releases: int
+    gradient_batch: int | None
+    gradient_checkpoints: tuple[int, ...] = ()
+    round_steps: int | None = None
+    control_only: bool = False
+    positive_control: str = ""
+    segmenter: TargetPlan | None = None
+    key: str = ""
+
+    @property
+    def label(self) -> str:
+        """A line for people: who attacks what."""
+        by = f" by {self.held}" if self.held else ""
+        by += f" of {tensor.words}" if (tensor := self.attack.reads()) else ""
+        batch = f" batch {self.gradient_batch}" if self.gradient_batch else ""
+        epochs = "+".join(map(str, self.gradient_checkpoints))
+        usual = self.gradient_checkpoints in ((), (0, self.target.settings.epochs))
+        return (
+            f"{self.attack_name}{by} on {self.target.where} {self.target.defense!r} "
+            f"seed {self.target.seed}{batch}{'' if usual else f' epochs {epochs}'}"
+        )
+
+    @property
+    def held(self) -> str:
+        """The modalities of the site that is the adversary, as ``T1w+T1gd``; else empty."""
+        return "" if self.site is None else "+".join(self.target.sites[self.site])
+
+    @property
+    def recovered(self) -> tuple[str, ...]:
+        """The modalities that the attack recovers: all of them, or those of the other sites."""
+        sites: Iterable[tuple[int, tuple[str, ...]]] = enumerate(self.target.sites)
+        if self.attack.recovers == "other-site images":
+            sites = ((number, site) for number, site in sites if number != self.site)
+        return tuple(modality for _, site in sites for modality in site)
+
+    @property
+    def missing(self) -> frozenset[Capability]:
+        """What the attack needs and the threat does not grant."""
+        return self.attack.needs() - self.threat.capabilities
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """All the work of an audit, without repetitions, in the order of the audit file."""
+
+    targets: tuple[TargetPlan, ...]
+    cells: tuple[CellPlan, ...]
