@@ -126,7 +126,7 @@ def _exposure(cell: CellRecord, epochs: int) -> Hashable:
     checkpoints = tuple("last" if one == epochs else one for one in cell.gradient_checkpoints)
     return (
         *(cell.attack_name, cell.threat, cell.site, cell.victims, cell.recovers, cell.releases),
-        *(cell.gradient_batch, checkpoints, cell.round_steps, cell.seed),
+        *(cell.gradient_batch, checkpoints, cell.round_steps, cell.seed, cell.tensor),
     )
 
 

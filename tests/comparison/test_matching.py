@@ -14,6 +14,7 @@ from leakaudit.records import (
     CellRecord,
     Outcome,
     Policy,
+    ReleasedTensor,
     ReportRecord,
     Rule,
     SettingVerdict,
@@ -154,6 +155,22 @@ def test_in_a_sweep_nobody_knows_which_is_which() -> None:
     grown = compare_reports(SAMPLE, swept(80))
     assert grown.cells_only_in_a == ()
     assert [one.key for one in grown.cells_only_in_b] == [f"{IDENTITY}-80"]
+
+
+def test_an_attack_on_another_tensor_is_another_attack() -> None:
+    def on(level: int, steps: int) -> ReportRecord:
+        attack = f"TensorInversion(steps={steps}, site=1, level={level})"
+        tensor = ReleasedTensor(site=1, level=level)
+        return one_cell(IDENTITY, attack=attack, attack_name="tensor-inversion", tensor=tensor)
+
+    apart = compare_reports(on(0, 60), on(1, 60))
+    assert [one.key for one in apart.cells_only_in_a] == [IDENTITY]
+    assert [one.key for one in apart.cells_only_in_b] == [IDENTITY]
+    longer = compare_reports(on(0, 60), on(0, 90))
+    assert longer.cells_only_in_a == longer.cells_only_in_b == ()
+    assert [change.field for row in longer.cells for change in row.changes] == [
+        "TensorInversion steps"
+    ]
 
 
 def test_a_defence_that_gained_a_parameter_matches_approximately() -> None:
