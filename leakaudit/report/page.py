@@ -34,7 +34,7 @@ from leakaudit.report.gallery_view import gallery_view
 from leakaudit.report.options import option_groups
 from leakaudit.report.pixels import DIFFERENCE_WHITE
 from leakaudit.report.pointers import count, plain, pointed, told
-from leakaudit.report.rows import listed_cells
+from leakaudit.report.rows import drawn_tensors, listed_cells
 from leakaudit.report.templates import Templates
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.verdicts import (
@@ -97,7 +97,8 @@ def render_html(
             places=places(tables),
             epochs=epochs(tables),
             modalities=modalities(tables),
-            tensors=tensors(tables),
+            tensors=tensors(tables, drawn_tensors(record)),
+            drawn_tensors=drawn_tensors(record),
             patients=patients(tables),
             claims=claims(record),
             networks=networks(record),

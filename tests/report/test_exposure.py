@@ -15,6 +15,7 @@ from leakaudit.report.figures.modalities import modalities
 from leakaudit.report.figures.patients import patients
 from leakaudit.report.figures.places import places
 from leakaudit.report.figures.tensors import tensors
+from leakaudit.report.rows import drawn_tensors
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.views import matrices
 from tests.report.figures_sample import (
@@ -234,7 +235,7 @@ def test_of_other_sites_images_the_own_modalities_are_left_out() -> None:
 
 def test_each_tensor_stands_below_what_all_of_them_give_away() -> None:
     record = tensors_report()
-    (view,) = tensors(matrices(record))
+    (view,) = tensors(matrices(record), drawn_tensors(record))
     assert len(view.groups) > 1
     for group in view.groups:
         rows = group.rows
@@ -266,7 +267,7 @@ def test_an_attack_on_one_tensor_is_no_row_of_the_heat_map_and_misleads_nobody()
         old = before[case.target, case.victims]
         assert (case.worst, case.weakest, case.pareto) == (old.worst, old.weakest, old.pareto)
         assert case.misled_by == old.misled_by
-    assert tensors(matrices(sample_report())) == ()
+    assert tensors(matrices(sample_report()), drawn_tensors(sample_report())) == ()
     assert "By released tensor" not in Page(section(sample_report())).text
 
 

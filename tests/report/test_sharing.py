@@ -14,9 +14,18 @@ from urllib.parse import quote
 import pytest
 
 from leakaudit.errors import SharingError
-from leakaudit.records import CellRecord, Effect, House, Person, ReportRecord, State, Untested
+from leakaudit.records import (
+    CellRecord,
+    Effect,
+    House,
+    Person,
+    ReleasedTensor,
+    ReportRecord,
+    State,
+    Untested,
+)
 from leakaudit.report import read_report, render_html, shared, write_report
-from leakaudit.report.rows import listed_cells, room_for_rows
+from leakaudit.report.rows import drawn_tensors, listed_cells, room_for_rows
 from leakaudit.report.scrubbing import PATH_REMOVED, Scrubber, Surroundings
 from tests.report.sample import cell, leakage, sample_gallery, sample_report, target
 from tests.report.test_junit import judged
@@ -519,6 +528,32 @@ def test_a_large_shared_page_is_small(cells: int, victims: int, attacks: int) ->
         start = page.index(f'<tr id="cell-{number}" ')
         details = page[start : page.index("</details>", start)]
         assert details.count('<th scope="row"><bdi>P-') == victims
+
+
+@pytest.mark.parametrize("attacks", [3, 7])
+def test_a_large_shared_page_draws_the_tensors_that_it_has_room_for(attacks: int) -> None:
+    whole = large_report(500, 10, attacks)
+    cells = tuple(
+        one.model_copy(
+            update={
+                "attack": f"TensorInversion(site={1 + number % 2}, level={number // 2})",
+                "attack_name": "tensor-inversion",
+                "tensor": ReleasedTensor(site=1 + number % 2, level=number // 2),
+            }
+        )
+        if (number := place % attacks)
+        else one
+        for place, one in enumerate(whole.cells)
+    )
+    clean = shared(whole.model_copy(update={"cells": cells}), KEY)
+    page = render_html(clean)
+    assert 3_000_000 < len(page.encode()) <= 5_000_000
+    settings = len({one.target for one in cells})
+    drawn = len(drawn_tensors(clean))
+    assert drawn < settings
+    assert f"no room for the tensors of {settings - drawn} settings" in page
+    assert page.count(">All that crosses<") == drawn
+    assert len(drawn_tensors(clean.model_copy(update={"profile": "internal"}))) == settings
 
 
 def test_a_small_shared_page_lists_all_patients_and_an_internal_one_always() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from leakaudit.records import ReleasedTensor
 from leakaudit.report.figures.modalities import (
@@ -16,17 +16,21 @@ from leakaudit.report.formatting import spoken
 from leakaudit.report.views import CellView, MatrixView, SettingView
 
 
-def tensors(matrices: Sequence[MatrixView]) -> tuple[ModalitiesView, ...]:
+def tensors(matrices: Sequence[MatrixView], drawn: Collection[str]) -> tuple[ModalitiesView, ...]:
     """A table for each matrix with attacks on one tensor alone; without such attacks there is none.
 
     Its groups are settings. Their first row is the strongest attack that reads all tensors, on the
     same patients; a tensor's is its strongest valid attack, or one without a figure.
+
+    Args:
+        matrices: the settings.
+        drawn: keys of those that are drawn.
     """
     views: list[ModalitiesView] = []
     for matrix in matrices:
         alike: dict[Sites, list[tuple[str, list[Entry]]]] = {}
         for setting in matrix.settings:
-            entries = _entries(setting)
+            entries = _entries(setting) if setting.cells[0].record.target in drawn else []
             if entries:
                 found = next((one.cell for one in entries if _drawn(one.cell)), entries[0].cell)
                 title = ", ".join(filter(None, [setting.name, setting.parameters]))
