@@ -1,0 +1,234 @@
+"""The report on paper: A4 pages of a real browser, read back word by word."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from leakaudit.records import House, Person, ReportRecord
+from leakaudit.report import write_report
+from tests.report.figures_sample import crowded_report, masks_report, watched_report
+from tests.report.sample import leakage, sample_gallery, sample_report
+from tests.report.test_browser import ARGUMENTS, CHROMIUM
+from tests.report.test_junit import judged
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}"),
+    pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext"),
+]
+
+MILLIMETRE = 72 / 25.4
+HEIGHT, WIDTH = 297 * MILLIMETRE, 210 * MILLIMETRE
+FOOT = HEIGHT - 17 * MILLIMETRE  # the running foot stands below it
+LEFT, RIGHT = 15 * MILLIMETRE, WIDTH - 15 * MILLIMETRE
+
+_WORD = re.compile(
+    r'<word xMin="([\d.]+)" yMin="([\d.]+)" xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</word>'
+)
+_HEADLINES = """() => [...document.querySelectorAll(
+    "main h2, main h3, main h4, main figcaption, main caption, main thead tr")]
+    .filter(one => !one.closest(".patient, .facet") && !one.matches(".hidden")
+        && one.getBoundingClientRect().height)
+    .map(one => one.innerText)"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Words of one height on a page, from left to right, in points from the top left."""
+
+    bottom: float
+    left: float
+    right: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Print:
+    """Pages as lines from top to bottom, and the headlines of the page in the browser."""
+
+    pages: tuple[tuple[Line, ...], ...]
+    headlines: frozenset[str]
+
+    def text(self, number: int) -> str:
+        """The words of a page, which are counted from 0."""
+        return " ".join(line.words for line in self.pages[number])
+
+
+def many_patients(count: int = 60) -> ReportRecord:
+    """The sample, where every attack with a figure was made on so many patients."""
+    record = sample_report()
+    few = leakage(0.6)
+    patients = tuple(
+        few.patients[number % len(few.patients)].model_copy(
+            update={"patient": f"many-{number:03d}"}
+        )
+        for number in range(count)
+    )
+    cells = tuple(
+        one.model_copy(update={"leakage": one.leakage.model_copy(update={"patients": patients})})
+        if one.leakage
+        else one
+        for one in record.cells
+    )
+    return record.model_copy(update={"cells": cells})
+
+
+MADE: dict[str, Callable[[], ReportRecord]] = {
+    "judged": lambda: judged(0.5, "target-2-1", "target-2-2", images="full"),
+    "crowded": lambda: crowded_report((1, 2)),
+    "watched": watched_report,
+    "masks": lambda: masks_report(40),
+    "many patients": many_patients,
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def prints(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Print]:
+    made: dict[str, Print] = {}
+
+    def of(name: str) -> Print:
+        if name not in made:
+            made[name] = printed(browser, MADE[name](), tmp_path_factory.mktemp("print"))
+        return made[name]
+
+    return of
+
+
+def printed(browser: Browser, record: ReportRecord, folder: Path) -> Print:
+    gallery = sample_gallery(None, record) if record.images != "none" else None
+    page = browser.new_page()
+    page.goto(write_report(record, folder / "report", gallery).as_uri())
+    page.pdf(path=folder / "report.pdf", prefer_css_page_size=True, print_background=True)
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    headlines = page.evaluate(_HEADLINES)
+    page.close()
+    done = subprocess.run(
+        ["pdftotext", "-bbox", folder / "report.pdf", "-"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pages = [_lines(text) for text in done.stdout.split("<page ")[1:]]
+    return Print(tuple(pages), frozenset(" ".join(one.split()) for one in headlines))
+
+
+def _lines(text: str) -> tuple[Line, ...]:
+    rows: dict[int, list[tuple[float, float, float, str]]] = defaultdict(list)
+    for left, _, right, bottom, word in _WORD.findall(text):
+        if float(bottom) < FOOT:
+            rows[round(float(bottom))].append((float(left), float(right), float(bottom), word))
+    return tuple(
+        Line(
+            bottom=max(bottom for _, _, bottom, _ in row),
+            left=min(left for left, _, _, _ in row),
+            right=max(right for _, right, _, _ in row),
+            words=" ".join(word for _, _, _, word in sorted(row)),
+        )
+        for _, row in sorted(rows.items())
+    )
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_no_headline_stands_alone_at_the_foot_of_a_page(
+    prints: Callable[[str], Print], name: str
+) -> None:
+    sheet = prints(name)
+    assert len(sheet.headlines) > 20
+    alone = [
+        (number, lines[-1].words)
+        for number, lines in enumerate(sheet.pages, 1)
+        if any(
+            " ".join(one.words for one in lines[-many:]) in sheet.headlines for many in (1, 2, 3)
+        )
+    ]
+    assert alone == []
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_nothing_is_clipped_at_the_right(prints: Callable[[str], Print], name: str) -> None:
+    beyond = [
+        (number, line.words)
+        for number, lines in enumerate(prints(name).pages, 1)
+        for line in lines
+        if line.right > RIGHT + 1
+    ]
+    assert beyond == []
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_pages_are_filled(prints: Callable[[str], Print], name: str) -> None:
+    """But for the last page of the verdict, which stands by itself, and that of the report."""
+    pages = prints(name).pages
+    scope = next(
+        at for at, lines in enumerate(pages) if any(one.words == "1 Scope" for one in lines)
+    )
+    half_empty = [
+        number + 1
+        for number, lines in enumerate(pages[:-1])
+        if number != scope - 1 and (not lines or lines[-1].bottom < HEIGHT * 0.55)
+    ]
+    assert half_empty == []
+
+
+@pytest.mark.parametrize("name", ["judged", "crowded"])
+def test_a_cell_takes_less_than_half_a_page(prints: Callable[[str], Print], name: str) -> None:
+    cells = sum(not one.control_only for one in MADE[name]().cells)
+    pages = [prints(name).text(number) for number in range(len(prints(name).pages))]
+    with_cells = [text for text in pages if "Negative control:" in text]
+    assert cells > 20
+    assert sum(text.count("Negative control:") for text in pages) >= cells
+    assert len(with_cells) < cells / 2
+
+
+def test_every_patient_of_a_long_list_is_printed(prints: Callable[[str], Print]) -> None:
+    sheet = prints("many patients")
+    text = " ".join(sheet.text(number) for number in range(len(sheet.pages)))
+    measured = sum(one.leakage is not None for one in many_patients().cells if not one.control_only)
+    for number in (0, 30, 59):
+        assert text.count(f"many-{number:03d}") >= measured
+
+
+@pytest.mark.parametrize("roles", [0, 3, 6, 9])
+def test_the_signatures_are_in_one_piece(browser: Browser, tmp_path: Path, roles: int) -> None:
+    people = tuple(Person(role=f"Signer {number}") for number in range(roles))
+    record = judged(0.5, "target-2-1", house=House(responsible=people))
+    sheet = printed(browser, record, tmp_path)
+    texts = [sheet.text(number) for number in range(len(sheet.pages))]
+    (page,) = (text for text in texts if "This annex is a measurement." in text)
+    expected = [one.role for one in people] or ["Controller", "Engineer who ran the audit"]
+    for words in (
+        *expected,
+        "12 Responsible persons",
+        "Expert under 45 CFR",
+        "Decision",
+        "Conditions",
+        "ssh-keygen",
+    ):
+        assert words in page
+
+
+def test_the_verdict_comes_first_and_on_one_page(prints: Callable[[str], Print]) -> None:
+    sheet = prints("judged")
+    first = sheet.text(0)
+    for words in ("0 Verdict", "FAIL", "Decided by the policy of", "case-by-case assessment."):
+        assert words in first
+    scope = next(at for at in range(len(sheet.pages)) if "1 Scope" in sheet.text(at)[:12])
+    assert scope <= 2
