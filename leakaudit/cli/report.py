@@ -11,6 +11,7 @@ import typer
 
 from leakaudit.cli.arguments import PolicyFile, RunFolder, TemplatesFolder, report_folder
 from leakaudit.cli.gate import print_verdict
+from leakaudit.cli.replaced import say_what_was_replaced
 from leakaudit.cli.sharing import share_report
 from leakaudit.errors import UsageError
 from leakaudit.records import ReportRecord
@@ -54,6 +55,7 @@ def report(
         page = share_report(judged, folder, out, templates)
         print_verdict(judged)
         print(page)
+        say_what_was_replaced(read_manifest(page.parent), page)
         return 0
     manifest = read_manifest(folder)
     gallery = read_gallery(folder) if record.images != "none" else None
@@ -88,6 +90,7 @@ def report(
     page = write_report(record, folder, gallery, run=vouched, templates=templates, made_of=made_of)
     print_verdict(record)
     print(page)
+    say_what_was_replaced(read_manifest(page.parent), page)
     return 0
 
 

@@ -10,6 +10,7 @@ from leakaudit.audit.store import RunStore
 from leakaudit.cli.arguments import PolicyFile
 from leakaudit.cli.gate import print_verdict
 from leakaudit.cli.progress import progress_events
+from leakaudit.cli.replaced import say_what_was_replaced
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
     AuditFile,
@@ -20,7 +21,14 @@ from leakaudit.cli.sources import (
 )
 from leakaudit.cli.summary import print_matrix
 from leakaudit.records import CellRecord, ReportRecord, State
-from leakaudit.report import Gallery, GalleryItem, check_templates, draw_gallery, write_report
+from leakaudit.report import (
+    Gallery,
+    GalleryItem,
+    check_templates,
+    draw_gallery,
+    read_manifest,
+    write_report,
+)
 
 _UNFINISHED = {State.FAILED, State.TIMED_OUT, State.NOT_RUN}
 
@@ -48,6 +56,7 @@ def run(
     print_matrix(record)
     print_verdict(record)
     print(f"report: {page}")
+    say_what_was_replaced(read_manifest(store.report), page)
     return exit_code(record)
 
 

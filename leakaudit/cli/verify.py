@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from leakaudit.cli.lines import print_line
+from leakaudit.cli.replaced import replaced_words
 from leakaudit.errors import StoreError, UsageError
 from leakaudit.integrity import Checked, Place, Signers, check, locate, shown
-from leakaudit.records.manifest import SIGNATURE_NAME
+from leakaudit.records.manifest import SHARE_FOLDER, SIGNATURE_NAME
 
 Checkable = Annotated[
     Path,
@@ -45,6 +46,7 @@ def verify(path: Checkable, signers: SignersFile = None, identity: Identity = No
     for fault in checked.faults:
         _say(str(fault))
     _say_what_was_checked(checked, place)
+    _say_what_was_replaced(checked)
     _say_who_signed(checked, signers)
     return StoreError.exit_code if checked.faults else 0
 
@@ -72,6 +74,12 @@ def _say_what_was_checked(checked: Checked, place: Place) -> None:
         )
     if checked.unvouched:
         _say(f"covered by no hash: {', '.join(map(shown, checked.unvouched))}")
+
+
+def _say_what_was_replaced(checked: Checked) -> None:
+    for manifest, what in ((checked.manifest, ""), (checked.shared, f"{SHARE_FOLDER}: ")):
+        if manifest is not None and manifest.templates:
+            _say(what + replaced_words(manifest))
 
 
 def _say_who_signed(checked: Checked, signers: Path | None) -> None:

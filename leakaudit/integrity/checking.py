@@ -67,6 +67,7 @@ class Checked:
         unvouched: files and folders that no hash covers.
         signed: whether a file of a signature lies beside the manifest.
         signer: who signed; None where no signature was asked for, or it is among the faults.
+        shared: the manifest of the shared version in the run folder; None without one.
     """
 
     faults: tuple[Fault, ...]
@@ -76,6 +77,7 @@ class Checked:
     unvouched: tuple[str, ...]
     signed: bool
     signer: SignedBy | None
+    shared: ReportManifest | None = None
 
 
 def locate(path: Path) -> Place:
@@ -119,6 +121,7 @@ def check(place: Place, signers: Signers | None = None) -> Checked:
     """
     findings = Findings()
     others: list[str] = []
+    shared = None
     try:
         with OpenFolder.at(place.folder) as root:
             if not place.is_run:
@@ -127,7 +130,7 @@ def check(place: Place, signers: Signers | None = None) -> Checked:
                 _refuse_while_running(root, place.folder)
                 report = _check_report_of_run(root, findings, signers)
                 run = report.manifest.run if report.manifest else None
-                _check_root(root, report.manifest, findings)
+                shared = _check_root(root, report.manifest, findings)
                 named = {"targets": run.targets, "cells": run.cells} if run else {}
                 if run is not None:
                     _check_rests_on(root, run, findings)
@@ -149,6 +152,7 @@ def check(place: Place, signers: Signers | None = None) -> Checked:
         unvouched=tuple(findings.unvouched),
         signed=report.signed,
         signer=report.signer,
+        shared=shared,
     )
 
 
@@ -224,8 +228,11 @@ def _check_signer(
     return None
 
 
-def _check_root(root: OpenFolder, report: ReportManifest | None, findings: Findings) -> None:
-    """What lies in the run folder itself."""
+def _check_root(
+    root: OpenFolder, report: ReportManifest | None, findings: Findings
+) -> ReportManifest | None:
+    """What lies in the run folder itself; the manifest of its shared version is returned."""
+    shared = None
     run = report.run if report else None
     listed = run.files if run else {}
     for name, expected in listed.items():
@@ -234,7 +241,7 @@ def _check_root(root: OpenFolder, report: ReportManifest | None, findings: Findi
         if name in listed or name in (_REPORT, *KINDS):
             continue
         if name == SHARE_FOLDER:
-            _check_shared(root, report, findings)
+            shared = _check_shared(root, report, findings)
         elif name in (_LOG, _LOCK, SHARE_KEY) or (run is None and name == "audit.yaml"):
             found = root.kind(name)
             if found == "file":
@@ -243,6 +250,7 @@ def _check_root(root: OpenFolder, report: ReportManifest | None, findings: Findi
                 findings.fault("refused", name, str(NotWhatItShouldBeError("file", found)))
         else:
             findings.unknown(root, name, name)
+    return shared
 
 
 def _check_rests_on(root: OpenFolder, run: RunPart, findings: Findings) -> None:
@@ -271,7 +279,9 @@ def _check_rests_on(root: OpenFolder, run: RunPart, findings: Findings) -> None:
             findings.fault("broken", name, "the report shows it, and its manifest names no result")
 
 
-def _check_shared(root: OpenFolder, report: ReportManifest | None, findings: Findings) -> None:
+def _check_shared(
+    root: OpenFolder, report: ReportManifest | None, findings: Findings
+) -> ReportManifest | None:
     """The shared version of the report, by its own manifest, and whether it is of this report."""
 
     def inside() -> ReportManifest | None:
@@ -286,6 +296,7 @@ def _check_shared(root: OpenFolder, report: ReportManifest | None, findings: Fin
             f"{SHARE_FOLDER}/{MANIFEST_NAME}",
             "it was made of another report.json than the one beside it; share the report again",
         )
+    return shared
 
 
 def _refuse_while_running(root: OpenFolder, path: Path) -> None:

@@ -78,6 +78,8 @@ class ReportManifest(Record):
         pictures: the same of the folder of its pictures.
         run: what the report rests on; None for one that no run wrote.
         made_of: SHA-256 of the report.json that a shared report was made of; empty for others.
+        templates: SHA-256 of each file of the user's that stood in for one of the program's when
+            the page was rendered, by the name of what it replaced.
     """
 
     version: int = MANIFEST_VERSION
@@ -87,6 +89,7 @@ class ReportManifest(Record):
     pictures: dict[Name, FileEntry] = Field(default_factory=dict)
     run: RunPart | None
     made_of: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    templates: dict[Name, Digest] = Field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The file: JSON with a seal, the SHA-256 of all else in it, so that it shows damage."""

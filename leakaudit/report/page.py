@@ -69,7 +69,15 @@ def render_html(
         StoreError: the folder is missing.
         UsageError: a template in it can not be filled in.
     """
-    used = Templates(templates)
+    return page_of(record, gallery, Templates(templates))
+
+
+def page_of(record: ReportRecord, gallery: Gallery | None, used: Templates) -> str:
+    """The same with templates that were read already.
+
+    Raises:
+        UsageError: a template can not be filled in.
+    """
     style, script = used.asset("report.css"), used.asset("report.js")
     record = pointed(record)
     tables = matrices(record)
@@ -124,7 +132,7 @@ def render_html(
             ),
         )
     except TemplateError as error:
-        if templates is None:
+        if not used.replaced:
             raise
         raise used.refusal(error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import resources
 from pathlib import Path
 from typing import final
@@ -10,7 +11,7 @@ from jinja2 import (
     BaseLoader,
     ChoiceLoader,
     Environment,
-    FileSystemLoader,
+    FunctionLoader,
     PackageLoader,
     StrictUndefined,
     TemplateError,
@@ -33,15 +34,16 @@ class Templates:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Open the folder.
+        """Read the folder, each file once, so that what is rendered is what has the hash.
 
         Raises:
-            StoreError: there is no such folder.
+            StoreError: there is no such folder, or a file in it can not be read.
             UsageError: a file in it stands in for none of the program's.
         """
         self.folder = folder
         own = {one.name for one in resources.files(PACKAGE).iterdir()}
         self.replaced: tuple[str, ...] = ()
+        self._contents: dict[str, bytes] = {}
         if folder is not None:
             if not folder.is_dir():
                 raise StoreError(f"{folder}: expected a folder of templates, and there is none")
@@ -54,12 +56,18 @@ class Templates:
                         f"{folder / name}: replaces no template; there are "
                         f"{', '.join(sorted(n for n in own if n.endswith(('.j2', *_ASSETS))))}"
                     )
+                self._contents[name] = _read(folder / name)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each of the user's files, by the name of what it replaces."""
+        return {name: hashlib.sha256(data).hexdigest() for name, data in self._contents.items()}
 
     def environment(self) -> Environment:
         """Where every template escapes what it prints, and nothing undefined is printed."""
         loaders: list[BaseLoader] = [PackageLoader(PACKAGE, "")]
         if self.folder is not None:
-            loaders.insert(0, FileSystemLoader(self.folder))
+            loaders.insert(0, FunctionLoader(self._source))
         return Environment(
             loader=ChoiceLoader(loaders),
             autoescape=True,  # select_autoescape() would leave .html.j2 out
@@ -74,18 +82,22 @@ class Templates:
         """A style sheet or script as it will stand in the page, line ends as its parser sees them.
 
         Raises:
-            StoreError: a user's can not be read.
+            UsageError: it holds what would end the element that it stands in.
         """
-        if name in self.replaced and self.folder is not None:
-            try:
-                text = (self.folder / name).read_text(encoding="utf-8")
-            except (OSError, ValueError) as error:
-                raise StoreError(f"{self.folder / name}: can not be read ({error})") from error
-        else:
-            text = resources.files(PACKAGE).joinpath(name).read_text(encoding="utf-8")
+        text = self.text(name)
         if "</" in text:  # it would end the element that holds it
             raise UsageError(f"{name}: holds '</', which a style sheet or script here can not")
         return text.replace("\r\n", "\n").replace("\r", "\n")
+
+    def text(self, name: str) -> str:
+        """The user's file of that name, else the program's."""
+        if name in self._contents:
+            return self._contents[name].decode()
+        return resources.files(PACKAGE).joinpath(name).read_text(encoding="utf-8")
+
+    def _source(self, name: str) -> tuple[str, str, None] | None:
+        """A user's template and its file name; None if the program's is used."""
+        return (self.text(name), name, None) if name in self._contents else None
 
     def refusal(self, error: TemplateError) -> UsageError:
         """What is wrong with a user's template, in a sentence."""
@@ -95,20 +107,28 @@ class Templates:
         return UsageError(f"{where}: the templates can not be filled in: {error}")
 
 
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+        data.decode()
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: can not be read ({error})") from error
+    return data
+
+
 def check_templates(folder: Path | None) -> None:
     """Refuse a folder of templates before anything is run.
 
     Raises:
-        StoreError: it is missing.
+        StoreError: it is missing, or a file in it can not be read.
         UsageError: a file replaces nothing, or is no template.
     """
     templates = Templates(folder)
     environment = templates.environment()
     for name in templates.replaced:
         if name.endswith(".j2"):
-            source = (Path(folder or ".") / name).read_text(encoding="utf-8", errors="replace")
             try:
-                environment.parse(source, name)
+                environment.parse(templates.text(name), name)
             except TemplateSyntaxError as error:
                 raise templates.refusal(error) from error
         else:

@@ -31,8 +31,9 @@ from leakaudit.report.kept_pictures import (
     prepare_folder,
     remove_others,
 )
-from leakaudit.report.page import render_html
+from leakaudit.report.page import page_of
 from leakaudit.report.table import cells_csv
+from leakaudit.report.templates import Templates
 
 JSON_NAME = "report.json"
 CSV_NAME = "cells.csv"
@@ -66,11 +67,13 @@ def write_report(
 
     Raises:
         StoreError: a file can not be written, or the record holds a NaN.
+        UsageError: a template of the user's can not be filled in.
     """
+    used = Templates(templates)
     contents = {
         JSON_NAME: _json(record.model_dump(mode="json"), folder / JSON_NAME),
         CSV_NAME: cells_csv(record).encode(),
-        HTML_NAME: render_html(record, gallery, templates).encode(),
+        HTML_NAME: page_of(record, gallery, used).encode(),
         BIBTEX_NAME: bibtex(record).encode(),
         JUNIT_NAME: junit_xml(record).encode(),
     }
@@ -85,6 +88,7 @@ def write_report(
         pictures={name: FileEntry.of(data) for name, data in pictures.items()},
         run=run,
         made_of=made_of,
+        templates=used.digests,
     )
     contents |= {f"{PICTURES_NAME}/{name}": data for name, data in pictures.items()}
     contents[MANIFEST_NAME] = manifest.to_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from leakaudit.audit.house import house_of
 from leakaudit.config import ReportConfig
 from leakaudit.errors import DataError, StoreError, UsageError
 from leakaudit.records import House, Person
-from leakaudit.report import check_templates, render_html
+from leakaudit.report import check_templates, read_manifest, render_html, write_report
 from tests.report.sample import sample_report
 from tests.report.test_page import HOSTILE, Page
 
@@ -30,6 +31,41 @@ def test_a_users_template_comes_before_the_programs(tmp_path: Path) -> None:
     text = Page(html).text
     assert "not made by the templates of leakaudit alone: public.html.j2, report.css" in text
     assert "not made by the templates" not in render_html(sample_report())
+
+
+def test_the_manifest_names_what_was_replaced_and_report_json_stays_what_it_is(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "someone" / "theirs"
+    folder.mkdir(parents=True)
+    content = b"<p>PASS, always</p>\r\n"
+    (folder / "verdict.html.j2").write_bytes(content)
+    write_report(sample_report(), tmp_path / "own")
+    write_report(sample_report(), tmp_path / "other", templates=folder)
+    own, other = (read_manifest(tmp_path / name) for name in ("own", "other"))
+    assert own is not None
+    assert other is not None
+    assert own.templates == {}
+    assert other.templates == {"verdict.html.j2": hashlib.sha256(content).hexdigest()}
+    assert b"someone" not in (tmp_path / "other" / "manifest.json").read_bytes()
+    assert own.files["report.json"] == other.files["report.json"]
+    write_report(sample_report(), tmp_path / "other")
+    assert contents(tmp_path / "other") == contents(tmp_path / "own")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["public.html.j2", "report.css"])
+def test_a_file_that_is_no_text_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfe")
+    with pytest.raises(StoreError, match=rf"{name}: can not be read"):
+        check_templates(tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(StoreError, match=rf"{name}: can not be read"):
+        check_templates(tmp_path)
 
 
 @pytest.mark.parametrize(
