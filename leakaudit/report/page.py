@@ -7,7 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from jinja2 import Environment, TemplateError
+from jinja2 import Environment
 from markupsafe import Markup
 
 from leakaudit.records import ReportRecord
@@ -131,10 +131,11 @@ def page_of(record: ReportRecord, gallery: Gallery | None, used: Templates) -> s
                 record.audit, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
             ),
         )
-    except TemplateError as error:
-        if not used.replaced:
+    except Exception as error:
+        refusal = used.refusal(error)
+        if refusal is None:
             raise
-        raise used.refusal(error) from error
+        raise refusal from error
 
 
 def measured_between(record: ReportRecord) -> tuple[float, float] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 from pathlib import Path
+from traceback import walk_tb
 from typing import final
 
 from jinja2 import (
@@ -99,12 +100,27 @@ class Templates:
         """A user's template and its file name; None if the program's is used."""
         return (self.text(name), name, None) if name in self._contents else None
 
-    def refusal(self, error: TemplateError) -> UsageError:
-        """What is wrong with a user's template, in a sentence."""
+    def refusal(self, error: Exception) -> UsageError | None:
+        """What is wrong with a user's template, in a sentence; None if none is to blame."""
         where = self.folder
-        if isinstance(error, TemplateSyntaxError) and error.name:
+        if isinstance(error, TemplateSyntaxError) and error.name in self._contents:
             return UsageError(f"{where}: {error.name}, line {error.lineno}: {error.message}")
-        return UsageError(f"{where}: the templates can not be filled in: {error}")
+        name, line = _broke_at(error)
+        if isinstance(error, TemplateError) and self.replaced:
+            told = str(error)
+        elif name in self._contents:  # a filter that was given something undefined, say, or 1 / 0
+            told = f"{type(error).__name__}: {error}"
+        else:
+            return None
+        at = f"{name}, line {line}" if name else "the templates"
+        return UsageError(f"{where}: {at}: can not be filled in: {told}")
+
+
+def _broke_at(error: Exception) -> tuple[str, int]:
+    """Name and line of the innermost template that was being filled in; empty if none was."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    found = [(Path(name).name, line) for name, line in frames if name.endswith(".j2")]
+    return found[-1] if found else ("", 0)
 
 
 def _read(path: Path) -> bytes:
@@ -130,6 +146,6 @@ def check_templates(folder: Path | None) -> None:
             try:
                 environment.parse(templates.text(name), name)
             except TemplateSyntaxError as error:
-                raise templates.refusal(error) from error
+                raise (templates.refusal(error) or error) from error
         else:
             templates.asset(name)

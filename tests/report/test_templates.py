@@ -88,8 +88,42 @@ def test_what_is_no_template_is_refused_at_once(
 def test_a_missing_folder_and_a_template_that_breaks_are_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="expected a folder of templates"):
         check_templates(tmp_path / "none")
-    (tmp_path / "public.html.j2").write_text("{{ nothing.like.this }}")
-    with pytest.raises(UsageError, match="can not be filled in"):
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("\n\n{{ nothing }}", "line 3: can not be filled in: 'nothing' is undefined"),
+        ("\n{{ nothing.like.this }}", "line 2: can not be filled in: 'nothing' is undefined"),
+        ("{% if record.nam %}x{% endif %}", "line 1: can not be filled in: .*no attribute 'nam'"),
+        ("\n{{ nothing | figure }}", "line 2: can not be filled in: .*"),
+        ("{{ record.name | figrue }}", "line 1: No filter named 'figrue'"),
+        ("\n{{ 1 / 0 }}", "line 2: can not be filled in: ZeroDivisionError: division by zero"),
+        ("{% include 'public.html.j2' %}", "line 1: can not be filled in: RecursionError: .*"),
+    ],
+)
+def test_what_breaks_a_template_is_said_with_its_name_and_line(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    (tmp_path / "public.html.j2").write_text(content)
+    with pytest.raises(UsageError, match=rf"^{tmp_path}: public\.html\.j2, {words}"):
+        render_html(sample_report(), templates=tmp_path)
+
+
+def test_a_template_of_the_programs_that_misses_something_of_a_users_is_named(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "parts.html.j2").write_text("")
+    with pytest.raises(UsageError, match=r": \w+\.html\.j2, line \d+: can not be filled in: "):
+        render_html(sample_report(), templates=tmp_path)
+
+
+def test_an_error_of_the_programs_own_is_not_put_on_a_users_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "report.css").write_text("")
+    monkeypatch.setattr("leakaudit.report.page.claims", lambda record: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
         render_html(sample_report(), templates=tmp_path)
 
 
