@@ -49,11 +49,16 @@ def report(
     folder = report_folder(run)
     if out is not None and profile is not Profile.SHARE:
         raise UsageError("--out is where a shared report goes; add --profile share")
+    if policy is not None and profile is Profile.SHARE:
+        raise UsageError(
+            f"--policy judges the run's own report, which --profile share hands on as it is; first "
+            f"`leakaudit report {run} --policy {policy}`, then `leakaudit report {run} --profile "
+            "share`"
+        )
     record = read_report(folder)
     if profile is Profile.SHARE:
-        judged = record if policy is None else _judged(record, policy)
-        page = share_report(judged, folder, out, templates)
-        print_verdict(judged)
+        page = share_report(record, folder, out, templates)
+        print_verdict(record)
         print(page)
         say_what_was_replaced(read_manifest(page.parent), page)
         return 0

@@ -12,12 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from leakaudit.report import read_report, write_report
+from leakaudit.report import read_manifest, read_report, write_report
 from tests.report.sample import sample_gallery, sample_report
 from tests.report.test_sharing import assert_nowhere, renamed, with_text
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
 
+POLICY = """
+owner: Data protection officer
+date: 2026-01-31
+thresholds:
+- ssim: 0.01
+  n_min: 1
+  rationale: a reason
+"""
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
 FILES = ["cells.csv", "citations.bib", "junit.xml", "manifest.json", "report.html", "report.json"]
 
@@ -159,6 +167,31 @@ def test_what_can_not_be_shared_is_refused(run: Path, leakaudit: Leakaudit) -> N
     told = refused("share", "--profile", "share", code=2)
     assert "this report is a shared one already; hand it on as it is" in told
     assert leakaudit("report", ".", "--profile", "public", cwd=run).returncode == 2
+
+
+def test_a_policy_judges_the_run_before_it_is_shared(
+    finished_run: Path, leakaudit: Leakaudit, tmp_path: Path
+) -> None:
+    run = tmp_path / "mine"
+    shutil.copytree(finished_run / "runs" / "tiny", run)
+    (tmp_path / "p.yaml").write_text(POLICY)
+    asked = ("report", "mine", "--profile", "share", "--policy", "p.yaml")
+    told = sentence(leakaudit(*asked, cwd=tmp_path), 2)
+    assert "first `leakaudit report mine --policy p.yaml`, then" in told
+    assert not (run / "share").exists()
+    assert not (run / "share.key").exists()
+    judged = leakaudit("report", "mine", "--policy", "p.yaml", cwd=tmp_path)
+    assert (judged.returncode, judged.stdout[:6]) == (0, "FAIL: "), judged.stderr
+    shared = leakaudit("report", "mine", "--profile", "share", cwd=tmp_path)
+    assert (shared.returncode, shared.stdout[:6]) == (0, "FAIL: "), shared.stderr
+    made, own = read_manifest(run / "share"), read_manifest(run / "report")
+    assert made is not None
+    assert own is not None
+    assert made.made_of == own.files["report.json"].sha256
+    verdicts = [read_report(run / name).verdict for name in ("report", "share")]
+    assert verdicts[0] is not None
+    assert verdicts[1] is not None
+    assert verdicts[0].policy.thresholds == verdicts[1].policy.thresholds
 
 
 def test_a_report_that_was_changed_is_not_shared(run: Path, leakaudit: Leakaudit) -> None:
