@@ -12,8 +12,8 @@ import typer
 from leakaudit.cli.lines import print_line
 from leakaudit.cli.replaced import replaced_words
 from leakaudit.errors import StoreError, UsageError
-from leakaudit.integrity import Checked, Place, Signers, check, locate, shown
-from leakaudit.records.manifest import SHARE_FOLDER, SIGNATURE_NAME
+from leakaudit.integrity import Checked, CheckedReport, Place, Signers, check, locate, shown
+from leakaudit.records.manifest import MANIFEST_NAME, SHARE_FOLDER, SIGNATURE_NAME
 
 Checkable = Annotated[
     Path,
@@ -77,28 +77,39 @@ def _say_what_was_checked(checked: Checked, place: Place) -> None:
 
 
 def _say_what_was_replaced(checked: Checked) -> None:
-    for manifest, what in ((checked.manifest, ""), (checked.shared, f"{SHARE_FOLDER}: ")):
+    shared = checked.shared.manifest if checked.shared else None
+    for manifest, what in ((checked.manifest, ""), (shared, f"{SHARE_FOLDER}: ")):
         if manifest is not None and manifest.templates:
             _say(what + replaced_words(manifest))
 
 
 def _say_who_signed(checked: Checked, signers: Path | None) -> None:
+    own = CheckedReport(checked.manifest, checked.signed, checked.signer)
+    _say_signature(own, "", signers)
+    if checked.shared is not None and checked.shared.signed:
+        _say_signature(checked.shared, f"{SHARE_FOLDER}/", signers)
     if checked.signer is not None:
-        names = ", ".join(map(shown, checked.signer.names))
-        listed = f"listed in {shown(str(signers))}"
-        _say(f"signed: manifest.json by {names}, {checked.signer.key}, {listed}")
         _say("A signature says who vouches for these files, and not that the audit was done well.")
-        return
-    if signers is not None:
-        _say("signed: NO, see above")
-    elif checked.signed:
-        _say(f"signature: {SIGNATURE_NAME} is there and was NOT checked; give --signers FILE")
+    else:
+        _say(
+            "Hashes without a checked signature find accidents; whoever changes a file on purpose "
+            "can write its manifest anew."
+        )
+
+
+def _say_signature(report: CheckedReport, below: str, signers: Path | None) -> None:
+    if report.signer is not None:
+        names = ", ".join(map(shown, report.signer.names))
+        listed = f"listed in {shown(str(signers))}"
+        _say(f"signed: {below}{MANIFEST_NAME} by {names}, {report.signer.key}, {listed}")
+    elif signers is not None:
+        _say(f"signed: {below and f'{below}{MANIFEST_NAME} '}NO, see above")
+    elif report.signed:
+        _say(
+            f"signature: {below}{SIGNATURE_NAME} is there and was NOT checked; give --signers FILE"
+        )
     else:
         _say("signature: none")
-    _say(
-        "Hashes without a checked signature find accidents; whoever changes a file on purpose can "
-        "write its manifest anew."
-    )
 
 
 def _counted(number: int, what: str) -> str:

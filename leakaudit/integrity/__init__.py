@@ -4,12 +4,13 @@ Everything below the folder that is checked is read through open folders, so tha
 out of it, and nothing but regular files is opened.
 """
 
-from leakaudit.integrity.checking import Checked, Place, check, locate
+from leakaudit.integrity.checking import Checked, CheckedReport, Place, check, locate
 from leakaudit.integrity.faults import Fault, shown
 from leakaudit.integrity.signature import SignedBy, Signers
 
 __all__ = [
     "Checked",
+    "CheckedReport",
     "Fault",
     "Place",
     "SignedBy",

@@ -55,6 +55,22 @@ class Place:
 
 
 @final
+@dataclass(frozen=True)
+class CheckedReport:
+    """What a check found of one folder of a report.
+
+    Args:
+        manifest: its manifest; None if it is missing or broken.
+        signed: whether a file of a signature lies beside the manifest.
+        signer: who signed; None where no signature was asked for, or it is among the faults.
+    """
+
+    manifest: ReportManifest | None = None
+    signed: bool = False
+    signer: SignedBy | None = None
+
+
+@final
 @dataclass(frozen=True, kw_only=True)
 class Checked:
     """What a check found.
@@ -67,7 +83,7 @@ class Checked:
         unvouched: files and folders that no hash covers.
         signed: whether a file of a signature lies beside the manifest.
         signer: who signed; None where no signature was asked for, or it is among the faults.
-        shared: the manifest of the shared version in the run folder; None without one.
+        shared: the shared version of the report in the run folder; None without one.
     """
 
     faults: tuple[Fault, ...]
@@ -77,7 +93,7 @@ class Checked:
     unvouched: tuple[str, ...]
     signed: bool
     signer: SignedBy | None
-    shared: ReportManifest | None = None
+    shared: CheckedReport | None = None
 
 
 def locate(path: Path) -> Place:
@@ -130,7 +146,7 @@ def check(place: Place, signers: Signers | None = None) -> Checked:
                 _refuse_while_running(root, place.folder)
                 report = _check_report_of_run(root, findings, signers)
                 run = report.manifest.run if report.manifest else None
-                shared = _check_root(root, report.manifest, findings)
+                shared = _check_root(root, report.manifest, findings, signers)
                 named = {"targets": run.targets, "cells": run.cells} if run else {}
                 if run is not None:
                     _check_rests_on(root, run, findings)
@@ -156,26 +172,20 @@ def check(place: Place, signers: Signers | None = None) -> Checked:
     )
 
 
-@final
-@dataclass(frozen=True)
-class _Report:
-    manifest: ReportManifest | None = None
-    signed: bool = False
-    signer: SignedBy | None = None
-
-
-def _check_report_of_run(root: OpenFolder, findings: Findings, signers: Signers | None) -> _Report:
-    def inside() -> _Report:
+def _check_report_of_run(
+    root: OpenFolder, findings: Findings, signers: Signers | None
+) -> CheckedReport:
+    def inside() -> CheckedReport:
         with root.folder(_REPORT) as folder:
             return _check_report(folder, f"{_REPORT}/", findings, signers)
 
     missing = "the run has no report; without one nothing vouches for its results"
-    return findings.attempt(_REPORT, inside, missing=missing) or _Report()
+    return findings.attempt(_REPORT, inside, missing=missing) or CheckedReport()
 
 
 def _check_report(
     folder: OpenFolder, below: str, findings: Findings, signers: Signers | None
-) -> _Report:
+) -> CheckedReport:
     where = f"{below}{MANIFEST_NAME}"
     data = read_small(folder, MANIFEST_NAME, where, findings)
     manifest = None
@@ -192,7 +202,7 @@ def _check_report(
             _check_pictures(folder, f"{below}{PICTURES_NAME}", manifest, findings)
     signed = SIGNATURE_NAME in folder.names()
     signer = _check_signer(folder, f"{below}{SIGNATURE_NAME}", data, findings, signers)
-    return _Report(manifest, signed, signer)
+    return CheckedReport(manifest, signed, signer)
 
 
 def _check_pictures(
@@ -229,9 +239,12 @@ def _check_signer(
 
 
 def _check_root(
-    root: OpenFolder, report: ReportManifest | None, findings: Findings
-) -> ReportManifest | None:
-    """What lies in the run folder itself; the manifest of its shared version is returned."""
+    root: OpenFolder,
+    report: ReportManifest | None,
+    findings: Findings,
+    signers: Signers | None,
+) -> CheckedReport | None:
+    """What lies in the run folder itself; the shared version in it is returned."""
     shared = None
     run = report.run if report else None
     listed = run.files if run else {}
@@ -241,7 +254,7 @@ def _check_root(
         if name in listed or name in (_REPORT, *KINDS):
             continue
         if name == SHARE_FOLDER:
-            shared = _check_shared(root, report, findings)
+            shared = _check_shared(root, report, findings, signers)
         elif name in (_LOG, _LOCK, SHARE_KEY) or (run is None and name == "audit.yaml"):
             found = root.kind(name)
             if found == "file":
@@ -280,17 +293,25 @@ def _check_rests_on(root: OpenFolder, run: RunPart, findings: Findings) -> None:
 
 
 def _check_shared(
-    root: OpenFolder, report: ReportManifest | None, findings: Findings
-) -> ReportManifest | None:
-    """The shared version of the report, by its own manifest, and whether it is of this report."""
+    root: OpenFolder,
+    report: ReportManifest | None,
+    findings: Findings,
+    signers: Signers | None,
+) -> CheckedReport | None:
+    """The shared version of the report, by its own manifest, and whether it is of this report.
 
-    def inside() -> ReportManifest | None:
+    It need not be signed where the report is.
+    """
+
+    def inside() -> CheckedReport:
         with root.folder(SHARE_FOLDER) as folder:
-            return _check_report(folder, f"{SHARE_FOLDER}/", findings, None).manifest
+            asked = signers if SIGNATURE_NAME in folder.names() else None
+            return _check_report(folder, f"{SHARE_FOLDER}/", findings, asked)
 
     shared = findings.attempt(SHARE_FOLDER, inside, missing="it was there a moment ago")
     own = report.files.get("report.json") if report else None
-    if shared is not None and own is not None and shared.made_of != own.sha256:
+    made_of = shared.manifest.made_of if shared and shared.manifest else None
+    if made_of is not None and own is not None and made_of != own.sha256:
         findings.fault(
             "changed",
             f"{SHARE_FOLDER}/{MANIFEST_NAME}",

@@ -101,6 +101,58 @@ def test_a_report_that_was_sent_by_mail_has_its_signature(
     assert found.signer is not None
 
 
+SHARED = Path("share") / "manifest.json"
+
+
+@pytest.fixture
+def shared_run(run: Path) -> Path:
+    """A run with the version of its report that may leave the house."""
+    from leakaudit.cli.sharing import share_report
+    from leakaudit.report import read_report
+
+    share_report(read_report(run / "report"), run / "report", None)
+    return run
+
+
+def test_a_shared_report_is_signed_in_its_own_folder(
+    shared_run: Path, tmp_path: Path, sign: Sign, listed: Listed
+) -> None:
+    signers = listed((OFFICER, 'namespaces="leakaudit"', "officer"))
+    (missing,) = checked(shared_run / "share", signers).faults
+    assert str(missing) == "missing: manifest.json.sig: this report is not signed"
+    sign(shared_run / SHARED)
+    shutil.copytree(shared_run / "share", tmp_path / "received")
+    for folder in (shared_run / "share", tmp_path / "received"):
+        found = checked(folder, signers, OFFICER)
+        assert found.faults == ()
+        assert found.signer is not None
+        assert found.signer.names == (OFFICER,)
+    (stranger,) = checked(tmp_path / "received", listed((OFFICER, "", "stranger"))).faults
+    assert (stranger.kind, stranger.where) == ("signature", "manifest.json.sig")
+
+
+def test_the_signature_of_a_shared_report_is_checked_with_its_run(
+    shared_run: Path, sign: Sign, listed: Listed
+) -> None:
+    sign(shared_run / MANIFEST)
+    signers = listed((OFFICER, "", "officer"))
+    unsigned = checked(shared_run, signers)
+    assert unsigned.faults == ()  # who signs a report need not have signed what is shared of it
+    sign(shared_run / SHARED)
+    found = checked(shared_run, signers)
+    assert found.faults == ()
+    assert found.shared is not None
+    assert found.shared.signer is not None
+    assert check(locate(shared_run)).faults == ()
+    (shared_run / "share" / "manifest.json.sig").unlink()
+    sign(shared_run / SHARED, key="stranger")
+    forged = checked(shared_run, signers)
+    assert [one.where for one in forged.faults] == ["share/manifest.json.sig"]
+    assert forged.signer is not None
+    assert forged.shared is not None
+    assert (forged.shared.signed, forged.shared.signer) == (True, None)
+
+
 def test_all_who_share_a_key_are_named(run: Path, sign: Sign, listed: Listed) -> None:
     sign(run / MANIFEST)
     found = checked(run, listed((f"{OFFICER},deputy@hospital.example", "", "officer")))
