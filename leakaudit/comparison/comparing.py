@@ -168,6 +168,7 @@ class _Audit:
             cells=len(self.cells),
             measured=sum(figures.valid_figures(cell) is not None for cell in self.cells),
             verdict=self.record.verdict.outcome.value if self.record.verdict else None,
+            profile=self.record.profile,
         )
 
 

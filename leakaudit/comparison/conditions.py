@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leakaudit.comparison.records import NOT_RECORDED, Change
+from leakaudit.comparison.records import NOT_RECORDED, SHARED, Change
 from leakaudit.errors import UsageError
 from leakaudit.records import PluginRecord, Policy, ReportRecord
 from leakaudit.report.verdicts import threshold_words
@@ -18,7 +18,8 @@ def require_comparable(a: ReportRecord, b: ReportRecord) -> None:
     """Refuse figures over different patients, or of different measures.
 
     Raises:
-        UsageError: with every field that differs, and both its values.
+        UsageError: with every field that differs, and both its values. Where a report is shared,
+            its pseudonyms are no patients that differ: it says what sharing does instead.
     """
     differing = [
         *_differing("metric_version", a.metric_version, b.metric_version),
@@ -30,8 +31,18 @@ def require_comparable(a: ReportRecord, b: ReportRecord) -> None:
         *_differing("data.spatial", list(a.data.spatial), list(b.data.spatial)),
         *_differing("data.modalities", list(a.data.modalities), list(b.data.modalities)),
         *_differing("data.fingerprint", a.data.fingerprint, b.data.fingerprint),
-        *(found for part in _PARTS for found in _split_differing(part, a, b)),
     ]
+    splits = [found for part in _PARTS for found in _split_differing(part, a, b)]
+    sides = [side for side, one in (("A", a), ("B", b)) if one.profile == SHARED]
+    if splits and sides:
+        whose = "A and B are shared reports" if len(sides) > 1 else f"{sides[0]} is a shared report"
+        more = f"; they differ in {'; '.join(differing)} as well" if differing else ""
+        raise UsageError(
+            f"{whose}, where patients have pseudonyms that only shared reports of the same run "
+            "have in common, so no figure of A can be paired with one of B; compare the runs' own "
+            f"reports, which name the patients, in the house that keeps them{more}"
+        )
+    differing += splits
     if differing:
         raise UsageError(
             "expected two audits of the same patients, prepared, split and measured alike, but A "

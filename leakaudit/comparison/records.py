@@ -8,6 +8,7 @@ from leakaudit.records import Interval, Record, Reidentification, State
 
 COMPARISON_VERSION = "1"
 NOT_RECORDED = "not recorded"
+SHARED = "share"
 
 
 class Reading(StrEnum):
@@ -248,6 +249,7 @@ class Side(Record):
         cells: attacks.
         measured: attacks with a figure.
         verdict: PASS, FAIL or INCONCLUSIVE under its policy; None without one.
+        profile: ``"internal"``, or ``"share"`` for one with pseudonyms.
     """
 
     name: str
@@ -257,6 +259,7 @@ class Side(Record):
     cells: int
     measured: int
     verdict: str | None
+    profile: str = "internal"
 
 
 class Count(Record):

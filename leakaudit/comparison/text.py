@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from leakaudit.comparison.matching import NO_COUNTERPART
 from leakaudit.comparison.records import (
+    SHARED,
     Change,
     Comparison,
     LoneCell,
@@ -43,6 +44,10 @@ _SILENT = {Outcome.EQUAL, Outcome.NO_FIGURE}
 _APPROXIMATE = (
     "~ Matched approximately: what changed stands above, and may be what a difference comes from. "
     "An attack that tried less recovers less, which makes no defence better and is not counted so."
+)
+_SHARED_WORDS = (
+    "shared reports are compared: paths, users, hosts and local parts of versions were taken out "
+    "of them, so what differs there alone does not show"
 )
 _LEGEND = (
     "SSIM is taken inside the brain. Each interval is at 95 % and, of a difference, over the same "
@@ -105,6 +110,8 @@ def caveat_sentences(comparison: Comparison) -> list[str]:
             "work by the same code, have other figures: the computation does not repeat exactly, "
             "or a report was changed"
         )
+    if SHARED in (comparison.a.profile, comparison.b.profile):
+        found.insert(0, _SHARED_WORDS)
     return [inert(one) for one in found]
 
 
@@ -132,7 +139,8 @@ def _heading(comparison: Comparison, names: tuple[str, str]) -> list[str]:
     lines = []
     for letter, name, side in zip("AB", names, (comparison.a, comparison.b), strict=True):
         told = (
-            f"{inert(name)}: audit {inert(side.name)}, "
+            f"{inert(name)}: {'shared report of ' if side.profile == SHARED else ''}"
+            f"audit {inert(side.name)}, "
             f"{counted(side.settings, 'setting')}, {counted(side.cells, 'cell')} "
             f"({side.measured} with a figure), {counted(side.patients, 'patient')}, "
             f"leakaudit {inert(side.leakaudit)}"
