@@ -52,8 +52,9 @@ def require_comparable(a: ReportRecord, b: ReportRecord) -> None:
 
 
 def other_changes(a: ReportRecord, b: ReportRecord) -> tuple[Change, ...]:
-    """What differs beside the figures, from versions to the policy, and may explain them."""
+    """What differs beside the figures, from the policy to versions, and may explain them."""
     return (
+        *_policy_changes(a, b),
         *_changes("schema", {"schema_version": (a.schema_version, b.schema_version)}),
         *_changes("package", _both(a.versions, b.versions)),
         *_plugin_changes(a.plugins, b.plugins),
@@ -67,7 +68,6 @@ def other_changes(a: ReportRecord, b: ReportRecord) -> tuple[Change, ...]:
                 for name in ("minutes_per_job", "gigabytes_per_job")
             },
         ),
-        *_policy_changes(a, b),
         *_changes("device", {"device": (_at(a, "device"), _at(b, "device"))}),
     )
 

@@ -73,15 +73,14 @@ def comparison_text(
         only_changes: leave out the rows that show no difference.
     """
     lines = _heading(comparison, names)
-    if comparison.equal:
-        lines += ["", *wrapped(_no_difference(comparison))]
-    else:
-        lines += ["", *_headline(comparison), "", *_summary(comparison)]
     caveats = caveat_sentences(comparison)
     if caveats:
         lines += ["", "Read with care"]
         lines += [line for one in caveats for line in wrapped(one, "- ", "  ")]
-    if not comparison.equal:
+    if comparison.equal:
+        lines += ["", *wrapped(_no_difference(comparison))]
+    else:
+        lines += ["", *_headline(comparison), "", *_summary(comparison)]
         lines += _details(comparison, only_changes)
         lines += _lone("A", comparison.settings_only_in_a, comparison.cells_only_in_a)
         lines += _lone("B", comparison.settings_only_in_b, comparison.cells_only_in_b)

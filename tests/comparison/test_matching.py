@@ -451,6 +451,10 @@ def test_another_verdict_is_a_difference_and_another_policy_may_be_why() -> None
     assert "at most 0.9 (upper, n_min 5)" in caveat.change.a
     text = comparison_text(found, ("a", "b"))
     assert "Verdict of the policy: PASS in A, FAIL in B." in text
+    assert text.index("a policy that asks for something else") < text.index("Verdict of the policy")
+    newer = judged(Outcome.FAIL, 0.5).model_copy(update={"versions": {"torch": "2.10.0"}})
+    first = compare_reports(judged(Outcome.PASS, 0.9), newer).caveats[0]
+    assert first.change.kind == "policy"
     assert found.is_worse
     assert not compare_reports(SAMPLE, judged(Outcome.PASS, 0.9)).equal
     assert compare_reports(judged(Outcome.PASS, 0.9), judged(Outcome.PASS, 0.9)).equal

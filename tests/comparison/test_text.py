@@ -179,6 +179,21 @@ def test_code_that_no_version_tells_of_is_a_caveat() -> None:
     assert same.startswith("1 cell of the same key")
 
 
+def test_what_to_read_with_care_stands_before_anything_that_is_compared() -> None:
+    other = moved(IDENTITY, RISE).model_copy(
+        update={"versions": {**SAMPLE.versions, "torch": "2.10.0"}}
+    )
+    text = shown(SAMPLE, other)
+    heading, _, rest = text.partition("\nRead with care\n")
+    assert rest.startswith("- another version: torch, 2.9.0 -> 2.10.0\n")
+    assert [line[:3] for line in heading.splitlines() if line[:1].strip()] == ["A  ", "B  "]
+    care, _, compared = rest.partition("\n\n")
+    assert all(line.startswith(("- ", "  ")) for line in care.splitlines())
+    assert compared.startswith("Worse: of ")
+    alike = shown(SAMPLE, sample_report(versions={**SAMPLE.versions, "torch": "2.10.0"}))
+    assert alike.index("Read with care") < alike.index("No difference")
+
+
 def test_nothing_that_is_the_same_is_said_to_be_compared() -> None:
     other = sample_report(
         cells=tuple(one.model_copy(update={"seed": 2}) for one in SAMPLE.cells),
