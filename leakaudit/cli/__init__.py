@@ -12,6 +12,7 @@ from typing import Annotated, Any, final
 import typer
 from typer.core import TyperGroup
 
+from leakaudit.cli.messages import say
 from leakaudit.errors import LeakauditError
 
 _INTERRUPTED = 130
@@ -93,7 +94,7 @@ def _run() -> int:
     try:
         result = app(standalone_mode=False)
     except LeakauditError as error:
-        print(f"leakaudit: {_one_line(str(error))}", file=sys.stderr)
+        say(str(error))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         result = _INTERRUPTED
@@ -105,13 +106,8 @@ def _run() -> int:
             error.show()
             return int(error.exit_code)
         traceback.print_exc()
-        print("leakaudit: internal error, see above; please report it", file=sys.stderr)
+        say("internal error, see above; please report it")
         return 70
     if result == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt
-        print("leakaudit: interrupted; the same command goes on from here", file=sys.stderr)
+        say("interrupted; the same command goes on from here")
     return result if isinstance(result, int) else 0
-
-
-def _one_line(text: str) -> str:
-    """``text`` without line breaks and terminal codes, which a file name may hold."""
-    return "".join(char if char.isprintable() else " " for char in text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import textwrap
 from dataclasses import MISSING, fields
 from typing import Annotated
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from leakaudit.cli.lines import line_width
+from leakaudit.cli.messages import say
 from leakaudit.config import ARCHITECTURE
 from leakaudit.contracts import Attack, Defense
 from leakaudit.errors import PluginError, UsageError
@@ -69,7 +69,7 @@ def _table(listed: str) -> Table:
     for name in sorted(rows):
         table.add_row(name, rows[name])
     for problem in problems:
-        print(f"leakaudit: warning: {problem}", file=sys.stderr)
+        say(f"warning: {problem}")
     return table
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from leakaudit.cli.messages import say
 from leakaudit.integrity import shown
 from leakaudit.records.manifest import ReportManifest
 
@@ -17,4 +17,4 @@ def replaced_words(manifest: ReportManifest) -> str:
 def say_what_was_replaced(manifest: ReportManifest | None, page: Path) -> None:
     """Name the replaced templates on stderr; nothing if there are none."""
     if manifest is not None and manifest.templates:
-        print(f"leakaudit: {page}: {replaced_words(manifest)}", file=sys.stderr)
+        say(f"{page}: {replaced_words(manifest)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from leakaudit.cli.arguments import PolicyFile, RunFolder, TemplatesFolder, report_folder
 from leakaudit.cli.gate import print_verdict
+from leakaudit.cli.messages import say
 from leakaudit.cli.replaced import say_what_was_replaced
 from leakaudit.cli.sharing import share_report
 from leakaudit.errors import UsageError
@@ -65,24 +65,15 @@ def report(
     manifest = read_manifest(folder)
     gallery = read_gallery(folder) if record.images != "none" else None
     if record.images != "none" and gallery is None:
-        print(
-            f"leakaudit: {run}: the version that wrote this report kept no pictures beside it; "
-            "it is rendered without them",
-            file=sys.stderr,
+        say(
+            f"{run}: the version that wrote this report kept no pictures beside it; "
+            "it is rendered without them"
         )
     named = record.audit.get("report") or {}
     if templates is None and isinstance(named, dict) and named.get("templates"):
-        print(
-            f"leakaudit: {run}: the audit names templates of its own; add --templates FOLDER to "
-            "use them",
-            file=sys.stderr,
-        )
+        say(f"{run}: the audit names templates of its own; add --templates FOLDER to use them")
     if manifest is None:
-        print(
-            f"leakaudit: {run}: no manifest.json, so nothing says that report.json is as it was "
-            "written",
-            file=sys.stderr,
-        )
+        say(f"{run}: no manifest.json, so nothing says that report.json is as it was written")
     if policy is not None:
         if record.profile == "share":
             raise UsageError(

@@ -7,10 +7,10 @@ import os
 import platform
 import pwd
 import socket
-import sys
 from contextlib import suppress
 from pathlib import Path
 
+from leakaudit.cli.messages import say
 from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.records.manifest import MANIFEST_NAME, SHARE_FOLDER, SHARE_KEY, SIGNATURE_NAME
@@ -53,7 +53,7 @@ def share_report(
     entry = manifest.files.get("report.json") if manifest else None
     made_of = entry.sha256 if entry else ""
     page = write_report(clean, folder, templates=templates, made_of=made_of)
-    print(f"leakaudit: {run / SHARE_KEY} makes the pseudonyms; do not hand it on", file=sys.stderr)
+    say(f"{run / SHARE_KEY} makes the pseudonyms; do not hand it on")
     return page
 
 

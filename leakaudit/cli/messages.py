@@ -1,0 +1,58 @@
+"""Messages on stderr: in lines that fit a terminal, and one line each where there is none."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+_UNKNOWN_WIDTH = 80
+_NARROWEST = 20
+_INDENT = "    "
+# A command in backticks and a quoted name are copied as a whole, so they are words.
+_WORDS = re.compile(r"( *)((?:(?<!\S)\(?(?:`[^`]*`|'[^']*'|\"[^\"]*\")\S*)|\S+)")
+
+
+def say(text: str) -> None:
+    """Print a message for people on stderr, led by the name of the program.
+
+    Lines are broken between words alone, so that a path or a name of any length can be copied.
+    What does not print, which a file name may hold, becomes a space.
+
+    Args:
+        text: one sentence.
+    """
+    line = "leakaudit: " + "".join(char if char.isprintable() else " " for char in text)
+    print(_broken(line, _width()) if sys.stderr.isatty() else line, file=sys.stderr)
+
+
+def _width() -> int:
+    """Columns of the terminal that stderr is; what COLUMNS says comes first."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return max(_NARROWEST, int(columns))
+    try:
+        found = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        found = 0
+    return max(_NARROWEST, found or _UNKNOWN_WIDTH)
+
+
+def _broken(text: str, width: int) -> str:
+    """Text in lines of at most ``width`` characters where its words allow that."""
+    lines = [""]
+    for gap, word in _words(text):
+        if lines[-1].strip() and len(lines[-1]) + len(gap) + len(word) > width:
+            lines.append(_INDENT + word)
+        else:
+            lines[-1] += gap + word
+    return "\n".join(lines)
+
+
+def _words(text: str) -> list[tuple[str, str]]:
+    """The words of a text, each with the gap before it; a path with spaces in it is one word."""
+    program, _, told = text.partition(": ")
+    path, _, rest = told.partition(": ")
+    if " " in path and os.path.lexists(path):
+        return [("", f"{program}:"), (" ", f"{path}:"), *_WORDS.findall(f" {rest}")]
+    return _WORDS.findall(text)
