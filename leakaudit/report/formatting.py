@@ -17,6 +17,7 @@ MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 _SPACE = "\N{NO-BREAK SPACE}"
 NOT_RECORDED = "not recorded"
+_MOST_DIGITS = 4
 
 STATE_WORDS = {
     State.OK: "Measured",
@@ -57,6 +58,8 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 def figure(value: float | int | None, digits: int = 2, reason: str = NOT_RECORDED) -> str:
     """A number with fixed decimals, or a dash and the reason why there is none.
 
+    What would round to 0 or 1 and is neither has more decimals, up to four: 0.997, not 1.00.
+
     Args:
         value: the number; None if it is missing, which is never shown as 0.
         digits: decimals; integers are shown without.
@@ -64,7 +67,18 @@ def figure(value: float | int | None, digits: int = 2, reason: str = NOT_RECORDE
     """
     if value is None:
         return f"{MISSING} ({reason or NOT_RECORDED})"
-    return marked(_digits(value, digits), value)
+    return marked(_told_apart(value, digits), value)
+
+
+def _told_apart(value: float | int, digits: int) -> str:
+    most = max(digits, _MOST_DIGITS)
+    if isinstance(value, int) or not 0 < abs(value) < 1:
+        return _digits(value, digits)
+    for more in range(digits, most + 1):
+        if 0 < abs(round(value, more)) < 1:
+            return _digits(value, more)
+    # What is left is 0 but for the arithmetic; a score so near to 1 is not called identical.
+    return f">{1 - 10**-most:.{most}f}" if value > 0 and round(value) else _digits(value, digits)
 
 
 def _digits(value: float | int, digits: int) -> str:
@@ -106,10 +120,12 @@ def estimate(interval: Interval | None, digits: int = 2, reason: str = NOT_RECOR
 
 
 def percent(share: float | None, reason: str = NOT_RECORDED) -> str:
-    """A share as a whole percentage, one decimal below 10 %."""
+    """A share as a whole percentage, one decimal below 10 % or two where it rounds to 0 or 100."""
     if share is None:
         return figure(None, reason=reason)
     digits = 0 if share >= 0.0995 or share == 0 else 1
+    apart = (more for more in range(digits, 3) if round(100 * share, more) not in (0, 100))
+    digits = next(apart, digits)
     return marked(f"{_digits(100 * share, digits)}{_SPACE}%", share)
 
 

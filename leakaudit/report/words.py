@@ -54,7 +54,7 @@ def headline(record: ReportRecord) -> str:
         "Within the tested attacks, budgets and data, the highest observed similarity of a "
         "reconstruction to the original (SSIM inside the brain, 1 is identical) was "
         f"{estimate(images.ssim_brain)} on average over {patients_words(images.ssim_brain.n)}, and "
-        f"{_below_one(single)} for the worst single patient."
+        f"{figure(single)} for the worst single patient."
     )
     return " ".join([first, *more, SUPPORTS])
 
@@ -206,11 +206,6 @@ def _against(leakage: Leakage | MaskLeakage) -> str:
     if leakage.advantage.low is not None and leakage.advantage.low > 0:
         return f"against {floor} for {guess}"
     return f"which is not shown to exceed the {floor} of {guess}"
-
-
-def _below_one(score: float) -> str:
-    """A score that rounds to 1.00 without being 1 is not called identical."""
-    return "above 0.99" if 0.995 <= score < 1 else figure(score)
 
 
 def _identified(leakage: Leakage) -> str:

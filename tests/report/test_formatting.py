@@ -11,10 +11,64 @@ from leakaudit.report import formatting
 
 @pytest.mark.parametrize(
     ("value", "digits", "text"),
-    [(0.745, 2, "0.74"), (-0.126, 2, "−0.13"), (-0.001, 2, "0.00"), (7, 2, "7"), (0.0, 1, "0.0")],  # noqa: RUF001
+    [(0.745, 2, "0.74"), (-0.126, 2, "−0.13"), (-0.001, 2, "−0.001"), (7, 2, "7"), (0.0, 1, "0.0")],  # noqa: RUF001
 )
 def test_a_figure_has_fixed_decimals(value: float, digits: int, text: str) -> None:
     assert formatting.figure(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.994, 2, "0.99"),
+        (0.9951, 2, "0.995"),
+        (0.997, 2, "0.997"),
+        (0.9996, 2, "0.9996"),
+        (0.9996, 3, "0.9996"),
+        (0.99997, 2, ">0.9999"),
+        (1.0, 2, "1.00"),
+        (1.004, 2, "1.00"),
+        (-0.997, 2, "−0.997"),  # noqa: RUF001
+        (0.006, 2, "0.01"),
+        (0.004, 2, "0.004"),
+        (0.0003, 2, "0.0003"),
+        (1e-17, 2, "0.00"),
+        (-1e-17, 2, "0.00"),
+        (0.0, 2, "0.00"),
+        (1, 2, "1"),
+    ],
+)
+def test_what_is_not_0_or_1_is_not_shown_as_if_it_were(
+    value: float, digits: int, text: str
+) -> None:
+    assert formatting.figure(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0"),
+        (0.00001, "0.0"),
+        (0.0003, "0.03"),
+        (0.05, "5.0"),
+        (0.42, "42"),
+        (0.9967, "99.7"),
+        (0.9999, "99.99"),
+        (1.0, "100"),
+    ],
+)
+def test_a_share_that_is_not_all_is_not_shown_as_all(share: float, text: str) -> None:
+    assert formatting.percent(share) == f"{text}\N{NO-BREAK SPACE}%"
+
+
+@given(st.floats(-1, 1), st.integers(0, 6))
+def test_a_figure_is_within_half_of_its_last_decimal(value: float, digits: int) -> None:
+    text = formatting.figure(value, digits).replace(formatting.MINUS, "-")
+    written = float(text.removeprefix(">"))
+    if text.startswith(">"):
+        assert written < value < 1
+    else:
+        assert abs(written - value) <= 0.5 * 10 ** -len(text.partition(".")[2]) + 1e-12
 
 
 def test_a_missing_figure_is_a_dash_and_a_reason_never_zero() -> None:

@@ -89,6 +89,8 @@ def says(text: str, value: Any) -> bool:
         return text == str(len(value))
     if text == duration(value) or (isinstance(value, float) and text == moment(value)):
         return True
+    if text.startswith(">"):
+        return bool(float(text[1:]) < value < 1)
     number = text.replace(MINUS, "-").replace("\N{NO-BREAK SPACE}", " ")
     share = number.endswith(" %")
     number = number.removesuffix(" %")
