@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, final
 
 from leakaudit.errors import AttackFailed, StoreError
+from leakaudit.visible import made_visible
 
 Outcome = Literal["ok", "failed", "timed-out", "not-run"]
 Work = Callable[..., None]
@@ -301,7 +302,7 @@ def _listen(running: list[_Running], events: Events) -> None:
                     events.progressed(each.job, *rest)
                 elif kind in ("failed", "no store"):
                     # A plug-in's words end on terminals: no control codes.
-                    each.failure = "".join(c if c.isprintable() else " " for c in rest[0])
+                    each.failure = made_visible(rest[0].replace("\n", " "), "line")
                     each.no_store = kind == "no store"
                 else:
                     each.finished = True

@@ -6,6 +6,8 @@ import os
 import re
 import sys
 
+from leakaudit.visible import made_visible
+
 _UNKNOWN_WIDTH = 80
 _NARROWEST = 20
 _INDENT = "    "
@@ -17,12 +19,12 @@ def say(text: str) -> None:
     """Print a message for people on stderr, led by the name of the program.
 
     Lines are broken between words alone, so that a path or a name of any length can be copied.
-    What does not print, which a file name may hold, becomes a space.
+    What does not print, which a file name may hold, is made visible; a line break is a space.
 
     Args:
         text: one sentence.
     """
-    line = "leakaudit: " + "".join(char if char.isprintable() else " " for char in text)
+    line = "leakaudit: " + made_visible(text.replace("\n", " "), "line")
     print(_broken(line, _width()) if sys.stderr.isatty() else line, file=sys.stderr)
 
 

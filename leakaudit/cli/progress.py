@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from leakaudit.audit.executors import Ended, Events, Job
+from leakaudit.visible import made_visible
 
 
 @contextmanager
@@ -55,7 +56,9 @@ class _Lines:
         self._print(f"interrupted: waiting for {running} running jobs; Ctrl-C again stops them")
 
     def _print(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(
+            made_visible(text, "line"), markup=False, highlight=False, soft_wrap=True
+        )
 
 
 class _Bars:

@@ -19,6 +19,7 @@ from leakaudit.comparison.records import (
 )
 from leakaudit.records import Interval
 from leakaudit.report.formatting import epochs_words, levels
+from leakaudit.visible import made_visible
 
 WIDTH = 80
 HEADER = f"{'':<22}{'A':>7}{'B':>8}  {'B minus A, 95 % interval':<26}reading"
@@ -53,7 +54,7 @@ def setting_lines(row: SettingRow) -> list[str]:
         lines += _states(row, "  ")
     if row.claim is not None:
         claim = f"{row.claim.field}: {row.claim.a} -> {row.claim.b}"
-        lines += wrapped(inert(claim), "  ", "    ")
+        lines += wrapped(made_visible(claim, "line"), "  ", "    ")
     return lines
 
 
@@ -79,7 +80,7 @@ def cell_lines(row: CellRow, name: str) -> list[str]:
 def _tagged(name: str, outcome: Outcome, indent: str, *, approximate: bool) -> list[str]:
     """A name with what happened to it at the right end of its first line."""
     tag = _TAGS.get(outcome, "")
-    text = f"{inert(name)}{' ~' if approximate else ''}"
+    text = f"{made_visible(name, 'line')}{' ~' if approximate else ''}"
     first, *rest = wrapped(text, indent, indent + "  ", WIDTH - len(tag) - 1 if tag else WIDTH)
     return [f"{first:<{WIDTH - len(tag)}}{tag}" if tag else first, *rest]
 
@@ -92,7 +93,8 @@ def _states(row: SettingRow | CellRow, indent: str) -> list[str]:
     lines = wrapped(ended, indent, indent + "  ")
     for letter, reason in (("A", row.reason_a), ("B", row.reason_b)):
         if reason:
-            lines += wrapped(f"{letter}: {inert(reason)}", indent + "  ", indent + "    ")
+            told = f"{letter}: {made_visible(reason, 'line')}"
+            lines += wrapped(told, indent + "  ", indent + "    ")
     return lines
 
 
@@ -164,11 +166,6 @@ def in_full(cell: CellIdentity) -> str:
 def counted(count: int, name: str) -> str:
     """``1 cell`` or ``4 cells``."""
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
-
-
-def inert(text: str) -> str:
-    """Text whose control, hiding and reordering characters are spelled out."""
-    return "".join(char if char.isprintable() else f"[U+{ord(char):04X}]" for char in text)
 
 
 def wrapped(text: str, first: str = "", rest: str = "", width: int = WIDTH) -> list[str]:

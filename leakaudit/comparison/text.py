@@ -21,12 +21,12 @@ from leakaudit.comparison.rows import (
     cell_lines,
     counted,
     in_full,
-    inert,
     named,
     place_of,
     setting_lines,
     wrapped,
 )
+from leakaudit.visible import made_visible
 
 _OUTCOMES = {
     Outcome.WORSE: "shown to be worse",
@@ -111,7 +111,7 @@ def caveat_sentences(comparison: Comparison) -> list[str]:
         )
     if SHARED in (comparison.a.profile, comparison.b.profile):
         found.insert(0, _SHARED_WORDS)
-    return [inert(one) for one in found]
+    return [made_visible(one, "line") for one in found]
 
 
 def _caveat(change: Change, settings: int, cells: int) -> str:
@@ -138,11 +138,11 @@ def _heading(comparison: Comparison, names: tuple[str, str]) -> list[str]:
     lines = []
     for letter, name, side in zip("AB", names, (comparison.a, comparison.b), strict=True):
         told = (
-            f"{inert(name)}: {'shared report of ' if side.profile == SHARED else ''}"
-            f"audit {inert(side.name)}, "
+            f"{made_visible(name, 'line')}: {'shared report of ' if side.profile == SHARED else ''}"
+            f"audit {made_visible(side.name, 'line')}, "
             f"{counted(side.settings, 'setting')}, {counted(side.cells, 'cell')} "
             f"({side.measured} with a figure), {counted(side.patients, 'patient')}, "
-            f"leakaudit {inert(side.leakaudit)}"
+            f"leakaudit {made_visible(side.leakaudit, 'line')}"
         )
         lines += wrapped(told, f"{letter}  ", "   ")
     return lines
@@ -191,7 +191,7 @@ def _headline(comparison: Comparison) -> list[str]:
         lines += wrapped(f"Verdict of the policy: {verdicts[0]} in A, {verdicts[1]} in B.")
     for one in comparison.verdicts:
         told = f"{one.a or 'not judged'} in A, {one.b or 'not judged'} in B"
-        lines += wrapped(f"Verdict on {inert(one.setting)}: {told}.")
+        lines += wrapped(f"Verdict on {made_visible(one.setting, 'line')}: {told}.")
     lost = comparison.lost
     if lost.settings + lost.cells:
         lines += wrapped(
@@ -285,8 +285,8 @@ def _lone(letter: str, settings: Sequence[LoneSetting], cells: Sequence[LoneCell
     where = ""
     for place, told in entries:
         if where != (where := place):
-            lines += wrapped(inert(place), "  ", "    ")
-        lines += wrapped(inert(told), "    ", "      ")
+            lines += wrapped(made_visible(place, "line"), "  ", "    ")
+        lines += wrapped(made_visible(told, "line"), "    ", "      ")
     return lines
 
 

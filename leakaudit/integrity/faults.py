@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, final
 
+from leakaudit.visible import made_visible
+
 FaultKind = Literal[
     "changed", "missing", "unknown", "broken", "swapped", "refused", "unreadable", "signature"
 ]
@@ -32,10 +34,10 @@ class Fault:
 
 
 def shown(text: str) -> str:
-    """A name as it can be printed: as it is if it is plain, else quoted with escapes.
+    """A name as it can be printed: as it is if it is plain, else quoted and spelled out.
 
     Letters that look like others, marks that turn the line around and terminal codes are all
-    escaped, so that no file name can pass for another or for what the program says.
+    spelled out, so that no file name can pass for another or for what the program says.
     """
     plain = re.fullmatch(r"[A-Za-z0-9._+@/:,*=-]+", text)
-    return text if plain else ascii(text)
+    return text if plain else f"'{made_visible(text, 'name')}'"

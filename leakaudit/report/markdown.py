@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase
 from leakaudit.report.formatting import epochs_words, figure
 from leakaudit.report.validity import valid_leakage, valid_masks
+from leakaudit.visible import made_visible
 
 _HEAD = (
     "cut",
@@ -120,4 +123,4 @@ def _interval(value: Interval) -> str:
 
 def _plain(text: str) -> str:
     """Text that ends no cell, row or code span."""
-    return "".join(" " if char in "|`" or not char.isprintable() else char for char in text)
+    return made_visible(re.sub(r"[|`\s]", " ", text), "line")

@@ -18,6 +18,8 @@ from typing import Any, TypeVar, final
 from markupsafe import Markup, escape
 from pydantic import BaseModel
 
+from leakaudit.visible import spelled_out
+
 # Private-use characters, which no text of a record keeps: `pointed` makes them visible there.
 _OPEN, _THEN, _CLOSE = "\U000f1e00", "\U000f1e01", "\U000f1e02"
 _MARKED = re.compile(
@@ -111,7 +113,7 @@ def elements(text: str) -> Markup | str:
 
 def unmarked(text: str) -> str:
     """A text that is not ours with the characters of marks made visible."""
-    return _ANY.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
+    return _ANY.sub(lambda found: spelled_out(found[0]), text)
 
 
 def _walk(value: Any, pointer: str) -> Any:

@@ -22,7 +22,7 @@ MEMORY = 3 * 10**9
 ENDS: dict[str, str] = {
     "raise": "ValueError: the first line",
     "raise nothing": "ValueError: ",
-    "terminal codes": "ValueError:  [31mred",
+    "terminal codes": "ValueError: [U+001B][31mred",
     "exit 0": "its process ended early with exit code 0",
     "exit 3": "its process ended early with exit code 3",
     "sys.exit": "its process ended early with exit code 5",

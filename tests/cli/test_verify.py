@@ -98,7 +98,7 @@ def test_faults_are_listed_a_line_each(run: Path, leakaudit: Leakaudit, tmp_path
     assert (done.returncode, done.stderr) == (4, "")
     lines = done.stdout.splitlines()
     starts = ["missing: report/cells.csv: ", "changed: report/report.html: expected SHA-256 "]
-    starts += ["unknown: 'report/\\x1b[31m\\u202e<style>\\nwhole: 5 files': a file that no"]
+    starts += ["unknown: 'report/[U+001B][U+005B]31m[U+202E]<style>[U+000A]whole: 5 files': a file"]
     starts += [f"missing: cells/{cell.name}/cell.json: ", "NOT whole: 4 faults; the hashes of "]
     assert all(line.startswith(start) for line, start in zip(lines, starts, strict=False))
     assert "whole: 5 files" not in lines
