@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from leakaudit.comparison.records import Delta, Outcome, Reading, Shares
 from leakaudit.measure import statistics
 from leakaudit.records import CellRecord, Interval, Leakage, MaskLeakage, State, TargetRecord
+from leakaudit.records.advantage import advantage
 from leakaudit.report.validity import valid_leakage, valid_masks
 
 # Half of the last digit that is shown: a difference that rounds to 0 is not called one.
@@ -21,7 +22,6 @@ BELOW_GUESS = "at or below what a blind guess gets, where a difference says noth
 OTHER_ATTACK = "lower, but not counted as better: the attack or what its threat grants changed"
 # No SSIM and no Dice goes beyond 1 but for rounding; what does was not written by an audit.
 _MOST = 2.0
-_LEAST_ROOM = 1e-9
 
 # A figure of each patient; None if they can not be told apart or are out of range.
 _ByPatient = dict[str, float] | None
@@ -205,15 +205,22 @@ def _scores(figures: Leakage | MaskLeakage) -> _ByPatient:
 
 
 def _advantages(figures: Leakage | MaskLeakage) -> _ByPatient:
-    """Each patient's part of the advantage; the mean of these parts is the advantage."""
+    """What each patient adds to the advantage, which is the mean of these parts.
+
+    Not each patient's own: the mean of those is another number than the two that are compared.
+    """
     scores = _scores(figures)
     floors = _by_patient(zip(_names(figures), figures.by_patient()[1], strict=True))
     if not scores or not floors:
         return scores
-    room = 1 - math.fsum(floors.values()) / len(floors)  # in whatever order
-    if room <= _LEAST_ROOM:
-        return None
-    return {name: (score - floors[name]) / room for name, score in scores.items()}
+    mean = math.fsum(floors.values()) / len(floors)  # in whatever order
+    found = {}
+    for name, score in scores.items():
+        part = advantage(score, floors[name], mean_floor=mean)
+        if part is None:
+            return None
+        found[name] = part
+    return found
 
 
 def _names(figures: Leakage | MaskLeakage) -> list[str]:

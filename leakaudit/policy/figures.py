@@ -13,6 +13,7 @@ from scipy.stats import binom
 from leakaudit.measure import statistics
 from leakaudit.privacy.gaussian import hides_nothing
 from leakaudit.records import CellRecord, Interval, Leakage, MaskLeakage, TargetRecord
+from leakaudit.records.advantage import advantage
 from leakaudit.records.targets import plain_network
 from leakaudit.records.verdict import Measure, Quantifier, Threshold
 
@@ -140,15 +141,12 @@ def of_dice_loss(
 
 
 def _advantages(figures: Leakage | MaskLeakage) -> list[tuple[str, float]]:
-    """How far each patient's reconstruction gets from the blind guess at it to the original.
-
-    A patient whom the guess gets wholly right has none: there is nothing left to get.
-    """
+    """Each patient's own advantage; whom the guess gets wholly right has none."""
     names = [one.patient for one in figures.patients]
     return [
-        (name, (score - floor) / (1 - floor))
+        (name, found)
         for name, score, floor in zip(names, *figures.by_patient(), strict=True)
-        if floor < 1
+        if (found := advantage(score, floor)) is not None
     ]
 
 
