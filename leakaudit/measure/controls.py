@@ -16,6 +16,7 @@ from leakaudit.measure.arrays import (
 from leakaudit.measure.floors import BlindGuess, best_blind_guess, blind_guesses, outline_floor
 from leakaudit.measure.statistics import paired
 from leakaudit.records import Control, Interval
+from leakaudit.records.advantage import room_above
 
 # The negative control may exceed the blind floor by this much SSIM (method: controls).
 NEGATIVE_MARGIN = 0.02
@@ -115,33 +116,35 @@ def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Co
 
 
 def advantage(scores: Scores, floor: Scores) -> Interval:
-    """How far the attack gets from knowing nothing (0) to the original (1); not clipped.
+    """How far the attack gets from knowing nothing (0) to the original (1).
 
-    ``(mean score - mean floor) / (1 - mean floor)``. The interval is that of the paired
-    differences, the denominator fixed at the mean floor.
+    `leakaudit.records.advantage` of the means, as it is. The interval is that of the paired
+    differences, the denominator fixed at the mean floor, and ends at 1, beyond which no mean can
+    lie: with few patients, or floors that vary, the interval of the differences would.
 
     Args:
         scores: each victim's SSIM inside the brain under the attack.
         floor: each victim's SSIM of the best blind guess.
 
     Returns:
-        At most 1; below 0 if the attack is worse than the guess.
+        At most 1, and so is its interval; below 0 if the attack is worse than the guess.
 
     Raises:
         CellError: different lengths, a value that is not finite, or a mean floor of 1.
     """
     difference = paired(scores, floor)
-    room = 1 - float(floor.mean(dtype=np.float64))
-    if room <= 1e-9:
+    room = room_above(float(floor.mean(dtype=np.float64)))
+    if room is None:
         raise CellError("the blind guess is already the original; an advantage over it has no unit")
 
-    def scaled(value: float | None) -> float | None:
-        return None if value is None else value / room
+    def end(value: float | None) -> float | None:
+        return None if value is None else min(value / room, max(1.0, mean))
 
+    mean = difference.mean / room
     return Interval(
-        mean=difference.mean / room,
-        low=scaled(difference.low),
-        high=scaled(difference.high),
+        mean=mean,
+        low=end(difference.low),
+        high=end(difference.high),
         n=difference.n,
         method=difference.method,
     )

@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from leakaudit.data.cohort import brain_mask
@@ -204,7 +207,7 @@ def test_advantage_is_zero_at_the_floor_and_one_at_the_original() -> None:
 
 
 def test_advantage_is_on_means_with_the_denominator_fixed() -> None:
-    scores = np.array([0.9, 0.4, 0.7, 0.5])
+    scores = np.array([0.6, 0.4, 0.5, 0.4])
     found = advantage(scores, FLOOR)
     differences = scores - FLOOR
     room = 1 - FLOOR.mean()
@@ -214,6 +217,27 @@ def test_advantage_is_on_means_with_the_denominator_fixed() -> None:
     assert found.high == pytest.approx((differences.mean() + half) / room)
     assert (found.n, found.method) == (4, "t")
     assert found.mean != pytest.approx((differences / (1 - FLOOR)).mean())
+
+
+@given(st.integers(2, 40).flatmap(lambda n: arrays(float, (2, n), elements=st.floats(0, 0.99))))
+def test_no_interval_ends_where_no_mean_can_lie(drawn: NDArray[np.float64]) -> None:
+    floors = drawn[0]
+    scores = floors + (1 - floors) * drawn[1]
+    found = advantage(scores, floors)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.mean + 1e-9
+    assert found.mean <= found.high + 1e-9
+    assert found.high <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("count", [5, 25])
+def test_what_would_pass_1_ends_there(count: int) -> None:
+    floors = np.linspace(0.1, 0.9, count)
+    found = advantage(np.full(count, 0.999), floors)
+    assert (found.high, found.method) == (1.0, "t" if count < 20 else "bootstrap")
+    assert found.low is not None
+    assert found.low < found.mean < 1
 
 
 def test_advantage_of_one_patient_has_no_interval_and_of_a_perfect_guess_is_refused() -> None:
