@@ -5,6 +5,7 @@ from __future__ import annotations
 from leakaudit.audit.estimate import estimate_minutes
 from leakaudit.audit.runner import plan_audit
 from leakaudit.cli.arguments import PolicyFile
+from leakaudit.cli.cautions import print_cautions
 from leakaudit.cli.lines import print_line
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
@@ -28,6 +29,7 @@ def plan(
 ) -> int:
     """Show the patients, trainings, cells and controls of an audit, and a rough estimate."""
     made = plan_audit(read_config(audit, data, policy), cache=cache_folder(out))
+    print_cautions(made)
     splits, matrix = made.splits, made.matrix
     print_line(
         f"patients: {len(made.cohort.patients)} ({made.cohort.name}): {len(splits.train)} train, "

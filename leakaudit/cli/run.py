@@ -8,6 +8,7 @@ from leakaudit.audit.pictures import RunPictures
 from leakaudit.audit.runner import plan_audit, run_audit
 from leakaudit.audit.store import RunStore
 from leakaudit.cli.arguments import PolicyFile
+from leakaudit.cli.cautions import print_cautions
 from leakaudit.cli.gate import print_verdict
 from leakaudit.cli.progress import progress_events
 from leakaudit.cli.replaced import say_what_was_replaced
@@ -47,6 +48,7 @@ def run(
     store.prepare()
     with store.locked():
         plan = plan_audit(config, cache=cache_folder(out))
+        print_cautions(plan)
         with progress_events() as events:
             record = run_audit(plan, store, events)
         gallery = None if config.images == "none" else _gallery(record, RunPictures(plan, store))
