@@ -27,7 +27,7 @@ _COMMANDS = {
     "table": ("table:table", "Print a run's worst cases as a Markdown table."),
     "compare": ("compare:compare", "Show what changed between two audits of a system."),
     "list": ("catalog:list_", "List attacks, defenses and threats."),
-    "show": ("catalog:show", "Show what an attack, defense or threat is."),
+    "show": ("catalog:show", "Show what an attack, defense, threat or capability is."),
     "init": ("init:init", "Write a commented audit file to start from."),
     "dp": ("dp:app", "Compute differential privacy, and audit a defense's claim."),
 }

@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from leakaudit.cli.capabilities import describe_capability
 from leakaudit.cli.lines import line_width
 from leakaudit.cli.messages import say
 from leakaudit.config import ARCHITECTURE
-from leakaudit.contracts import Attack, Defense
+from leakaudit.contracts import Attack, Capability, Defense
 from leakaudit.errors import PluginError, UsageError
 from leakaudit.registry import Kind, Plugin, installed, load, nearest, usable
 from leakaudit.threat.presets import PRESETS, Threat
@@ -82,12 +83,15 @@ def _facts(plugin: Plugin) -> list[str]:
     return [f"after: {', '.join(papers)}"] if papers else []
 
 
-def show(name: Annotated[str, typer.Argument(help="An attack, defense or threat.")]) -> int:
-    """Show what an attack, defense or threat does, knows and can be set to."""
+def show(
+    name: Annotated[str, typer.Argument(help="An attack, defense, threat or capability.")],
+) -> int:
+    """Show what an attack, defense or threat does and knows, or what a capability is."""
     if name in PRESETS:
         print(_describe_threat(PRESETS[name]))
         return 0
     kinds: tuple[Kind, ...] = ("attack", "defense")
+    capabilities = [capability.value for capability in Capability]
     for kind in kinds:
         if any(point.name == name for point in installed(kind)):
             print(_describe_plugin(load(kind, name)))
@@ -95,7 +99,11 @@ def show(name: Annotated[str, typer.Argument(help="An attack, defense or threat.
     if name == ARCHITECTURE:
         print(_ARCHITECTURE)
         return 0
-    known = [*PRESETS, ARCHITECTURE, *(point.name for kind in kinds for point in installed(kind))]
+    if name in capabilities:
+        print(describe_capability(name, _wrapped))
+        return 0
+    known = [*PRESETS, ARCHITECTURE, *capabilities]
+    known += [point.name for kind in kinds for point in installed(kind)]
     # The whole list is what `leakaudit list` prints, in columns.
     raise PluginError(f"unknown name {name!r}{nearest(name, known)}; `leakaudit list` names all")
 
@@ -108,6 +116,8 @@ def _describe_threat(threat: Threat) -> str:
         "",
         f"victims: {threat.victims}",
         *_wrapped("grants: " + ", ".join(sorted(threat.capabilities))),
+        "",
+        "`leakaudit show NAME` says what each of these is",
     ]
     return "\n".join(lines)
 

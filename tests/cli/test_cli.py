@@ -113,6 +113,14 @@ def test_list_names_the_kinds_there_are(leakaudit: Leakaudit, tmp_path: Path) ->
         ),
         ("gaussian-noise", ["(defense, leakaudit ", "  std: "]),
         ("aggregator", ["(threat)", "victims: training", "grants: ", "weight-gradients"]),
+        (
+            "weight-gradients",
+            ["(capability)", "granted by: aggregator,", "needed by: cafe, deep-leakage, gradient-"],
+        ),
+        (
+            "repeated-releases",
+            ["granted by: curious-server", "needed by: no installed attack; one"],
+        ),
     ],
 )
 def test_show_describes_what_it_is(
