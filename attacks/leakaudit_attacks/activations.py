@@ -11,12 +11,17 @@ from torch.autograd.function import once_differentiable
 from leakaudit.api import Capability, Evidence, Images, Observation, SiteLevels
 from leakaudit_attacks.engine import differentiable_once
 
+# Beyond this an inexact value would say next to nothing beside an exact one, and the search would
+# be led by few values alone. Where all values of a level are known alike it is of no effect.
+_EXACT = 30.0
+
 
 @final
 class ActivationMatch:
     """Squared misfit to the evidence, mean over the released values that say anything.
 
-    A value's misfit is divided by its level's variance, or by its error's where that is larger.
+    A value's misfit is divided by its level's variance, or by its error's where that is larger;
+    within a level what is known better counts more.
     Every released value counts alike, over its level's variance, so that a small deep level does
     not outweigh the large shallow ones. Repeated releases are averaged.
     """
@@ -148,11 +153,20 @@ def _compact(variance: torch.Tensor) -> torch.Tensor:
 
 
 def _weights(value: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
-    """1 / (variance of the values, which holds the error's), 0 where nothing is known."""
+    """1 / (variance of the values, which holds the error's), 0 where nothing is known.
+
+    That is for the values that are known best; of the others of the level the less the larger their
+    error is: what is exact counts up to `_EXACT` times as much as what is as far off as values are
+    from each other.
+    """
     known = torch.isfinite(variance)
     everywhere = known.expand_as(value)
     spread = torch.where(everywhere.sum() > 1, _variance(value, everywhere), 1.0).to(value)
-    weight = 1 / torch.maximum(spread.clamp_min(1e-12), variance)
+    spread = spread.clamp_min(1e-12)
+    least = torch.where(known, variance, torch.inf).amin()
+    floor = spread / _EXACT
+    share = torch.maximum(least, floor) / torch.maximum(variance, floor)
+    weight = share / torch.maximum(spread, least)
     return torch.where(known, weight, torch.zeros_like(weight))
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, final
 
 import torch
 
-from leakaudit.api import Citation, Defense, Evidence, Levels, require_between
+from leakaudit.api import (
+    Citation,
+    Defense,
+    Evidence,
+    Levels,
+    ReleaseSetting,
+    require_between,
+)
 from leakaudit_defenses.papers import AJI_2017, ZHENG_2023
+
+# Mean square over t^2 of values that are spread evenly between -t and t.
+_EVEN = 1 / 3
 
 
 @final
@@ -30,6 +40,8 @@ class TopK(Defense):
     """
 
     keep: float = 0.1
+    # Set by `fit`, not by an audit file: per level the mean square of what is dropped over t^2.
+    spread: tuple[float, ...] | None = field(default=None, repr=False, metadata={"fitted": True})
 
     citations: ClassVar[tuple[Citation, ...]] = (AJI_2017, ZHENG_2023)
     off: ClassVar[Mapping[str, Any] | None] = {"keep": 1.0}
@@ -42,6 +54,15 @@ class TopK(Defense):
         """
         require_between(self, 1e-6, 1, "keep")
 
+    def fit(self, setting: ReleaseSetting) -> TopK:
+        """See on auxiliary patients how small dropped values are, which the release does not say.
+
+        Under the freshly initialised encoders: what these drop is about as small, in units of t, as
+        what they drop when trained.
+        """
+        by_level = zip(*setting.auxiliary_levels, strict=True)
+        return replace(self, spread=tuple(map(self._measured, by_level)))
+
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
         """Nothing is random."""
         del levels, generator
@@ -53,29 +74,51 @@ class TopK(Defense):
         return tuple(level * self._kept(level) for level in levels)
 
     def evidence(self, released: Levels) -> Evidence:
-        """Exact where a value was kept; 0 with variance t^2 / 3 where it was dropped.
+        """Exact where a value was kept; 0 with a share of t^2 for variance where it was dropped.
 
-        A dropped value lies within the smallest kept magnitude t of 0, and is taken to be spread
-        evenly there. What is estimated is the level before any was dropped, as `expected` says: a
-        candidate is led by the bound on its small values, not only by its large ones.
+        A dropped value lies within the smallest kept magnitude t of 0. How small it is on average
+        was seen on auxiliary patients: most are far smaller than t, as activations are, so that the
+        t^2 / 3 of an even spread would be several times too large. Per level the variance is that
+        of a trained network within a factor of 3. What is estimated is the level before any was
+        dropped, as `expected` says: a candidate is led by the bound on its small values, not only
+        by its large ones.
         """
-        return Evidence(values=released, variances=tuple(map(self._variance, released)))
+        variances = map(self._variance, released, self._spreads(released))
+        return Evidence(values=released, variances=tuple(variances))
 
     def evidence_from(self, estimate: Evidence) -> Evidence:
-        """Under a later noise no zero is seen: what was dropped lies within the bound of the rest.
+        """Under a later noise no zero is seen: any value may have been dropped, most of them were.
 
         Where the estimate is exact, as `evidence`.
         """
         exact = self.evidence(estimate.values)
         noisy = [
-            error + self._bound(value).square().to(value) / 3
-            for value, error in zip(estimate.values, estimate.variances, strict=True)
+            error + self._bound(value).square().to(value) * spread * (1 - self.keep)
+            for value, error, spread in zip(
+                estimate.values, estimate.variances, self._spreads(estimate.values), strict=True
+            )
         ]
         known = [error == 0 for error in estimate.variances]
         return Evidence(
             values=estimate.values,
             variances=tuple(map(torch.where, known, exact.variances, noisy)),
         )
+
+    def _measured(self, level_of_sites: Levels) -> float:
+        """Mean square of what is dropped of one level, over all sites, in units of t^2."""
+        squares = bounds = 0.0
+        for level in level_of_sites:
+            dropped = ~self._kept(level)
+            bound = self._bound(level).double().square().expand_as(level)
+            squares += float(level.detach().double().square()[dropped].sum())
+            bounds += float(bound[dropped].sum())
+        return squares / bounds if bounds else _EVEN
+
+    def _spreads(self, levels: Levels) -> tuple[float, ...]:
+        """As fitted; of levels that it was not fitted to, as if they were spread evenly."""
+        if self.spread is None or len(self.spread) != len(levels):
+            return (_EVEN,) * len(levels)
+        return self.spread
 
     def _bound(self, level: torch.Tensor) -> torch.Tensor:
         """The smallest of each sample's values that would be kept, ``(B, 1, ...)``."""
@@ -92,13 +135,13 @@ class TopK(Defense):
         room = count - above.sum(dim=1, keepdim=True)
         return (above | (equal & (equal.cumsum(dim=1) <= room))).view_as(level)
 
-    def _variance(self, level: torch.Tensor) -> torch.Tensor:
+    def _variance(self, level: torch.Tensor, spread: float) -> torch.Tensor:
         magnitude = level.abs().flatten(1)
         kept = magnitude > 0
         smallest = torch.where(kept, magnitude, torch.inf).amin(dim=1)
         # With fewer than were to be kept, zeros were among the largest: all dropped ones are 0.
         bound = torch.where(kept.sum(dim=1) < self._count(level), 0.0, smallest)
-        square = (bound.square() / 3).view(-1, *(1,) * (level.ndim - 1))
+        square = (bound.square() * spread).view(-1, *(1,) * (level.ndim - 1))
         return torch.where(level == 0, square, 0.0).to(level)
 
     def _count(self, level: torch.Tensor) -> int:
