@@ -27,6 +27,8 @@ from leakaudit.api import (
     SystemLayout,
 )
 from leakaudit.measure.fidelity import ssim_image
+from leakaudit.target.parties import DataSite
+from leakaudit.threat.hijacking import HijackedTraining
 from leakaudit_attacks.decoder_inversion import DecoderInversion
 from leakaudit_attacks.feature_space_hijacking import FeatureSpaceHijacking
 from leakaudit_attacks.pseudo_client_inversion import PseudoClientInversion
@@ -144,34 +146,16 @@ def trained(cut: int, private: Digits, steps: int = 600) -> tuple[nn.Module, nn.
     return encoder, server
 
 
-class HijackedSite:
-    """The data site in a training that the label site does not mean to be one."""
-
-    def __init__(self, cut: int, private: torch.Tensor, victims: torch.Tensor) -> None:
-        """Hold the private digits and the victims."""
-        self.cut, self.private, self.victims = cut, private, victims
-        self.begin()
-
-    def begin(self) -> None:
-        """A new encoder, and an order of the private digits."""
-        self.encoder = built(1, lambda: Encoder(self.cut))
-        self.optimizer = torch.optim.Adam(self.encoder.parameters(), HIJACKED_RATE)
-        self.generator = torch.Generator().manual_seed(3)
-        self.sent: tuple[torch.Tensor, ...] = ()
-
-    def __call__(
-        self, gradients: tuple[tuple[torch.Tensor, ...], ...] | None, of_victims: bool
-    ) -> tuple[tuple[torch.Tensor, ...], ...]:
-        """See `leakaudit.api.Observation.exchange`."""
-        if gradients is not None:
-            self.optimizer.zero_grad()
-            torch.autograd.backward(self.sent, gradients[0])
-            self.optimizer.step()
-        elif not of_victims:
-            self.begin()
-        chosen = torch.randint(len(self.private), (HIJACKED_BATCH,), generator=self.generator)
-        self.sent = self.encoder(self.victims if of_victims else self.private[chosen])
-        return (tuple(level.detach() for level in self.sent),)
+def hijacked(cut: int, private: torch.Tensor, victims: torch.Tensor) -> HijackedTraining:
+    """A training of the one data site that the label site does not mean to be one."""
+    return HijackedTraining(
+        lambda: [DataSite(built(1, lambda: Encoder(cut)), Identity())],
+        [victims],
+        [private],
+        batch_size=HIJACKED_BATCH,
+        learning_rate=HIJACKED_RATE,
+        seed=3,
+    )
 
 
 def observation_of(
@@ -204,7 +188,7 @@ def observation_of(
             Capability.ENCODER_QUERIES: query,
             Capability.SERVER_WEIGHTS: server,
             Capability.COHORT_RELEASES: (encoder(private[:RECEIVED]),),
-            Capability.ACTIVE_MANIPULATION: HijackedSite(cut, private, victims),
+            Capability.ACTIVE_MANIPULATION: hijacked(cut, private, victims),
             Capability.AUXILIARY_PATIENTS: AuxiliaryPatients(
                 images=auxiliary.images,
                 masks=auxiliary.labels[:, None, None].expand(-1, *SIZE),

@@ -72,11 +72,8 @@ class Protocol:
     def send(
         self, views: Sequence[torch.Tensor], seed: int, *labels: object
     ) -> tuple[Activations, ...]:
-        """Every site's message; its randomness is keyed by ``seed``, ``labels`` and the site."""
-        return tuple(
-            site.forward(view, generator_for(seed, "release", *labels, index))
-            for index, (site, view) in enumerate(zip(self.sites, views, strict=True))
-        )
+        """Every site's message; see `sent_by`."""
+        return sent_by(self.sites, views, seed, *labels)
 
     def backward(
         self,
@@ -144,3 +141,13 @@ class Protocol:
             for index, (site, answer) in enumerate(zip(self.sites, answers, strict=True))
         )
         return answers, gradients
+
+
+def sent_by(
+    sites: Sequence[DataSite], views: Sequence[torch.Tensor], seed: int, *labels: object
+) -> tuple[Activations, ...]:
+    """Every site's message; its randomness is keyed by ``seed``, ``labels`` and the site."""
+    return tuple(
+        site.forward(view, generator_for(seed, "release", *labels, index))
+        for index, (site, view) in enumerate(zip(sites, views, strict=True))
+    )

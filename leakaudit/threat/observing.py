@@ -146,7 +146,7 @@ def observe(
             case Capability.HEAD_QUERIES:
                 held[capability] = head_query(system, returned, gradient_checkpoints)
             case Capability.ACTIVE_MANIPULATION:
-                held[capability] = HijackedTraining(system, victims, training)
+                held[capability] = HijackedTraining.of(system, victims, training)
             case Capability.SERVER_WEIGHTS:
                 (held[capability],) = frozen([system.network.server])
             case Capability.COHORT_RELEASES:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for
+from leakaudit.target.parties import DataSite
+from leakaudit.threat.hijacking import HijackedTraining
 from leakaudit.threat.system import System, images_of, layout_of, masks_of
+from leakaudit_defenses.identity import Identity
 from tests.threat.observed import (
     AUXILIARY,
     VICTIMS,
@@ -87,3 +92,36 @@ def test_a_hijacked_training_refuses_gradients_of_another_shape(undefended: Syst
     batch = exchange(None, False)
     with pytest.raises(CellError, match="fit no release"):
         exchange(tuple(tuple(level[:1] for level in site) for site in batch), False)
+
+
+def test_any_data_site_can_be_hijacked_and_one_without_slices_is_refused() -> None:
+    layer = torch.nn.Conv2d(1, 2, 3, padding=1)
+
+    class Site(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = copy.deepcopy(layer)
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return (self.layer(images),)
+
+    def training(slices: int) -> HijackedTraining:
+        return HijackedTraining(
+            lambda: [DataSite(Site(), Identity())],
+            [torch.ones(1, 1, 4, 4)],
+            [torch.rand(slices, 1, 4, 4, generator=generator_for(0, "slices"))],
+            batch_size=8,
+            learning_rate=0.1,
+            seed=0,
+        )
+
+    exchange = training(5)
+    ((first,),) = exchange(None, False)
+    assert first.shape == (5, 2, 4, 4)  # all there are
+    exchange(((torch.ones_like(first),),), False)
+    ((moved,),) = exchange(None, True)
+    assert not torch.allclose(moved, layer(torch.ones(1, 1, 4, 4)), atol=0.05)
+    ((again,),) = exchange(None, False)
+    assert torch.equal(again, first)
+    with pytest.raises(CellError, match="needs tumour-bearing slices"):
+        training(0)
