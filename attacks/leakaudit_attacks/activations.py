@@ -22,8 +22,8 @@ class ActivationMatch:
 
     A value's misfit is divided by its level's variance, or by its error's where that is larger;
     within a level what is known better counts more.
-    Every released value counts alike, over its level's variance, so that a small deep level does
-    not outweigh the large shallow ones. Repeated releases are averaged.
+    Levels count by their number of values, so that a small deep level does not outweigh the large
+    shallow ones. Repeated releases are averaged.
     """
 
     def __init__(
@@ -155,15 +155,18 @@ def _compact(variance: torch.Tensor) -> torch.Tensor:
 def _weights(value: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     """1 / (variance of the values, which holds the error's), 0 where nothing is known.
 
-    That is for the values that are known best; of the others of the level the less the larger their
-    error is: what is exact counts up to `_EXACT` times as much as what is as far off as values are
-    from each other.
+    That is for those of a victim's values that are known best; of its others the less the larger
+    their error is: what is exact counts up to `_EXACT` times as much as what is as far off as
+    values are from each other.
     """
     known = torch.isfinite(variance)
     everywhere = known.expand_as(value)
     spread = torch.where(everywhere.sum() > 1, _variance(value, everywhere), 1.0).to(value)
     spread = spread.clamp_min(1e-12)
-    least = torch.where(known, variance, torch.inf).amin()
+    # Of each victim alone: nobody's weight depends on how well another is known.
+    least = torch.where(known, variance, torch.inf).amin(
+        dim=tuple(range(1, value.ndim)), keepdim=True
+    )
     floor = spread / _EXACT
     share = torch.maximum(least, floor) / torch.maximum(variance, floor)
     weight = share / torch.maximum(spread, least)

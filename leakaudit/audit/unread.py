@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
 from leakaudit.config import AuditConfig
-from leakaudit.contracts import Defense, ReleaseSetting
-from leakaudit.randomness import generator_for, normal_like
-from leakaudit.target.training import site_layout
-from leakaudit.types import SiteLevels
+from leakaudit.contracts import Defense
 
 _NO_ATTACK = "no attack that this audit makes reads"
 
@@ -48,40 +43,15 @@ def unread(config: AuditConfig, matrix: Matrix) -> tuple[str, ...]:
 
 
 def _keeps(cells: Sequence[CellPlan], targets: Sequence[TargetPlan]) -> bool:
-    """Whether an adversary keeps several releases, or a defence is made for their number."""
-    asked = [target for target in targets if target.kind == "split" and not target.control_only]
-    return any(one.releases > 1 for one in cells) or any(map(_is_made_for_releases, asked))
+    """Whether an adversary keeps several releases, or a defence may be made for their number.
 
-
-def _is_made_for_releases(target: TargetPlan) -> bool:
-    """Whether the defence becomes another one, or claims another thing, for two than for one.
-
-    Tried out on made-up levels, since only the defence knows. Of one that can not be tried so
-    nothing is said.
+    A defence that neither is fitted nor claims anything can not be. Of others nothing is said: what
+    they do is known only by running them, which is a plug-in's code and so a job's.
     """
-    try:
-        one, two = (_fitted(target, releases) for releases in (1, 2))
-        return one != two or one.guarantee(1, reproducible=False) != one.guarantee(
-            2, reproducible=False
-        )
-    except Exception:  # a plug-in's own, which the run meets as well, with real patients
-        return True
-
-
-def _fitted(target: TargetPlan, releases: int) -> Defense:
-    sites = range(len(target.spec.channels))
-    layouts = [site_layout(target.spec, site) for site in sites]
-    levels: SiteLevels = tuple(
-        tuple(
-            normal_like(
-                torch.empty(2, channels, *(64 // scale,) * layout.spatial_dims),
-                generator_for(0, "made up", site, scale),
-            )
-            for channels, scale in zip(layout.channels, layout.scales, strict=True)
-        )
-        for site, layout in enumerate(layouts)
+    asked = [target for target in targets if target.kind == "split" and not target.control_only]
+    parts = [part for target in asked for part in target.defense.parts]
+    plain = all(
+        type(part).fit is Defense.fit and type(part).guarantee is Defense.guarantee
+        for part in parts
     )
-    setting = ReleaseSetting(
-        sites=len(layouts), releases_per_patient=releases, auxiliary_levels=levels
-    )
-    return target.defense.fit(setting)
+    return any(one.releases > 1 for one in cells) or not plain

@@ -15,6 +15,7 @@ from leakaudit.audit.unread import unread
 from leakaudit.audit_file import parse_audit
 from leakaudit.cli.plan import plan
 from leakaudit.data import Splits
+from leakaudit_defenses.dp_gaussian import DpGaussian
 
 SPLITS = Splits(train=("a", "b"), validation=("c",), auxiliary=("d",), victims=("e",))
 MEETINGS = {
@@ -91,10 +92,20 @@ def test_an_attack_that_can_not_be_made_reads_nothing(tiny_audit: dict[str, Any]
 def test_a_defense_that_is_made_for_the_releases_reads_them(tiny_audit: dict[str, Any]) -> None:
     for made_for in ("dp-gaussian", ["gaussian-noise", "dp-gaussian"]):
         assert told(tiny_audit, "gradient-inversion", releases=3, defenses=[made_for]) == ()
-    training = {"dp-gaussian": {"scope": "training"}}
-    entries: list[Any] = [training, "top-k", "nopeek", ["top-k", "gaussian-noise"], "dp-sgd"]
+    entries: list[Any] = ["quantization", "nopeek", ["quantization", "gaussian-noise"]]
     for entry in entries:
         assert len(told(tiny_audit, "gradient-inversion", releases=3, defenses=[entry])) == 1, entry
+
+
+def test_no_code_of_a_defense_runs_before_the_run(
+    tiny_audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_: Any, **__: Any) -> None:
+        raise SystemExit(0)
+
+    for name in ("fit", "guarantee"):
+        monkeypatch.setattr(DpGaussian, name, leave)
+    assert told(tiny_audit, "mask-inference", releases=3, defenses=["dp-gaussian"]) == ()
 
 
 def test_a_plan_says_so_on_stderr_and_goes_on(

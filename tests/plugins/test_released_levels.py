@@ -1,4 +1,4 @@
-"""More released levels never hide what fewer gave away."""
+"""How released levels and the victims among them count in the match of activations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from leakaudit.measure.fidelity import ssim_brain
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.activations import _weights
 from leakaudit_defenses.identity import Identity
 
 
@@ -55,3 +56,19 @@ def test_all_levels_recover_as_much_as_the_first_alone() -> None:
         scores[name] = ssim_brain(attempt.reconstruction.images.numpy(), images, brain).mean()
     assert scores["first"] > 0.9
     assert scores["all"] - scores["first"] >= -0.01
+
+
+def test_how_well_one_victim_is_known_weighs_nobody_elses_values() -> None:
+    generator = torch.Generator().manual_seed(0)
+    value = torch.randn(4, 3, 8, 8, generator=generator)
+    # Noise in units of each victim's own spread: one number per victim, one of them tiny.
+    noise = torch.tensor([1e-6, 0.3, 0.5, 4.0]).view(4, 1, 1, 1)
+    weight = _weights(value, noise)
+    assert torch.allclose(weight, 1 / torch.maximum(value.var(), noise))
+    # Where a victim's values are known unequally, exact ones count more, whoever is beside it.
+    some = noise.repeat(1, 3, 8, 8)
+    some[1, :, ::2] = 0.0
+    among = _weights(value, some)
+    assert float(among[1, 0, 0, 0] / among[1, 0, 1, 0]) > 5
+    for other in (0, 2, 3):
+        assert torch.equal(among[other], weight[other].expand(3, 8, 8))
