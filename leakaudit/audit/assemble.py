@@ -205,7 +205,7 @@ def _with_positive_control(plan: CellPlan, raw: Mapping[str, CellRecord]) -> Cel
     record = raw[plan.key]
     if record.state in (State.UNSUPPORTED, State.NOT_RUN):
         return record
-    control = _positive(raw.get(plan.positive_control))
+    control = _positive(raw.get(plan.positive_control), record)
     record = record.model_copy(update={"positive_control": control})
     if control.passed or record.state is not State.OK:
         return record
@@ -219,11 +219,13 @@ def _with_positive_control(plan: CellPlan, raw: Mapping[str, CellRecord]) -> Cel
     )
 
 
-def _positive(easiest: CellRecord | None) -> Control:
-    """Whether the attack works undefended at the easiest cut."""
+def _positive(easiest: CellRecord | None, cell: CellRecord) -> Control:
+    """Whether the attack works undefended at the easiest cut, on a tensor that crosses there."""
     if easiest is None:
         return Control(passed=None, detail="no such cell was planned")
     where = f"on the undefended system cut at level {easiest.cut_level}"
+    if easiest.tensor and cell.tensor and easiest.tensor != cell.tensor:
+        where += f" and on {easiest.tensor.words}, as {cell.tensor.words} does not cross there"
     figures = easiest.leakage or easiest.mask_leakage
     if easiest.state is not State.OK or figures is None:
         return Control(passed=False, detail=f"{where} it ended {easiest.state} ({easiest.reason})")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from importlib.metadata import version
 from itertools import product
 from math import isinf
@@ -42,6 +42,7 @@ _GRADIENTS = frozenset(
         Capability.HEAD_QUERIES,
     }
 )
+_RELEASES = frozenset({Capability.ACTIVATIONS, Capability.TRANSCRIPT})
 _UPDATES = frozenset({Capability.WEIGHT_UPDATES, Capability.UPDATE_QUERIES})
 _DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
@@ -194,7 +195,7 @@ class _Planner:
         batches = self.config.gradient_batch if batches is None else batches
         attacks = self.attacks
         if control_only:
-            attacks = [(name, attack.at_easiest()) for name, attack in attacks]
+            attacks = [(name, _at_easiest(attack, target)) for name, attack in attacks]
         for threat_name, meets in self.config.threats.items():
             threat = threat_named(threat_name)
             at_site = threat.position == "data site"
@@ -233,7 +234,11 @@ class _Planner:
             ConfigError: it would be left out in silence, or pass for all that leaks.
         """
         made = {(cell.attack_name, cell.attack) for cell in cells}
-        whole = {cell.threat.name for cell in cells if cell.attack.reads() is None}
+        whole = {
+            cell.threat.name
+            for cell in cells
+            if cell.attack.reads() is None and not cell.missing and cell.attack.needs() & _RELEASES
+        }
         for name, attack in self.attacks:
             tensor = attack.reads()
             if tensor is None:
@@ -291,10 +296,11 @@ class _Planner:
         return replace(plan, key=key)
 
     def _keyed_cell(self, plan: CellPlan) -> CellPlan:
+        easiest_target = self.split_target(EASIEST_CUT, *self.identity, plan.target.seed)
         easiest = replace(
             plan,
-            target=self.split_target(EASIEST_CUT, *self.identity, plan.target.seed),
-            attack=plan.attack.at_easiest(),
+            target=easiest_target,
+            attack=_at_easiest(plan.attack, easiest_target),
             gradient_batch=plan.gradient_batch and EASIEST_BATCH,
         )
         if plan.threat.victims == "inference":
@@ -327,6 +333,29 @@ def _crosses(attack: Attack, target: TargetPlan) -> bool:
     if tensor is None:
         return True
     return tensor.site <= len(target.sites) and tensor.level in target.spec.crossing
+
+
+def _at_easiest(attack: Attack, easiest: TargetPlan) -> Attack:
+    """The attack's positive control: itself, or on another tensor where its own does not cross.
+
+    Raises:
+        ConfigError: the plug-in names a control that differs in more than the tensor.
+    """
+    if _crosses(attack, easiest):
+        return attack
+    control = attack.at_easiest()
+    others = {"site", "level"}
+    alike = type(control) is type(attack) and all(
+        getattr(control, field.name) == getattr(attack, field.name)
+        for field in fields(attack)  # type: ignore[arg-type]
+        if field.name not in others
+    )
+    if not alike or not _crosses(control, easiest):
+        raise ConfigError(
+            f"{attack!r} names {control!r} as its positive control; that must be the same attack "
+            "on a tensor that crosses at cut level 0, and differ in site and level alone"
+        )
+    return control
 
 
 def _needs_others(attack: Attack) -> bool:

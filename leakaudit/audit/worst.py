@@ -70,8 +70,15 @@ class _Setting:
         return frozenset(
             (cell.attack, cell.seen_by, cell.gradient_checkpoints)
             for cell, _ in self.reached
-            if cell.tensor is None  # which tensors there are depends on the setting
+            if cell.reads_all  # which tensors there are depends on the setting
         )
+
+    @property
+    def comparable(self) -> bool:
+        """Whether all attacks on single tensors have a figure, and one on all tensors has."""
+        reached = {cell.cell for cell, _ in self.reached}
+        alone = {cell.cell for cell in self.cells if not cell.reads_all}
+        return bool(self.attacks) and alone <= reached
 
 
 def _kind(cell: CellRecord) -> Kind:
@@ -116,7 +123,7 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
     alike = [
         pair
         for pair in setting.reached
-        if worst and (pair is worst or (pair[0].tensor is None and _rivals(pair, worst)))
+        if worst and (pair is worst or (pair[0].reads_all and _rivals(pair, worst)))
     ]
     weakest = min(alike, key=_height, default=None)
     victims, recovers, site = setting.kind
@@ -153,13 +160,13 @@ def _on_front(setting: _Setting, settings: Sequence[_Setting]) -> bool:
     """Whether no comparable setting is better on one axis and at least as good on the other.
 
     A network that may be worth no more than an untrained one is on no front. A setting that lacks
-    the figure of an attack which another of its panel has is not compared: a crashed attack must
-    not make a defence look good.
+    the figure of an attack which another of its panel has is not compared, nor one that lacks that
+    of an attack on one of its own tensors: a crashed attack must not make a defence look good.
     """
     rivals = [one for one in settings if one.panel == setting.panel]
     everything = frozenset[_Attack]().union(*(one.attacks for one in rivals))
     place = _place(setting)
-    if place is None or setting.attacks != everything:
+    if place is None or not setting.comparable or setting.attacks != everything:
         return False
     for rival in rivals:
         other = _place(rival)

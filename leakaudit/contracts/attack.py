@@ -116,7 +116,8 @@ class Attack(abc.ABC):
     def at_easiest(self) -> Attack:
         """The configuration that must work at the easiest cut: its positive control.
 
-        Another one only where this one can not be made at cut level 0.
+        Asked only of an attack on one tensor that does not cross at cut level 0; it must be the
+        same attack but for its fields ``site`` and ``level``.
         """
         return self
 

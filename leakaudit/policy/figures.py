@@ -33,6 +33,7 @@ class Figure:
         n: patients behind it.
         patient: the worst one.
         why_not: why ``observed`` or ``upper`` is None.
+        shows_nothing: why it can not show that a limit holds, though it can exceed one.
     """
 
     observed: float | None
@@ -40,6 +41,7 @@ class Figure:
     n: int
     patient: str | None = None
     why_not: str = ""
+    shows_nothing: str = ""
 
 
 def of_cell(cell: CellRecord, threshold: Threshold) -> Figure | None:
@@ -119,16 +121,13 @@ def of_dice_loss(
 ) -> Figure:
     """Mean Dice that the same patients lose to the undefended network of that cut and seed.
 
-    None where that network may be worth no more than an untrained one: a network that segments
-    nothing has nothing to lose.
+    Where that network or this one may be worth no more than an untrained one, a small loss shows
+    nothing: what segments nothing has nothing to lose. Such a figure can exceed a limit, not hold.
     """
     base = plain_network(target, targets)
     if base is None or base.utility is None or target.utility is None:
         whose = "this network" if base is not None and base.utility else "the undefended network"
         return Figure(observed=None, upper=None, n=0, why_not=f"{whose} has no Dice")
-    if base.is_useless:
-        nothing = "the undefended network may itself be worth no more than an untrained one"
-        return Figure(observed=None, upper=None, n=0, why_not=nothing)
     before = {one.patient: one.mean for one in base.utility.patients}
     losses = [
         (one.patient, reached - one.mean)
@@ -137,7 +136,14 @@ def of_dice_loss(
     ]
     if not losses:
         return Figure(observed=None, upper=None, n=0, why_not="no patient has both Dice")
-    return _over_patients(losses, statistics.interval([loss for _, loss in losses]), quantifier)
+    found = _over_patients(losses, statistics.interval([loss for _, loss in losses]), quantifier)
+    for one, whose in ((base, "the undefended network"), (target, "this network")):
+        if not one.is_shown_useful:
+            why = (
+                f"{whose} may be worth no more than an untrained one, so a small loss shows little"
+            )
+            return replace(found, shows_nothing=why)
+    return found
 
 
 def _advantages(figures: Leakage | MaskLeakage) -> list[tuple[str, float]]:

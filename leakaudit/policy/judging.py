@@ -92,7 +92,7 @@ def _checks(
             if cell.state is State.OK and (figure := of_cell(cell, threshold)) is not None
         ]
         made += found
-        reads_all = {cell.cell for cell in cells if cell.tensor is None}
+        reads_all = {cell.cell for cell in cells if cell.reads_all}
         if not any(check.cell in reads_all for check in found):
             made.append(_unmeasured(number, threshold, target.target, cells))
     return made
@@ -109,7 +109,7 @@ def _of_setting(
 def _unmeasured(
     number: int, threshold: Threshold, target: str, cells: Sequence[CellRecord]
 ) -> Check:
-    tried = any(applies(cell, threshold.measure) for cell in cells if cell.tensor is None)
+    tried = any(applies(cell, threshold.measure) for cell in cells if cell.reads_all)
     why = "no attack that it applies to gave a figure" if tried else "no attack was made on it"
     missing = Figure(observed=None, upper=None, n=0, why_not=why)
     return _check(number, threshold, target, None, missing)
@@ -142,6 +142,8 @@ def _check(
         return bare.model_copy(update={"outcome": "violates", **not_claimed})
     if not finite(figure.observed):
         return _open(bare, Rule.UNMEASURED, figure.why_not or "the figure is not finite")
+    if figure.shows_nothing:
+        return _open(bare, Rule.UNMEASURED, figure.shows_nothing)
     if threshold.measure != "epsilon" and figure.n < threshold.n_min:
         return _open(bare, Rule.TOO_FEW_PATIENTS, "fewer patients than the policy asks for")
     if not finite(held):
@@ -178,7 +180,7 @@ def _setting(
         return decided(Outcome.FAIL, rule or Rule.VIOLATED, number)
     if target.state is not State.OK:
         return decided(Outcome.INCONCLUSIVE, Rule.NOT_TRAINED)
-    if not any(_has_figures(cell) for cell in cells if cell.tensor is None):
+    if not any(_has_figures(cell) for cell in cells if cell.reads_all):
         return decided(Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
     if missing:
         return decided(Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)

@@ -98,6 +98,11 @@ class CellRecord(Record):
     volatile: dict[str, Any] = Field(default_factory=dict)
 
     @property
+    def reads_all(self) -> bool:
+        """Whether the attack reads all that it is granted, not one released tensor alone."""
+        return self.tensor is None
+
+    @property
     def seen_by(self) -> str:
         """The threat, at which site it is, and what of all that it sees the attack is shown."""
         site = f" with {self.site}" if self.site else ""

@@ -169,6 +169,11 @@ class TargetRecord(Record):
         return self.defense == UNDEFENDED
 
     @property
+    def is_shown_useful(self) -> bool:
+        """Whether it is shown to be worth more than before its training."""
+        return self.above_untrained is not None and not self.is_useless
+
+    @property
     def is_useless(self) -> bool:
         """Whether it may be worth no more than before its training, all of the interval counted."""
         gain = self.above_untrained

@@ -65,7 +65,7 @@ RULES = {
     Rule.NOT_TRAINED: "the network was not trained to its end",
     Rule.NOTHING_MEASURED: "no attack gave a valid figure",
     Rule.REQUIRED_MISSING: "a required attack has no valid figure",
-    Rule.UNMEASURED: "there is no figure for a limit",
+    Rule.UNMEASURED: "there is no figure that could show that a limit holds",
     Rule.TOO_FEW_PATIENTS: "a figure rests on fewer patients than the policy asks for",
     Rule.NOT_SHOWN: "the interval of a figure reaches beyond a limit",
     Rule.NOTHING_JUDGED: "the audit has none of the settings that the policy is about",

@@ -132,8 +132,8 @@ def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
     whom = kind_words(worst.victims, worst.recovers, worst.site)
     if weakest.cell == worst.worst:
         return (
-            f"No other attack on {whom} gave a valid figure under the same conditions; there is "
-            "none to compare."
+            f"No other attack on {whom} that reads all it is shown gave a valid figure under the "
+            "same conditions; there is none to compare."
         )
     name = spoken(weakest.attack_name, start=False)
     return (
@@ -172,6 +172,7 @@ def _recovered(
     cell: CellRecord, leakage: Leakage | MaskLeakage, threat: ThreatRecord | None
 ) -> str:
     name = spoken(cell.attack_name, start=False)
+    tensor = f" from one released tensor alone ({cell.tensor.words})" if cell.tensor else ""
     if isinstance(leakage, MaskLeakage):
         score, what, unit = leakage.dice, "the tumour masks", "Dice"
     else:
@@ -180,7 +181,7 @@ def _recovered(
     return (
         f"The strongest attack on {kind_words(cell.victims, cell.recovers)}, {name} by "
         f"{attacker(cell, threat)} ({cell.threat}), rebuilt {what} of {figure(score.n)} "
-        f"of them with a mean {unit} of {estimate(score)}, {_against(leakage)}."
+        f"of them{tensor} with a mean {unit} of {estimate(score)}, {_against(leakage)}."
     )
 
 

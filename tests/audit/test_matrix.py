@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from leakaudit.contracts import Capability
 from leakaudit.data import Splits
 from leakaudit.errors import ConfigError
 from leakaudit.target.training import TrainingSettings
+from leakaudit_attacks.tensor_inversion import TensorInversion
 
 SPLITS = Splits(train=("a", "b"), validation=("c",), auxiliary=("d",), victims=("e",))
 Change = Callable[[dict[str, Any]], object]
@@ -107,9 +109,35 @@ def test_an_attack_on_one_tensor_never_stands_for_all_nor_is_left_out_in_silence
     matrix(tiny_audit, of({}, ["decoder-inversion"]))
     with pytest.raises(ConfigError, match="says nothing of all together; let curious-server meet"):
         matrix(tiny_audit, of({}, []))
+
+    def beside_unsupported(audit: dict[str, Any]) -> None:
+        audit["attacks"] = ["gradient-inversion", "tensor-inversion"]
+        audit["threats"] = {"curious-server": ["gradient-inversion", "tensor-inversion"]}
+
+    with pytest.raises(ConfigError, match="says nothing of all together"):
+        matrix(tiny_audit, beside_unsupported)
     for nowhere in ({"level": 5}, {"site": 3}):
         with pytest.raises(ConfigError, match="crosses none of the audited cuts"):
             matrix(tiny_audit, of(nowhere, ["decoder-inversion"]))
+
+
+def test_a_positive_control_may_differ_in_the_tensor_alone(
+    tiny_audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grid(audit: dict[str, Any]) -> None:
+        audit["target"]["cut_level"] = 1
+        audit["attacks"] = ["decoder-inversion", {"tensor-inversion": {"level": [0, 1]}}]
+        audit["threats"] = ["curious-server"]
+
+    def stronger(attack: TensorInversion) -> TensorInversion:
+        return replace(attack, level=0, steps=100 * attack.steps)
+
+    monkeypatch.setattr(TensorInversion, "at_easiest", stronger)
+    with pytest.raises(ConfigError, match="differ in site and level alone"):
+        matrix(tiny_audit, grid)
+    monkeypatch.setattr(TensorInversion, "at_easiest", lambda attack: attack)
+    with pytest.raises(ConfigError, match="a tensor that crosses at cut level 0"):
+        matrix(tiny_audit, grid)
 
 
 def test_a_parameter_may_be_infinite_and_has_a_key_of_its_own(tiny_audit: dict[str, Any]) -> None:

@@ -326,14 +326,16 @@ def dice(target: TargetRecord, values: tuple[float, ...]) -> TargetRecord:
     assert target.utility is not None
     named = zip(target.utility.patients, values, strict=True)
     patients = tuple(one.model_copy(update={"mean": value}) for one, value in named)
+    gained = Interval(mean=0.4, low=0.3, high=0.5, n=5, method="t")
     return target.model_copy(
         update={
+            "above_untrained": gained,
             "utility": Utility(
                 mean=Interval(mean=0.5, low=None, high=None, n=5, method="t"),
                 by_class={},
                 absent={},
                 patients=patients,
-            )
+            ),
         }
     )
 
@@ -354,15 +356,30 @@ def test_dice_is_lost_to_the_undefended_network_of_the_same_cut_and_seed() -> No
     assert found == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
 
 
-def test_a_network_that_segments_nothing_has_nothing_to_lose() -> None:
-    useless = Interval(mean=0.01, low=-0.01, high=0.03, n=5, method="t")
-    plain = dice(PLAIN, (0.05,) * 5).model_copy(update={"above_untrained": useless})
-    ours = dice(TARGET, (0.04,) * 5)
+@pytest.mark.parametrize("whose", ["plain", "ours"])
+@pytest.mark.parametrize("gained", [(-0.01, 0.03), None], ids=["nothing", "unknown"])
+def test_a_small_loss_between_networks_that_segment_nothing_shows_nothing(
+    whose: str, gained: tuple[float, float] | None
+) -> None:
+    nothing = gained and Interval(mean=0.01, low=gained[0], high=gained[1], n=5, method="t")
+    useless = {"above_untrained": nothing}
+    plain, ours = dice(PLAIN, (0.05,) * 5), dice(TARGET, (0.04,) * 5)
+    if whose == "plain":
+        plain = plain.model_copy(update=useless)
+    else:
+        ours = ours.model_copy(update=useless)
     for bound in ("upper", "estimate"):
-        limit = policy(threshold("dice_loss", 0.05, quantifier="mean", bound=bound))
+        limit = policy(
+            threshold("dice_loss", 0.05, quantifier="mean", bound=bound), threshold(limit=0.9)
+        )
         found = verdict(limit, cell(0.4), targets=(plain, ours))
         assert (found.outcome, found.rule) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
         assert "worth no more than an untrained one" in found.checks[0].reason
+        lost = dice(ours, (0.04,) * 5).model_copy(update={"above_untrained": ours.above_untrained})
+        before = dice(plain, (0.4,) * 5).model_copy(
+            update={"above_untrained": plain.above_untrained}
+        )
+        assert ended(limit, cell(0.4), targets=(before, lost)) == (Outcome.FAIL, Rule.VIOLATED)
 
 
 def test_a_percentile_needs_59_patients_for_its_bound() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from leakaudit.audit.worst import worst_cases
 from leakaudit.records import CellRecord, Leakage, ReportRecord, State
 from leakaudit.report import render_html
 from leakaudit.report.figures.epochs import epochs
@@ -24,7 +25,14 @@ from tests.report.figures_sample import (
     tensors_report,
     watched_report,
 )
-from tests.report.sample import MODALITIES, SITES, VICTIMS, protected_report, sample_report
+from tests.report.sample import (
+    MODALITIES,
+    SITES,
+    VICTIMS,
+    leakage,
+    protected_report,
+    sample_report,
+)
 from tests.report.test_page import HOSTILE, Page
 
 pytestmark = pytest.mark.slow  # whole pages, many times
@@ -240,7 +248,7 @@ def test_each_tensor_stands_below_what_all_of_them_give_away() -> None:
     for group in view.groups:
         rows = group.rows
         assert [row.entry.name for row in rows] == [
-            "All that crosses",
+            "All that it sees",
             "Data site 1, level 0",
             "Data site 1, level 1",
             "Data site 1, level 2",
@@ -257,10 +265,83 @@ def test_each_tensor_stands_below_what_all_of_them_give_away() -> None:
     assert "By released tensor" in page.text
     assert "no attack that reads one alone" not in page.text
     assert f'id="{view.anchor}"' in section(record)
+    for row in view.groups[0].rows:
+        if row.entry.cell.leakage is not None:
+            picked = row.entry.cell.leakage.reidentification.top1
+            assert f"{100 * picked:.0f}\N{NO-BREAK SPACE}%" in page.text
+    assert [row.says_floors for row in view.groups[0].rows] == [True, False, False, False, False]
+
+
+def test_without_a_valid_attack_on_all_the_first_row_says_why() -> None:
+    def crash(one: CellRecord) -> CellRecord:
+        if one.reads_all and one.attack_name == "decoder-inversion":
+            return one.model_copy(update={"state": State.TIMED_OUT, "leakage": None})
+        return one
+
+    record = changed(tensors_report(), crash)
+    for view in tensors(matrices(record), drawn_tensors(record)):
+        for group in view.groups:
+            first = group.rows[0]
+            assert first.entry.name == "All that it sees"
+            assert first.drawn is None
+            assert first.entry.cell.record.state is State.TIMED_OUT
+    record = record.model_copy(update={"worst": worst_cases(record.targets, record.cells)})
+    of_two = [one for one in record.worst if one.cut_level == 2 and one.victims == "inference"]
+    alone = [one for one in of_two if (one.worst or "").count("-") > 4]
+    assert alone
+    assert not any(one.pareto for one in alone)
+    text = " ".join(Page(render_html(record)).text.split())
+    assert "from one released tensor alone (level 0 of data site 1) with a mean SSIM" in text
+
+
+def test_kinds_of_victims_are_never_mixed_among_tensors() -> None:
+    record = tensors_report()
+    more = [
+        one.model_copy(
+            update={
+                "cell": f"{one.cell}-training",
+                "victims": "training",
+                "threat": "curious-server-in-training",
+            }
+        )
+        for one in record.cells
+        if one.tensor is not None
+    ]
+    both = record.model_copy(update={"cells": (*record.cells, *more)})
+    found = tensors(matrices(both), drawn_tensors(both))
+    for view in found:
+        for group in view.groups:
+            assert len({row.entry.cell.record.victims for row in group.rows}) == 1
+    assert len(found) == 2 * len(tensors(matrices(record), drawn_tensors(record)))
+
+
+def test_a_tensor_that_gives_most_away_is_the_strongest_everywhere() -> None:
+    def more(one: CellRecord) -> CellRecord:
+        strong = one.tensor is not None and one.tensor.site == 2 and one.leakage is not None
+        return one.model_copy(update={"leakage": leakage(0.97)}) if strong else one
+
+    record = changed(tensors_report(), more)
+    record = record.model_copy(update={"worst": worst_cases(record.targets, record.cells)})
+    tops = {one.worst for one in record.worst if one.cut_level == 2 and one.victims == "inference"}
+    assert any("decoder-inversion-2-0" in (one or "") for one in tops)
+    drawn = [
+        one.cell for table in heat(record) for g in table.groups for r in g.rows for one in r.cells
+    ]
+    assert tops & {one.record.cell for one in drawn if one is not None and one.worst}
+
+    def crash(one: CellRecord) -> CellRecord:
+        if one.tensor is None or one.tensor.site != 2:
+            return one
+        return one.model_copy(update={"state": State.FAILED, "leakage": None})
+
+    hidden = changed(record, crash)
+    for one in worst_cases(hidden.targets, hidden.cells):
+        attacked = {c.target for c in hidden.cells if c.tensor is not None}
+        assert not (one.pareto and one.target in attacked and one.victims == "inference")
 
 
 def test_an_attack_on_one_tensor_is_no_row_of_the_heat_map_and_misleads_nobody() -> None:
-    record = tensors_report()
+    record = tensors_report(crashed=())
     assert heat(record) == heat(sample_report())
     before = {(one.target, one.victims): one for one in sample_report().worst}
     for case in record.worst:

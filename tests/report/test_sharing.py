@@ -552,7 +552,7 @@ def test_a_large_shared_page_draws_the_tensors_that_it_has_room_for(attacks: int
     drawn = len(drawn_tensors(clean))
     assert drawn < settings
     assert f"no room for the tensors of {settings - drawn} settings" in page
-    assert page.count(">All that crosses<") == drawn
+    assert page.count(">All that it sees<") == drawn
     assert len(drawn_tensors(clean.model_copy(update={"profile": "internal"}))) == settings
 
 

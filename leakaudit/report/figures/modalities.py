@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leakaudit.records import Interval
 from leakaudit.report.figures.markers import SHAPES
@@ -37,12 +37,14 @@ class Entry:
 class ModalityRow:
     """One entry: score and blind floor of each modality in the order of the sites.
 
-    A cell without a figure by modality has no scores and is not drawn.
+    A cell without a figure by modality has no scores and is not drawn. ``says_floors`` is whether
+    the floors are others than in the row above.
     """
 
     entry: Entry
     scores: tuple[tuple[Interval, float | None], ...]
     drawn: LaneRow | None
+    says_floors: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def modalities_view(
         shared,
         tuple(head for head in heads if head.modalities),
         tuple(
-            ModalityGroup(name, tuple(_row(one, sites, shared) for one in found))
+            ModalityGroup(name, _told_once([_row(one, sites, shared) for one in found]))
             for name, found in groups
         ),
     )
@@ -158,6 +160,17 @@ def _row(entry: Entry, sites: Sites, shared: RowScale) -> ModalityRow:
     return ModalityRow(
         entry, tuple((score, floor) for _, score, floor in lanes), lane_row(lanes, shared)
     )
+
+
+def _told_once(rows: Sequence[ModalityRow]) -> tuple[ModalityRow, ...]:
+    """The rows of a group; floors are said where they change."""
+    last: tuple[float | None, ...] = ()
+    told = []
+    for row in rows:
+        floors = tuple(floor for _, floor in row.scores)
+        told.append(replace(row, says_floors=bool(floors) and floors != last))
+        last = floors or last
+    return tuple(told)
 
 
 def _whom(kind: Kind) -> str:

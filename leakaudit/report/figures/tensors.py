@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from leakaudit.records import ReleasedTensor
 from leakaudit.report.figures.modalities import (
     Entry,
     ModalitiesView,
@@ -12,64 +11,82 @@ from leakaudit.report.figures.modalities import (
     modalities_view,
     scored_sites,
 )
-from leakaudit.report.formatting import spoken
+from leakaudit.report.formatting import configured, spoken
 from leakaudit.report.views import CellView, MatrixView, SettingView
+from leakaudit.report.words import kind_words
+
+_Kind = tuple[str, str, str]
 
 
 def tensors(matrices: Sequence[MatrixView], drawn: Collection[str]) -> tuple[ModalitiesView, ...]:
-    """A table for each matrix with attacks on one tensor alone; without such attacks there is none.
+    """Tables of the attacks on one tensor alone, one for each matrix and kind of victims.
 
-    Its groups are settings. Their first row is the strongest attack that reads all tensors, on the
-    same patients; a tensor's is its strongest valid attack, or one without a figure.
+    Groups are settings. Their first row is the strongest attack on the same victims, by the same
+    adversaries, that reads all it is granted; without a valid one it is one that has no figure.
 
     Args:
         matrices: the settings.
         drawn: keys of those that are drawn.
     """
+    kinds = sorted({_kind(cell) for one in matrices for s in one.settings for cell in _alone(s)})
     views: list[ModalitiesView] = []
     for matrix in matrices:
-        alike: dict[Sites, list[tuple[str, list[Entry]]]] = {}
-        for setting in matrix.settings:
-            entries = _entries(setting) if setting.cells[0].record.target in drawn else []
-            if entries:
-                found = next((one.cell for one in entries if _drawn(one.cell)), entries[0].cell)
-                title = ", ".join(filter(None, [setting.name, setting.parameters]))
-                alike.setdefault(scored_sites(setting, found), []).append((title, entries))
-        for sites, groups in alike.items():
-            views.append(modalities_view(f"tensors-{len(views)}", matrix.title, sites, groups))
+        for kind in kinds:
+            alike: dict[Sites, list[tuple[str, list[Entry]]]] = {}
+            for setting in matrix.settings:
+                mine = [cell for cell in _alone(setting) if _kind(cell) == kind]
+                if mine and mine[0].record.target in drawn:
+                    entries = [*_whole(setting, mine), *_entries(setting, mine)]
+                    found = next((one.cell for one in entries if _drawn(one.cell)), mine[0])
+                    title = ", ".join(filter(None, [setting.name, setting.parameters]))
+                    alike.setdefault(scored_sites(setting, found), []).append((title, entries))
+            title = matrix.title
+            title += f" · {kind_words(*kind)}" if len(kinds) > 1 else ""
+            for sites, groups in alike.items():
+                views.append(modalities_view(f"tensors-{len(views)}", title, sites, groups))
     return tuple(views)
 
 
-def _entries(setting: SettingView) -> list[Entry]:
-    alone = [cell for cell in setting.cells if cell.record.tensor is not None]
-    if not alone:
-        return []
-    of_tensor: dict[ReleasedTensor, list[CellView]] = {}
-    for cell in alone:
-        if cell.record.tensor is not None:
-            of_tensor.setdefault(cell.record.tensor, []).append(cell)
-    rows = [
-        Entry(cell.anchor, f"Data site {tensor.site}, level {tensor.level}", "", cell)
-        for tensor, cells in sorted(of_tensor.items(), key=lambda one: (one[0].site, one[0].level))
-        for cell in [max(cells, key=_height)]
-    ]
-    whose = {(cell.record.victims, cell.record.recovers) for cell in alone}
-    whole = [
+def _alone(setting: SettingView) -> list[CellView]:
+    return [cell for cell in setting.cells if not cell.record.reads_all]
+
+
+def _kind(cell: CellView) -> _Kind:
+    one = cell.record
+    return one.victims, one.recovers, one.site if one.recovers == "other-site images" else ""
+
+
+def _entries(setting: SettingView, cells: Sequence[CellView]) -> list[Entry]:
+    """A row for every cell, by site and level; a site with what it holds."""
+    held = setting.target.sites if setting.target else ()
+    rows = []
+    for cell in cells:
+        tensor = cell.record.tensor
+        if tensor is not None:
+            holds = held[tensor.site - 1] if tensor.site <= len(held) else ()
+            details = ["+".join(holds)]
+            if sum(other.record.tensor == tensor for other in cells) > 1:
+                details += [configured(cell.record.attack)[1], cell.record.threat]
+            name = f"Data site {tensor.site}, level {tensor.level}"
+            entry = Entry(cell.anchor, name, ", ".join(filter(None, details)), cell)
+            rows.append(((tensor.site, tensor.level), entry))
+    return [entry for _, entry in sorted(rows, key=lambda one: one[0])]
+
+
+def _whole(setting: SettingView, alone: Sequence[CellView]) -> list[Entry]:
+    threats = {cell.record.threat for cell in alone}
+    found = [
         cell
         for cell in setting.cells
-        if cell.record.tensor is None
-        and (cell.record.victims, cell.record.recovers) in whose
-        and _drawn(cell)
+        if cell.record.reads_all
+        and _kind(cell) == _kind(alone[0])
+        and cell.record.threat in threats
     ]
-    if whole:
-        top = max(whole, key=_height)
-        rows.insert(0, Entry(top.anchor, "All that crosses", spoken(top.record.attack_name), top))
-    return rows
+    if not found:
+        return []
+    top = max(found, key=lambda cell: cell.leakage.ssim_brain.mean if cell.leakage else -2.0)
+    return [Entry(top.anchor, "All that it sees", spoken(top.record.attack_name), top)]
 
 
 def _drawn(cell: CellView) -> bool:
     return cell.leakage is not None and bool(cell.leakage.by_modality)
-
-
-def _height(cell: CellView) -> float:
-    return cell.leakage.ssim_brain.mean if cell.leakage is not None else -2.0
