@@ -86,8 +86,11 @@ def _say_what_was_replaced(checked: Checked) -> None:
 def _say_who_signed(checked: Checked, signers: Path | None) -> None:
     own = CheckedReport(checked.manifest, checked.signed, checked.signer)
     _say_signature(own, "", signers)
-    if checked.shared is not None and checked.shared.signed:
-        _say_signature(checked.shared, f"{SHARE_FOLDER}/", signers)
+    if checked.shared is not None:
+        if checked.shared.signed:
+            _say_signature(checked.shared, f"{SHARE_FOLDER}/", signers)
+        else:
+            _say(f"{SHARE_FOLDER}/{MANIFEST_NAME}: not signed")
     if checked.signer is not None:
         _say("A signature says who vouches for these files, and not that the audit was done well.")
     else:

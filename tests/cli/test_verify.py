@@ -107,18 +107,28 @@ def test_faults_are_listed_a_line_each(run: Path, leakaudit: Leakaudit, tmp_path
     assert " ".join(narrow.stdout.split()) == " ".join(done.stdout.split())
 
 
-def test_a_signature_is_made_and_checked_as_the_documentation_says(
-    run: Path, leakaudit: Leakaudit, tmp_path: Path
-) -> None:
+@pytest.fixture
+def sign(tmp_path: Path) -> Callable[[str], None]:
+    """Sign a file with the key of the one officer whom the file ``signers`` lists."""
     if shutil.which("ssh-keygen") is None:
         pytest.skip("ssh-keygen is not installed")
     making = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", "KEY"]
     subprocess.run(making, check=True, cwd=tmp_path)
-    manifest = "runs/tiny/report/manifest.json"
-    signing = ["ssh-keygen", "-q", "-Y", "sign", "-n", "leakaudit", "-f", "KEY", manifest]
-    subprocess.run(signing, check=True, cwd=tmp_path)
     key = (tmp_path / "KEY.pub").read_text()
     (tmp_path / "signers").write_text(f'officer@hospital.example namespaces="leakaudit" {key}')
+
+    def signed(file: str) -> None:
+        signing = ["ssh-keygen", "-q", "-Y", "sign", "-n", "leakaudit", "-f", "KEY", file]
+        subprocess.run(signing, check=True, cwd=tmp_path, stdin=subprocess.DEVNULL)
+
+    return signed
+
+
+def test_a_signature_is_made_and_checked_as_the_documentation_says(
+    run: Path, leakaudit: Leakaudit, sign: Callable[[str], None], tmp_path: Path
+) -> None:
+    manifest = "runs/tiny/report/manifest.json"
+    sign(manifest)
     there = leakaudit("verify", "runs/tiny", cwd=tmp_path)
     assert there.returncode == 0
     assert "manifest.json.sig is there and was NOT checked; give --signers" in there.stdout
@@ -141,6 +151,25 @@ def test_a_signature_is_made_and_checked_as_the_documentation_says(
     unsigned = leakaudit("verify", "runs/tiny", "--signers", "signers", cwd=tmp_path)
     assert unsigned.returncode == 4
     assert unsigned.stdout.startswith("missing: report/manifest.json.sig: this report is not sig")
+
+
+def test_a_shared_report_that_nobody_signed_is_said_to_be_so(
+    run: Path, leakaudit: Leakaudit, sign: Callable[[str], None], tmp_path: Path
+) -> None:
+    asked = ("verify", "runs/tiny", "--signers", "signers")
+    told = "share/manifest.json: not signed"
+    sign("runs/tiny/report/manifest.json")
+    assert "share/" not in leakaudit(*asked, cwd=tmp_path).stdout
+    assert leakaudit("report", "runs/tiny", "--profile=share", cwd=tmp_path).returncode == 0
+    sign("runs/tiny/share/manifest.json")
+    both = leakaudit(*asked, cwd=tmp_path)
+    assert both.returncode == 0
+    assert "signed: share/manifest.json by officer@hospital.example" in both.stdout
+    assert told not in both.stdout
+    (run / "share" / "manifest.json.sig").unlink()
+    for done in (leakaudit(*asked, cwd=tmp_path), leakaudit("verify", "runs/tiny", cwd=tmp_path)):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert told in done.stdout.splitlines()
 
 
 def test_wrong_use_is_told_in_a_sentence(leakaudit: Leakaudit, tmp_path: Path) -> None:
