@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ MINUS = "\N{MINUS SIGN}"
 _SPACE = "\N{NO-BREAK SPACE}"
 NOT_RECORDED = "not recorded"
 _MOST_DIGITS = 4
+# So near to 0 or 1 the difference is that of the arithmetic.
+_NOISE = 1e-12
 
 STATE_WORDS = {
     State.OK: "Measured",
@@ -58,7 +61,8 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 def figure(value: float | int | None, digits: int = 2, reason: str = NOT_RECORDED) -> str:
     """A number with fixed decimals, or a dash and the reason why there is none.
 
-    What would round to 0 or 1 and is neither has more decimals, up to four: 0.997, not 1.00.
+    What would round to 0 or 1 and is neither has more decimals, up to four: 0.997, not 1.00; what
+    is nearer still is said to lie beyond the last of them: >0.9999 or <0.0001.
 
     Args:
         value: the number; None if it is missing, which is never shown as 0.
@@ -77,8 +81,11 @@ def _told_apart(value: float | int, digits: int) -> str:
     for more in range(digits, most + 1):
         if 0 < abs(round(value, more)) < 1:
             return _digits(value, more)
-    # What is left is 0 but for the arithmetic; a score so near to 1 is not called identical.
-    return f">{1 - 10**-most:.{most}f}" if value > 0 and round(value) else _digits(value, digits)
+    if not _NOISE < abs(value) < 1 - _NOISE:
+        return _digits(value, digits)
+    near = 1 - 10**-most if round(abs(value)) else 10**-most
+    outwards = (value > 0) == (near > 0.5)
+    return f"{'>' if outwards else '<'}{_digits(math.copysign(near, value), most)}"
 
 
 def _digits(value: float | int, digits: int) -> str:
@@ -120,13 +127,22 @@ def estimate(interval: Interval | None, digits: int = 2, reason: str = NOT_RECOR
 
 
 def percent(share: float | None, reason: str = NOT_RECORDED) -> str:
-    """A share as a whole percentage, one decimal below 10 % or two where it rounds to 0 or 100."""
+    """A share as a whole percentage, one decimal below 10 % or two where it rounds to 0 or 100.
+
+    What is not nothing and not all is never shown as such: <0.01 % or >99.99 %.
+    """
     if share is None:
         return figure(None, reason=reason)
-    digits = 0 if share >= 0.0995 or share == 0 else 1
-    apart = (more for more in range(digits, 3) if round(100 * share, more) not in (0, 100))
-    digits = next(apart, digits)
-    return marked(f"{_digits(100 * share, digits)}{_SPACE}%", share)
+    return marked(f"{_percentage(share)}{_SPACE}%", share)
+
+
+def _percentage(share: float) -> str:
+    if not _NOISE < share < 1 - _NOISE:
+        return _digits(100 * share, 0)
+    for digits in range(0 if share >= 0.0995 else 1, 3):
+        if round(100 * share, digits) not in (0, 100):
+            return _digits(100 * share, digits)
+    return ">99.99" if round(share) else "<0.01"
 
 
 def singled_out(measured: Reidentification) -> str:

@@ -26,12 +26,21 @@ def test_a_figure_has_fixed_decimals(value: float, digits: int, text: str) -> No
         (0.9996, 2, "0.9996"),
         (0.9996, 3, "0.9996"),
         (0.99997, 2, ">0.9999"),
+        (1 - 1e-9, 2, ">0.9999"),
+        (1 - 1e-9, 6, ">0.999999"),
+        (1 - 1e-15, 2, "1.00"),
+        (-0.99997, 2, "<−0.9999"),  # noqa: RUF001
         (1.0, 2, "1.00"),
         (1.004, 2, "1.00"),
         (-0.997, 2, "−0.997"),  # noqa: RUF001
         (0.006, 2, "0.01"),
         (0.004, 2, "0.004"),
         (0.0003, 2, "0.0003"),
+        (1e-5, 2, "<0.0001"),
+        (1e-9, 2, "<0.0001"),
+        (1e-9, 6, "<0.000001"),
+        (-1e-5, 2, ">−0.0001"),  # noqa: RUF001
+        (1e-12, 2, "0.00"),
         (1e-17, 2, "0.00"),
         (-1e-17, 2, "0.00"),
         (0.0, 2, "0.00"),
@@ -48,25 +57,33 @@ def test_what_is_not_0_or_1_is_not_shown_as_if_it_were(
     ("share", "text"),
     [
         (0.0, "0"),
-        (0.00001, "0.0"),
+        (1e-15, "0"),
+        (1e-9, "<0.01"),
+        (0.00001, "<0.01"),
+        (0.00006, "0.01"),
         (0.0003, "0.03"),
         (0.05, "5.0"),
         (0.42, "42"),
         (0.9967, "99.7"),
         (0.9999, "99.99"),
+        (0.99999, ">99.99"),
+        (1 - 1e-9, ">99.99"),
+        (1 - 1e-15, "100"),
         (1.0, "100"),
     ],
 )
-def test_a_share_that_is_not_all_is_not_shown_as_all(share: float, text: str) -> None:
+def test_a_share_that_is_not_all_or_nothing_is_not_shown_as_such(share: float, text: str) -> None:
     assert formatting.percent(share) == f"{text}\N{NO-BREAK SPACE}%"
 
 
 @given(st.floats(-1, 1), st.integers(0, 6))
 def test_a_figure_is_within_half_of_its_last_decimal(value: float, digits: int) -> None:
     text = formatting.figure(value, digits).replace(formatting.MINUS, "-")
-    written = float(text.removeprefix(">"))
+    written = float(text.lstrip("<>"))
     if text.startswith(">"):
-        assert written < value < 1
+        assert written < value < (1 if written > 0 else 0)
+    elif text.startswith("<"):
+        assert (-1 if written < 0 else 0) < value < written
     else:
         assert abs(written - value) <= 0.5 * 10 ** -len(text.partition(".")[2]) + 1e-12
 

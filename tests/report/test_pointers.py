@@ -89,11 +89,12 @@ def says(text: str, value: Any) -> bool:
         return text == str(len(value))
     if text == duration(value) or (isinstance(value, float) and text == moment(value)):
         return True
-    if text.startswith(">"):
-        return bool(float(text[1:]) < value < 1)
     number = text.replace(MINUS, "-").replace("\N{NO-BREAK SPACE}", " ")
     share = number.endswith(" %")
     number = number.removesuffix(" %")
+    if number[0] in "<>":
+        beyond = value - float(number[1:]) / (100 if share else 1)
+        return bool(0 < (beyond if number[0] == ">" else -beyond) < 1e-4)
     written = float(number)
     digits = len(number.partition(".")[2]) if "e" not in number else 0
     exact = value * 100 if share else value
@@ -141,6 +142,34 @@ def test_no_figure_of_the_record_stands_on_the_page_without_its_pointer(name: st
 
     assert first.others == second.others
     assert [pointer for pointer, _ in first.found] == [pointer for pointer, _ in second.found]
+
+
+def test_figures_too_near_to_0_or_1_are_told_apart_and_point_to_theirs(tmp_path: Path) -> None:
+    sample = sample_report()
+    cells = tuple(
+        one.model_copy(
+            update={
+                "leakage": one.leakage.model_copy(
+                    update={
+                        "blind_floor": 1e-5,
+                        "ssim_brain": one.leakage.ssim_brain.model_copy(update={"mean": 0.99999}),
+                        "reidentification": one.leakage.reidentification.model_copy(
+                            update={"low": 1e-5, "top1": 0.99999}
+                        ),
+                    }
+                )
+            }
+        )
+        if one.leakage
+        else one
+        for one in sample.cells
+    )
+    write_report(sample.model_copy(update={"cells": cells}), tmp_path)
+    document = json.loads((tmp_path / "report.json").read_text())
+    page = Numbers((tmp_path / "report.html").read_text())
+    texts = {text for _, text in page.found}
+    assert {"<0.0001", ">0.9999", "<0.01\N{NO-BREAK SPACE}%", ">99.99\N{NO-BREAK SPACE}%"} <= texts
+    assert all(says(text, at(document, pointer)) for pointer, text in page.found)
 
 
 def test_counts_point_to_what_is_counted() -> None:
