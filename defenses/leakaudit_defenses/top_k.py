@@ -20,6 +20,8 @@ from leakaudit_defenses.papers import AJI_2017, ZHENG_2023
 
 # Mean square over t^2 of values that are spread evenly between -t and t.
 _EVEN = 1 / 3
+# What is dropped is never stated as exact, though all that was dropped of the auxiliary were 0.
+_LEAST = 1e-6
 
 
 @final
@@ -105,14 +107,14 @@ class TopK(Defense):
         )
 
     def _measured(self, level_of_sites: Levels) -> float:
-        """Mean square of what is dropped of one level, over all sites, in units of t^2."""
+        """Mean square of what is dropped of one level, over all sites, in units of t^2; above 0."""
         squares = bounds = 0.0
         for level in level_of_sites:
             dropped = ~self._kept(level)
             bound = self._bound(level).double().square().expand_as(level)
             squares += float(level.detach().double().square()[dropped].sum())
             bounds += float(bound[dropped].sum())
-        return squares / bounds if bounds else _EVEN
+        return max(squares / bounds, _LEAST) if bounds else _EVEN
 
     def _spreads(self, levels: Levels) -> tuple[float, ...]:
         """As fitted; of levels that it was not fitted to, as if they were spread evenly."""

@@ -152,3 +152,16 @@ def test_what_drops_nothing_of_the_auxiliary_patients_is_fitted_all_the_same() -
         setting = ReleaseSetting(sites=1, releases_per_patient=1, auxiliary_levels=((level,),))
         fitted = TopK(keep=keep).fit(setting)
         assert fitted.spread == (1 / 3,)
+
+
+def test_encoders_whose_small_values_are_all_0_make_no_dropped_value_exact() -> None:
+    sparse = torch.tensor([3.0, 2, 0, 0, 0, 4, 0, -1]).view(1, 2, 2, 2)
+    setting = ReleaseSetting(sites=1, releases_per_patient=1, auxiliary_levels=((sparse,),))
+    fitted = TopK(keep=0.5).fit(setting)
+    assert fitted.spread == (1e-6,)
+    level = torch.tensor([3.0, 2, 0.5, 0, 0, 4, 0.1, -1]).view(1, 2, 2, 2)
+    evidence = fitted.evidence(fitted.apply((level,), ()))
+    kept = level.abs() >= 1
+    assert torch.equal(evidence.variances[0] == 0, kept)
+    noisy = replace(evidence, variances=(torch.full_like(level, 1e-9),))
+    assert float(fitted.evidence_from(noisy).variances[0].min()) > 1e-7
