@@ -105,6 +105,7 @@ def cell_identity(cell: CellRecord) -> CellIdentity:
         site=cell.site,
         victims=cell.victims,
         recovers=cell.recovers,
+        tensor=cell.tensor,
         releases=cell.releases,
         gradient_batch=cell.gradient_batch,
         gradient_checkpoints=cell.gradient_checkpoints,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from leakaudit.records import Interval, Record, Reidentification, State
+from leakaudit.records import Interval, Record, Reidentification, ReleasedTensor, State
 
 COMPARISON_VERSION = "1"
 NOT_RECORDED = "not recorded"
@@ -89,6 +89,7 @@ class CellIdentity(Record):
     site: str
     victims: str
     recovers: str
+    tensor: ReleasedTensor | None
     releases: int
     gradient_batch: int | None
     gradient_checkpoints: tuple[int, ...]

@@ -149,10 +149,11 @@ def named(setting: SettingIdentity) -> str:
 def attacked(cell: CellIdentity) -> str:
     """Who attacks and whom, as short as it can be told."""
     site = f" with {cell.site}" if cell.site else ""
+    tensor = "" if cell.tensor is None else f", {cell.tensor.words} alone"
     batch = "" if cell.gradient_batch is None else f", batch {cell.gradient_batch}"
     steps = "" if cell.round_steps is None else f", {cell.round_steps} steps"
     whom = "" if cell.victims == "inference" else f", on {cell.victims} patients"
-    return f"{cell.attack_name} by {cell.threat}{site}{batch}{steps}{whom}"
+    return f"{cell.attack_name} by {cell.threat}{site}{tensor}{batch}{steps}{whom}"
 
 
 def in_full(cell: CellIdentity) -> str:

@@ -72,6 +72,7 @@ def test_the_order_of_patients_settings_and_cells_does_not_matter() -> None:
         {"site": "T1w+T1gd"},
         {"victims": "training"},
         {"recovers": "other-site images"},
+        {"tensor": ReleasedTensor(site=2, level=1)},
         {"releases": 4},
         {"gradient_batch": 4},
         {"gradient_checkpoints": (0, 2)},
@@ -166,6 +167,8 @@ def test_an_attack_on_another_tensor_is_another_attack() -> None:
     apart = compare_reports(on(0, 60), on(1, 60))
     assert [one.key for one in apart.cells_only_in_a] == [IDENTITY]
     assert [one.key for one in apart.cells_only_in_b] == [IDENTITY]
+    assert apart.cells_only_in_a[0].cell.tensor == ReleasedTensor(site=1, level=0)
+    assert apart.cells_only_in_b[0].cell.tensor == ReleasedTensor(site=1, level=1)
     longer = compare_reports(on(0, 60), on(0, 90))
     assert longer.cells_only_in_a == longer.cells_only_in_b == ()
     assert [change.field for row in longer.cells for change in row.changes] == [

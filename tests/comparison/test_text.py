@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leakaudit.comparison import caveat_sentences, compare_reports, comparison_text
-from leakaudit.records import ReportRecord, State
+from leakaudit.records import ReleasedTensor, ReportRecord, State
 from tests.comparison.changed import (
     IDENTITY,
     NOISE,
@@ -139,6 +139,21 @@ def test_what_one_audit_alone_made_is_listed_and_counted() -> None:
     other = shown(gone, SAMPLE)
     assert line_of(other, "only in B").split()[-2:] == ["1", "3"]
     assert "GaussianNoise(std=1.0): training ok, 3 cells" in other.partition("Only in B")[2]
+
+
+def test_an_attack_on_one_tensor_names_it() -> None:
+    def on(level: int, by: tuple[float, ...]) -> ReportRecord:
+        (one,) = [cell for cell in SAMPLE.cells if cell.cell == IDENTITY]
+        tensor = ReleasedTensor(site=2, level=level)
+        more = one.model_copy(update={"cell": f"{IDENTITY}-{level}", "tensor": tensor})
+        return sample_report(cells=(*SAMPLE.cells, moved_cell(more, by)))
+
+    changed = shown(on(1, (0.0,) * 5), on(1, RISE))
+    assert "decoder-inversion by curious-server, level 1 of data site 2 alone" in flat(changed)
+    assert "releases:" not in changed  # the tensor tells it from the attack on all
+    lone = flat(shown(on(1, RISE), on(0, RISE)))
+    assert "curious-server, level 1 of data site 2 alone, 3 releases" in lone.partition("in A")[2]
+    assert "curious-server, level 0 of data site 2 alone, 3 releases" in lone.partition("in B")[2]
 
 
 def test_an_approximate_match_is_marked_and_what_changed_is_said() -> None:
