@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from leakaudit.cli.messages import say
 from leakaudit.errors import LeakauditError
 
+_INTERNAL_ERROR = 70
 _INTERRUPTED = 130
 # Name, the function that is called, and a line for --help, which must not wait for torch.
 _COMMANDS = {
@@ -31,6 +32,10 @@ _COMMANDS = {
     "init": ("init:init", "Write a commented audit file to start from."),
     "dp": ("dp:app", "Compute differential privacy, and audit a defense's claim."),
 }
+
+
+class _EndedFromWithin(Exception):  # noqa: N818
+    """What a command called raised SystemExit, whose code is not one of this program's."""
 
 
 @final
@@ -53,6 +58,12 @@ class _Commands(TyperGroup):
         only = typer.Typer(add_completion=False, rich_markup_mode=None)
         only.command(cmd_name)(found)
         return typer.main.get_command(only)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SystemExit as error:  # here, where none is the parser's own
+            raise _EndedFromWithin(error.code) from error
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -106,8 +117,14 @@ def _run() -> int:
             error.show()
             return int(error.exit_code)
         traceback.print_exc()
-        say("internal error, see above; please report it")
-        return 70
+        if isinstance(error, _EndedFromWithin):
+            say(
+                "internal error: a plug-in or a library tried to end the program, by "
+                f"SystemExit({error.args[0]!r}), see above; the command is not finished"
+            )
+        else:
+            say("internal error, see above; please report it")
+        return _INTERNAL_ERROR
     if result == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt
         say("interrupted; the same command goes on from here")
     return result if isinstance(result, int) else 0
