@@ -19,6 +19,7 @@ from tests.report.figures_sample import crowded_report, masks_report, watched_re
 from tests.report.sample import leakage, sample_gallery, sample_report
 from tests.report.test_browser import ARGUMENTS, CHROMIUM
 from tests.report.test_junit import judged
+from tests.report.test_page import hostile_report
 
 pytestmark = [
     pytest.mark.browser,
@@ -35,6 +36,23 @@ LEFT, RIGHT = 15 * MILLIMETRE, WIDTH - 15 * MILLIMETRE
 _WORD = re.compile(
     r'<word xMin="([\d.]+)" yMin="([\d.]+)" xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</word>'
 )
+_SMALL = """() => {
+    const found = {};
+    const nodes = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (nodes.nextNode()) {
+        const text = nodes.currentNode.textContent.trim();
+        const one = nodes.currentNode.parentElement;
+        const box = one.getBoundingClientRect();
+        if (!text || one.closest("script, .hidden, .skip, title, desc") || !box.width) continue;
+        let size = parseFloat(getComputedStyle(one).fontSize);
+        if (one instanceof SVGElement) {
+            const matrix = one.getScreenCTM();
+            size *= Math.hypot(matrix.a, matrix.b);
+        }
+        if (size * 0.75 < 6.99 && !one.closest(".marker-number")) found[text] = size * 0.75;
+    }
+    return [found, document.documentElement.scrollWidth - innerWidth];
+}"""
 _HEADLINES = """() => [...document.querySelectorAll(
     "main h2, main h3, main h4, main figcaption, main caption, main thead tr")]
     .filter(one => !one.closest(".patient, .facet") && !one.matches(".hidden")
@@ -52,12 +70,31 @@ class Line:
     words: str
 
 
+@dataclass(frozen=True, order=True)
+class Word:
+    """The box of a word on a page, in points from the top left."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+    text: str
+
+    def overprints(self, other: Word) -> bool:
+        """Whether the two share more than a point both ways; an outlined word is drawn twice."""
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.bottom, other.bottom) - max(self.top, other.top)
+        twice = self.text == other.text and abs(self.left - other.left) < 0.1
+        return across > 1 and down > 1 and not twice
+
+
 @dataclass(frozen=True)
 class Print:
     """Pages as lines from top to bottom, and the headlines of the page in the browser."""
 
     pages: tuple[tuple[Line, ...], ...]
     headlines: frozenset[str]
+    words: tuple[tuple[Word, ...], ...] = ()
 
     def text(self, number: int) -> str:
         """The words of a page, which are counted from 0."""
@@ -83,6 +120,45 @@ def many_patients(count: int = 60) -> ReportRecord:
     return record.model_copy(update={"cells": cells})
 
 
+def renamed(record: ReportRecord, length: int) -> ReportRecord:
+    """The report, its patients under names of so many characters without a space."""
+
+    def long(match: re.Match[str]) -> str:
+        return f"{match[0].replace('-', '_')}_UPENN_GBM_00123_11_".ljust(length, "W")[:length]
+
+    text = re.sub(r"(?:sample|other|many)-\d+", long, record.model_dump_json())
+    return ReportRecord.model_validate_json(text)
+
+
+def named_alike(name: str) -> ReportRecord:
+    """The sample with a verdict, where data, sites, threat, attack and owner are named so."""
+    record = judged(0.5, "target-2-1", "target-2-2")
+    text = hostile_report(name).model_dump_json()
+    text = re.sub(r'"(?:T1w|T1gd|curious-server)"', f'"{name}"', text)
+    hostile = ReportRecord.model_validate_json(text)
+    assert record.verdict is not None
+    by = record.verdict.policy
+    policy = by.model_copy(
+        update={
+            "owner": name,
+            "thresholds": tuple(
+                one.model_copy(update={"owner": name, "rationale": name}) for one in by.thresholds
+            ),
+        }
+    )
+    verdict = record.verdict.model_copy(update={"policy": policy})
+    return hostile.model_copy(update={"verdict": verdict})
+
+
+LONG_NAMES: dict[str, Callable[[], ReportRecord]] = {
+    "30 characters": lambda: renamed(sample_report(), 30),
+    "60 characters": lambda: renamed(sample_report(), 60),
+    "30 characters, masks": lambda: renamed(masks_report(), 30),
+    "60 characters, masks": lambda: renamed(masks_report(), 60),
+    "60 characters, many masks": lambda: renamed(masks_report(40), 60),
+    "60 characters, many patients": lambda: renamed(many_patients(30), 60),
+    "60 characters, all names": lambda: named_alike("Wq" * 30),
+}
 MADE: dict[str, Callable[[], ReportRecord]] = {
     "judged": lambda: judged(0.5, "target-2-1", "target-2-2", images="full"),
     "crowded": lambda: crowded_report((1, 2)),
@@ -106,7 +182,9 @@ def prints(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callab
 
     def of(name: str) -> Print:
         if name not in made:
-            made[name] = printed(browser, MADE[name](), tmp_path_factory.mktemp("print"))
+            made[name] = printed(
+                browser, (MADE | LONG_NAMES)[name](), tmp_path_factory.mktemp("print")
+            )
         return made[name]
 
     return of
@@ -126,8 +204,22 @@ def printed(browser: Browser, record: ReportRecord, folder: Path) -> Print:
         text=True,
         check=True,
     )
-    pages = [_lines(text) for text in done.stdout.split("<page ")[1:]]
-    return Print(tuple(pages), frozenset(" ".join(one.split()) for one in headlines))
+    texts = done.stdout.split("<page ")[1:]
+    return Print(
+        tuple(_lines(text) for text in texts),
+        frozenset(" ".join(one.split()) for one in headlines),
+        tuple(_words(text) for text in texts),
+    )
+
+
+def _words(text: str) -> tuple[Word, ...]:
+    found = _WORD.findall(text)
+    return tuple(
+        sorted(
+            Word(float(top), float(left), float(bottom), float(right), word)
+            for left, top, right, bottom, word in found
+        )
+    )
 
 
 def _lines(text: str) -> tuple[Line, ...]:
@@ -171,6 +263,50 @@ def test_nothing_is_clipped_at_the_right(prints: Callable[[str], Print], name: s
         if line.right > RIGHT + 1
     ]
     assert beyond == []
+
+
+def _overprinted(words: tuple[Word, ...]) -> Iterator[tuple[Word, Word]]:
+    for at, one in enumerate(words):
+        for other in words[at + 1 :]:
+            if other.top >= one.bottom:
+                break
+            if one.overprints(other):
+                yield one, other
+
+
+@pytest.mark.parametrize("name", [*MADE, *LONG_NAMES])
+def test_no_word_is_printed_over_another(prints: Callable[[str], Print], name: str) -> None:
+    over = [
+        (number, one.text, other.text)
+        for number, words in enumerate(prints(name).words, 1)
+        for one, other in _overprinted(words)
+    ]
+    assert over == []
+
+
+@pytest.mark.parametrize("name", LONG_NAMES)
+def test_a_long_name_is_not_clipped_at_the_right(prints: Callable[[str], Print], name: str) -> None:
+    beyond = [
+        (number, word.text)
+        for number, words in enumerate(prints(name).words, 1)
+        for word in words
+        if word.right > RIGHT + 1
+    ]
+    assert beyond == []
+
+
+@pytest.mark.parametrize("name", [*MADE, *LONG_NAMES])
+def test_nothing_is_printed_below_7_points(browser: Browser, tmp_path: Path, name: str) -> None:
+    """But for the numbers inside markers; a printer would shrink a page that is too wide."""
+    page = browser.new_page(viewport={"width": 680, "height": 979})
+    record = (MADE | LONG_NAMES)[name]().model_copy(update={"images": "none"})
+    page.goto(write_report(record, tmp_path / "report").as_uri())
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    small, wider = page.evaluate(_SMALL)
+    page.close()
+    assert small == {}
+    assert wider <= 0
 
 
 @pytest.mark.parametrize("name", MADE)
