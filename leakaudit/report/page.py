@@ -29,6 +29,7 @@ from leakaudit.report.figures.modalities import modalities
 from leakaudit.report.figures.patients import patients
 from leakaudit.report.figures.places import places
 from leakaudit.report.figures.tensors import tensors
+from leakaudit.report.footer import footer_rule
 from leakaudit.report.gallery import Gallery
 from leakaudit.report.gallery_view import gallery_view
 from leakaudit.report.options import option_groups
@@ -72,13 +73,22 @@ def render_html(
     return page_of(record, gallery, Templates(templates))
 
 
-def page_of(record: ReportRecord, gallery: Gallery | None, used: Templates) -> str:
-    """The same with templates that were read already.
+def page_of(
+    record: ReportRecord, gallery: Gallery | None, used: Templates, digest: str = ""
+) -> str:
+    """The same with templates that were read already, as part of a report in files.
+
+    Args:
+        record: what to report.
+        gallery: pictures, shown only if the record allows images.
+        used: the templates.
+        digest: SHA-256 of report.json, by which a printed page can be told to be of this report.
 
     Raises:
         UsageError: a template can not be filled in.
     """
-    style, script = used.asset("report.css"), used.asset("report.js")
+    style = used.asset("report.css") + footer_rule(record.name, digest)
+    script = used.asset("report.js")
     record = pointed(record)
     tables = matrices(record)
     try:
@@ -90,7 +100,8 @@ def page_of(record: ReportRecord, gallery: Gallery | None, used: Templates) -> s
                 f"style-src '{_source(style)}'; script-src '{_source(script)}'; "
                 "base-uri 'none'; form-action 'none'"
             ),
-            style=Markup(style),  # our own file, not input
+            style=Markup(style),  # our own file, and a rule whose text is escaped
+            digest=digest,
             script=Markup(script),  # our own file, not input
             record=record,
             any_masks=any(cell.recovers == "masks" for cell in record.cells),

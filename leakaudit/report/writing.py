@@ -70,10 +70,11 @@ def write_report(
         UsageError: a template of the user's can not be filled in.
     """
     used = Templates(templates)
+    document = _json(record.model_dump(mode="json"), folder / JSON_NAME)
     contents = {
-        JSON_NAME: _json(record.model_dump(mode="json"), folder / JSON_NAME),
+        JSON_NAME: document,
         CSV_NAME: cells_csv(record).encode(),
-        HTML_NAME: page_of(record, gallery, used).encode(),
+        HTML_NAME: page_of(record, gallery, used, FileEntry.of(document).sha256).encode(),
         BIBTEX_NAME: bibtex(record).encode(),
         JUNIT_NAME: junit_xml(record).encode(),
     }

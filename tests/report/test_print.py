@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -368,3 +369,11 @@ def test_the_verdict_comes_first_and_on_one_page(prints: Callable[[str], Print])
         assert words in first
     scope = next(at for at in range(len(sheet.pages)) if "1 Scope" in sheet.text(at)[:12])
     assert scope <= 2
+
+
+def test_every_page_says_of_which_report_it_is(browser: Browser, tmp_path: Path) -> None:
+    found = printed(browser, sample_report(), tmp_path)
+    digest = hashlib.sha256((tmp_path / "report" / "report.json").read_bytes()).hexdigest()
+    for number, words in enumerate(found.words, 1):
+        foot = " ".join(word.text for word in words if word.top > FOOT)
+        assert f"SAMPLE (test data, not a real a… · report.json {digest[:12]}" in foot, number
