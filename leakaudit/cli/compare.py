@@ -33,8 +33,8 @@ FailIfWorse = Annotated[
     bool,
     typer.Option(
         "--fail-if-worse",
-        help="Exit 1 if some leakage is shown to be higher or some Dice lower; else 3 if a figure "
-        "of A has none beside it in B.",
+        help="Exit 1 if some leakage is shown to be higher or some Dice lower, also by a "
+        "defence that was changed; else 3 if a figure of A has none beside it in B.",
     ),
 ]
 

@@ -35,6 +35,7 @@ from leakaudit.comparison.records import (
     Reading,
     SettingRow,
     Side,
+    Strongest,
     VerdictChange,
 )
 from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
@@ -77,6 +78,7 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
     lone_a += [_lone_cell(cell, one, why) for one, why in alone_a for cell in first.on(one)]
     lone_b += [_lone_cell(cell, one, why) for one, why in alone_b for cell in second.on(one)]
     verdicts = _verdicts(a, b, [(pair.a.target, pair.b.target) for pair in matched.pairs])
+    changed = any(one.changed for one in settings)
     outcomes = {one.outcome for one in settings} | {one.outcome for one in cells}
     untouched = outcomes <= _UNTOUCHED and not any(one.claim for one in settings)
     alike = [one for one in cells if one.cell_a == one.cell_b]
@@ -84,6 +86,7 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
         a=first.side,
         b=second.side,
         equal=untouched
+        and not changed
         and not elsewhere
         and not verdicts
         and first.side.verdict == second.side.verdict
@@ -243,6 +246,8 @@ def _cell_row(pair: Match[CellRecord], setting: SettingRow, threat: tuple[Change
 
 
 def _lone_setting(target: TargetRecord, why: str, audit: _Audit) -> LoneSetting:
+    verdict = audit.record.verdict
+    judged = {one.target: one.outcome.value for one in (verdict.settings if verdict else ())}
     return LoneSetting(
         setting=setting_identity(target),
         target=target.target,
@@ -250,7 +255,24 @@ def _lone_setting(target: TargetRecord, why: str, audit: _Audit) -> LoneSetting:
         measured=figures.valid_dice(target) is not None,
         cells=len(audit.on(target)),
         reason=why,
+        dice=figures.valid_dice(target),
+        strongest=_strongest(audit.on(target)),
+        verdict=judged.get(target.target),
     )
+
+
+def _strongest(cells: Sequence[CellRecord]) -> tuple[Strongest, ...]:
+    """Of the attacks on images, and of those on masks, the one with the highest advantage."""
+    best: dict[str, tuple[float, Strongest]] = {}
+    for cell in cells:
+        found = figures.valid_figures(cell)
+        if found is None:
+            continue
+        measure, score = figures.score_of(found)
+        if measure not in best or found.advantage.mean > best[measure][0]:
+            told = Strongest(cell=cell_identity(cell), key=cell.cell, measure=measure, score=score)
+            best[measure] = (found.advantage.mean, told)
+    return tuple(best[one][1] for one in sorted(best, reverse=True))
 
 
 def _lone_cell(cell: CellRecord, target: TargetRecord | None, why: str) -> LoneCell:

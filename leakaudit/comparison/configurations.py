@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
-from leakaudit.comparison.records import Change
+from leakaudit.comparison.records import CHANGED_DEFENSE, Change
 from leakaudit.report.formatting import stacked
 
 ABSENT = "not there"
@@ -49,6 +49,20 @@ def added(a: str, b: str) -> tuple[Change, ...] | None:
             return None
         changes += _changes("defense", one, other)
     return tuple(changes)
+
+
+def reconfigured(a: str, b: str) -> tuple[Change, ...] | None:
+    """The parameters in which two defences of the same plug-ins differ; None if none does.
+
+    Args:
+        a: of A, as its repr.
+        b: of B; another plug-in or another order of them makes another defence.
+    """
+    parts = _aligned(a, b)
+    if parts is None:
+        return None
+    changes = [made for one, other in parts for made in _changes(CHANGED_DEFENSE, one, other)]
+    return tuple(changes) or None
 
 
 def retuned(a: str, b: str) -> tuple[Change, ...] | None:

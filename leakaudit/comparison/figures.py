@@ -48,15 +48,14 @@ def dice_delta(a: TargetRecord, b: TargetRecord) -> Delta | None:
 def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
     """Score and advantage of B minus A; nothing unless both cells have figures."""
     first, second = valid_figures(a), valid_figures(b)
-    if isinstance(first, Leakage) and isinstance(second, Leakage):
-        scores = ("ssim_brain", first.ssim_brain, second.ssim_brain)
-    elif isinstance(first, MaskLeakage) and isinstance(second, MaskLeakage):
-        scores = ("mask_dice", first.dice, second.dice)
-    else:
+    if first is None or second is None:
+        return ()
+    (measure, score_a), (other, score_b) = score_of(first), score_of(second)
+    if measure != other:
         return ()
     of_a, of_b = _scores(first), _scores(second)
     return (
-        _delta(*scores, of_a, of_b),
+        _delta(measure, score_a, score_b, of_a, of_b),
         _delta(
             "advantage",
             first.advantage,
@@ -65,6 +64,13 @@ def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
             _advantages(second),
         ),
     )
+
+
+def score_of(found: Leakage | MaskLeakage) -> tuple[str, Interval]:
+    """The name of the measure that a cell is told by, and its figure."""
+    if isinstance(found, Leakage):
+        return "ssim_brain", found.ssim_brain
+    return "mask_dice", found.dice
 
 
 def shares(a: CellRecord, b: CellRecord) -> Shares | None:

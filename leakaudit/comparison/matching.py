@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from leakaudit.comparison.configurations import added, configurations, retuned
+from leakaudit.comparison.configurations import added, configurations, reconfigured, retuned
 from leakaudit.comparison.records import CellIdentity, Change, SettingIdentity
 from leakaudit.records import CellRecord, TargetRecord
 
@@ -41,9 +41,10 @@ def match_settings(a: Sequence[TargetRecord], b: Sequence[TargetRecord]) -> Matc
     """Trainings of the same network under the same defence and seed.
 
     A defence that gained or lost a parameter, all others being equal, matches approximately where
-    there is one such on either side.
+    there is one such on either side. Of what is left then, a defence with other parameters does,
+    where it alone is left of its network and seed on either side: it was changed.
     """
-    return _match(
+    found = _match(
         a,
         b,
         exact=lambda one: (_place(one), configurations(one.defense)),
@@ -51,6 +52,31 @@ def match_settings(a: Sequence[TargetRecord], b: Sequence[TargetRecord]) -> Matc
         differing=lambda one, other: added(one.defense, other.defense),
         alone=False,
     )
+    changed = _changed(found)
+    order = {id(one): number for number, one in enumerate(a)}
+    paired = {id(one) for pair in changed for one in (pair.a, pair.b)}
+    return Matched(
+        pairs=tuple(sorted((*found.pairs, *changed), key=lambda pair: order[id(pair.a)])),
+        only_a=tuple(one for one in found.only_a if id(one[0]) not in paired),
+        only_b=tuple(one for one in found.only_b if id(one[0]) not in paired),
+    )
+
+
+def _changed(found: Matched[TargetRecord]) -> list[Match[TargetRecord]]:
+    """The only setting of a place that is left in A with the only one in B."""
+    of_a, of_b = (
+        _grouped([one for one, _ in left], _place) for left in (found.only_a, found.only_b)
+    )
+    pairs = []
+    for place, ours in of_a.items():
+        theirs = of_b.get(place, [])
+        if len(ours) != 1 or len(theirs) != 1:
+            continue
+        one, other = found.only_a[ours[0]][0], found.only_b[theirs[0]][0]
+        changes = reconfigured(one.defense, other.defense)
+        if changes is not None:
+            pairs.append(Match(one, other, changes))
+    return pairs
 
 
 def match_cells(

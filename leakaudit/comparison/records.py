@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from leakaudit.records import Interval, Record, Reidentification, ReleasedTensor, State
@@ -9,6 +10,7 @@ from leakaudit.records import Interval, Record, Reidentification, ReleasedTensor
 COMPARISON_VERSION = "1"
 NOT_RECORDED = "not recorded"
 SHARED = "share"
+CHANGED_DEFENSE = "changed-defense"
 
 
 class Reading(StrEnum):
@@ -40,8 +42,8 @@ class Change(Record):
 
     Args:
         kind: ``"schema"``, ``"package"``, ``"plug-in"``, ``"system"``, ``"training"``,
-            ``"defense"``, ``"attack"``, ``"threat"``, ``"limit"``, ``"device"``, ``"policy"`` or
-            ``"claim"``.
+            ``"defense"`` (a parameter that one version lacks), ``"changed-defense"``,
+            ``"attack"``, ``"threat"``, ``"limit"``, ``"device"``, ``"policy"`` or ``"claim"``.
         field: what differs.
         a: its value in A, in words.
         b: in B.
@@ -162,6 +164,11 @@ class SettingRow(Record):
     changes: tuple[Change, ...]
     outcome: Outcome
 
+    @property
+    def changed(self) -> tuple[Change, ...]:
+        """The parameters of its defence that are others in B; empty if it is the same defence."""
+        return tuple(one for one in self.changes if one.kind == CHANGED_DEFENSE)
+
 
 class CellRow(Record):
     """An attack that both audits made on one setting.
@@ -199,6 +206,22 @@ class CellRow(Record):
     note: str = ""
 
 
+class Strongest(Record):
+    """The attack on a setting that gains most over a blind guess.
+
+    Args:
+        cell: what it is.
+        key: its key.
+        measure: ``"ssim_brain"`` or ``"mask_dice"``.
+        score: in that measure.
+    """
+
+    cell: CellIdentity
+    key: str
+    measure: str
+    score: Interval
+
+
 class LoneSetting(Record):
     """A training that one audit alone made.
 
@@ -209,6 +232,9 @@ class LoneSetting(Record):
         measured: whether it has a Dice.
         cells: how many cells stand on it.
         reason: why it has no counterpart.
+        dice: of its network; None if there is none.
+        strongest: attack on images, on masks; of either none if no such attack has a figure.
+        verdict: PASS, FAIL or INCONCLUSIVE; None if no policy judged it.
     """
 
     setting: SettingIdentity
@@ -217,6 +243,9 @@ class LoneSetting(Record):
     measured: bool
     cells: int
     reason: str
+    dice: Interval | None
+    strongest: tuple[Strongest, ...]
+    verdict: str | None
 
 
 class LoneCell(Record):
@@ -285,7 +314,7 @@ class Comparison(Record):
         comparison_version: version of this layout.
         a: the first report.
         b: the second.
-        equal: whether no figure, state, claim or verdict differs and nothing is unmatched.
+        equal: whether no figure, state, claim, verdict or defence differs and nothing is unmatched.
         coverage: of the intervals.
         least: a mean difference below this is never called higher or lower.
         caveats: what else differs, and may explain a difference.
@@ -337,14 +366,35 @@ class Comparison(Record):
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether a figure of A has none beside it in B, or no figure at all was compared.
+        """Whether a figure of A has none beside it in B, or none of what was changed was compared.
 
         Two equal reports are complete, whatever they lack.
         """
         if self.equal:
             return False
         lost = self.lost
-        return lost.settings + lost.cells > 0 or self.intervals == 0
+        if lost.settings + lost.cells > 0 or self.intervals == 0 or self.unpaired:
+            return True
+        return any(row.changed and not any(self.with_intervals([row])) for row in self.settings)
+
+    @property
+    def unpaired(self) -> bool:
+        """Whether each audit made a setting that the other has no counterpart of."""
+        return bool(self.settings_only_in_a and self.settings_only_in_b)
+
+    def cells_on(self, settings: Sequence[SettingRow]) -> list[CellRow]:
+        """The rows of the attacks on some settings."""
+        identities = [row.setting for row in settings]
+        return [one for one in self.cells if one.setting in identities]
+
+    def with_intervals(self, settings: Sequence[SettingRow]) -> tuple[int, int]:
+        """How many of these settings, and of the cells on them, have a difference of figures."""
+        told = [bool(row.dice and row.dice.reading is not Reading.NO_INTERVAL) for row in settings]
+        read = [
+            any(delta.reading is not Reading.NO_INTERVAL for delta in row.figures)
+            for row in self.cells_on(settings)
+        ]
+        return sum(told), sum(read)
 
     @property
     def lost(self) -> Count:

@@ -10,6 +10,7 @@ import textwrap
 from leakaudit.comparison.records import (
     CellIdentity,
     CellRow,
+    Change,
     Delta,
     Outcome,
     Reading,
@@ -48,6 +49,8 @@ _MEASURES = {
 def setting_lines(row: SettingRow) -> list[str]:
     """A setting with its Dice, or with its states."""
     lines = _tagged(named(row.setting), row.outcome, "", approximate=bool(row.changes))
+    for one in row.changed:
+        lines += wrapped(made_visible(changed_words(one), "line"), "  ", "    ")
     if row.dice is not None:
         lines += _figures(row.dice, "  ")
     else:
@@ -131,6 +134,19 @@ def _number(value: float, sign: str = "") -> str:
     """Three decimals; a number that no measure gives stays short as well."""
     text = f"{value:{sign}.3f}" if abs(value) < 1000 else f"{value:{sign}.0e}"
     return "0.000" if float(text) == 0 else text
+
+
+def score_words(measure: str, found: Interval) -> str:
+    """One figure with its interval, for itself: ``Dice 0.694 [0.640, 0.744], n=5``."""
+    told = f"{_MEASURES[measure]} {_number(found.mean)}"
+    if found.low is not None and found.high is not None:
+        told += f" [{_number(found.low)}, {_number(found.high)}]"
+    return f"{told}, n={found.n}"
+
+
+def changed_words(change: Change) -> str:
+    """``GaussianNoise std, 3.0 -> 5.0``."""
+    return f"{change.field}, {change.a} -> {change.b}"
 
 
 def place_of(setting: SettingIdentity) -> str:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
-from leakaudit.comparison.matching import NO_COUNTERPART
+from leakaudit.comparison.lone import lone_lines, unpaired_lines
 from leakaudit.comparison.records import (
+    CHANGED_DEFENSE,
     SHARED,
     Change,
     Comparison,
-    LoneCell,
-    LoneSetting,
     Outcome,
-    Reading,
+    SettingRow,
 )
 from leakaudit.comparison.rows import (
     HEADER,
     attacked,
     cell_lines,
+    changed_words,
     counted,
     in_full,
-    named,
     place_of,
     setting_lines,
     wrapped,
@@ -82,8 +80,7 @@ def comparison_text(
     else:
         lines += ["", *_headline(comparison), "", *_summary(comparison)]
         lines += _details(comparison, only_changes)
-        lines += _lone("A", comparison.settings_only_in_a, comparison.cells_only_in_a)
-        lines += _lone("B", comparison.settings_only_in_b, comparison.cells_only_in_b)
+        lines += lone_lines(comparison)
     return "\n".join(lines) + "\n"
 
 
@@ -122,6 +119,7 @@ def _caveat(change: Change, settings: int, cells: int) -> str:
         "system": "another system",
         "training": "trained otherwise",
         "defense": "a defence with other parameters, taken as the same",
+        CHANGED_DEFENSE: "a defence that was changed",
         "attack": "an attack of another strength, taken as the same",
         "threat": "a threat that grants something else",
         "limit": "another limit of the run",
@@ -131,7 +129,7 @@ def _caveat(change: Change, settings: int, cells: int) -> str:
     rows = [(settings, "setting"), (cells, "cell")]
     about = ", ".join(counted(count, name) for count, name in rows if count)
     where = f" ({about} matched approximately)" if about else ""
-    return f"{told}: {change.field}, {change.a} -> {change.b}{where}"
+    return f"{told}: {changed_words(change)}{where}"
 
 
 def _heading(comparison: Comparison, names: tuple[str, str]) -> list[str]:
@@ -165,13 +163,7 @@ def _no_difference(comparison: Comparison) -> str:
 
 def _headline(comparison: Comparison) -> list[str]:
     """Whether it got worse, and of how much nothing can be said."""
-    paired = [one.dice for one in comparison.settings if one.dice]
-    settings = sum(one.reading is not Reading.NO_INTERVAL for one in paired)
-    cells = sum(
-        any(delta.reading is not Reading.NO_INTERVAL for delta in row.figures)
-        for row in comparison.cells
-    )
-    over = f"{counted(cells, 'cell')} and {counted(settings, 'setting')} with figures in both"
+    over = _over(*comparison.with_intervals(comparison.settings))
     worse = comparison.counts[Outcome.WORSE]
     if comparison.is_worse:
         told = (
@@ -185,7 +177,7 @@ def _headline(comparison: Comparison) -> list[str]:
         )
     else:
         told = "Nothing is compared: no figure of A has a comparable one in B."
-    lines = wrapped(told)
+    lines = [*_changed(comparison), *unpaired_lines(comparison), *wrapped(told)]
     verdicts = [one.verdict or "none" for one in (comparison.a, comparison.b)]
     if verdicts[0] != verdicts[1]:
         lines += wrapped(f"Verdict of the policy: {verdicts[0]} in A, {verdicts[1]} in B.")
@@ -198,6 +190,36 @@ def _headline(comparison: Comparison) -> list[str]:
             f"Of {counted(lost.cells, 'cell')} and {counted(lost.settings, 'setting')} nothing "
             "can be said: they have a figure in A and none in B."
         )
+    return lines
+
+
+def _over(settings: int, cells: int) -> str:
+    return f"{counted(cells, 'cell')} and {counted(settings, 'setting')} with figures in both"
+
+
+def _changed(comparison: Comparison) -> list[str]:
+    """What is shown of each change of a defence."""
+    groups: dict[tuple[Change, ...], list[SettingRow]] = {}
+    for row in comparison.settings:
+        if row.changed:
+            groups.setdefault(row.changed, []).append(row)
+    lines = []
+    for changes, rows in groups.items():
+        what = made_visible("; ".join(changed_words(one) for one in changes), "line")
+        told = f"Changed: {what}. "
+        settings, cells = comparison.with_intervals(rows)
+        if settings + cells:
+            dice = Counter(row.outcome for row in rows)
+            leaks = Counter(row.outcome for row in comparison.cells_on(rows))
+            told += (
+                f"On it, of {_over(settings, cells)}, leakage is shown to be higher in "
+                f"{leaks[Outcome.WORSE]} and lower in {counted(leaks[Outcome.BETTER], 'cell')}, "
+                f"Dice to be lower in {dice[Outcome.WORSE]} and higher in "
+                f"{counted(dice[Outcome.BETTER], 'setting')}."
+            )
+        else:
+            told += "On it nothing is compared: no figure of A has a comparable one in B."
+        lines += wrapped(told)
     return lines
 
 
@@ -259,36 +281,3 @@ def _details(comparison: Comparison, only_changes: bool) -> list[str]:
         legend = (_APPROXIMATE, *_LEGEND) if approximate else _LEGEND
         lines += ["", *(line for one in legend for line in wrapped(one))]
     return lines
-
-
-def _lone(letter: str, settings: Sequence[LoneSetting], cells: Sequence[LoneCell]) -> list[str]:
-    """What one audit alone made; cells of a setting that it alone made are counted with that."""
-    if not settings and not cells:
-        return []
-    own = [one.setting for one in settings]
-    entries = [
-        (
-            place_of(one.setting),
-            f"{named(one.setting)}: training {one.state}, {counted(one.cells, 'cell')}"
-            f"{_why(one.reason)}",
-        )
-        for one in settings
-    ] + [
-        (
-            f"{place_of(one.setting)}, {named(one.setting)}" if one.setting else "No setting",
-            f"{in_full(one.cell)}: {one.state}{_why(one.reason)}",
-        )
-        for one in cells
-        if one.setting is None or one.setting not in own
-    ]
-    lines = ["", f"Only in {letter}"]
-    where = ""
-    for place, told in entries:
-        if where != (where := place):
-            lines += wrapped(made_visible(place, "line"), "  ", "    ")
-        lines += wrapped(made_visible(told, "line"), "    ", "      ")
-    return lines
-
-
-def _why(reason: str) -> str:
-    return "" if reason == NO_COUNTERPART else f" ({reason})"

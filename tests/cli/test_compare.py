@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,26 @@ from leakaudit.cli.compare import compare
 from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import write_report
-from tests.comparison.changed import IDENTITY, NOISY, RISE, failed, moved, one_cell, write
+from tests.comparison.changed import IDENTITY, NOISE, NOISY, RISE, failed, moved, one_cell, write
 from tests.report.sample import sample_report
 
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
 
 SAMPLE = sample_report()
+
+
+def noised(defense: str, by: Sequence[float]) -> ReportRecord:
+    """The sample whose noise is another defence, and recovered from better or worse."""
+    found = moved(NOISE, by)
+    targets = tuple(
+        one.model_copy(update={"defense": defense}) if one.target == "target-1-1" else one
+        for one in found.targets
+    )
+    return found.model_copy(update={"targets": targets})
+
+
+WEAKER = noised("GaussianNoise(std=0.5)", RISE)
+STRONGER = noised("GaussianNoise(std=2.0)", [-one for one in RISE])
 WORSE_AND_LOST = moved(IDENTITY, RISE).model_copy(
     update={
         "cells": tuple(
@@ -51,8 +65,14 @@ def numbers(value: Any) -> list[float]:
         (one_cell(IDENTITY, **failed()), one_cell(IDENTITY, **failed()), 0, 0),
         (SAMPLE, one_cell(IDENTITY, releases=7), 0, 3),
         (SAMPLE, WORSE_AND_LOST, 0, 1),
+        (SAMPLE, WEAKER, 0, 1),
+        (SAMPLE, STRONGER, 0, 0),
+        (SAMPLE, noised("LaplaceNoise(scale=2.0)", [0.0] * 5), 0, 3),
     ],
-    ids=["equal", "not-shown", "worse", "better", "lost", "gained", "silent", "dropped", "both"],
+    ids=[
+        *("equal", "not-shown", "worse", "better", "lost", "gained", "silent", "dropped", "both"),
+        *("weaker-defence", "stronger-defence", "other-defence"),
+    ],
 )
 def test_it_exits_with_what_was_asked_for(
     tmp_path: Path,
@@ -66,6 +86,24 @@ def test_it_exits_with_what_was_asked_for(
     assert compare(first, second) == plain
     assert compare(first, second, fail_if_worse=True) == gated
     assert "runs" not in capsys.readouterr().out
+
+
+def test_the_document_has_what_was_changed_and_what_has_no_counterpart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = write(SAMPLE, tmp_path / "a")
+    compare(first, write(WEAKER, tmp_path / "b"), as_json=True)
+    (row,) = [one for one in json.loads(capsys.readouterr().out)["settings"] if one["changes"]]
+    assert row["changes"] == [
+        {"kind": "changed-defense", "field": "GaussianNoise std", "a": "1.0", "b": "0.5"}
+    ]
+    compare(first, write(noised("Other(x=1)", [0.0] * 5), tmp_path / "c"), as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    (mine,), (theirs,) = document["settings_only_in_a"], document["settings_only_in_b"]
+    assert mine["dice"] == theirs["dice"]
+    assert mine["dice"]["mean"] == pytest.approx(0.694)
+    assert [one["measure"] for one in theirs["strongest"]] == ["ssim_brain"]
+    assert theirs["strongest"][0]["score"]["mean"] == pytest.approx(0.781)
 
 
 def test_the_document_is_finite_and_says_what_the_text_says(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from leakaudit.comparison import compare_reports, comparison_text
-from leakaudit.comparison.configurations import added, configurations, retuned
+from leakaudit.comparison.configurations import added, configurations, reconfigured, retuned
 from leakaudit.comparison.matching import SEVERAL
 from leakaudit.errors import UsageError
 from leakaudit.records import (
@@ -18,11 +18,12 @@ from leakaudit.records import (
     ReportRecord,
     Rule,
     SettingVerdict,
+    State,
     TargetRecord,
     Threshold,
     Verdict,
 )
-from tests.comparison.changed import IDENTITY, NOISE, one_cell, with_cells, with_targets
+from tests.comparison.changed import IDENTITY, NOISE, failed, one_cell, with_cells, with_targets
 from tests.report.sample import sample_report
 
 SAMPLE = sample_report()
@@ -97,7 +98,8 @@ def test_a_cell_that_differs_in_what_it_is_has_no_counterpart(changed: dict[str,
 @pytest.mark.parametrize(
     "changed",
     [
-        {"defense": "GaussianNoise(std=2.0)"},
+        {"defense": "LaplaceNoise(scale=2.0)"},
+        {"defense": "GaussianNoise(std=2.0) + Rounding(bits=4)"},
         {"cut_level": 3},
         {"shared_skips": ()},
         {"bottleneck": 4},
@@ -189,6 +191,123 @@ def test_a_defence_that_gained_a_parameter_matches_approximately() -> None:
     cells = [one for one in found.cells if one.setting == row.setting]
     assert len(cells) == 3
     assert all(one.changes == row.changes for one in cells)
+
+
+def defended(*defenses: str, **update: Any) -> ReportRecord:
+    """The sample with settings of these defences, attacked alike, in the place of its noise."""
+    (noise,) = [one for one in SAMPLE.targets if one.target == "target-1-1"]
+    attacks = [one for one in SAMPLE.cells if one.target == noise.target and not one.control_only]
+    own = {id(one) for one in (noise, *attacks)}
+    return sample_report(
+        targets=(
+            *(one for one in SAMPLE.targets if id(one) not in own),
+            *(
+                noise.model_copy(update={"target": name, "defense": name, **update})
+                for name in defenses
+            ),
+        ),
+        cells=(
+            *(one for one in SAMPLE.cells if id(one) not in own),
+            *(
+                one.model_copy(update={"target": name, "cell": f"{one.cell} {name}"})
+                for name in defenses
+                for one in attacks
+            ),
+        ),
+    )
+
+
+def test_a_defence_that_was_changed_matches_approximately() -> None:
+    found = compare_reports(SAMPLE, defended("GaussianNoise(std=2.0)"))
+    assert not (found.settings_only_in_a)
+    assert not (found.settings_only_in_b)
+    assert not (found.cells_only_in_a)
+    (row,) = [one for one in found.settings if one.changes]
+    assert row.target_a == "target-1-1"
+    (change,) = row.changed
+    assert change.kind == "changed-defense"
+    assert (change.field, change.a, change.b) == ("GaussianNoise std", "1.0", "2.0")
+    assert [one.target_a for one in found.settings] == [
+        one.target for one in SAMPLE.targets if not one.control_only
+    ]
+    assert len(found.cells) == 24
+    assert sum(one.changes == row.changes for one in found.cells) == 3
+    (caveat,) = found.caveats
+    assert (caveat.change, caveat.settings, caveat.cells) == (change, 1, 3)
+    assert not found.equal  # though no figure differs
+    assert not found.is_incomplete
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "changes"),
+    [
+        ("A(n=1) + B(m=1)", "A(n=1) + B(m=2)", ["B m"]),
+        ("A(n=1, m='x')", "A(n=2, m='y')", ["A n", "A m"]),
+        ("A(n=1, m=1)", "A(n=2)", ["A n", "A m"]),
+        ("A(n=1) + B(m=1)", "B(m=1) + A(n=1)", None),
+        ("A(n=1) + B(m=1)", "A(n=1)", None),
+        ("A(n=1)", "B(n=1)", None),
+        ("A(n=1)", "A(n=1.0)", None),
+        ("<no call>", "<no other>", None),
+    ],
+)
+def test_the_same_plugins_in_the_same_order_are_the_same_defence(
+    a: str, b: str, changes: list[str] | None
+) -> None:
+    found = reconfigured(a, b)
+    assert (None if found is None else sorted(one.field for one in found)) == (
+        None if changes is None else sorted(changes)
+    )
+
+
+def test_what_is_in_both_leaves_one_that_was_changed() -> None:
+    found = compare_reports(
+        defended("GaussianNoise(std=1.0)", "GaussianNoise(std=2.0)"),
+        defended("GaussianNoise(std=5.0)", "GaussianNoise(std=1.0)"),
+    )
+    assert [(one.target_a, one.target_b) for one in found.settings if one.changes] == [
+        ("GaussianNoise(std=2.0)", "GaussianNoise(std=5.0)")
+    ]
+
+
+def test_of_several_that_were_changed_nobody_knows_which_is_which() -> None:
+    found = compare_reports(
+        defended("GaussianNoise(std=1.0)"),
+        defended("GaussianNoise(std=2.0)", "GaussianNoise(std=5.0)"),
+    )
+    assert not any(one.changes for one in found.settings)
+    (mine,) = found.settings_only_in_a
+    assert [one.target for one in found.settings_only_in_b] == [
+        "GaussianNoise(std=2.0)",
+        "GaussianNoise(std=5.0)",
+    ]
+    (noise,) = [one for one in SAMPLE.targets if one.target == "target-1-1"]
+    assert noise.utility is not None
+    assert mine.dice == noise.utility.mean
+    (strongest,) = mine.strongest
+    assert (strongest.measure, strongest.cell.attack_name) == ("ssim_brain", "decoder-inversion")
+    assert strongest.score.mean == pytest.approx(0.781)
+    assert found.unpaired
+    assert found.is_incomplete
+
+
+def test_a_change_of_which_nothing_is_compared_is_incomplete() -> None:
+    def broken(defense: str) -> ReportRecord:
+        found = defended(defense, state=State.FAILED, reason="broke off", utility=None)
+        cells = tuple(
+            one.model_copy(update={**failed()}) if one.target == defense else one
+            for one in found.cells
+        )
+        return found.model_copy(update={"cells": cells})
+
+    found = compare_reports(broken("GaussianNoise(std=1.0)"), broken("GaussianNoise(std=2.0)"))
+    assert found.lost.settings == found.lost.cells == 0
+    assert found.intervals > 0
+    assert found.is_incomplete
+    text = comparison_text(found, ("a", "b"))
+    assert "Changed: GaussianNoise std, 1.0 -> 2.0. On it nothing is compared" in text
+    same = compare_reports(broken("GaussianNoise(std=1.0)"), broken("GaussianNoise(std=1.0)"))
+    assert not same.is_incomplete
 
 
 def test_two_candidates_are_none() -> None:

@@ -174,6 +174,79 @@ def test_an_approximate_match_is_marked_and_what_changed_is_said() -> None:
     assert "BETTER" not in text
 
 
+def noised(std: float, by: tuple[float, ...], dice: tuple[float, ...]) -> ReportRecord:
+    """The sample with another standard deviation of its noise, and what came of it."""
+    found = with_cells(lambda one: moved_cell(one, by) if one.cell == NOISE else one)
+    targets = tuple(
+        dice_moved(one, dice).model_copy(update={"defense": f"GaussianNoise(std={std})"})
+        if one.target == "target-1-1"
+        else one
+        for one in found.targets
+    )
+    return found.model_copy(update={"targets": targets})
+
+
+def test_a_defence_that_was_changed_is_what_the_comparison_starts_with() -> None:
+    fall = tuple(-one for one in RISE)
+    text = shown(SAMPLE, noised(2.0, fall, fall))
+    head, _, _ = text.partition("settings  cells")
+    assert (
+        "- a defence that was changed: GaussianNoise std, 1.0 -> 2.0 (1 setting, 3 cells matched "
+        "approximately)"
+    ) in flat(head)
+    assert (
+        "Changed: GaussianNoise std, 1.0 -> 2.0. On it, of 2 cells and 1 setting with figures in "
+        "both, leakage is shown to be higher in 0 and lower in 1 cell, Dice to be lower in 1 and "
+        "higher in 0 settings. Worse: of "
+    ) in flat(head)
+    row = line_of(text, "GaussianNoise(std=1.0) ~")
+    assert row.endswith("WORSE")
+    assert text.partition(row)[2].splitlines()[1] == "  GaussianNoise std, 1.0 -> 2.0"
+    assert line_of(text, "decoder-inversion by curious-server ~", row).endswith("BETTER")
+    assert "Only in" not in text
+    weaker = shown(SAMPLE, noised(0.5, RISE, RISE))
+    assert "leakage is shown to be higher in 1 and lower in 0 cells" in flat(weaker)
+    assert "Worse: of " in weaker
+
+
+def test_settings_without_a_counterpart_stand_with_their_figures() -> None:
+    zero = (0.0,) * 5
+    first = noised(1.0, zero, zero)
+    other = first.model_copy(
+        update={
+            "targets": tuple(
+                one.model_copy(update={"defense": f"{HOSTILE}(x=1)"})
+                if one.target == "target-1-1"
+                else one
+                for one in first.targets
+            )
+        }
+    )
+    text = shown(first, other)
+    head, _, rest = text.partition("settings  cells")
+    told = "What was changed has no counterpart: in A GaussianNoise(std=1.0); in B <script>"
+    assert told in flat(head)
+    assert "They are not compared; the figures of both stand at the end. Not shown" in flat(head)
+    _, _, alone = rest.partition("\nOnly in A\n")
+    mine, _, theirs = alone.partition("\nOnly in B\n")
+    for told in (mine, theirs):
+        assert "      Dice 0.694 [" in told
+        assert "SSIM 0.781 [0.744, 0.818], n=5: decoder-inversion by curious-server" in flat(told)
+    assert "0.337" not in text  # of a weaker attack
+    failing = with_targets(
+        lambda one: (
+            one.model_copy(
+                update={"defense": "Other()", "state": State.FAILED, "reason": "broke off"}
+            )
+            if one.target == "target-1-1"
+            else one
+        )
+    )
+    alone = shown(SAMPLE, failing).partition("\nOnly in B\n")[2]
+    assert "Other(): training failed, 3 cells" in alone
+    assert "no Dice" in alone
+
+
 def test_a_sweep_is_told_apart_by_its_parameters() -> None:
     def swept(by: tuple[float, ...]) -> ReportRecord:
         (one,) = [cell for cell in SAMPLE.cells if cell.cell == IDENTITY]
