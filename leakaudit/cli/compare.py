@@ -48,10 +48,10 @@ def compare(
 ) -> int:
     """Print what changed from audit A to audit B: Dice of each setting, leakage of each cell."""
     found = compare_reports(_read(a), _read(b))
-    for caveat in caveat_sentences(found):
-        told = textwrap.wrap(f"leakaudit: warning: {caveat}", WIDTH, subsequent_indent="    ")
-        print("\n".join(told), file=sys.stderr)
     if as_json:
+        for caveat in caveat_sentences(found):
+            told = textwrap.wrap(f"leakaudit: warning: {caveat}", WIDTH, subsequent_indent="    ")
+            print("\n".join(told), file=sys.stderr)
         record = found.model_dump(mode="json")
         print(json.dumps(record, sort_keys=True, indent=1, allow_nan=False))
     else:
