@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 from leakaudit.cli.lines import print_line
 from leakaudit.cli.replaced import replaced_words
 from leakaudit.errors import StoreError, UsageError
-from leakaudit.integrity import Checked, CheckedReport, Place, Signers, check, locate, shown
+from leakaudit.integrity import Checked, CheckedReport, Fault, Place, Signers, check, locate, shown
 from leakaudit.records.manifest import MANIFEST_NAME, SHARE_FOLDER, SIGNATURE_NAME
 
 Checkable = Annotated[
@@ -48,7 +49,23 @@ def verify(path: Checkable, signers: SignersFile = None, identity: Identity = No
     _say_what_was_checked(checked, place)
     _say_what_was_replaced(checked)
     _say_who_signed(checked, signers)
+    if _is_whole_but_for_signature(checked):
+        _say(_whole_but(checked.faults))
     return StoreError.exit_code if checked.faults else 0
+
+
+def _is_whole_but_for_signature(checked: Checked) -> bool:
+    return bool(checked.faults) and all(fault.of_signature for fault in checked.faults)
+
+
+def _whole_but(faults: Sequence[Fault]) -> str:
+    """Which signature was asked for and does not hold, where that is all."""
+    own = [one for one in faults if not one.where.startswith(f"{SHARE_FOLDER}/")]
+    if not own:
+        return f"whole, but the signature of {SHARE_FOLDER}/{MANIFEST_NAME} does not hold"
+    if own[0].kind == "missing":
+        return "whole, but it is not signed"
+    return "whole, but the signature does not hold"
 
 
 def _say_what_was_checked(checked: Checked, place: Place) -> None:
@@ -56,7 +73,9 @@ def _say_what_was_checked(checked: Checked, place: Place) -> None:
     run = checked.manifest.run if checked.manifest else None
     results = _counted(len(run.targets) + len(run.cells), "result") if run else ""
     what = "the report alone" if not place.is_run else f"the report and {results or 'no results'}"
-    if checked.faults:
+    if _is_whole_but_for_signature(checked):
+        _say(f"the hashes of {files} fit: {what}")
+    elif checked.faults:
         faults = _counted(len(checked.faults), "fault")
         _say(f"NOT whole: {faults}; the hashes of {files} fit")
     else:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, final
 
+from leakaudit.records.manifest import SIGNATURE_NAME
 from leakaudit.visible import made_visible
 
 FaultKind = Literal[
@@ -27,6 +28,12 @@ class Fault:
     kind: FaultKind
     where: str
     detail: str
+
+    @property
+    def of_signature(self) -> bool:
+        """Whether it says nothing of the files, only of who vouches for them."""
+        unsigned = self.kind == "missing" and self.where.rpartition("/")[2] == SIGNATURE_NAME
+        return self.kind == "signature" or unsigned
 
     def __str__(self) -> str:
         """One line, ASCII but for the detail."""

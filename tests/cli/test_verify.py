@@ -142,6 +142,18 @@ def test_a_signature_is_made_and_checked_as_the_documentation_says(
     assert other.returncode == 4
     assert "does not list as 'head@hospital.example'" in other.stdout
     assert "signed: NO, see above" in other.stdout
+    lines = other.stdout.splitlines()
+    assert lines[-1] == "whole, but the signature does not hold"
+    assert "the hashes of " in lines[1]
+    assert "NOT whole" not in other.stdout
+    page = run / "report" / "report.html"
+    written = page.read_bytes()
+    page.write_text("another page")
+    both = leakaudit(*asked, "head@hospital.example", cwd=tmp_path)
+    assert both.returncode == 4
+    assert "NOT whole: 2 faults; the hashes of " in both.stdout
+    assert "whole, but" not in both.stdout
+    page.write_bytes(written)
     without = leakaudit(
         "verify", "runs/tiny", "--signers", "signers", cwd=tmp_path, PATH=str(tmp_path)
     )
@@ -151,6 +163,7 @@ def test_a_signature_is_made_and_checked_as_the_documentation_says(
     unsigned = leakaudit("verify", "runs/tiny", "--signers", "signers", cwd=tmp_path)
     assert unsigned.returncode == 4
     assert unsigned.stdout.startswith("missing: report/manifest.json.sig: this report is not sig")
+    assert unsigned.stdout.splitlines()[-1] == "whole, but it is not signed"
 
 
 def test_a_shared_report_that_nobody_signed_is_said_to_be_so(
