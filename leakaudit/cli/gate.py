@@ -7,6 +7,7 @@ from leakaudit.cli.lines import print_line
 from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import read_manifest, read_report, verdict_view
+from leakaudit.report.cures import look_closer
 from leakaudit.report.verdicts import counts_words
 
 
@@ -16,7 +17,7 @@ def gate(run: RunFolder) -> int:
     if read_manifest(folder) is None:
         raise StoreError(
             f"{folder}: no manifest.json, so nothing says that this report is the one that was "
-            "written; run the audit again"
+            f"written; {look_closer(run)}"
         )
     record = read_report(folder)
     if record.verdict is None:

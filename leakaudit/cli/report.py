@@ -16,6 +16,7 @@ from leakaudit.cli.sharing import share_report
 from leakaudit.errors import UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import read_gallery, read_manifest, read_report, write_report
+from leakaudit.report.cures import look_closer
 
 
 class Profile(StrEnum):
@@ -73,7 +74,10 @@ def report(
     if templates is None and isinstance(named, dict) and named.get("templates"):
         say(f"{run}: the audit names templates of its own; add --templates FOLDER to use them")
     if manifest is None:
-        say(f"{run}: no manifest.json, so nothing says that report.json is as it was written")
+        say(
+            f"{run}: no manifest.json, so nothing says that report.json is as it was written; "
+            f"{look_closer(run)}"
+        )
     if policy is not None:
         if record.profile == "share":
             raise UsageError(

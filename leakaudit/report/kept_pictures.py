@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from leakaudit.errors import StoreError
 from leakaudit.records.manifest import PICTURES_NAME, FileEntry, ReportManifest
+from leakaudit.report.cures import look_closer
 from leakaudit.report.gallery import Gallery, GalleryIndex
 from leakaudit.report.pixels import digest
 
 INDEX_NAME = "gallery.json"
 _KEPT = re.compile(r"[0-9a-f]{64}\.png")
-_CURE = "run the audit again, which redoes nothing but the report"
 
 
 def index_bytes(gallery: Gallery) -> bytes:
@@ -97,24 +97,30 @@ def kept_gallery(folder: Path, manifest: ReportManifest | None) -> Gallery | Non
     expected = manifest.files.get(INDEX_NAME) if manifest is not None else None
     if expected is None and not path.exists():
         return None
-    data = _read(path)
+    data = _read(path, folder)
     if FileEntry.of(data) != expected:
-        raise StoreError(f"{path}: differs from what manifest.json says was written; {_CURE}")
+        raise StoreError(
+            f"{path}: differs from what manifest.json says was written; {look_closer(folder)}"
+        )
     try:
         index = GalleryIndex.model_validate_json(data)
     except ValidationError as error:
-        raise StoreError(f"{path}: expected an index of pictures; {_CURE}") from error
+        raise StoreError(f"{path}: expected an index of pictures; {look_closer(folder)}") from error
     pictures = {}
     for name in sorted(index.names):
         file = folder / PICTURES_NAME / f"{name}.png"
-        pictures[name] = _read(file)
+        pictures[name] = _read(file, folder)
         if digest(pictures[name]) != name:
-            raise StoreError(f"{file}: differs from what its name says was written; {_CURE}")
+            raise StoreError(
+                f"{file}: differs from what its name says was written; {look_closer(folder)}"
+            )
     return Gallery(index, pictures)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, folder: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{path}: can not be read ({error.strerror}); {_CURE}") from error
+        raise StoreError(
+            f"{path}: can not be read ({error.strerror}); {look_closer(folder)}"
+        ) from error

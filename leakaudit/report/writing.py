@@ -20,6 +20,7 @@ from leakaudit.records.manifest import (
     parse_report_manifest,
 )
 from leakaudit.report.citations import bibtex
+from leakaudit.report.cures import look_closer
 from leakaudit.report.gallery import Gallery
 from leakaudit.report.junit import junit_xml
 from leakaudit.report.kept_pictures import (
@@ -124,7 +125,7 @@ def read_report(folder: Path) -> ReportRecord:
     manifest = read_manifest(folder)
     if manifest is not None and manifest.files.get(JSON_NAME) != FileEntry.of(data):
         raise StoreError(
-            f"{path}: differs from what {MANIFEST_NAME} says was written; run the audit again"
+            f"{path}: differs from what {MANIFEST_NAME} says was written; {look_closer(folder)}"
         )
     _require_version(data, path)
     try:
@@ -176,7 +177,7 @@ def read_manifest(folder: Path) -> ReportManifest | None:
         raise StoreError(f"{path}: can not be read: {error.strerror}") from error
     except ValueError as error:
         raise StoreError(
-            f"{path}: expected the manifest of a report, but {error}; run the audit again"
+            f"{path}: expected the manifest of a report, but {error}; {look_closer(folder)}"
         ) from error
 
 

@@ -214,7 +214,21 @@ def test_report_draws_the_same_page_again(
         done = leakaudit("report", named, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (0, "tiny/report/report.html\n")
     (folder / "report.json").write_bytes(before["report.json"].replace(b"0.", b"1.", 1))
-    assert "differs from what" in sentence(leakaudit("report", "tiny", cwd=tmp_path), 4)
+    for command in ("report", "gate"):
+        told = sentence(leakaudit(command, "tiny", cwd=tmp_path), 4)
+        assert "report.json: differs from what manifest.json says was written; " in told
+        assert "`leakaudit verify tiny/report` says what else" in told
+    (folder / "manifest.json").write_text("{}")
+    told = sentence(leakaudit("report", "tiny", cwd=tmp_path), 4)
+    assert "expected the manifest of a report" in told
+    assert "`leakaudit verify tiny/report`" in told
+    (folder / "manifest.json").unlink()
+    (folder / "report.json").write_bytes(before["report.json"])
+    told = sentence(leakaudit("gate", "tiny", cwd=tmp_path), 4)
+    assert "`leakaudit verify tiny` says what else" in told
+    unvouched = leakaudit("report", "tiny", cwd=tmp_path)
+    assert unvouched.returncode == 0
+    assert "`leakaudit verify tiny`" in unvouched.stderr
     (folder / "report.json").unlink()
     told = sentence(leakaudit("report", "tiny", cwd=tmp_path), 4)
     assert told.endswith("tiny: no report.json here; give the folder of a run that has ended")

@@ -453,7 +453,7 @@ def test_a_changed_missing_or_strange_picture_is_refused(tmp_path: Path) -> None
     refused(folder, "differs from what its name says")
     folder = copy()
     next((folder / "images").iterdir()).unlink()
-    refused(folder, r"can not be read .*run the audit again")
+    refused(folder, r"can not be read .*leakaudit verify \S+copy` says.*run the audit again")
     folder = copy()
     _flip(folder / "gallery.json")
     refused(folder, "differs from what manifest.json says")
