@@ -8,11 +8,10 @@ A third party declares a plug-in exactly as the built-in ones are declared:
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import inspect
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -24,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from leakaudit.contracts import Attack, Defense, Recovers
 from leakaudit.errors import ConfigError, LeakauditError, PluginError
 from leakaudit.files import sha256_of
+from leakaudit.spelling import nearest
 
 Kind = Literal["attack", "defense"]
 _GROUPS: Mapping[Kind, str] = {"attack": "leakaudit.attacks", "defense": "leakaudit.defenses"}
@@ -105,12 +105,6 @@ class Plugin:
             raise
         except Exception as error:  # whatever a third party's own checks raise
             raise ConfigError(f"{self.name}: {type(error).__name__}: {error}") from error
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the closest known name, or nothing."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 @cache

@@ -18,7 +18,7 @@ from ruamel.yaml.events import (
 )
 
 from leakaudit.errors import ConfigError
-from leakaudit.registry import nearest
+from leakaudit.spelling import nearest
 
 LARGEST_FILE = 100_000
 _DEEPEST = 20

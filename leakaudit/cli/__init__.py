@@ -29,7 +29,7 @@ _COMMANDS = {
     "compare": ("compare:compare", "Show what changed between two audits of a system."),
     "list": ("catalog:list_", "List attacks, defenses and threats."),
     "show": ("catalog:show", "Show what an attack, defense, threat or capability is."),
-    "init": ("init:init", "Write a commented audit file to start from."),
+    "init": ("init:init", "Write a commented audit file, or templates, to start from."),
     "dp": ("dp:app", "Compute differential privacy, and audit a defense's claim."),
 }
 

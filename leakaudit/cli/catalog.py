@@ -17,7 +17,8 @@ from leakaudit.cli.messages import say
 from leakaudit.config import ARCHITECTURE
 from leakaudit.contracts import Attack, Capability, Defense
 from leakaudit.errors import PluginError, UsageError
-from leakaudit.registry import Kind, Plugin, installed, load, nearest, usable
+from leakaudit.registry import Kind, Plugin, installed, load, usable
+from leakaudit.spelling import nearest
 from leakaudit.threat.presets import PRESETS, Threat
 
 _PLUGINS: dict[str, Kind] = {"attacks": "attack", "defenses": "defense"}

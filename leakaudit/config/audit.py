@@ -12,7 +12,8 @@ from leakaudit.config.plugins import PluginUse
 from leakaudit.config.policy import PolicyConfig
 from leakaudit.config.sections import Section, refusal
 from leakaudit.config.target import TargetConfig
-from leakaudit.registry import installed, nearest
+from leakaudit.registry import installed
+from leakaudit.spelling import nearest
 from leakaudit.threat.presets import PRESETS
 
 

@@ -13,7 +13,8 @@ from leakaudit.config.sections import Section
 from leakaudit.config.target import TargetConfig
 from leakaudit.contracts import Defense, Stack
 from leakaudit.errors import ConfigError
-from leakaudit.registry import Kind, load, nearest
+from leakaudit.registry import Kind, load
+from leakaudit.spelling import nearest
 
 ARCHITECTURE = "architecture"
 _ARCHITECTURAL = ("withheld_skips", "bottleneck")

@@ -12,7 +12,7 @@ from leakaudit.config.plugins import PluginUse
 from leakaudit.config.sections import Section, refusal
 from leakaudit.records import Policy, RequiredAttack, Threshold
 from leakaudit.records.verdict import Bound, Measure, Quantifier
-from leakaudit.registry import nearest
+from leakaudit.spelling import nearest
 
 _SHARES = ("reidentification", "epsilon")  # no figure per patient, so no quantifier over them
 _OF_LEAKAGE = ("ssim", "mask_dice", "advantage", "reidentification", "clinical_harm")

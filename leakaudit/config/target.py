@@ -8,7 +8,7 @@ from pydantic import Field, StrictFloat, StrictInt, field_validator, model_valid
 
 from leakaudit.config.sections import Section, refusal
 from leakaudit.data import CANONICAL
-from leakaudit.registry import nearest
+from leakaudit.spelling import nearest
 
 _Channels = Annotated[StrictInt, Field(ge=1, le=4096)]
 

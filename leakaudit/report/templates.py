@@ -21,9 +21,19 @@ from jinja2 import (
 
 from leakaudit.errors import StoreError, UsageError
 from leakaudit.report import formatting
+from leakaudit.spelling import nearest
 
 PACKAGE = "leakaudit_templates"
 _ASSETS = ("report.css", "report.js")
+
+
+def own_templates() -> dict[str, bytes]:
+    """The program's templates, style sheet and script, by name."""
+    return {
+        one.name: one.read_bytes()
+        for one in sorted(resources.files(PACKAGE).iterdir(), key=lambda one: one.name)
+        if one.name.endswith((".html.j2", *_ASSETS))
+    }
 
 
 @final
@@ -31,7 +41,8 @@ class Templates:
     """The templates, style sheet and script of a page.
 
     Args:
-        folder: files here come before the program's of the same name; None for none.
+        folder: files here come before the program's of the same name, where they differ; None for
+            none.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -42,22 +53,24 @@ class Templates:
             UsageError: a file in it stands in for none of the program's.
         """
         self.folder = folder
-        own = {one.name for one in resources.files(PACKAGE).iterdir()}
+        own = own_templates()
         self.replaced: tuple[str, ...] = ()
         self._contents: dict[str, bytes] = {}
         if folder is not None:
             if not folder.is_dir():
                 raise StoreError(f"{folder}: expected a folder of templates, and there is none")
-            self.replaced = tuple(
-                sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-            )
-            for name in self.replaced:
-                if name not in own or not name.endswith((".html.j2", *_ASSETS)):
+            for name in sorted(one.name for one in folder.iterdir()):
+                if name.startswith("."):
+                    continue
+                if name not in own:
                     raise UsageError(
-                        f"{folder / name}: replaces no template; there are "
-                        f"{', '.join(sorted(n for n in own if n.endswith(('.j2', *_ASSETS))))}"
+                        f"{folder / name}: replaces no template{nearest(name, own)}; "
+                        "`leakaudit init --templates FOLDER` writes a copy of all of them"
                     )
-                self._contents[name] = _read(folder / name)
+                data = _read(folder / name)
+                if data != own[name]:
+                    self._contents[name] = data
+            self.replaced = tuple(self._contents)
 
     @property
     def digests(self) -> dict[str, str]:

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from leakaudit.audit.house import house_of
+from leakaudit.cli.init import init
 from leakaudit.config import ReportConfig
 from leakaudit.errors import DataError, StoreError, UsageError
 from leakaudit.records import House, Person
 from leakaudit.report import check_templates, read_manifest, render_html, write_report
+from leakaudit.report.templates import own_templates
 from tests.report.sample import sample_report
 from tests.report.test_page import HOSTILE, Page
 
@@ -55,6 +57,53 @@ def test_the_manifest_names_what_was_replaced_and_report_json_stays_what_it_is(
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_copy_that_was_not_changed_replaces_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    assert init(templates=folder) == 0
+    own = own_templates()
+    assert contents(folder) == own
+    assert {"report.html.j2", "public.html.j2", "report.css", "report.js"} < set(own)
+    assert all(name.endswith((".html.j2", ".css", ".js")) for name in own)
+    check_templates(folder)
+    page = render_html(sample_report())
+    assert render_html(sample_report(), templates=folder) == page
+    with (folder / "public.html.j2").open("a") as file:
+        file.write("<p>ours</p>")
+    text = Page(render_html(sample_report(), templates=folder)).text
+    assert "not made by the templates of leakaudit alone: public.html.j2" in text
+    assert "public.html.j2, " not in text
+
+
+def test_templates_are_copied_into_a_folder_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "public.html.j2").write_text("mine")
+    with pytest.raises(StoreError, match=r"^full: expected a new or an empty folder"):
+        init(templates=Path("full"))
+    assert contents(tmp_path / "full") == {"public.html.j2": b"mine"}
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"^file: can not be written \(File exists\)"):
+        init(templates=Path("file"))
+    with pytest.raises(UsageError, match="--templates writes templates alone"):
+        init(Path("audit.yaml"), templates=Path("new"))
+    assert not (tmp_path / "audit.yaml").exists()
+    assert not (tmp_path / "new").exists()
+    assert init() == 0
+    assert (tmp_path / "audit.yaml").is_file()
+
+
+def test_the_nearest_template_is_named_and_not_all_of_them(tmp_path: Path) -> None:
+    (tmp_path / "pubic.html.j2").touch()
+    with pytest.raises(UsageError) as refused:
+        check_templates(tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path}/pubic.html.j2: replaces no template; did you mean 'public.html.j2'?; "
+        "`leakaudit init --templates FOLDER` writes a copy of all of them"
+    )
 
 
 @pytest.mark.parametrize("name", ["public.html.j2", "report.css"])
