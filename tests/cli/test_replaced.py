@@ -67,4 +67,4 @@ def test_names_in_a_manifest_are_inert(leakaudit: Leakaudit, tmp_path: Path) -> 
         for one in leakaudit("verify", "mailed", cwd=tmp_path).stdout.splitlines()
         if "replaced" in one
     )
-    assert line.endswith(r"templates: 'x\n\x1b[2Jwhole: 5 files\u202e'")
+    assert line.endswith("templates: 'x[U+000A][U+001B][U+005B]2Jwhole: 5 files[U+202E]'")
