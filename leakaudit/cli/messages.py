@@ -25,7 +25,7 @@ def say(text: str) -> None:
         text: one sentence.
     """
     line = "leakaudit: " + made_visible(text.replace("\n", " "), "line")
-    print(_broken(line, _width()) if sys.stderr.isatty() else line, file=sys.stderr)
+    print(broken(line, _width()) if sys.stderr.isatty() else line, file=sys.stderr)
 
 
 def _width() -> int:
@@ -40,8 +40,13 @@ def _width() -> int:
     return max(_NARROWEST, found or _UNKNOWN_WIDTH)
 
 
-def _broken(text: str, width: int) -> str:
-    """Text in lines of at most ``width`` characters where its words allow that."""
+def broken(text: str, width: int) -> str:
+    """Text in lines of at most ``width`` characters where its words allow that.
+
+    Args:
+        text: printable; a command in backticks and a quoted name in it are a word each.
+        width: columns of the terminal.
+    """
     lines = [""]
     for gap, word in _words(text):
         if lines[-1].strip() and len(lines[-1]) + len(gap) + len(word) > width:

@@ -59,9 +59,15 @@ def plan(
             parts = [f"  {name} under {cell.threat.name}{held}", *filter(None, seen)]
             print_line(f"{', '.join(parts)}{kind}")
     minutes = estimate_minutes(made)
-    about = "less than a minute" if minutes < 1 else f"about {minutes:.0f} minutes"
     print_line(
-        f"\nestimate: {about}, from one training step and one release timed here; attacks are "
-        "estimated by their iterations"
+        f"\nestimate: {minutes_words(minutes)}, from one training step and one release timed here; "
+        "attacks are estimated by their iterations"
     )
     return 0
+
+
+def minutes_words(minutes: float) -> str:
+    """An estimate that nobody takes for exact: ``about 12 minutes``."""
+    if minutes < 1:
+        return "less than a minute"
+    return f"about {minutes:.0f} minute{'' if round(minutes) == 1 else 's'}"

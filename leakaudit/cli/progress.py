@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from leakaudit.audit.executors import Ended, Events, Job
+from leakaudit.cli.messages import broken
 from leakaudit.visible import made_visible
 
 
@@ -56,9 +57,10 @@ class _Lines:
         self._print(f"interrupted: waiting for {running} running jobs; Ctrl-C again stops them")
 
     def _print(self, text: str) -> None:
-        self.console.print(
-            made_visible(text, "line"), markup=False, highlight=False, soft_wrap=True
-        )
+        line, folded = made_visible(text, "line"), self.console.file.isatty()
+        if folded:
+            line = broken(line, self.console.width)
+        self.console.print(line, markup=False, highlight=False, soft_wrap=not folded)
 
 
 class _Bars:
