@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from leakaudit.config.sections import Section
 from leakaudit.config.target import TargetConfig
+from leakaudit.config.written import as_written
 from leakaudit.contracts import Defense, Stack
 from leakaudit.errors import ConfigError
 from leakaudit.registry import Kind, load
@@ -61,12 +62,14 @@ class DefenseSetting:
         defense: configured, not fitted.
         target: with the withheld skips and bottlenecks that it meets.
         own: whether the entry names these itself.
+        written: the point as an audit file has it, ``gaussian-noise: {std: 2.0}``.
     """
 
     name: str
     defense: Defense
     target: TargetConfig
     own: bool
+    written: str
 
 
 def expand_stack(uses: Sequence[PluginUse], target: TargetConfig) -> list[DefenseSetting]:
@@ -86,18 +89,37 @@ def expand_stack(uses: Sequence[PluginUse], target: TargetConfig) -> list[Defens
         target = _rebuilt(target, use.parameters)
     if len(plugins) > 1 and any(use.name == "identity" for use in plugins):
         raise ConfigError("identity changes nothing; leave it out of the stack")
-    grids = [[made for _, made in expand("defense", use)] for use in plugins]
-    for use, made in zip(plugins, grids, strict=True):
-        _require_on(use, made)
+    grids = [expand("defense", use) for use in plugins]
+    for use, points in zip(plugins, grids, strict=True):
+        _require_on(use, [made for _, made in points])
     return [
         DefenseSetting(
             name="+".join(use.name for use in plugins),
-            defense=point[0] if len(point) == 1 else Stack(chain=tuple(point)),
+            defense=_chained([made for _, made in point]),
             target=target,
             own=bool(architectures),
+            written=_written(architectures, plugins, [given for given, _ in point]),
         )
         for point in product(*grids)
     ]
+
+
+def _chained(made: Sequence[Defense]) -> Defense:
+    return made[0] if len(made) == 1 else Stack(chain=tuple(made))
+
+
+def _written(
+    architectures: Sequence[PluginUse],
+    plugins: Sequence[PluginUse],
+    given: Sequence[Mapping[str, Any]],
+) -> str:
+    """One point of an entry as it is written; beside an architecture ``identity`` is left out."""
+    parts = [as_written(use.name, use.parameters) for use in architectures] + [
+        as_written(use.name, one)
+        for use, one in zip(plugins, given, strict=True)
+        if use.name != "identity" or not architectures
+    ]
+    return parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
 
 
 def _require_on(use: PluginUse, made: Sequence[Defense]) -> None:

@@ -29,7 +29,7 @@ def require_proposed(config: AuditConfig) -> None:
     for one in _proposed(config):
         if not any(_alike(one, other) for other in tried):
             raise ConfigError(
-                f"the policy proposes {one.defense!r}, which is not under defenses; write it as "
+                f"the policy proposes {one.written}, which is not under defenses; write it as "
                 "there, or add it there"
             )
 
@@ -61,7 +61,7 @@ def judged_targets(config: AuditConfig, targets: Sequence[TargetRecord]) -> froz
         for cut, seed in product(config.target.cut_level, config.seeds):
             if (cut, seed) not in met:
                 raise ConfigError(
-                    f"the policy is about {setting.defense!r}, and the run has no such network at "
+                    f"the policy is about {setting.written}, and the run has no such network at "
                     f"cut level {cut} under seed {seed}: another version of the defense wrote it; "
                     "run the audit again"
                 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from leakaudit.audit_file import parse_audit, read_audit
 from leakaudit.config import AuditConfig, judged_targets, resolved_policy
+from leakaudit.config.written import as_written
 from leakaudit.errors import UsageError
 from leakaudit.policy_file import read_policy
 from leakaudit.records import TargetRecord
@@ -116,10 +118,18 @@ def test_a_policy_may_be_a_file_beside_the_audit(tmp_path: Path) -> None:
         ("required: [decoder-inversoin]", "did you mean 'decoder-inversion'?"),
         ("required: {curious-sever: [decoder-inversion]}", "did you mean 'curious-server'?"),
         ("required: {curious-server: [activation-inversion]}", "curious-server does not meet"),
-        ("proposed: [gaussian-noise: {std: 3.0}]", "not under defenses"),
+        (
+            "proposed: [gaussian-noise: {std: [1.0, 3.0]}]",
+            "the policy proposes gaussian-noise: {std: 3.0}, which is not under defenses; write it",
+        ),
         (
             "proposed: [[architecture: {withheld_skips: 2}, gaussian-noise: {std: 1.0}]]",
-            "not under",
+            "proposes [architecture: {withheld_skips: 2}, gaussian-noise: {std: 1.0}], which is",
+        ),
+        ("proposed: [nopeek]", "the policy proposes nopeek, which is not under defenses"),
+        (
+            "proposed: [architecture: {withheld_skips: 2}]",
+            "the policy proposes architecture: {withheld_skips: 2}, which is not",
         ),
         ("proposed: [gausian-noise]", "did you mean 'gaussian-noise'?"),
     ],
@@ -173,8 +183,28 @@ def test_a_policy_is_about_what_is_proposed(proposed: str, judged: set[str]) -> 
 def test_what_is_proposed_and_not_there_is_never_passed_over() -> None:
     """As where another version of a plug-in wrote the run, with another repr."""
     left = tuple(one for one in THERE if one.target != "two at 1")
-    with pytest.raises(UsageError, match="no such network at cut level 1 under seed 1"):
+    with pytest.raises(UsageError, match="no such network at cut level 1 under seed 1") as caught:
         judged_targets(parse(POLICY), left)
+    assert "the policy is about gaussian-noise: {std: 2.0}, and" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "line"),
+    [
+        ({}, "a-plugin"),
+        ({"n": 2, "x": 1e-05, "on": True, "no": None}, "{n: 2, x: 1.0e-05, on: true, no: null}"),
+        ({"a": "word", "b": "true", "c": "two words: \u202e\x1b</style>"}, ""),
+        ({"a": [1, [2.0, "x"]], "b": {"c": []}}, "{a: [1, [2.0, x]], b: {c: []}}"),
+    ],
+)
+def test_a_plugin_is_written_as_it_is_read(parameters: dict[str, object], line: str) -> None:
+    written = as_written("a-plugin", parameters)
+    assert written.isascii()
+    assert written.isprintable()
+    assert YAML(typ="safe").load(written) == (
+        {"a-plugin": parameters} if parameters else "a-plugin"
+    )
+    assert line.replace("1.0e-05", "1e-05") in written
 
 
 def test_without_a_defense_the_undefended_network_is_judged() -> None:
