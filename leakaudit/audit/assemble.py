@@ -126,22 +126,26 @@ def bounded(cell: CellRecord, claim: Guarantee | None) -> CellRecord:
 def judged_by(record: ReportRecord, policy: PolicyConfig) -> ReportRecord:
     """The record of a finished run under another policy; nothing else changes.
 
+    The audit keeps its own policy, and the verdict says that it is by another one, and what the
+    audit's own says; by the audit's own policy it is as the run left it.
+
     Raises:
         ConfigError: the policy does not fit the audit.
     """
     try:
         config = AuditConfig.model_validate({**record.audit, "policy": policy})
+        audited = AuditConfig.model_validate(record.audit)
     except ValidationError as error:
         raise ConfigError(
             f"the policy does not fit the audit: {error.errors()[0]['msg']}"
         ) from error
     require_proposed(config)
-    return record.model_copy(
-        update={
-            "audit": {**record.audit, "policy": policy.model_dump(mode="json")},
-            "verdict": verdict(config, record.targets, record.cells),
-        }
-    )
+    found = verdict(config, record.targets, record.cells)
+    own = verdict(audited, record.targets, record.cells)
+    if found is not None and (own is None or own.policy != found.policy):
+        other = {"judged_again": True, "own": own.outcome if own else None}
+        found = found.model_copy(update=other)
+    return record.model_copy(update={"verdict": found})
 
 
 def verdict(

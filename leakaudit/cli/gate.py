@@ -8,7 +8,7 @@ from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import read_manifest, read_report, verdict_view
 from leakaudit.report.cures import look_closer
-from leakaudit.report.verdicts import counts_words
+from leakaudit.report.verdicts import again_words, counts_words
 
 
 def gate(run: RunFolder) -> int:
@@ -40,7 +40,10 @@ def print_verdict(record: ReportRecord) -> None:
         print_line(f"  of the settings up for use: {counts_words(verdict)}")
     for one in view.settings:
         print_line(f"  {one.verdict.outcome.value}  {one.name} ({one.where})")
-        print_line(f"    {one.sentence}")
+        for line in one.lines:
+            print_line(f"    {line}")
     print_line(f"policy of {verdict.policy.owner}, {verdict.policy.date}")
+    if verdict.judged_again:
+        print_line(again_words(verdict))
     if record.data.simulated:
         print_line("simulated patients: it says nothing about real ones")

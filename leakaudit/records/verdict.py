@@ -170,6 +170,9 @@ class Verdict(Record):
         policy: what was allowed.
         settings: the settings that were judged.
         checks: every threshold on every cell of theirs.
+        judged_again: whether ``policy`` is another than the audit's own, so that the figures were
+            known when it was held against them.
+        own: then the outcome under the audit's own policy; None if the audit has none.
     """
 
     outcome: Outcome
@@ -180,6 +183,8 @@ class Verdict(Record):
     policy: Policy
     settings: tuple[SettingVerdict, ...]
     checks: tuple[Check, ...]
+    judged_again: bool = False
+    own: Outcome | None = None
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Verdict:
@@ -191,4 +196,6 @@ class Verdict(Record):
             raise ValueError("the outcome does not follow from the settings")
         if self.setting is not None and self.settings[self.setting].outcome is not worst:
             raise ValueError("the deciding setting has another outcome")
+        if self.own is not None and not self.judged_again:
+            raise ValueError("a verdict by the audit's own policy has no other of its own")
         return self

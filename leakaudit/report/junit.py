@@ -107,6 +107,11 @@ def _cell(suite: ElementTree.Element, cell: CellRecord, setting: str, needed: bo
 
 def _policy(root: ElementTree.Element, view: VerdictView) -> None:
     suite = ElementTree.SubElement(root, "testsuite", name="policy")
+    if view.verdict.judged_again:
+        given = ElementTree.SubElement(suite, "properties")
+        own = view.verdict.own.value if view.verdict.own else "none"
+        ElementTree.SubElement(given, "property", name="judged_again", value="true")
+        ElementTree.SubElement(given, "property", name="verdict_by_own_policy", value=own)
     for one in view.settings:
         _limits(suite, one)
     test = _test(suite, "verdict", "policy")

@@ -39,6 +39,7 @@ from leakaudit.report.rows import drawn_tensors, listed_cells
 from leakaudit.report.templates import Templates
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.verdicts import (
+    again_words,
     bound_words,
     counts_words,
     threshold_words,
@@ -177,6 +178,7 @@ def _environment(templates: Templates) -> Environment:
         victims_words=words.victims_words,
         kind_words=words.kind_words,
         threshold_words=threshold_words,
+        again_words=again_words,
         bound_words=bound_words,
         counts_words=counts_words,
     )

@@ -25,6 +25,7 @@ from leakaudit.report.formatting import (
     scientific,
     spoken,
 )
+from leakaudit.report.limits import equal_digits, failure_words, limits_words, not_kept
 from leakaudit.report.protections import in_words, protections
 
 MEASURES = {
@@ -49,7 +50,6 @@ BOUNDS = {
 OUTCOMES = {
     Outcome.PASS: "For the settings up for use, the patients and the attacks that were tried, "
     "every limit of the policy holds.",
-    Outcome.FAIL: "A limit of the policy is exceeded.",
     Outcome.INCONCLUSIVE: "It is not shown that the policy's limits hold, nor that they do not.",
 }
 # The classes whose Dice are averaged.
@@ -58,7 +58,6 @@ _CLASSES = {
     "non_enhancing": "non-enhancing tumour",
     "enhancing": "enhancing tumour",
 }
-_NOT_CLAIMED = "The policy asks for a guarantee that is not claimed."
 RULES = {
     Rule.VIOLATED: "a measured figure exceeds a limit",
     Rule.NOT_CLAIMED: "the policy asks for a guarantee, and none that it accepts is claimed",
@@ -85,16 +84,53 @@ class CheckView:
 
 @dataclass(frozen=True)
 class SettingOutcome:
-    """The verdict on one setting; ``deciding`` is None if no figure decided."""
+    """The verdict on one setting.
+
+    Args:
+        verdict: as recorded.
+        target: the setting.
+        name: it in words.
+        where: its cut and seed.
+        rule: what decided.
+        limits: how many limits are not kept, as ``2 of 3 limits are exceeded``; empty for none.
+        reason: why nothing can be said, where no figure decided; else empty.
+        decisive: a check of every limit that is not kept, the deciding one first; of a PASS that
+            which came nearest to its limit.
+        checks: all.
+    """
 
     verdict: SettingVerdict
     target: TargetRecord
     name: str
     where: str
     rule: str
-    sentence: str
-    deciding: CheckView | None
+    limits: str
+    reason: str
+    decisive: tuple[CheckView, ...]
     checks: tuple[CheckView, ...]
+
+    @property
+    def lead(self) -> str:
+        """The first sentence, or two; a colon ends it where `listing` goes on."""
+        count = f"{self.limits[:1].upper()}{self.limits[1:]}" if self.limits else ""
+        count += ":" if self.listing else "." if count else ""
+        alone = () if self.listing else (each.words for each in self.decisive)
+        return " ".join(filter(None, (self.reason, count, *alone)))
+
+    @property
+    def listing(self) -> tuple[CheckView, ...]:
+        """What decided, one for each limit, where there are several."""
+        return self.decisive if len(self.decisive) > 1 else ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What decided, sentence by sentence."""
+        return (self.lead, *(each.words for each in self.listing))
+
+    @property
+    def sentence(self) -> str:
+        """The same in one text."""
+        return " ".join(self.lines)
 
 
 @dataclass(frozen=True)
@@ -107,6 +143,16 @@ class VerdictView:
     sentence: str
     settings: tuple[SettingOutcome, ...]
     unlimited: tuple[str, ...]
+
+    @property
+    def told(self) -> tuple[SettingOutcome, ...]:
+        """The settings that do not pass, the deciding one first; if all do, that alone."""
+        number = self.verdict.setting
+        if number is None:
+            return ()
+        others = (one for n, one in enumerate(self.settings) if n != number)
+        failing = (one for one in others if one.verdict.outcome is not Outcome.PASS)
+        return (self.settings[number], *failing)
 
     @property
     def outcomes(self) -> dict[str, str]:
@@ -126,7 +172,7 @@ def verdict_view(record: ReportRecord) -> VerdictView | None:
         sentence = f"{first.name} ({first.where}): {first.sentence}"
     return VerdictView(
         verdict=verdict,
-        meaning=_NOT_CLAIMED if verdict.rule is Rule.NOT_CLAIMED else OUTCOMES[verdict.outcome],
+        meaning=OUTCOMES.get(verdict.outcome) or failure_words(verdict),
         rule=RULES[verdict.rule],
         sentence=sentence,
         settings=settings,
@@ -163,6 +209,21 @@ def bound_words(threshold: Threshold) -> str:
     return BOUNDS[threshold.bound]
 
 
+def again_words(verdict: Verdict) -> str:
+    """That the policy is not the audit's own, and what that says; empty where it is."""
+    if not verdict.judged_again:
+        return ""
+    if verdict.own is None:
+        return (
+            "Judged by a policy that was added to the finished audit, which has none of its own: "
+            "its figures were known before this policy was held against them."
+        )
+    return (
+        "Judged again by another policy than the audit's own. Under the audit's own policy the "
+        f"verdict is {verdict.own.value}."
+    )
+
+
 def counts_words(verdict: Verdict) -> str:
     """How many settings got which outcome: ``2 PASS, 1 INCONCLUSIVE``."""
     there = [one for one in Outcome if verdict.counts[one]]
@@ -172,17 +233,18 @@ def counts_words(verdict: Verdict) -> str:
 def _setting(record: ReportRecord, verdict: Verdict, one: SettingVerdict) -> SettingOutcome:
     target = next(each for each in record.targets if each.target == one.target)
     name, where = setting_name(target)
-    deciding = None
-    if one.check is not None:
-        deciding = _check(record, verdict, verdict.checks[one.check])
+    decisive = not_kept(verdict, one)
+    if one.outcome is Outcome.PASS and one.check is not None:
+        decisive = (verdict.checks[one.check],)
     return SettingOutcome(
         verdict=one,
         target=target,
         name=name,
         where=where,
         rule=RULES[one.rule],
-        sentence=_sentence(one, target, deciding),
-        deciding=deciding,
+        limits=limits_words(verdict, one),
+        reason=_reason(one, target),
+        decisive=tuple(_check(record, verdict, each) for each in decisive),
         checks=tuple(
             _check(record, verdict, each) for each in verdict.checks if each.target == one.target
         ),
@@ -215,8 +277,12 @@ def _reference_words(record: ReportRecord, check: Check) -> str:
 def check_words(check: Check, threshold: Threshold, cell: CellRecord | None) -> str:
     """One check as a sentence: what was reached, by what, and what the policy allows."""
     what, over = MEASURES[threshold.measure], _over(check, threshold)
-    allowed = f"the policy allows {scientific(threshold.limit)}"
-    digits = _digits(check, threshold)
+    digits = equal_digits(check, threshold)
+    limit = scientific(threshold.limit) if digits is None else figure(threshold.limit, digits)
+    if check.observed is None:
+        limit = scientific(threshold.limit)
+    digits = digits or 6
+    allowed = f"the policy allows {limit}"
     by = f"{spoken(cell.attack_name)} ({cell.seen_by}): " if cell is not None else ""
     if check.observed is None:
         return f"{by}No figure for {what}, {check.reason}; {allowed}."
@@ -228,16 +294,6 @@ def check_words(check: Check, threshold: Threshold, cell: CellRecord | None) -> 
     if check.rule is Rule.TOO_FEW_PATIENTS:
         reached += f", {figure(threshold.n_min)} at least"
     return f"{reached[:1].upper()}{reached[1:]}; {allowed}."
-
-
-def _digits(check: Check, threshold: Threshold) -> int:
-    """As many decimals as tell the figures from the limit, two at least."""
-    values = [value for value in (check.observed, check.held) if value is not None]
-    for digits in range(2, 6):
-        limit = f"{threshold.limit:.{digits}f}"
-        if all(value == threshold.limit or f"{value:.{digits}f}" != limit for value in values):
-            return digits
-    return 6
 
 
 def _over(check: Check, threshold: Threshold) -> str:
@@ -252,9 +308,10 @@ def _over(check: Check, threshold: Threshold) -> str:
     return f" on average over {patients}" if threshold.quantifier else f" of {patients}"
 
 
-def _sentence(one: SettingVerdict, target: TargetRecord, deciding: CheckView | None) -> str:
-    if deciding is not None:
-        return deciding.words
+def _reason(one: SettingVerdict, target: TargetRecord) -> str:
+    """Why nothing can be said; empty where a figure decided."""
+    if one.check is not None:
+        return ""
     if one.rule is Rule.REQUIRED_MISSING or (one.missing and one.rule is Rule.NOTHING_MEASURED):
         return f"No figure from {listed(one.missing)}."
     if one.rule is Rule.NOT_TRAINED:

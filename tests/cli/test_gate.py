@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -60,7 +61,9 @@ def test_everything_that_states_the_verdict_states_the_same(
     Draft202012Validator(report_schema()).validate(record)
     assert record["verdict"]["outcome"] == outcome
     assert record["verdict"]["exit_code"] == code
-    assert record["audit"]["policy"]["n_min"] == values["n_min"]
+    assert record["audit"]["policy"] is None  # the audit's own
+    assert record["verdict"]["policy"]["thresholds"][0]["n_min"] == values["n_min"]
+    assert (record["verdict"]["judged_again"], record["verdict"]["own"]) == (True, None)
     page = (report / "report.html").read_text()
     assert f"<strong>{outcome}</strong>" in page
     (verdict,) = ElementTree.parse(report / "junit.xml").findall(".//testcase[@name='verdict']")
@@ -79,6 +82,34 @@ def test_a_run_is_judged_by_its_own_policy(
     assert done.returncode == 1, done.stderr
     assert "FAIL: a measured figure exceeds a limit" in done.stdout
     assert leakaudit("gate", out / "tiny", cwd=run.parent).returncode == 1
+    other = run.parent / "other.yaml"
+    other.write_text(POLICY.format(ssim=0.999, n_min=1))
+    report = out / "tiny" / "report"
+
+    def judged(by: Path) -> tuple[dict[str, Any], str, str]:
+        assert leakaudit("report", out / "tiny", "--policy", by, cwd=run.parent).returncode == 0
+        record = json.loads((report / "report.json").read_text())
+        assert record["audit"]["policy"]["thresholds"][0]["max"] == 0.01
+        junit = (report / "junit.xml").read_text()
+        return record["verdict"], (report / "report.html").read_text(), junit
+
+    first = json.loads((report / "report.json").read_text())["verdict"]
+    verdict, page, junit = judged(other)
+    assert (verdict["outcome"], verdict["judged_again"], verdict["own"]) == ("PASS", True, "FAIL")
+    assert page.count("Under the audit&#39;s own policy the verdict is FAIL.") == 2
+    assert '<property name="verdict_by_own_policy" value="FAIL" />' in junit
+    told = leakaudit("gate", out / "tiny", cwd=run.parent)
+    assert told.returncode == 0
+    assert "own policy the verdict is FAIL" in " ".join(told.stdout.split())
+    shared = leakaudit("report", out / "tiny", "--profile", "share", cwd=run.parent)
+    assert shared.returncode == 0, shared.stderr
+    handed_on = json.loads((out / "tiny" / "share" / "report.json").read_text())
+    assert handed_on["verdict"]["own"] == "FAIL"
+    verdict, page, junit = judged(policy)
+    assert verdict == first
+    assert (verdict["judged_again"], verdict["own"]) == (False, None)
+    assert "Judged again" not in page
+    assert "verdict_by_own_policy" not in junit
 
 
 def test_a_gate_needs_a_policy_that_fits(leakaudit: Leakaudit, run: Path) -> None:
