@@ -42,7 +42,7 @@ def print_verdict(record: ReportRecord) -> None:
         print_line(f"  {one.verdict.outcome.value}  {one.name} ({one.where})")
         for line in one.lines:
             print_line(f"    {line}")
-    print_line(f"policy of {verdict.policy.owner}, {verdict.policy.date}")
+    print_line(f"limits set by: {verdict.policy.owner}, {verdict.policy.date}")
     if verdict.judged_again:
         print_line(again_words(verdict))
     if record.data.simulated:

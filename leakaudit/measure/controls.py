@@ -161,9 +161,11 @@ def _lower_end(difference: Interval) -> float:
 
 
 def _figures(difference: Interval, reference: str, unit: str) -> str:
+    side = "below" if difference.mean < 0 else "above"
+    ends = f"{difference.low:.3f} to {difference.high:.3f}".replace("-", "\N{MINUS SIGN}")
     return (
-        f"{difference.mean:+.3f} {unit} to {reference} "
-        f"({difference.low:+.3f} to {difference.high:+.3f}, {difference.n} patients)"
+        f"{abs(difference.mean):.3f} {unit} {side} {reference} "
+        f"(difference {ends}, {difference.n} patients)"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leakaudit.records import CellRecord, Leakage, ReportRecord, TargetRecord, WorstCase
-from leakaudit.report.formatting import figure, percent
+from leakaudit.report.formatting import best_guess, figure, percent
 from leakaudit.report.validity import valid_leakage, valid_masks
 from leakaudit.report.verdicts import setting_name
 from leakaudit.report.views import cell_anchors
@@ -101,9 +101,14 @@ def public_words(record: ReportRecord) -> str:
             "No attempt gave a result that can be relied on. So nothing is known of how well the "
             "pictures are hidden, and nothing was shown to hide them."
         )
+    judged = {one.target for one in record.verdict.settings} if record.verdict else None
     gaps = {case.target for case in record.worst if case.incomplete}
     bare = [one for one in found if _target(record, one.cell.target).is_undefended]
-    kept = [one for one in found if one not in bare and one.cell.target not in gaps]
+    kept = [one for one in found if one not in bare]
+    if judged is None:
+        kept = [one for one in kept if one.cell.target not in gaps]
+    else:
+        kept = [one for one in kept if one.cell.target in judged]
     sentences = []
     if bare:
         share, gallery = _share(max(bare, key=_top1))
@@ -114,11 +119,17 @@ def public_words(record: ReportRecord) -> str:
     if kept:
         least, most = (pick(kept, key=_top1) for pick in (min, max))
         shares = dict.fromkeys(_share(one)[0] for one in (least, most))
-        sentences.append(f"With the protections that were tried it was {' to '.join(shares)}.")
-    leakage = valid_leakage(found[0].cell)
-    if leakage is not None:
-        chance = percent(leakage.reidentification.chance)
-        sentences.append(f"By chance alone it would be {chance}.")
+        which = "that were tried" if judged is None else "that are proposed for use"
+        missing = ""
+        if any(one.cell.target in gaps for one in kept):
+            missing = " at least, since some attempts gave no result"
+        sentences.append(f"With the protections {which} it was {' to '.join(shares)}{missing}.")
+    guesses = [one.reidentification for each in found if (one := valid_leakage(each.cell))]
+    if guesses:
+        best = max(guesses, key=best_guess)
+        blind = best.blind_top1 > best.chance
+        by = "A guess that sees nothing of what is sent" if blind else "Chance alone"
+        sentences.append(f"{by} is right for {percent(best_guess(best))}.")
     return " ".join(sentences)
 
 

@@ -146,11 +146,22 @@ def _percentage(share: float) -> str:
 
 
 def singled_out(measured: Reidentification) -> str:
-    """Re-identification in words, beside chance."""
+    """Re-identification in words, beside what anybody can guess."""
+    best = best_guess(measured)
     return (
         f"{percent(measured.top1)} of cases (95{_SPACE}% CI {percent(measured.low)} to "
-        f"{percent(measured.high)}; chance {percent(measured.chance)})"
+        f"{percent(measured.high)}; {guess_name(measured)} {percent(best)})"
     )
+
+
+def best_guess(measured: Reidentification) -> float:
+    """The share that is right without any observation: chance, or a blind guess if it is higher."""
+    return max(measured.chance, measured.blind_top1)
+
+
+def guess_name(measured: Reidentification) -> str:
+    """Which of the two that is."""
+    return "a blind guess" if measured.blind_top1 > measured.chance else "chance"
 
 
 def duration(seconds: Any) -> str:

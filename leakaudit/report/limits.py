@@ -36,7 +36,7 @@ def limits_words(verdict: Verdict, one: SettingVerdict) -> str:
     exceeded = {each.threshold for each in checks if each.outcome == "violates"} - unclaimed
     doubtful = {each.threshold for each in checks if each.outcome == "open"} - exceeded - unclaimed
     total = len(verdict.policy.thresholds)
-    parts = []
+    parts: list[str] = []
     for numbers, what in (
         (exceeded, "exceeded"),
         (unclaimed, "without the guarantee that it asks for"),

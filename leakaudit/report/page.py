@@ -107,6 +107,7 @@ def page_of(
             record=record,
             any_masks=any(cell.recovers == "masks" for cell in record.cells),
             headline=words.headline(record),
+            judged_headline=_judged_headline(record),
             judged=verdict_view(record),
             anchors=cell_anchors(record),
             states=state_counts(record),
@@ -148,6 +149,13 @@ def page_of(
         if refusal is None:
             raise
         raise refusal from error
+
+
+def _judged_headline(record: ReportRecord) -> str:
+    """The headline of what the policy judges; empty where that is all, or nothing."""
+    judged = {one.target for one in record.verdict.settings} if record.verdict else set()
+    every = {cell.target for cell in record.cells if not cell.control_only}
+    return words.headline(record, judged) if judged and every - judged else ""
 
 
 def measured_between(record: ReportRecord) -> tuple[float, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leakaudit.records import (
@@ -27,6 +28,7 @@ from leakaudit.report.formatting import (
 )
 from leakaudit.report.limits import equal_digits, failure_words, limits_words, not_kept
 from leakaudit.report.protections import in_words, protections
+from leakaudit.report.unlimited import highest
 
 MEASURES = {
     "ssim": "SSIM inside the brain",
@@ -34,7 +36,7 @@ MEASURES = {
     "advantage": "advantage over a blind guess",
     "reidentification": "share of patients picked out",
     "clinical_harm": "tumour Dice on reconstructions",
-    "epsilon": "epsilon of a claim on what is released",
+    "epsilon": "epsilon of the guarantee on what is released",
     "dice_loss": "loss of mean Dice to the undefended network of the same cut",
 }
 QUANTIFIERS = {
@@ -134,6 +136,14 @@ class SettingOutcome:
 
 
 @dataclass(frozen=True)
+class Unlimited:
+    """What a policy sets no limit on: with the highest figure of it, and what has no figure."""
+
+    measured: tuple[str, ...]
+    unmeasured: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class VerdictView:
     """The verdict as the page and the terminal show it."""
 
@@ -142,7 +152,7 @@ class VerdictView:
     rule: str
     sentence: str
     settings: tuple[SettingOutcome, ...]
-    unlimited: tuple[str, ...]
+    unlimited: Unlimited
 
     @property
     def told(self) -> tuple[SettingOutcome, ...]:
@@ -158,6 +168,14 @@ class VerdictView:
     def outcomes(self) -> dict[str, str]:
         """The verdict on each setting, by its key."""
         return {one.verdict.target: one.verdict.outcome.value for one in self.settings}
+
+    @property
+    def held_ssim(self) -> dict[str, tuple[str, ...]]:
+        """What was held against each limit on SSIM, by the setting's key: the highest figure."""
+        return {
+            one.verdict.target: tuple(map(_held_words, _highest_held(one.checks, "ssim")))
+            for one in self.settings
+        }
 
 
 def verdict_view(record: ReportRecord) -> VerdictView | None:
@@ -176,7 +194,7 @@ def verdict_view(record: ReportRecord) -> VerdictView | None:
         rule=RULES[verdict.rule],
         sentence=sentence,
         settings=settings,
-        unlimited=unlimited(verdict),
+        unlimited=unlimited(record, verdict),
     )
 
 
@@ -194,10 +212,21 @@ def threshold_words(threshold: Threshold) -> str:
     return f"{measure} {over}".strip()
 
 
-def unlimited(verdict: Verdict) -> tuple[str, ...]:
-    """What a policy sets no limit on."""
+def unlimited(record: ReportRecord, verdict: Verdict) -> Unlimited:
+    """What a policy sets no limit on, measured on what it judges or not."""
     limited = {one.measure for one in verdict.policy.thresholds}
-    return tuple(words for name, words in MEASURES.items() if name not in limited)
+    names = {one.target: ", ".join(setting_name(one)) for one in record.targets}
+    measured, unmeasured = [], []
+    for measure, words in MEASURES.items():
+        if measure in limited:
+            continue
+        found = highest(record, verdict, measure)
+        if found is None:
+            unmeasured.append(words)
+        else:
+            where = f" ({names[found[1]]})" if len(verdict.settings) > 1 else ""
+            measured.append(f"{words}: {found[0]}{where}")
+    return Unlimited(tuple(measured), tuple(unmeasured))
 
 
 def bound_words(threshold: Threshold) -> str:
@@ -284,6 +313,12 @@ def check_words(check: Check, threshold: Threshold, cell: CellRecord | None) -> 
     digits = digits or 6
     allowed = f"the policy allows {limit}"
     by = f"{spoken(cell.attack_name)} ({cell.seen_by}): " if cell is not None else ""
+    if check.observed is None and threshold.measure == "epsilon":
+        why = check.reason.removeprefix("nothing is claimed: ")
+        return (
+            f"The policy asks for a guarantee on what is released, of an epsilon of at most "
+            f"{limit}. There is none that counts: {why}."
+        )
     if check.observed is None:
         return f"{by}No figure for {what}, {check.reason}; {allowed}."
     reached = f"{by}{what} was {figure(check.observed, digits)}{over}"
@@ -294,6 +329,31 @@ def check_words(check: Check, threshold: Threshold, cell: CellRecord | None) -> 
     if check.rule is Rule.TOO_FEW_PATIENTS:
         reached += f", {figure(threshold.n_min)} at least"
     return f"{reached[:1].upper()}{reached[1:]}; {allowed}."
+
+
+def _highest_held(checks: Sequence[CheckView], measure: str) -> tuple[CheckView, ...]:
+    """Of each limit on a measure the check whose figure held against it is the highest."""
+    highest: dict[int, CheckView] = {}
+    held = [one for one in checks if one.threshold.measure == measure]
+    for one in sorted(held, key=lambda each: -(each.check.held or 0.0)):
+        if one.check.held is not None:
+            highest.setdefault(one.check.threshold, one)
+    return tuple(highest[number] for number in sorted(highest))
+
+
+def _held_words(view: CheckView) -> str:
+    """A figure beside its limit, in equal digits."""
+    check, threshold = view.check, view.threshold
+    digits = equal_digits(check, threshold)
+    limit = scientific(threshold.limit) if digits is None else figure(threshold.limit, digits)
+    return (
+        f"Held against the policy's limit on {threshold_words(threshold)}: "
+        f"{figure(check.held, digits or 6)}{_end_words(check)}; at most {limit} is allowed."
+    )
+
+
+def _end_words(check: Check) -> str:
+    return "" if check.held == check.observed else f", the {BOUNDS['upper']}"
 
 
 def _over(check: Check, threshold: Threshold) -> str:

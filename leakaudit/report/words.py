@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from leakaudit.records import (
     CellRecord,
     Interval,
@@ -14,6 +16,7 @@ from leakaudit.records import (
 from leakaudit.report.formatting import (
     estimate,
     figure,
+    guess_name,
     patients_words,
     singled_out,
     spoken,
@@ -24,11 +27,21 @@ from leakaudit.report.validity import valid_leakage, valid_masks
 SUPPORTS = "This supports, and does not replace, the controller's case-by-case assessment."
 
 
-def headline(record: ReportRecord) -> str:
-    """The highest observed leakage of all settings, in the words that the project agreed on."""
-    images, others = (_highest(record, what) for what in ("images", "other-site images"))
+def headline(record: ReportRecord, targets: Collection[str] | None = None) -> str:
+    """The highest observed leakage in the words that the project agreed on.
+
+    Args:
+        record: the run.
+        targets: keys of the settings that it is about; None for all.
+    """
+    cells = [
+        cell
+        for cell in record.cells
+        if not cell.control_only and (targets is None or cell.target in targets)
+    ]
+    images, others = (_highest(cells, what) for what in ("images", "other-site images"))
     masks = max(
-        (found for cell in record.cells if (found := valid_masks(cell)) and not cell.control_only),
+        (found for cell in cells if (found := valid_masks(cell))),
         key=lambda found: found.dice.mean,
         default=None,
     )
@@ -46,8 +59,8 @@ def headline(record: ReportRecord) -> str:
         return " ".join([first, *more, SUPPORTS])
     single = max(
         patient.ssim_brain
-        for cell in record.cells
-        if not cell.control_only and cell.recovers == "images" and (one := valid_leakage(cell))
+        for cell in cells
+        if cell.recovers == "images" and (one := valid_leakage(cell))
         for patient in one.patients
     )
     first = (
@@ -59,13 +72,12 @@ def headline(record: ReportRecord) -> str:
     return " ".join([first, *more, SUPPORTS])
 
 
-def _highest(record: ReportRecord, recovers: str) -> Leakage | None:
+def _highest(cells: Sequence[CellRecord], recovers: str) -> Leakage | None:
     return max(
         (
             found
-            for cell in record.cells
-            if not cell.control_only and cell.recovers == recovers
-            if (found := valid_leakage(cell)) is not None
+            for cell in cells
+            if cell.recovers == recovers and (found := valid_leakage(cell)) is not None
         ),
         key=lambda found: found.ssim_brain.mean,
         default=None,
@@ -211,10 +223,10 @@ def _against(leakage: Leakage | MaskLeakage) -> str:
 
 def _identified(leakage: Leakage) -> str:
     measured = leakage.reidentification
-    if measured.low > measured.chance:
+    if measured.low > max(measured.chance, measured.blind_top1):
         compared = ""
     else:
-        compared = ", which is not shown to be better than chance"
+        compared = f", which is not shown to be better than {guess_name(measured)}"
     gallery = figure(measured.gallery)
     return (
         f"From the rebuilt images the right patient was picked out of {gallery} in "

@@ -150,7 +150,9 @@ def test_negative_control(excess: NDArray[np.float64], passed: bool) -> None:
     assert found.passed is passed
     assert found.difference is not None
     assert found.difference.mean == pytest.approx(excess.mean())
-    assert f"{excess.mean():+.3f} SSIM" in found.detail
+    side = "above" if excess.mean() > 0 else "below"
+    assert f"{abs(excess.mean()):.3f} SSIM {side} the blind floor" in found.detail
+    assert " -0" not in found.detail
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_positive_control(gain: NDArray[np.float64], passed: bool) -> None:
     found = positive_control(FLOOR + gain, FLOOR)
     assert found.passed is passed
     assert found.difference is not None
-    assert f"{gain.mean():+.3f} SSIM" in found.detail
+    assert f"{abs(gain.mean()):.3f} SSIM above the blind floor" in found.detail
     assert found.detail.endswith("it needs 0.100 and an interval above 0")
 
 
