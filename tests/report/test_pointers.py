@@ -23,6 +23,7 @@ from tests.report.sample import (
     sample_report,
 )
 from tests.report.test_junit import judged
+from tests.report.test_limits import BROKEN
 
 pytestmark = pytest.mark.slow  # whole pages, many times
 
@@ -33,6 +34,7 @@ RECORDS = {
     "narrow": narrow_report(),
     "protected": protected_report(),
     "judged": judged(0.5, "target-2-1", "target-2-2"),
+    "limits": BROKEN,
     "crowded": crowded_report((1, 2), 5),
     "watched": watched_report(),
     "masks": masks_report(6),
