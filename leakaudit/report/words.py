@@ -10,6 +10,7 @@ from leakaudit.records import (
     Leakage,
     MaskLeakage,
     ReportRecord,
+    State,
     ThreatRecord,
     WorstCase,
 )
@@ -69,7 +70,20 @@ def headline(record: ReportRecord, targets: Collection[str] | None = None) -> st
         f"{estimate(images.ssim_brain)} on average over {patients_words(images.ssim_brain.n)}, and "
         f"{figure(single)} for the worst single patient."
     )
-    return " ".join([first, *more, SUPPORTS])
+    return " ".join([first, *more, *_missing_words(cells), SUPPORTS])
+
+
+def _missing_words(cells: Sequence[CellRecord]) -> list[str]:
+    """That a figure may be too low, where attacks that were planned have none."""
+    asked = [cell for cell in cells if cell.state is not State.UNSUPPORTED]
+    if not any(cell.reads_all and valid_leakage(cell) for cell in asked):
+        return [
+            "No attack that reads all it is shown gave a valid figure; what stands here was "
+            "recovered from one released tensor alone, so the true worst case may be higher."
+        ]
+    if any(valid_leakage(cell) is None and valid_masks(cell) is None for cell in asked):
+        return ["Some planned attacks gave no valid figure, so the true worst case may be higher."]
+    return []
 
 
 def _highest(cells: Sequence[CellRecord], recovers: str) -> Leakage | None:
