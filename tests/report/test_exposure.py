@@ -294,10 +294,10 @@ def test_without_a_valid_attack_on_all_the_first_row_says_why() -> None:
     text = " ".join(Page(render_html(record)).text.split())
     assert "from one released tensor alone (level 0 of data site 1) with a mean SSIM" in text
     assert "Some planned attacks gave no valid figure" in text
-    alone = record.model_copy(
+    single = record.model_copy(
         update={"cells": tuple(one for one in record.cells if one.tensor is not None)}
     )
-    assert "No attack that reads all it is shown gave a valid figure" in headline(alone)
+    assert "No attack that reads all it is shown gave a valid figure" in headline(single)
 
 
 def test_kinds_of_victims_are_never_mixed_among_tensors() -> None:
