@@ -36,6 +36,8 @@ def print_verdict(record: ReportRecord) -> None:
         return
     verdict = view.verdict
     print_line(f"{verdict.outcome.value}: {view.rule}")
+    if verdict.judged_again:
+        print_line(f"  {again_words(verdict)}")
     if len(view.settings) > 1:
         print_line(f"  of the settings up for use: {counts_words(verdict)}")
     for one in view.settings:
@@ -43,7 +45,5 @@ def print_verdict(record: ReportRecord) -> None:
         for line in one.lines:
             print_line(f"    {line}")
     print_line(f"limits set by: {verdict.policy.owner}, {verdict.policy.date}")
-    if verdict.judged_again:
-        print_line(again_words(verdict))
     if record.data.simulated:
         print_line("simulated patients: it says nothing about real ones")

@@ -39,15 +39,16 @@ def limits_words(verdict: Verdict, one: SettingVerdict) -> str:
     parts: list[str] = []
     for numbers, what in (
         (exceeded, "exceeded"),
-        (unclaimed, "without the guarantee that it asks for"),
-        (doubtful, "not shown to hold"),
+        (unclaimed, "without the guarantee asked for"),
+        (() if exceeded or unclaimed else doubtful, "not shown to hold"),
     ):
         if numbers:
             of_all = "" if parts else f" of {total} limits"
             parts.append(f"{len(numbers)}{of_all} {_are(len(numbers))} {what}")
     if total == 1 and parts:
         return f"the only limit {parts[0].partition('limits ')[2]}"
-    return ", ".join(parts)
+    more = f" ({len(doubtful)} more {_are(len(doubtful))} not shown to hold)"
+    return ", ".join(parts) + (more if doubtful and (exceeded or unclaimed) else "")
 
 
 def _are(number: int) -> str:

@@ -117,21 +117,20 @@ def _epsilon(judged: Judged) -> Told | None:
 
 def _dice_loss(judged: Judged) -> Told | None:
     losses = [
-        (base.utility.mean.mean, one.utility.mean.mean, one)
+        (base.utility.mean.mean, one.utility.mean.mean, one, base)
         for one in judged.targets
         if one.utility is not None
         and (base := plain_network(one, judged.every)) is not None
         and base.target != one.target
         and base.utility is not None
-        and not base.is_useless
     ]
     if not losses:
         return None
-    before, after, target = max(losses, key=lambda one: one[0] - one[1])
-    return (
-        f"a mean Dice of {figure(after)}, where the undefended network reaches {figure(before)}",
-        target.target,
-    )
+    before, after, target, base = max(losses, key=lambda one: one[0] - one[1])
+    words = f"a mean Dice of {figure(after)}, where the undefended network reaches {figure(before)}"
+    if not (target.is_shown_useful and base.is_shown_useful):
+        words += "; one of the two may be worth no more than an untrained network"
+    return words, target.target
 
 
 def _highest(

@@ -96,7 +96,7 @@ def test_a_run_is_judged_by_its_own_policy(
     first = json.loads((report / "report.json").read_text())["verdict"]
     verdict, page, junit = judged(other)
     assert (verdict["outcome"], verdict["judged_again"], verdict["own"]) == ("PASS", True, "FAIL")
-    assert page.count("Under the audit&#39;s own policy the verdict is FAIL.") == 2
+    assert page.count("Under the audit&#39;s own policy the verdict is FAIL.") == 3
     assert '<property name="verdict_by_own_policy" value="FAIL" />' in junit
     told = leakaudit("gate", out / "tiny", cwd=run.parent)
     assert told.returncode == 0

@@ -24,9 +24,9 @@ def judged_by(*limits: Threshold, targets: tuple[str, ...] = ("target-2-2",)) ->
 
 
 SHARES = threshold("reidentification", 0.5)
-LOSS = threshold("dice_loss", 0.5, quantifier="mean")
+HELD = threshold("advantage", 0.99)
 STRICT = threshold(limit=0.6)
-BROKEN = judged_by(LOSS, STRICT, SHARES)
+BROKEN = judged_by(HELD, STRICT, SHARES)
 
 
 def section(html: str, name: str) -> str:
@@ -68,7 +68,7 @@ def test_page_terminal_and_junit_name_the_same_limits(capsys: pytest.CaptureFixt
 
 def test_an_inconclusive_verdict_names_every_open_limit() -> None:
     few = threshold(limit=0.99, n_min=100)
-    record = judged_by(few, LOSS, threshold("clinical_harm", 0.99, n_min=100))
+    record = judged_by(few, HELD, threshold("clinical_harm", 0.99, n_min=100))
     view = verdict_view(record)
     assert view is not None
     assert view.verdict.outcome is Outcome.INCONCLUSIVE
@@ -109,3 +109,11 @@ def test_a_limit_is_written_whole_with_the_digits_of_the_figure(limit: float, wr
     assert found is not None
     assert found[2] == written
     assert len(found[1]) == len(found[2])
+
+
+def test_a_failure_says_how_many_more_limits_are_open() -> None:
+    view = verdict_view(judged_by(STRICT, threshold("advantage", 0.99, n_min=100)))
+    assert view is not None
+    assert view.told[0].lead.startswith(
+        "1 of 2 limits is exceeded (1 more is not shown to hold). Decoder inversion"
+    )

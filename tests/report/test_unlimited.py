@@ -27,7 +27,8 @@ def test_what_was_measured_and_not_limited_has_its_highest_figure() -> None:
         "tumour Dice on reconstructions: the tumour is still found with a Dice of 0.51, where the "
         "originals give 0.71",
         "loss of mean Dice to the undefended network of the same cut: a mean Dice of 0.66, where "
-        "the undefended network reaches 0.68",
+        "the undefended network reaches 0.68; one of the two may be worth no more than an "
+        "untrained network",
     )
     assert view.unlimited.unmeasured == (
         "Dice of recovered masks",
@@ -61,7 +62,7 @@ def test_the_first_sentence_is_about_what_is_judged() -> None:
     assert proposed != every
     assert "0.73 (95" in proposed
     assert proposed.endswith(SUPPORTS)
-    assert text.index("What is up for use: Within the tested") < text.index("All settings, the")
+    assert text.index("What is up for use: Within the tested") < text.index("All settings, those")
     assert html.count('<p class="lead">') == 1
     held = "limit on SSIM inside the brain of the worst patient: 0.76; at most 0.90 is allowed."
     assert text.count(held) == 1
@@ -89,9 +90,9 @@ def test_a_guarantee_that_is_asked_for_and_not_claimed_is_said_plainly() -> None
     assert view is not None
     assert view.meaning == "The policy asks for a guarantee that is not claimed."
     assert view.told[0].lead == (
-        "1 of 2 limits is without the guarantee that it asks for. The policy asks for a guarantee "
-        "on what is released, of an epsilon of at most 8. There is none that counts: the defence "
-        "makes none."
+        "1 of 2 limits is without the guarantee asked for. The policy asks for a guarantee on what "
+        "is released, of an epsilon of at most 8. There is none that counts: the defence makes "
+        "none."
     )
 
 
