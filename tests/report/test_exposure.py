@@ -250,10 +250,10 @@ def test_each_tensor_stands_below_what_all_of_them_give_away() -> None:
         rows = group.rows
         assert [row.entry.name for row in rows] == [
             "All that it sees",
-            "Data site 1, level 0",
-            "Data site 1, level 1",
-            "Data site 1, level 2",
-            "Data site 2, level 0",
+            "Data site 1, level\N{NO-BREAK SPACE}0",
+            "Data site 1, level\N{NO-BREAK SPACE}1",
+            "Data site 1, level\N{NO-BREAK SPACE}2",
+            "Data site 2, level\N{NO-BREAK SPACE}0",
         ]
         assert rows[0].entry.cell.record.tensor is None
         assert rows[2].drawn is None

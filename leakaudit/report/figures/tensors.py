@@ -67,7 +67,7 @@ def _entries(setting: SettingView, cells: Sequence[CellView]) -> list[Entry]:
             details = ["+".join(holds)]
             if sum(other.record.tensor == tensor for other in cells) > 1:
                 details += [configured(cell.record.attack)[1], cell.record.threat]
-            name = f"Data site {tensor.site}, level {tensor.level}"
+            name = f"Data site {tensor.site}, level\N{NO-BREAK SPACE}{tensor.level}"
             entry = Entry(cell.anchor, name, ", ".join(filter(None, details)), cell)
             rows.append(((tensor.site, tensor.level), entry))
     return [entry for _, entry in sorted(rows, key=lambda one: one[0])]
