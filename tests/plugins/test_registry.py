@@ -30,6 +30,7 @@ BUILT_IN = {
         "medical-gradient-inversion",
         "other-site-inversion",
         "pseudo-client-inversion",
+        "tensor-inversion",
         "transcript-inversion",
         "unsplit",
     ],

@@ -19,6 +19,8 @@ from leakaudit.report import cells_csv, read_manifest, read_report, write_report
 from leakaudit.report.table import COLUMNS
 from tests.report.sample import sample_report
 
+pytestmark = pytest.mark.slow  # whole reports, many times
+
 REQUIRED = [
     "cell",
     "target",
