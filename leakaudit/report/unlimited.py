@@ -43,7 +43,8 @@ def _ssim(judged: Judged) -> Told | None:
     if found is None:
         return None
     figures, key = found
-    each = [p.ssim_brain for c in judged.cells if (f := valid_leakage(c)) for p in f.patients]
+    mine = [f for c in judged.cells if c.target == key and (f := valid_leakage(c))]
+    each = [patient.ssim_brain for one in mine for patient in one.patients]
     return _of_patients(figures.ssim_brain.mean, figures.ssim_brain.n, each), key
 
 
@@ -52,7 +53,8 @@ def _mask_dice(judged: Judged) -> Told | None:
     if found is None:
         return None
     figures, key = found
-    each = [p.dice for c in judged.cells if (f := valid_masks(c)) for p in f.patients]
+    mine = [f for c in judged.cells if c.target == key and (f := valid_masks(c))]
+    each = [patient.dice for one in mine for patient in one.patients]
     return _of_patients(figures.dice.mean, figures.dice.n, each), key
 
 

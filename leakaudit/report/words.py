@@ -76,7 +76,8 @@ def headline(record: ReportRecord, targets: Collection[str] | None = None) -> st
 def _missing_words(cells: Sequence[CellRecord]) -> list[str]:
     """That a figure may be too low, where attacks that were planned have none."""
     asked = [cell for cell in cells if cell.state is not State.UNSUPPORTED]
-    if not any(cell.reads_all and valid_leakage(cell) for cell in asked):
+    images = [cell for cell in asked if cell.recovers == "images"]
+    if not any(cell.reads_all and valid_leakage(cell) for cell in images):
         return [
             "No attack that reads all it is shown gave a valid figure; what stands here was "
             "recovered from one released tensor alone, so the true worst case may be higher."

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import struct
 import subprocess
-import termios
 from pathlib import Path
 
 import pytest
+
+from tests.cli.terminal import on_terminal
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
 
@@ -26,28 +23,10 @@ def on_a_terminal(
     **more: str,
 ) -> list[str]:
     """Lines that a command shows on a terminal of that many columns; stdout is none."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    done = subprocess.run(
-        [program, *arguments],
-        cwd=cwd,
-        env={**environment, **more},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        timeout=300,
-    )
-    os.close(theirs)
-    read = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            read += chunk
-    except OSError:  # the end, as Linux says it
-        pass
-    os.close(ours)
-    assert done.returncode
-    assert done.stdout == b""
-    return read.decode().splitlines()
+    code, stdout, shown = on_terminal([program, *arguments], columns, {**environment, **more}, cwd)
+    assert code
+    assert stdout == b""
+    return shown.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 
 import pytest
 
 from leakaudit.cli.plan import minutes_words
+from tests.cli.terminal import on_terminal
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
 
@@ -39,26 +36,11 @@ with progress_events() as events:
 
 def shown(columns: int, label: str, reason: str = "") -> list[str]:
     """What stands on a terminal of that many columns, codes taken out."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, label, reason],
-        env={**environment, "TERM": "xterm"},
-        stdin=subprocess.DEVNULL,
-        stderr=theirs,
-        timeout=300,
-    )
-    os.close(theirs)
-    read = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            read += chunk
-    except OSError:  # the end, as Linux says it
-        pass
-    os.close(ours)
-    assert done.returncode == 0, read.decode()
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", read.decode()).replace("\r", "\n").splitlines()
+    command = [sys.executable, "-c", CODE, label, reason]
+    code, _, found = on_terminal(command, columns, {**environment, "TERM": "xterm"}, None)
+    assert code == 0, found
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", found).replace("\r", "\n").splitlines()
 
 
 @pytest.mark.parametrize("columns", [80, 120])

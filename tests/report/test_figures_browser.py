@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from leakaudit.records import ReportRecord
 from leakaudit.report import write_report
+from tests.report.chromium import CHROMIUM
 from tests.report.figures_sample import crowded_report, masks_report, watched_report
 from tests.report.sample import protected_report
-from tests.report.test_browser import ARGUMENTS, CHROMIUM
 
 MADE: dict[str, Callable[[], ReportRecord]] = {
     "crowded": lambda: crowded_report((1, 2)),
@@ -69,14 +69,6 @@ _SHADES = """() => {
         return [ground, ratio];
     });
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

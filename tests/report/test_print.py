@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from leakaudit.records import House, Person, ReportRecord
 from leakaudit.report import write_report
+from tests.report.chromium import CHROMIUM
 from tests.report.figures_sample import crowded_report, masks_report, watched_report
 from tests.report.sample import leakage, sample_gallery, sample_report
-from tests.report.test_browser import ARGUMENTS, CHROMIUM
 from tests.report.test_junit import judged
 from tests.report.test_page import hostile_report
 
@@ -167,14 +167,6 @@ MADE: dict[str, Callable[[], ReportRecord]] = {
     "masks": lambda: masks_report(40),
     "many patients": many_patients,
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,25 @@ def test_what_was_measured_and_not_limited_has_its_highest_figure() -> None:
     assert "Gaussian noise, std 1.0" in ssim.unlimited.measured[0]
 
 
+def test_the_worst_single_patient_is_of_the_setting_that_is_named() -> None:
+    record = judged_by(threshold("reidentification", 0.5), targets=(KEY, "target-2-1"))
+    cells = []
+    for one in record.cells:
+        found = one.leakage
+        if one.target == KEY and found is not None:
+            exposed = found.patients[0].model_copy(update={"ssim_brain": 0.99})
+            found = found.model_copy(update={"patients": (exposed, *found.patients[1:])})
+        cells.append(one.model_copy(update={"leakage": found}))
+    view = verdict_view(record.model_copy(update={"cells": tuple(cells)}))
+    assert view is not None
+    named = view.unlimited.measured[0]
+    assert "0.77 for the worst single one (Gaussian noise, std 1.0" in named
+    # The sentence below it is about all of them, and names that patient's figure.
+    assert "0.99 for the worst single patient" in headline(
+        record.model_copy(update={"cells": tuple(cells)}), {KEY, "target-2-1"}
+    )
+
+
 def test_a_cell_without_a_valid_figure_is_no_figure() -> None:
     cells = tuple(
         one.model_copy(update={"state": State.CONTROL_FAILED}) if one.target == KEY else one
