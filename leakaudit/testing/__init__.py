@@ -7,5 +7,13 @@ with one sentence that says what does not hold.
 from leakaudit.testing.attacks import check_attack
 from leakaudit.testing.defenses import check_defense
 from leakaudit.testing.observations import example_observation
+from leakaudit.threat.disguises import Disguise, control_disguise, disguises
 
-__all__ = ["check_attack", "check_defense", "example_observation"]
+__all__ = [
+    "Disguise",
+    "check_attack",
+    "check_defense",
+    "control_disguise",
+    "disguises",
+    "example_observation",
+]
