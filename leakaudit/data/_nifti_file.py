@@ -1,13 +1,12 @@
 """Reading one NIfTI file that is not trusted.
 
-nibabel parses the header; the sizes it announces are checked before anything of that size is
-allocated, and of the compressed stream no more is read than the header announces.
+Nothing is allocated that the file can not hold, and of the compressed stream no more is read than
+the header announces.
 """
 
 from __future__ import annotations
 
 import gzip
-import math
 import os
 import stat
 import zlib
@@ -18,22 +17,16 @@ from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from typing import Any, Final, final
 
-import nibabel as nib
 import numpy as np
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from leakaudit.data._nifti_header import LENGTHS, Header, parse_header
 from leakaudit.errors import DataError
 
-MAX_VOXELS: Final = 2**28
-"""Most voxels of one 3D volume that are read."""
-
-MAX_BYTES: Final = 2**31
-"""Most bytes of one file's data that are read, uncompressed."""
-
-_MAX_OFFSET: Final = 2**24  # header extensions before the data; real ones hold kilobytes
+_MAX_TRAILING: Final = 2**16  # padding after the data: blocks of a tape, a line break of an editor
 _DEFLATE_RATIO: Final = 1040  # deflate can not expand a byte to more than this
 _CHUNK: Final = 2**22
+_APPLE_DOUBLE: Final = b"\0\5\x16\7"
 
 
 @final
@@ -45,6 +38,7 @@ class Volume:
         raw: ``(x, y, z)`` or ``(x, y, z, modality)``, unscaled, in the file's own type.
         slope: factor that the header applies to every voxel.
         intercept: summand that the header applies after it.
+        affine: voxel indices to millimetres, ``(4, 4)``, finite.
         patient: identifier of the patient.
         file: where it came from.
     """
@@ -52,6 +46,7 @@ class Volume:
     raw: NDArray[Any]
     slope: float
     intercept: float
+    affine: NDArray[np.float64]
     patient: str
     file: str
 
@@ -79,6 +74,20 @@ class Volume:
         return values
 
 
+def read_header(path: Path, *, patient: str) -> Header:
+    """Read what one ``.nii`` or ``.nii.gz`` file announces, and none of its voxels.
+
+    Args:
+        path: the file; a symbolic link to a regular file is followed.
+        patient: whose it is, for the message of an error.
+
+    Raises:
+        DataError: what `read_volume` refuses, as far as the header and the file's size tell.
+    """
+    with _named_errors(path, patient), _open_stream(path) as (stream, size, compressed):
+        return _announced(stream, size, compressed)[0]
+
+
 def read_volume(path: Path, *, patient: str) -> Volume:
     """Read one ``.nii`` or ``.nii.gz`` file.
 
@@ -90,40 +99,46 @@ def read_volume(path: Path, *, patient: str) -> Volume:
         DataError: not a regular file, not NIfTI, truncated, longer than its header says, too
             large, a bad dimension, a complex or structured type, a NaN in the affine.
     """
+    with _named_errors(path, patient), _open_stream(path) as (stream, size, compressed):
+        header, consumed = _announced(stream, size, compressed)
+        _read_exactly(stream, header.offset - consumed)
+        data = _read_exactly(stream, header.data_bytes)
+        _read_to_the_end(stream)
+    raw = np.frombuffer(data, dtype=header.dtype).reshape(header.shape, order="F")
+    return Volume(
+        raw=raw,
+        slope=header.slope,
+        intercept=header.intercept,
+        affine=header.affine,
+        patient=patient,
+        file=str(path),
+    )
+
+
+@contextmanager
+def _named_errors(path: Path, patient: str) -> Iterator[None]:
+    """Make every failure of reading a `DataError` that names patient and file."""
     try:
-        with _open_regular(path) as (handle, size):
-            compressed = _is_gzip(handle, path)
-            stream = gzip.GzipFile(fileobj=handle) if compressed else handle
-            header, consumed = _read_header(stream)
-            shape, dtype, offset = _announced(header)
-            count = math.prod(shape) * dtype.itemsize
-            # A file can not hold more than its own size allows: known before reading it.
-            if offset + count > size * (_DEFLATE_RATIO if compressed else 1):
-                raise DataError(
-                    f"truncated: {size} bytes can not hold the {shape} voxels announced"
-                )
-            slope, intercept = _scaling(header)
-            _check_affine(header)
-            _read_exactly(stream, offset - consumed)
-            data = _read_exactly(stream, count)
-            # The read past the end also makes gzip compare the checksum of the whole stream.
-            if compressed and stream.read(1):
-                raise DataError("the file holds more data than its header announces")
+        yield
     except DataError as error:
-        raise DataError(str(error), patient=patient, file=str(path)) from None
+        message = str(error)
     except EOFError:
-        raise DataError(
-            "truncated: the compressed stream ends early", patient=patient, file=str(path)
-        ) from None
+        message = "truncated: the compressed stream ends early"
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"the gzip stream is damaged ({error})", patient=patient, file=str(path)
-        ) from None
+        message = f"the gzip stream is damaged ({error})"
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"can not be read ({reason})", patient=patient, file=str(path)) from None
-    raw = np.frombuffer(data, dtype=dtype).reshape(shape, order="F")
-    return Volume(raw=raw, slope=slope, intercept=intercept, patient=patient, file=str(path))
+        message = f"can not be read ({getattr(error, 'strerror', None) or str(error)})"
+    else:
+        return
+    raise DataError(message, patient=patient, file=str(path)) from None
+
+
+@contextmanager
+def _open_stream(path: Path) -> Iterator[tuple[BufferedIOBase, int, bool]]:
+    """The uncompressed bytes of a file, its size on disk, and whether it is compressed."""
+    with _open_regular(path) as (handle, size):
+        compressed = _is_gzip(handle, path, size)
+        yield (gzip.GzipFile(fileobj=handle) if compressed else handle), size, compressed
 
 
 @contextmanager
@@ -143,78 +158,63 @@ def _open_regular(path: Path) -> Iterator[tuple[BufferedIOBase, int]]:
         yield handle, status.st_size
 
 
-def _is_gzip(handle: BufferedIOBase, path: Path) -> bool:
-    magic = handle.read(2)
+def _is_gzip(handle: BufferedIOBase, path: Path, size: int) -> bool:
+    start = handle.read(4)
     handle.seek(0)
-    compressed = magic == b"\x1f\x8b"
+    if not size:
+        raise DataError(
+            "the file is empty (0 bytes): a placeholder of a cloud drive or a broken copy; fetch "
+            "it again"
+        )
+    if start == _APPLE_DOUBLE:
+        raise DataError("not an image but what macOS notes about one; delete it")
+    compressed = start[:2] == b"\x1f\x8b"
     if path.name.lower().endswith(".gz") and not compressed:
-        raise DataError("not a gzip file although it is named .gz")
+        raise DataError("not a gzip file although it is named .gz; rename it to .nii if it is one")
     return compressed
 
 
-def _read_header(stream: BufferedIOBase) -> tuple[Any, int]:
-    """The parsed header and the number of bytes it took."""
+def _announced(stream: BufferedIOBase, size: int, compressed: bool) -> tuple[Header, int]:
+    """The header, checked against the size of the file, and the bytes it took."""
     start = _read_exactly(stream, 4)
-    sizes = {int.from_bytes(start, "little"), int.from_bytes(start, "big")}
-    if 348 in sizes:
-        kind, length = nib.Nifti1Header, 348
-    elif 540 in sizes:
-        kind, length = nib.Nifti2Header, 540
+    for length in LENGTHS:
+        if length in (int.from_bytes(start, "little"), int.from_bytes(start, "big")):
+            break
     else:
         raise DataError("not a NIfTI file (its first four bytes are no header size)")
-    block = start + _read_exactly(stream, length - 4)
-    # check=False: nibabel would repair some fields and log; the checks here refuse instead.
-    header = kind(binaryblock=block, check=False)
-    if bytes(header["magic"].tobytes())[:3] not in (b"n+1", b"n+2"):
-        raise DataError("not a single-file NIfTI (its magic is neither n+1 nor n+2)")
+    header = parse_header(start + _read_exactly(stream, length - 4))
+    needed = header.offset + header.data_bytes
+    # A file can not hold more than its own size allows: known before reading it.
+    if needed > size * (_DEFLATE_RATIO if compressed else 1):
+        raise DataError(f"truncated: {size} bytes can not hold the {header.shape} voxels announced")
+    if not compressed and size > needed + _MAX_TRAILING:
+        raise _too_long()
     return header, length
 
 
-def _announced(header: Any) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape, element type and byte offset of the data, all checked against the limits."""
-    dims = [int(extent) for extent in header["dim"]]
-    if not 3 <= dims[0] <= 7:
-        raise DataError(f"expected 3 or 4 dimensions, the header announces {dims[0]}")
-    shape = dims[1 : dims[0] + 1]
-    if min(shape) < 1:
-        raise DataError(f"dimensions must be positive, the header announces {tuple(shape)}")
-    while len(shape) > 3 and shape[-1] == 1:
-        shape.pop()
-    if len(shape) > 4:
-        raise DataError(f"expected 3 or 4 dimensions, the header announces {tuple(shape)}")
+def _too_long() -> DataError:
+    return DataError(
+        f"the file holds more data than its header announces (over {_MAX_TRAILING} bytes more); "
+        "write it again with a header that fits"
+    )
+
+
+def _read_to_the_end(stream: BufferedIOBase) -> None:
+    """Allow a little padding after the data, so that gzip compares the checksum of the whole.
+
+    Raises:
+        DataError: more than padding.
+    """
+    left = _MAX_TRAILING + 1
     try:
-        dtype = np.dtype(header.get_data_dtype())
-    except (HeaderDataError, KeyError, TypeError) as error:
-        raise DataError(f"unknown data type in the header ({error})") from None
-    if dtype.kind not in "iuf":
-        raise DataError(f"expected integer or real voxels, the header announces {dtype}")
-    if math.prod(shape[:3]) > MAX_VOXELS:
-        raise DataError(f"volume too large: {tuple(shape[:3])} is more than {MAX_VOXELS} voxels")
-    if math.prod(shape) * dtype.itemsize > MAX_BYTES:
-        raise DataError(f"file too large: {tuple(shape)} {dtype} is more than {MAX_BYTES} bytes")
-    offset = float(header["vox_offset"])
-    if not float(header["sizeof_hdr"]) <= offset <= _MAX_OFFSET:
-        raise DataError(f"the header announces data at byte {offset:g}, which can not be")
-    return tuple(shape), dtype, int(offset)
-
-
-def _scaling(header: Any) -> tuple[float, float]:
-    try:
-        slope, intercept = header.get_slope_inter()
-    except HeaderDataError as error:
-        raise DataError(f"bad intensity scaling in the header ({error})") from None
-    return (1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept))
-
-
-def _check_affine(header: Any) -> None:
-    """Refuse an orientation that is not finite: such a header was not written by a scanner."""
-    try:
-        with np.errstate(all="ignore"):
-            affine = np.asarray(header.get_best_affine())
-    except (HeaderDataError, ValueError) as error:
-        raise DataError(f"bad affine in the header ({error})") from None
-    if not np.isfinite(affine).all():
-        raise DataError("the affine in the header holds NaN or infinite values")
+        while chunk := stream.read(left):
+            left -= len(chunk)
+            if left <= 0:
+                raise _too_long()
+    except gzip.BadGzipFile as error:
+        # Behind a whole stream, whose checksum was right, come bytes that begin no other.
+        if "Not a gzipped file" not in str(error):
+            raise
 
 
 def _read_exactly(stream: BufferedIOBase, count: int) -> bytes:

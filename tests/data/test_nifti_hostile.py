@@ -99,7 +99,7 @@ def test_not_gzip_not_nifti_empty(msd: Path) -> None:
     file.write_bytes(plain)
     refused(msd, file, "not a gzip file")
     file.write_bytes(b"")
-    refused(msd, file, "not a gzip file")
+    refused(msd, file, "empty")
     file.write_bytes(gzip.compress(b"not a picture of a brain" * 100))
     refused(msd, file, "not a NIfTI file")
     file.write_bytes(gzip.compress(b""))
@@ -142,7 +142,7 @@ def test_complex_and_other_types(msd: Path, code: int, bits: int, message: str) 
     refused(msd, file, message)
 
 
-@pytest.mark.parametrize("offset", [np.nan, np.inf, -1.0, 0.0, 1e30])
+@pytest.mark.parametrize("offset", [np.nan, np.inf, -1.0, 1.0, 1e30])
 def test_data_offset(msd: Path, offset: float) -> None:
     file = image_of(msd)
     patch(file, 108, "f", offset)
