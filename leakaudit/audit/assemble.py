@@ -252,6 +252,7 @@ def _data(cohort: Cohort, splits: Splits) -> DataRecord:
             validation=splits.validation,
             auxiliary=splits.auxiliary,
             victims=splits.victims,
+            repeats=splits.repeats,
         ),
         simulated=cohort.simulated,
         cut_off=cohort.cut_off,

@@ -223,7 +223,8 @@ def _scorer(
         return MaskScorer(victims, auxiliary)
     spatial = victims[0].images.shape[2:]
     layout = layout_of(system, spatial, len(victims), site=task.cell.site)
-    others = people.each(people.all_but(task.splits.auxiliary))
+    # Another scan of a person would be an impostor that is the victim.
+    others = people.each(people.all_but({*task.splits.auxiliary, *task.splits.repeats}))
     names = task.cell.recovered
     if recovers == "other-site images":
         return ImageScorer(victims, auxiliary, others, modalities=layout.foreign, names=names)
@@ -270,7 +271,8 @@ def _companions(task: Task, plan: CellPlan, people: People) -> Companions | None
     if plan.gradient_batch is None:
         return None
     alone = plan.gradient_batch == 1
-    others = [name for name in task.splits.train if name not in cell_victims(task)]
+    spared = {*cell_victims(task), *task.splits.repeats}
+    others = [name for name in task.splits.train if name not in spared]
     return Companions(batch=plan.gradient_batch, patients=() if alone else people.of(others))
 
 

@@ -66,7 +66,7 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
     choose_device(config.device)
     house_of(config.report)  # a logo that can not be read is told before hours of work
     cohort = read_patients(config, cache=cache)
-    splits = split_patients([p.id for p in cohort.patients], config.data.split_seed)
+    splits = split_patients(cohort.ids, config.data.split_seed, cohort.together)
     held = [modality for site in config.target.sites for modality in site]
     missing = [modality for modality in held if modality not in cohort.modalities]
     if missing:
@@ -89,7 +89,8 @@ def _check_batches(plan: Plan) -> None:
         if cell.gradient_batch is None or cell.missing:
             continue
         victims = victims_of(plan.splits, cell.threat.victims, cell.target.seed)
-        there = sum(slices[name] for name in plan.splits.train if name not in victims)
+        spared = {*victims, *plan.splits.repeats}
+        there = sum(slices[name] for name in plan.splits.train if name not in spared)
         if cell.gradient_batch > there + 1:
             raise ConfigError(
                 f"gradient_batch is {cell.gradient_batch}; of {len(plan.splits.train)} training "

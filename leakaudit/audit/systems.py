@@ -60,8 +60,9 @@ def victims_of(splits: Splits, kind: str, seed: int) -> tuple[str, ...]:
     if kind == "inference":
         return splits.victims
     rng = np.random.default_rng(derive_seed(seed, "training victims"))
-    count = min(len(splits.victims), len(splits.train))
-    return tuple(sorted(rng.choice(splits.train, size=count, replace=False).tolist()))
+    first_scans = [name for name in splits.train if name not in splits.repeats]
+    count = min(len(splits.victims), len(first_scans))
+    return tuple(sorted(rng.choice(first_scans, size=count, replace=False).tolist()))
 
 
 @final

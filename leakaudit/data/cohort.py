@@ -81,6 +81,7 @@ class Cohort:
         simulated: whether they are phantoms.
         cut_off: largest share, over patients and modalities, of the nonzero voxels that lie
             outside the centre crop, 0 to 1.
+        together: identifiers that are one person, at least two each; nobody is in two.
 
     Raises:
         DataError: no patient, an identifier twice, arrays of the wrong type or of unequal shape,
@@ -92,6 +93,7 @@ class Cohort:
     patients: tuple[Patient, ...]
     simulated: bool
     cut_off: float = 0.0
+    together: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no later stage could make sense of."""

@@ -25,6 +25,7 @@ from leakaudit.data.cohort import (
     normalise,
     thin_masks,
 )
+from leakaudit.data.identity import merged, same_person_by_name
 from leakaudit.data.labels import to_classes
 from leakaudit.data.layouts import Source, find_patients
 from leakaudit.errors import ConfigError, DataError
@@ -89,7 +90,14 @@ def load_folder(
         prepared = _stack_volumes(prepared)
     patients = tuple(Patient(id=name, images=i, masks=m) for name, i, m in prepared)
     name = root.name or root.resolve().name
-    return Cohort(name=name, modalities=wanted, patients=patients, simulated=False, cut_off=cut_off)
+    return Cohort(
+        name=name,
+        modalities=wanted,
+        patients=patients,
+        simulated=False,
+        cut_off=cut_off,
+        together=merged(same_person_by_name(one.id for one in patients)),
+    )
 
 
 def _prepare(

@@ -71,12 +71,22 @@ class WorstCase(Record):
 
 
 class SplitRecord(Record):
-    """Which patients played which part."""
+    """Which patients played which part.
+
+    Args:
+        train: on whom the networks were trained.
+        validation: followed during training.
+        auxiliary: the adversary's own.
+        victims: attacked at inference.
+        repeats: further scans of persons: never attacked, in no gallery; those of victims are in no
+            part.
+    """
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
     auxiliary: tuple[str, ...]
     victims: tuple[str, ...]
+    repeats: tuple[str, ...] = ()
 
 
 class DataRecord(Record):

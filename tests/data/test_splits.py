@@ -58,3 +58,43 @@ def test_a_patient_in_two_parts_is_refused_whoever_made_the_split() -> None:
         Splits(train=("A", "B"), validation=("C",), auxiliary=("B",), victims=("D",))
     with pytest.raises(SplitError, match="auxiliary part is empty"):
         Splits(train=("A",), validation=("C",), auxiliary=(), victims=("D",))
+
+
+TWINS = [("P001", "P004", "P009"), ("P010", "P000")]
+
+
+@given(st.integers(14, 40), st.integers(0, 2**20))
+def test_scans_of_a_person_have_one_part_and_count_once(n: int, seed: int) -> None:
+    splits = split_patients(names(n), seed, TWINS)
+    parts = [splits.train, splits.validation, splits.auxiliary, splits.victims]
+    for twins in TWINS:
+        homes = [part for part in parts if set(part) & set(twins)]
+        assert len(homes) == 1
+        if homes == [splits.victims]:
+            assert set(splits.victims) & set(twins) == {min(twins)}
+        else:
+            assert set(twins) <= set(homes[0])
+    assert splits.repeats == ("P004", "P009", "P010")
+    persons = n - 3
+    sizes = [len(set(part) - set(splits.repeats)) for part in parts]
+    assert sizes[1:] == [max(1, persons // 20), persons // 4, -(-persons // 4)]
+    assert sum(sizes) == persons
+
+
+def test_persons_of_one_scan_are_split_as_ever() -> None:
+    assert split_patients(names(20), 3, [("P004",)]) == split_patients(names(20), 3)
+    assert split_patients(names(20), 3).victims == ("P000", "P001", "P014", "P017", "P019")
+
+
+def test_four_scans_of_two_persons_are_too_few() -> None:
+    with pytest.raises(SplitError, match=r"at least 4.*got 2"):
+        split_patients(names(4), 0, [("P000", "P001"), ("P002", "P003")])
+
+
+def test_nobody_is_two_persons_and_no_further_scan_a_victim() -> None:
+    with pytest.raises(SplitError, match="P001"):
+        split_patients(names(8), 0, [("P000", "P001"), ("P001", "P002")])
+    with pytest.raises(SplitError, match="can not be victims: D"):
+        Splits(
+            train=("A",), validation=("B",), auxiliary=("C",), victims=("D", "E"), repeats=("D",)
+        )

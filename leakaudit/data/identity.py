@@ -1,0 +1,79 @@
+"""Who is one person under several names.
+
+A person whose scans are victim and the adversary's own at once makes every leakage figure too low:
+the blind guesses know the victim. Names of known conventions tell persons apart from time points,
+and images tell what names do not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+# Conventions in which the name says the person and, behind it, the scan.
+_CONVENTIONS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # BraTS 2021 to 2024: BraTS-GLI-00005-101, BraTS-PED-00001-000.
+        r"(?P<person>brats-[a-z0-9]+-\d{4,6})-\d{3}",
+        # BraTS 2017 to 2019: Brats18_TCIA01_131_1; the last number is the scan.
+        r"(?P<person>brats1[789]_[a-z0-9]+(_\d+)?_\w+?)_\d{1,2}",
+        # UPENN-GBM-00001_11 before and UPENN-GBM-00001_21 after surgery.
+        r"(?P<person>upenn-gbm-\d{5})_\d{2}",
+        # UCSF-PDGM-0431_FU002d: a follow-up.
+        r"(?P<person>ucsf-pdgm-\d{4})(_fu\d+d?)?(_nifti)?",
+        # BIDS: sub-01_ses-02.
+        r"(?P<person>sub-[a-z0-9]+)[-_/]ses-[a-z0-9]+.*",
+        # A time point in words: P07_time2, case12-visit-3, Patient-005/week-012-1, anna_followup.
+        r"(?P<person>.+?)[-_/ ](tp|time|timepoint|time-point|visit|week|month|day|session|ses|scan)"
+        r"[-_ ]?\d+([-_]\d+)?",
+        r"(?P<person>.+?)[-_/ ](baseline|follow[-_ ]?up[-_ ]?\d*|pre[-_]?op|post[-_]?op)",
+    )
+)
+
+
+def person_of(name: str) -> str:
+    """The part of a patient's name that means the person, as far as the convention is known.
+
+    Args:
+        name: a folder's or file's name, such as ``BraTS-GLI-00005-101``.
+
+    Returns:
+        The name without its time point; the name itself under no known convention.
+    """
+    for convention in _CONVENTIONS:
+        if found := convention.fullmatch(name):
+            return found["person"]
+    return name
+
+
+def same_person_by_name(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The names that say one person, at least two each.
+
+    Args:
+        names: of patients.
+    """
+    by_person: dict[str, list[str]] = {}
+    for name in sorted(names):
+        by_person.setdefault(person_of(name).lower(), []).append(name)
+    return [tuple(scans) for scans in by_person.values() if len(scans) > 1]
+
+
+def merged(groups: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Groups that share a member as one group, each sorted.
+
+    Args:
+        groups: names that are one person.
+    """
+    whole: list[set[str]] = []
+    for group in groups:
+        joined = set(group)
+        apart = []
+        for one in whole:
+            if one & joined:
+                joined |= one
+            else:
+                apart.append(one)
+        whole = [*apart, joined]
+    return tuple(sorted(tuple(sorted(one)) for one in whole))
