@@ -52,7 +52,7 @@ def test_yaml_1_2_reads_no_as_a_word_and_010_as_ten() -> None:
         ("name: x\ntarget:\n  training: {epoch: 1}" + REST, 3, "did you mean 'epochs'?"),
         ("name: x\nreferences:\n  seed: [1]" + REST, 3, "did you mean 'seeds'?"),
         ("name: x\nbudgets:\n  worker: 1" + REST, 3, "did you mean 'workers'?"),
-        ("name: x\ntarget:\n  sites: [[T1w, T1c]]" + REST, 3, "unknown modality 'T1c'; did you"),
+        ("name: x\ntarget:\n  sites: [[T1w, T1d]]" + REST, 3, "unknown modality 'T1d'; did you"),
     ],
 )
 def test_a_misspelt_key_has_its_line_and_the_nearest(text: str, line: int, words: str) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
 
 from leakaudit.config.sections import Section, refusal
-from leakaudit.data import CANONICAL
-from leakaudit.spelling import nearest
+from leakaudit.data import canonical_modality
+from leakaudit.errors import ConfigError
 
 _Channels = Annotated[StrictInt, Field(ge=1, le=4096)]
 
@@ -25,7 +25,8 @@ class TargetConfig(Section):
     """The system under audit; a list for a cut, withheld skips or a bottleneck is a grid.
 
     Args:
-        sites: the modalities each data site holds.
+        sites: the modalities each data site holds: T1w, T1gd, FLAIR, T2w. Other usual
+            names of them, such as T1ce, are taken as these.
         cut_level: 0 to 4.
         shared_skips: ``all``, or the shallower levels that cross as well.
         withheld_skips: how many of the shallowest levels are withheld on top of that; all of them
@@ -121,13 +122,11 @@ class TargetConfig(Section):
     @field_validator("sites")
     @classmethod
     def _modalities(cls, value: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        try:
+            value = tuple(tuple(canonical_modality(name) for name in site) for site in value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         named = [modality for site in value for modality in site]
-        for modality in named:
-            if modality not in CANONICAL:
-                raise ValueError(
-                    f"unknown modality {modality!r}{nearest(modality, CANONICAL)}; there are "
-                    f"{', '.join(CANONICAL)}"
-                )
         if not value or not all(value):
             raise ValueError("every site needs at least one modality")
         twice = [modality for modality in dict.fromkeys(named) if named.count(modality) > 1]

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from leakaudit.data.cohort import (
     BRAIN_THRESHOLD,
-    CANONICAL,
     CLASSES,
     Cohort,
     Patient,
     area_mean,
     brain_mask,
-    canonical_modality,
     centre_crop,
     normalise,
     thin_masks,
 )
+from leakaudit.data.modalities import CANONICAL, canonical_modality
 from leakaudit.data.nifti import load_folder
 from leakaudit.data.phantom import phantom_cohort
 from leakaudit.data.splits import Splits, split_patients

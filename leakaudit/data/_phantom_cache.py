@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from leakaudit.data.cohort import CANONICAL, Cohort, Patient
+from leakaudit.data.cohort import Cohort, Patient
+from leakaudit.data.modalities import CANONICAL
 from leakaudit.errors import DataError, StoreError
 
 

@@ -17,27 +17,11 @@ from numpy.typing import NDArray
 
 from leakaudit.errors import ConfigError, DataError
 
-CANONICAL: Final = ("T1w", "T1gd", "FLAIR", "T2w")
-"""Modality names in the channel order of every array of this project."""
-
 CLASSES: Final = ("background", "edema", "non-enhancing", "enhancing")
 """Names of the mask values 0 to 3."""
 
 BRAIN_THRESHOLD: Final = 0.02
 """A voxel is brain where any prepared modality exceeds this."""
-
-_ALIASES: Final = {
-    "t1": "T1w",
-    "t1n": "T1w",
-    "t1w": "T1w",
-    "t1c": "T1gd",
-    "t1ce": "T1gd",
-    "t1gd": "T1gd",
-    "flair": "FLAIR",
-    "t2f": "FLAIR",
-    "t2": "T2w",
-    "t2w": "T2w",
-}
 
 
 @final
@@ -147,24 +131,6 @@ class Cohort:
                     patient=identifier,
                 )
         return tuple(by_id[identifier] for identifier in wanted)
-
-
-def canonical_modality(name: str) -> str:
-    """The project's name of a modality: T1w, T1gd, FLAIR or T2w.
-
-    Args:
-        name: any usual spelling in any case, such as ``t1ce`` or ``t2f``.
-
-    Raises:
-        ConfigError: a name that is none of them.
-    """
-    try:
-        return _ALIASES[name.strip().lower()]
-    except KeyError:
-        raise ConfigError(
-            f"unknown modality {name!r}, expected one of {', '.join(CANONICAL)} or an alias "
-            f"({', '.join(sorted(_ALIASES))})"
-        ) from None
 
 
 def check_geometry(size: int, crop: int | None) -> tuple[int, int]:

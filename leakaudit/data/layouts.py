@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from leakaudit.data.cohort import canonical_modality
 from leakaudit.data.labels import BRATS_2018, BRATS_2023, values_by_name
+from leakaudit.data.modalities import canonical_modality
 from leakaudit.errors import ConfigError, DataError
 
 _MAX_JSON: Final = 2**24

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from leakaudit.data._nifti_file import Volume, read_volume
 from leakaudit.data.cohort import (
-    CANONICAL,
     Cohort,
     Patient,
     area_mean,
-    canonical_modality,
     centre_crop,
     check_geometry,
     normalise,
@@ -28,6 +26,7 @@ from leakaudit.data.cohort import (
 from leakaudit.data.identity import merged, same_person_by_name
 from leakaudit.data.labels import to_classes
 from leakaudit.data.layouts import Source, find_patients
+from leakaudit.data.modalities import CANONICAL, canonical_modality
 from leakaudit.errors import ConfigError, DataError
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from leakaudit.data._glioma import Array, Grid, Tumour, random_rotation, soft_step
 from leakaudit.data._phantom_cache import load_cached, store_cached
-from leakaudit.data.cohort import CANONICAL, Cohort, Patient, check_geometry, normalise
+from leakaudit.data.cohort import Cohort, Patient, check_geometry, normalise
+from leakaudit.data.modalities import CANONICAL
 from leakaudit.errors import ConfigError, DataError
 from leakaudit.randomness import derive_seed
 

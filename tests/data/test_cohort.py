@@ -15,7 +15,6 @@ from leakaudit.data import (
     Patient,
     area_mean,
     brain_mask,
-    canonical_modality,
     centre_crop,
     normalise,
     thin_masks,
@@ -195,20 +194,6 @@ def test_brain_is_any_modality_above_the_threshold() -> None:
     images[0, 0, 0] = [0.0, 0.02, 0.0]
     images[0, 1, 0] = [0.0, 0.01, 0.021]
     assert brain_mask(images).tolist() == [[[False, False, True]]]
-
-
-@pytest.mark.parametrize(
-    ("alias", "name"),
-    [("t1", "T1w"), ("T1N", "T1w"), ("t1ce", "T1gd"), ("T1c", "T1gd"), ("t1gd", "T1gd"),
-     ("flair", "FLAIR"), ("T2F", "FLAIR"), ("t2", "T2w"), ("T2W", "T2w")],
-)  # fmt: skip
-def test_aliases(alias: str, name: str) -> None:
-    assert canonical_modality(alias) == name
-
-
-def test_an_unknown_modality_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="T1gd"):
-        canonical_modality("dwi")
 
 
 def test_geometry() -> None:
