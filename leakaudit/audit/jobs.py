@@ -94,7 +94,7 @@ def train_target(task: Task, progress: Progress) -> None:
     record = TargetRecord(
         **target_facts(plan),
         fitted_defense=repr(system.defense),
-        utility=utility,
+        utility=dice.beside_untrained(utility, untrained),
         untrained_dice=untrained.mean.mean,
         above_untrained=dice.gained(utility, untrained),
         noise_to_signal=total,

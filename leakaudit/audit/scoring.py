@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from typing import final
 
 import numpy as np
@@ -107,6 +108,8 @@ class ImageScorer:
         tumour = fidelity.ssim_region(images, self._truth, self._tumour)
         shown = [value for value in tumour if value is not None]
         found = self._tumour_dice(images)
+        by_modality = dict(self._by_modality(images))
+        hits, guessed = self._picked_out(images), self._picked_out(self._guess)
         return Leakage(
             ssim_brain=statistics.interval(inside, least=-1.0, most=1.0),
             ssim_image=statistics.interval(whole, least=-1.0, most=1.0),
@@ -117,12 +120,8 @@ class ImageScorer:
             blind_floor_name=self._guess_name,
             outline_floor=float(self._outline_floor.mean()),
             advantage=controls.advantage(inside, self.floor),
-            reidentification=identity.reidentify(
-                images,
-                self._guess,
-                [patient.id for patient in self._victims],
-                self._gallery,
-                self._gallery_ids,
+            reidentification=identity.share_picked_out(
+                hits, guessed, [len(self._gallery_ids)] * len(hits)
             ),
             patients=tuple(
                 PatientScore(
@@ -136,6 +135,11 @@ class ImageScorer:
                     blind_floor=float(self.floor[index]),
                     outline_floor=float(self._outline_floor[index]),
                     tumour_dice=found[index],
+                    picked_out=float(hits[index]),
+                    blind_picked_out=float(guessed[index]),
+                    by_modality={
+                        name: float(scores[index]) for name, scores in by_modality.items()
+                    },
                 )
                 for index, patient in enumerate(self._victims)
             ),
@@ -143,7 +147,7 @@ class ImageScorer:
             success=self._success(inside),
             by_modality={
                 name: statistics.interval(scores, least=-1.0, most=1.0)
-                for name, scores in self._by_modality(images)
+                for name, scores in by_modality.items()
             },
             blind_by_modality={
                 name: float(scores.mean()) for name, scores in self._by_modality(self._guess)
@@ -151,6 +155,11 @@ class ImageScorer:
             objective_first=reconstruction.objective_first,
             objective_last=reconstruction.objective_last,
         )
+
+    def _picked_out(self, images: np.ndarray) -> tuple[Fraction, ...]:
+        """Of each victim whether its image picks it out of the gallery."""
+        names = [patient.id for patient in self._victims]
+        return identity.picked_out(images, names, self._gallery, self._gallery_ids)
 
     def _by_modality(self, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """SSIM inside the brain of the victims, modality by modality."""

@@ -17,6 +17,7 @@ from leakaudit.data.cohort import (
     normalise,
     thin_masks,
 )
+from leakaudit.data.folds import split_folds
 from leakaudit.data.modalities import CANONICAL, canonical_modality
 from leakaudit.data.nifti import load_folder
 from leakaudit.data.phantom import phantom_cohort
@@ -36,6 +37,7 @@ __all__ = [
     "load_folder",
     "normalise",
     "phantom_cohort",
+    "split_folds",
     "split_patients",
     "thin_masks",
 ]

@@ -30,6 +30,8 @@ class Splits:
         victims: attacked at inference; no network has seen them.
         repeats: further scans of persons. They train or are the adversary's own with the person's
             first scan, but are never attacked and in no gallery; those of victims are in no part.
+        members: who of the train part is attacked where an attack is on the training; empty: as
+            many as there are victims, drawn by the seed of the training.
 
     Raises:
         SplitError: an empty part, or a patient in two parts or twice in one.
@@ -40,6 +42,7 @@ class Splits:
     auxiliary: tuple[str, ...]
     victims: tuple[str, ...]
     repeats: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse empty and overlapping parts, whoever made them."""
@@ -56,6 +59,9 @@ class Splits:
         again = sorted(set(self.repeats) & set(self.victims))
         if again:
             raise SplitError(f"further scans of persons can not be victims: {', '.join(again)}")
+        strangers = sorted(set(self.members) - set(self.train))
+        if strangers:
+            raise SplitError(f"attacked in training but not trained on: {', '.join(strangers)}")
 
 
 def split_patients(ids: Iterable[str], seed: int, together: Iterable[Sequence[str]] = ()) -> Splits:

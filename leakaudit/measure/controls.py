@@ -14,6 +14,7 @@ from leakaudit.measure.arrays import (
     Scores,
 )
 from leakaudit.measure.floors import BlindGuess, best_blind_guess, blind_guesses, outline_floor
+from leakaudit.measure.folds import Folds
 from leakaudit.measure.statistics import paired
 from leakaudit.records import Control, Interval
 from leakaudit.records.advantage import room_above
@@ -115,7 +116,7 @@ def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Co
     )
 
 
-def advantage(scores: Scores, floor: Scores) -> Interval:
+def advantage(scores: Scores, floor: Scores, *, folds: Folds | None = None) -> Interval:
     """How far the attack gets from knowing nothing (0) to the original (1).
 
     `leakaudit.records.advantage` of the means, as it is. The interval is that of the paired
@@ -125,6 +126,7 @@ def advantage(scores: Scores, floor: Scores) -> Interval:
     Args:
         scores: each victim's SSIM inside the brain under the attack.
         floor: each victim's SSIM of the best blind guess.
+        folds: which fold each victim is of; None if all are of one.
 
     Returns:
         At most 1, and so is its interval; below 0 if the attack is worse than the guess.
@@ -132,7 +134,7 @@ def advantage(scores: Scores, floor: Scores) -> Interval:
     Raises:
         CellError: different lengths, a value that is not finite, or a mean floor of 1.
     """
-    difference = paired(scores, floor)
+    difference = paired(scores, floor, folds=folds)
     room = room_above(float(floor.mean(dtype=np.float64)))
     if room is None:
         raise CellError("the blind guess is already the original; an advantage over it has no unit")

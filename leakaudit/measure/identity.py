@@ -19,36 +19,34 @@ from leakaudit.errors import CellError
 from leakaudit.measure._checks import require_brain, require_finite
 from leakaudit.measure.arrays import Brains, GalleryImages, Images
 from leakaudit.measure.fidelity import correlation
-from leakaudit.measure.statistics import clopper_pearson
+from leakaudit.measure.folds import Folds, reach_of_folds
+from leakaudit.measure.statistics import COVERAGE, clopper_pearson
 from leakaudit.records import Reidentification
 
 # Similarities this close are a tie: float64 rounding must not decide whose patient it is.
 TIE = 1e-9
 
 
-def reidentify(
+def picked_out(
     reconstructions: Images,
-    blind_images: Images,
     truth_ids: Sequence[str],
     gallery_images: GalleryImages,
     gallery_ids: Sequence[str],
-) -> Reidentification:
-    """How often the most similar image of the gallery is the victim's own.
+) -> tuple[Fraction, ...]:
+    """Of each victim whether the most similar image of the gallery is its own.
 
     Ties count as the average rank: if k images share the best similarity and the victim's own is
-    among them, that victim counts 1/k. Fractional successes widen the interval, see
-    `clopper_pearson`.
+    among them, that victim counts 1/k.
 
     Args:
         reconstructions: one per victim, in [0, 1].
-        blind_images: the blind floor's guess at each victim.
         truth_ids: the victims, in the order of the reconstructions.
         gallery_images: one image of every patient but the auxiliary ones, the victims' own among
             them, each by its own middle tumour slice, as the victims are, in [0, 1].
         gallery_ids: whose they are, each once.
 
     Returns:
-        Top-1 share with its Clopper-Pearson interval, chance 1/g, the blind guess's top-1 share.
+        Per victim 1, 1/k or 0.
 
     Raises:
         CellError: no victims, a victim missing in the gallery, a patient twice in it, lengths that
@@ -61,25 +59,50 @@ def reidentify(
             f"{len(gallery_images)} gallery images of {len(gallery_ids)} patients"
         )
     require_finite("reconstruction", reconstructions)
-    require_finite("blind guess", blind_images)
     require_finite("gallery", gallery_images)
-    gallery_brain = _brain(gallery_images)
-    require_brain(gallery_images, gallery_brain)
-    n, gallery = len(own), len(gallery_ids)
-
+    require_brain(gallery_images, _brain(gallery_images))
     seen = similarities(reconstructions, gallery_images)
-    guessed = similarities(blind_images, gallery_images)
-    hits = sum((_hit(row, i) for row, i in zip(seen, own, strict=True)), Fraction(0))
-    blind_hits = sum((_hit(row, i) for row, i in zip(guessed, own, strict=True)), Fraction(0))
-    low, high = clopper_pearson(hits, n)
+    return tuple(_hit(row, i) for row, i in zip(seen, own, strict=True))
+
+
+def share_picked_out(
+    hits: Sequence[Fraction],
+    blind_hits: Sequence[Fraction],
+    galleries: Sequence[int],
+    folds: Folds | None = None,
+) -> Reidentification:
+    """How often reconstructions pick out their own patients.
+
+    Fractional successes widen the interval, see `clopper_pearson`. Of several folds the interval
+    also reaches as far as `reach_of_folds` does, to either side.
+
+    Args:
+        hits: of each victim what `picked_out` says of its reconstruction.
+        blind_hits: the same of the blind floor's guess.
+        galleries: of each victim how many patients there were to pick from.
+        folds: which fold each victim is of; None if all are of one.
+
+    Returns:
+        Top-1 share with its interval, chance, the blind guess's top-1 share.
+
+    Raises:
+        CellError: there is no victim.
+    """
+    n, found = len(hits), sum(hits, Fraction(0))
+    low, high = clopper_pearson(found, n)
+    top1 = float(found / n)
+    if folds is not None:
+        values = np.array([float(hit) for hit in hits])
+        reach = reach_of_folds(values, folds, COVERAGE) or 0.0
+        low, high = max(0.0, min(low, top1 - reach)), min(1.0, max(high, top1 + reach))
     return Reidentification(
-        top1=float(hits / n),
+        top1=top1,
         low=low,
         high=high,
-        chance=1 / gallery,
-        gallery=gallery,
+        chance=float(sum((Fraction(1, each) for each in galleries), Fraction(0)) / n),
+        gallery=min(galleries),
         n=n,
-        blind_top1=float(blind_hits / n),
+        blind_top1=float(sum(blind_hits, Fraction(0)) / n),
     )
 
 

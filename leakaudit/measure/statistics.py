@@ -1,6 +1,7 @@
 """Means over patients with their 95 % intervals.
 
-The unit is the patient: a value per patient goes in, slices are never resampled.
+The unit is the patient: a value per patient goes in, slices are never resampled. Patients of one
+fold met the same network and the same adversary, so `leakaudit.measure.folds` widens the interval.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from scipy.stats import t as student_t
 
 from leakaudit.errors import CellError
 from leakaudit.measure.arrays import Scores
+from leakaudit.measure.folds import Folds, reach_of_folds
 from leakaudit.records import Interval
 
 COVERAGE = 0.95
@@ -29,17 +31,25 @@ BOOTSTRAP_SEED = 20_220_918
 Values = Float[np.ndarray, " _"] | Sequence[float]
 
 
-def interval(values: Values, *, least: float = -math.inf, most: float = math.inf) -> Interval:
+def interval(
+    values: Values,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    folds: Folds | None = None,
+) -> Interval:
     """The mean over patients with its 95 % interval.
 
     Fewer than 20 patients: Student's t-interval. From 20: percentile bootstrap with 10,000
     resamples of the patients under a fixed seed; the values are sorted first, so that their order
-    does not matter. One patient: no interval.
+    does not matter. One patient: no interval. Of several folds the interval also reaches as far as
+    `reach_of_folds` does, to either side.
 
     Args:
         values: one figure per patient, any finite range.
         least: the smallest mean that can be, at which the interval is cut off.
         most: the largest.
+        folds: which fold each value is of; None if all are of one.
 
     Returns:
         The mean, its interval (None for one patient), the number of patients and the method.
@@ -50,9 +60,20 @@ def interval(values: Values, *, least: float = -math.inf, most: float = math.inf
     Reference:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3 (percentile).
     """
-    given = np.sort(_checked(values))
+    checked = _checked(values)
+    given = np.sort(checked)
     n = len(given)
     mean = float(given.mean())
+    if folds is not None and (widest := reach_of_folds(checked, folds, COVERAGE)) is not None:
+        alone = interval(checked, least=least, most=most)
+        low, high = (mean if end is None else end for end in (alone.low, alone.high))
+        return Interval(
+            mean=mean,
+            low=max(min(low, mean - widest), least),
+            high=min(max(high, mean + widest), most),
+            n=n,
+            method=f"wider of {alone.method} over patients and t over folds",
+        )
     if n == 1:
         return Interval(mean=mean, low=None, high=None, n=1, method="none")
     if n < BOOTSTRAP_FROM:
@@ -65,12 +86,13 @@ def interval(values: Values, *, least: float = -math.inf, most: float = math.inf
     return Interval(mean=mean, low=float(low), high=float(high), n=n, method="bootstrap")
 
 
-def paired(a: Values, b: Values) -> Interval:
+def paired(a: Values, b: Values, *, folds: Folds | None = None) -> Interval:
     """The mean of ``a - b`` over the same patients in the same order, with its interval.
 
     Args:
         a: one figure per patient.
         b: another figure of the same patients.
+        folds: as of `interval`.
 
     Raises:
         CellError: different lengths, no values, or one that is not finite.
@@ -81,7 +103,7 @@ def paired(a: Values, b: Values) -> Interval:
             f"paired figures need the same patients, got {len(first)} and {len(second)} values; "
             "give one value per patient on both sides"
         )
-    return interval(first - second)
+    return interval(first - second, folds=folds)
 
 
 def clopper_pearson(successes: Fraction | int, n: int) -> tuple[float, float]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from leakaudit.errors import CellError
 from leakaudit.measure.arrays import AnyBool, MaskSlices
+from leakaudit.measure.folds import folds_of
 from leakaudit.measure.statistics import interval, paired
-from leakaudit.records import Interval, PatientDice, Utility
+from leakaudit.records import FoldRecord, Interval, PatientDice, Utility
 
 CLASSES = {"edema": (1,), "non_enhancing": (2,), "enhancing": (3,)}
 REGIONS = {"whole_tumour": (1, 2, 3), "tumour_core": (2, 3)}
@@ -55,11 +56,12 @@ def dice_patient(prediction: MaskSlices, truth: MaskSlices, patient: str) -> Pat
     return PatientDice(patient=patient, mean=mean, **dice)
 
 
-def utility(patients: Sequence[PatientDice]) -> Utility:
+def utility(patients: Sequence[PatientDice], folds: Sequence[FoldRecord] = ()) -> Utility:
     """What a network is worth on these patients.
 
     Args:
         patients: Dice of each patient.
+        folds: who was a victim in which fold; empty without folds.
 
     Returns:
         The mean with its interval over the patients that have a tumour class at all, the mean of
@@ -68,7 +70,7 @@ def utility(patients: Sequence[PatientDice]) -> Utility:
     Raises:
         CellError: no patient has any tumour class, so there is no mean.
     """
-    means = [patient.mean for patient in patients if patient.mean is not None]
+    means = {one.patient: one.mean for one in patients if one.mean is not None}
     if not means:
         raise CellError(
             f"none of the {len(patients)} patients has a tumour class in the truth; "
@@ -81,7 +83,9 @@ def utility(patients: Sequence[PatientDice]) -> Utility:
         by_class[name] = sum(values) / len(values) if values else None
         absent[name] = len(patients) - len(values)
     return Utility(
-        mean=interval(means, least=0.0, most=1.0),
+        mean=interval(
+            list(means.values()), least=0.0, most=1.0, folds=folds_of(list(means), folds)
+        ),
         by_class=by_class,
         absent=absent,
         patients=tuple(patients),
@@ -93,6 +97,20 @@ def _dice(prediction: AnyBool, truth: AnyBool) -> float | None:
         return None
     overlap = np.count_nonzero(prediction & truth)
     return 2 * overlap / (np.count_nonzero(prediction) + np.count_nonzero(truth))
+
+
+def beside_untrained(after: Utility, before: Utility) -> Utility:
+    """The same with each patient's Dice before the training beside it.
+
+    Args:
+        after: of a trained network.
+        before: of the same network before its training, on the same patients in the same order.
+    """
+    patients = tuple(
+        one.model_copy(update={"untrained": other.mean})
+        for one, other in zip(after.patients, before.patients, strict=True)
+    )
+    return after.model_copy(update={"patients": patients})
 
 
 def gained(after: Utility, before: Utility) -> Interval:

@@ -14,6 +14,7 @@ from leakaudit.records.base import (
     State,
 )
 from leakaudit.records.cells import CellRecord, ReleasedTensor
+from leakaudit.records.folds import FoldRecord
 from leakaudit.records.leakage import (
     Control,
     Cost,
@@ -68,6 +69,7 @@ __all__ = [
     "Counts",
     "DataRecord",
     "Effect",
+    "FoldRecord",
     "Guarantee",
     "Harm",
     "House",

@@ -103,7 +103,8 @@ class Interval(Record):
         low: lower end; None if there are too few patients for one.
         high: upper end; None likewise.
         n: number of patients.
-        method: ``"t"`` under 20 patients, ``"bootstrap"`` from 20, ``"none"`` for one patient.
+        method: ``"t"`` under 20 patients, ``"bootstrap"`` from 20, ``"none"`` for one patient; of
+            several folds ``"wider of bootstrap over patients and t over folds"`` and the like.
     """
 
     mean: float

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from leakaudit.records.base import Record, State
+from leakaudit.records.folds import FoldRecord
 from leakaudit.records.leakage import Control, Cost, Leakage, MaskLeakage
 
 
@@ -62,6 +63,8 @@ class CellRecord(Record):
         isolation: how the attack's process was kept from the truth: ``"namespaces"`` or
             ``"process"``; empty if no attack ended.
         notes: what the attack wants a reader to know.
+        folds: of an audit in folds, what the cell is pooled from, fold by fold; its own key is that
+            of no result then.
         volatile: seconds, process id, start: whatever differs between two equal runs.
     """
 
@@ -95,7 +98,25 @@ class CellRecord(Record):
     cost: Cost | None = None
     isolation: str = ""
     notes: tuple[str, ...] = ()
+    folds: tuple[FoldRecord, ...] = ()
     volatile: dict[str, Any] = Field(default_factory=dict)
+
+    def result_of(self, patient: str) -> tuple[str, str]:
+        """The key of the result that holds a victim's reconstruction, and its blind guess's name.
+
+        Args:
+            patient: a victim of this cell.
+        """
+        for one in self.folds:
+            if patient in one.patients:
+                return one.key, one.blind_floor_name
+        figures = self.leakage or self.mask_leakage
+        return self.cell, figures.blind_floor_name if figures is not None else ""
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Keys of the results in the run folder that this cell rests on."""
+        return tuple(one.key for one in self.folds) or (self.cell,)
 
     @property
     def reads_all(self) -> bool:

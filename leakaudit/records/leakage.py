@@ -22,6 +22,10 @@ class PatientScore(Record):
         outline_floor: SSIM inside the brain of the outline floor.
         tumour_dice: whole-tumour Dice that a segmenter trained on other patients reaches on the
             reconstruction; None if there is no such segmenter, or no tumour in the slice.
+        picked_out: what the patient counts in re-identification: 1 if the own image is the most
+            similar one, a part of it in a tie, else 0; None in results of before it was recorded.
+        blind_picked_out: the same of the blind floor's guess.
+        by_modality: SSIM inside the brain of each modality that was recovered.
     """
 
     patient: str
@@ -34,6 +38,9 @@ class PatientScore(Record):
     blind_floor: float
     outline_floor: float
     tumour_dice: float | None = None
+    picked_out: float | None = None
+    blind_picked_out: float | None = None
+    by_modality: dict[str, float] = Field(default_factory=dict)
 
 
 class Harm(Record):
@@ -58,7 +65,8 @@ class Reidentification(Record):
         low: lower end of the Clopper-Pearson 95 % interval.
         high: its upper end.
         chance: 1 / gallery.
-        gallery: patients to pick from (all but the auxiliary ones).
+        gallery: patients to pick from (all but the auxiliary ones, of folds those of each; the
+            fewest of any fold).
         n: number of victims.
         blind_top1: the same share for the blind floor's guess.
     """

@@ -99,7 +99,9 @@ class DataRecord(Record):
         patients: number of patients.
         slices: number of slices of all patients.
         spatial: extents in voxels.
-        split: who played which part.
+        split: who played which part; in the first fold, if there are several.
+        folds: who played which part in each of several folds, in every one of which other patients
+            are victims; empty without folds.
         simulated: whether the patients are phantoms.
         cut_off: largest share, over patients and modalities, of the nonzero voxels that the
             centre crop left out, 0 to 1.
@@ -112,8 +114,14 @@ class DataRecord(Record):
     slices: int
     spatial: tuple[int, ...]
     split: SplitRecord
+    folds: tuple[SplitRecord, ...] = ()
     simulated: bool
     cut_off: float = 0.0
+
+    @property
+    def victims(self) -> int:
+        """How many patients were attacked in use, whom the network that was attacked never saw."""
+        return sum(len(one.victims) for one in self.folds or (self.split,))
 
 
 class ThreatRecord(Record):

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from leakaudit.records.base import UNDEFENDED, Interval, Record, State
+from leakaudit.records.folds import FoldRecord
 
 
 class PatientDice(Record):
@@ -21,6 +22,7 @@ class PatientDice(Record):
         whole_tumour: classes 1, 2, 3 together.
         tumour_core: classes 2 and 3 together.
         mean: mean over the present ones of the three classes; None if none is present.
+        untrained: the same of the network before its training; None likewise.
     """
 
     patient: str
@@ -30,6 +32,7 @@ class PatientDice(Record):
     whole_tumour: float | None
     tumour_core: float | None
     mean: float | None
+    untrained: float | None = None
 
 
 class Utility(Record):
@@ -134,6 +137,8 @@ class TargetRecord(Record):
             cell on such a network is ``failed``. Empty if all were on.
         state: ``ok`` or ``failed`` (or ``timed-out``, ``not-run``).
         reason: why, if not ``ok``.
+        folds: of an audit in folds, what the record is pooled from, fold by fold; its own key is
+            that of no result then.
         volatile: seconds, process id, start, device.
     """
 
@@ -161,7 +166,13 @@ class TargetRecord(Record):
     idle: str = ""
     state: State
     reason: str = ""
+    folds: tuple[FoldRecord, ...] = ()
     volatile: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Keys of the results in the run folder that this record rests on."""
+        return tuple(one.key for one in self.folds) or (self.target,)
 
     @property
     def is_undefended(self) -> bool:

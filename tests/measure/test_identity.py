@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from leakaudit.data.cohort import brain_mask
 from leakaudit.errors import CellError
-from leakaudit.measure.identity import reidentify, similarities
+from leakaudit.measure.folds import Folds
+from leakaudit.measure.identity import picked_out, share_picked_out, similarities
 from leakaudit.measure.statistics import clopper_pearson
 from leakaudit.records import Reidentification
 
@@ -21,6 +23,17 @@ OWN = [6, 1, 4]
 @pytest.fixture
 def gallery(make_brains: MakeBrains) -> NDArray[np.float32]:
     return make_brains(8)
+
+
+def reidentify(
+    reconstructions: NDArray[np.float32],
+    blind: NDArray[np.float32],
+    victims: list[str],
+    gallery: NDArray[np.float32],
+    ids: list[str],
+) -> Reidentification:
+    hits, guessed = (picked_out(one, victims, gallery, ids) for one in (reconstructions, blind))
+    return share_picked_out(hits, guessed, [len(ids)] * len(victims))
 
 
 def identify(
@@ -119,7 +132,8 @@ def test_refuses_a_gallery_that_does_not_fit(gallery: NDArray[np.float32]) -> No
 def test_refuses_values_that_are_not_finite(gallery: NDArray[np.float32], where: str) -> None:
     own, blind = gallery[OWN].copy(), gallery[[0, 0, 0]].copy()
     {"reconstruction": own, "blind guess": blind, "gallery": gallery}[where].flat[100] = np.nan
-    with pytest.raises(CellError, match=f"the {where} has NaN"):
+    named = "gallery" if where == "gallery" else "reconstruction"
+    with pytest.raises(CellError, match=f"the {named} has NaN"):
         reidentify(own, blind, VICTIMS, gallery, IDS)
 
 
@@ -127,3 +141,18 @@ def test_refuses_an_empty_brain_in_the_gallery(gallery: NDArray[np.float32]) -> 
     gallery[3] = 0
     with pytest.raises(CellError, match=r"\[3\] is empty"):
         identify(gallery[OWN], gallery)
+
+
+def test_folds_that_differ_widen_the_interval_of_the_share() -> None:
+    hits = [Fraction(1)] * 10 + [Fraction(0)] * 10
+    numbers = tuple(number for number in range(4) for _ in range(5))
+    folds = Folds(numbers=numbers, shares=tuple(tuple(row) for row in np.eye(4).tolist()))
+    alone = share_picked_out(hits, hits, [15] * 20)
+    spread = share_picked_out(hits, hits, [15] * 20, folds)
+    assert (alone.low, alone.high) == clopper_pearson(10, 20)
+    assert (spread.low, spread.high, spread.n) == (0.0, 1.0, 20)
+    mixed = hits[::2] + hits[1::2]
+    assert share_picked_out(mixed, mixed, [15] * 20, folds).low < alone.low
+    same = [Fraction(0)] * 20
+    assert share_picked_out(same, same, [15] * 20, folds).high == clopper_pearson(0, 20)[1]
+    assert share_picked_out(hits, hits, [10] * 10 + [20] * 10).chance == pytest.approx(0.075)
