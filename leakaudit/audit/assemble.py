@@ -38,6 +38,7 @@ from leakaudit.measure import controls
 from leakaudit.policy import judge
 from leakaudit.privacy.gaussian import reconstruction_bound
 from leakaudit.records import (
+    Caution,
     CellRecord,
     Control,
     Counts,
@@ -84,12 +85,13 @@ def assemble(
     cells = tuple(
         bounded(_with_positive_control(plan, raw), claims[plan.target.key]) for plan in matrix.cells
     )
+    data = _data(cohort, splits)
     return ReportRecord(
         name=config.name,
         audit=config.model_dump(mode="json"),
         images=config.images,
         house=house_of(config.report),
-        data=_data(cohort, splits),
+        data=data,
         threats=tuple(_threat(name) for name in config.threats),
         plugins=tuple(_plugins(config)),
         untested=_untested(config),
@@ -98,7 +100,7 @@ def assemble(
         counts=Counts.of(cells),
         worst=worst_cases(targets, cells),
         references=_references(config, targets),
-        verdict=verdict(config, targets, cells),
+        verdict=verdict(config, targets, cells, data.cautions),
         versions={
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
@@ -140,8 +142,8 @@ def judged_by(record: ReportRecord, policy: PolicyConfig) -> ReportRecord:
             f"the policy does not fit the audit: {error.errors()[0]['msg']}"
         ) from error
     require_proposed(config)
-    found = verdict(config, record.targets, record.cells)
-    own = verdict(audited, record.targets, record.cells)
+    known = record.targets, record.cells, record.data.cautions
+    found, own = verdict(config, *known), verdict(audited, *known)
     if found is not None and (own is None or own.policy != found.policy):
         other = {"judged_again": True, "own": own.outcome if own else None}
         found = found.model_copy(update=other)
@@ -149,12 +151,16 @@ def judged_by(record: ReportRecord, policy: PolicyConfig) -> ReportRecord:
 
 
 def verdict(
-    config: AuditConfig, targets: Sequence[TargetRecord], cells: Sequence[CellRecord]
+    config: AuditConfig,
+    targets: Sequence[TargetRecord],
+    cells: Sequence[CellRecord],
+    cautions: Sequence[Caution],
 ) -> Verdict | None:
     """What the audit's policy says of its settings; None without a policy."""
     if config.policy is None:
         return None
-    return judge(resolved_policy(config.policy), targets, cells, judged_targets(config, targets))
+    judged = judged_targets(config, targets)
+    return judge(resolved_policy(config.policy), targets, cells, judged, cautions)
 
 
 def _references(

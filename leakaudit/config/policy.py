@@ -10,7 +10,7 @@ from pydantic import Field, StrictFloat, StrictInt, field_validator, model_valid
 
 from leakaudit.config.plugins import PluginUse
 from leakaudit.config.sections import Section, refusal
-from leakaudit.records import Policy, RequiredAttack, Threshold
+from leakaudit.records import AcceptedCaution, Policy, RequiredAttack, Threshold
 from leakaudit.records.verdict import Bound, Measure, Quantifier
 from leakaudit.spelling import nearest
 
@@ -86,6 +86,18 @@ class ThresholdConfig(Section):
         return self
 
 
+class AcceptConfig(Section):
+    """A kind of caution about the data that keeps nothing from passing, and why.
+
+    Args:
+        caution: its kind, as the report and `leakaudit plan` name it.
+        reason: why it is accepted.
+    """
+
+    caution: Words
+    reason: Words
+
+
 class PolicyConfig(Section):
     """The user's policy, in the audit file or a file of its own.
 
@@ -100,6 +112,7 @@ class PolicyConfig(Section):
             all that the audit plans and whose needs the threat grants.
         proposed: the defences that are up for use, written as under ``defenses``, ``identity`` for
             none; by default all of the audit, and ``identity`` only if there is no other.
+        accepts: grave cautions about the data with which a setting may pass.
     """
 
     owner: Words
@@ -110,6 +123,7 @@ class PolicyConfig(Section):
     n_min: StrictInt = Field(default=5, ge=1)
     required: tuple[str, ...] | dict[str, tuple[str, ...]] | None = None
     proposed: tuple[Annotated[tuple[PluginUse, ...], Field(min_length=1)], ...] = ()
+    accepts: tuple[AcceptConfig, ...] = ()
 
     @field_validator("proposed", mode="before")
     @classmethod
@@ -142,6 +156,9 @@ def resolved_policy(config: PolicyConfig) -> Policy:
         thresholds=tuple(_resolved(one, config) for one in config.thresholds),
         required=_required(config.required),
         proposed=tuple(" + ".join(map(_written, uses)) for uses in config.proposed),
+        accepts=tuple(
+            AcceptedCaution(caution=one.caution, reason=one.reason) for one in config.accepts
+        ),
     )
 
 

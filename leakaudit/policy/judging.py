@@ -2,8 +2,9 @@
 
 Per setting the first rule that applies decides: an ``ok`` cell whose figure exceeds a limit fails
 it; without the training, without any figure, without a required attack, without a figure that a
-limit asks for, with too few patients, or with an interval that reaches beyond a limit it is
-inconclusive; else it passes. A crashed attack never helps anybody to pass.
+limit asks for, with a required figure that is doubted, with too few patients, with an interval that
+reaches beyond a limit, or with an open grave caution about the data it is inconclusive; else it
+passes. A crashed attack never helps anybody to pass, and neither does a doubted figure.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from leakaudit.policy.figures import Figure, applies, finite, of_cell, of_dice_loss, of_epsilon
-from leakaudit.records import CellRecord, State, TargetRecord
+from leakaudit.records import Caution, CellRecord, State, TargetRecord
 from leakaudit.records.verdict import (
     GRAVITY,
     Check,
@@ -26,7 +27,7 @@ from leakaudit.records.verdict import (
 
 _OF_SETTINGS = ("epsilon", "dice_loss")
 # Rules by which a check stays open, the gravest first.
-_OPEN = (Rule.UNMEASURED, Rule.TOO_FEW_PATIENTS, Rule.NOT_SHOWN)
+_OPEN = (Rule.UNMEASURED, Rule.DOUBTED, Rule.TOO_FEW_PATIENTS, Rule.NOT_SHOWN)
 
 
 def judge(
@@ -34,6 +35,7 @@ def judge(
     targets: Sequence[TargetRecord],
     cells: Sequence[CellRecord],
     judged: Collection[str],
+    cautions: Sequence[Caution] = (),
 ) -> Verdict:
     """Hold a policy against the settings that it is about.
 
@@ -42,7 +44,10 @@ def judge(
         targets: every training of the audit.
         cells: every cell.
         judged: keys of the settings that are up for use.
+        cautions: what is uncertain about the data.
     """
+    accepted = {one.caution for one in policy.accepts}
+    uncertain = tuple(one for one in cautions if one.grave and one.kind not in accepted)
     checks: list[Check] = []
     settings: list[SettingVerdict] = []
     for target in targets:
@@ -50,7 +55,11 @@ def judge(
             mine = [c for c in cells if c.target == target.target and not c.control_only]
             first = len(checks)
             checks += _checks(policy, target, targets, mine)
-            settings.append(_setting(policy, target, mine, checks, first))
+            found = _setting(policy, target, mine, checks, first)
+            if uncertain and found.outcome is Outcome.PASS:
+                open_caution = {"outcome": Outcome.INCONCLUSIVE, "rule": Rule.OPEN_CAUTION}
+                found = found.model_copy(update={**open_caution, "check": None})
+            settings.append(found)
     rule, number = Rule.NOTHING_JUDGED, None
     outcome = Outcome.INCONCLUSIVE
     if settings:
@@ -66,6 +75,7 @@ def judge(
         policy=policy,
         settings=tuple(settings),
         checks=tuple(checks),
+        cautions=uncertain,
     )
 
 
@@ -87,7 +97,7 @@ def _checks(
             made.append(_check(number, threshold, target.target, None, whole, trained))
             continue
         found = [
-            _check(number, threshold, target.target, cell.cell, figure)
+            _doubted(cell, _check(number, threshold, target.target, cell.cell, figure))
             for cell in cells
             if cell.state is State.OK and (figure := of_cell(cell, threshold)) is not None
         ]
@@ -153,6 +163,13 @@ def _check(
     return bare.model_copy(update={"outcome": "holds"})
 
 
+def _doubted(cell: CellRecord, check: Check) -> Check:
+    """The check of a figure that counts, or an open one: a doubted figure can only violate."""
+    if not cell.doubts or check.outcome == "violates":
+        return check
+    return _open(check.model_copy(update={"outcome": "open"}), Rule.DOUBTED, cell.doubts[0].words)
+
+
 def _open(check: Check, rule: Rule, reason: str) -> Check:
     return check.model_copy(update={"rule": rule, "reason": reason})
 
@@ -184,11 +201,40 @@ def _setting(
         return decided(Outcome.INCONCLUSIVE, Rule.NOTHING_MEASURED)
     if missing:
         return decided(Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)
+    set_aside = _set_aside(policy.required, cells, [check for _, check in mine])
+    counted = [(number, check) for number, check in mine if number - first not in set_aside]
     for rule in _OPEN:
-        number = next((n for n, check in mine if check.rule is rule), None)
+        number = next((n for n, check in counted if check.rule is rule), None)
         if number is not None:
             return decided(Outcome.INCONCLUSIVE, rule, number)
-    return decided(Outcome.PASS, Rule.ALL_HOLD, _gravest(mine, policy))
+    return decided(Outcome.PASS, Rule.ALL_HOLD, _gravest(counted, policy))
+
+
+def _set_aside(
+    required: tuple[RequiredAttack, ...] | None,
+    cells: Sequence[CellRecord],
+    checks: Sequence[Check],
+) -> set[int]:
+    """Numbers of the doubted checks that decide nothing.
+
+    The attack is not required, and a figure that is not doubted shows that the limit holds.
+    """
+    needed = {
+        cell.cell
+        for cell in cells
+        if required is None or any(_asks_for(one, cell) for one in required)
+    }
+    reads_all = {cell.cell for cell in cells if cell.reads_all}
+    shown = {one.threshold for one in checks if one.outcome == "holds" and one.cell in reads_all}
+    return {
+        number
+        for number, one in enumerate(checks)
+        if one.rule is Rule.DOUBTED and one.cell not in needed and one.threshold in shown
+    }
+
+
+def _asks_for(required: RequiredAttack, cell: CellRecord) -> bool:
+    return cell.attack_name == required.attack and required.threat in ("", cell.threat)
 
 
 def _gravest(checks: Sequence[tuple[int, Check]], policy: Policy) -> int | None:
@@ -209,11 +255,7 @@ def _missing(required: tuple[RequiredAttack, ...] | None, cells: Sequence[CellRe
     gaps = []
     for one in required:
         planned = [
-            cell
-            for cell in cells
-            if cell.attack_name == one.attack
-            and one.threat in ("", cell.threat)
-            and cell.state is not State.UNSUPPORTED
+            cell for cell in cells if _asks_for(one, cell) and cell.state is not State.UNSUPPORTED
         ]
         gaps += [_how(cell) for cell in planned if not _has_figures(cell)]
         if not planned:

@@ -13,7 +13,8 @@ from leakaudit.records.base import (
     Record,
     State,
 )
-from leakaudit.records.cells import CellRecord, ReleasedTensor
+from leakaudit.records.cautions import Caution
+from leakaudit.records.cells import CellRecord, Doubt, ReleasedTensor
 from leakaudit.records.folds import FoldRecord
 from leakaudit.records.leakage import (
     Control,
@@ -47,6 +48,7 @@ from leakaudit.records.targets import (
     Utility,
 )
 from leakaudit.records.verdict import (
+    AcceptedCaution,
     Check,
     Outcome,
     Policy,
@@ -61,6 +63,8 @@ __all__ = [
     "METRIC_VERSION",
     "SCHEMA_VERSION",
     "UNDEFENDED",
+    "AcceptedCaution",
+    "Caution",
     "CellRecord",
     "Check",
     "Citation",
@@ -68,6 +72,7 @@ __all__ = [
     "Cost",
     "Counts",
     "DataRecord",
+    "Doubt",
     "Effect",
     "FoldRecord",
     "Guarantee",

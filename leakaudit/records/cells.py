@@ -28,6 +28,18 @@ class ReleasedTensor(Record):
         return f"level {self.level} of data site {self.site}"
 
 
+class Doubt(Record):
+    """Why a low figure of a cell shows no protection; such a cell never helps to a PASS.
+
+    Args:
+        kind: a short name, such as ``evidence``.
+        words: one sentence for a reader.
+    """
+
+    kind: str
+    words: str
+
+
 class CellRecord(Record):
     """One attack on one target under one threat.
 
@@ -65,6 +77,7 @@ class CellRecord(Record):
         notes: what the attack wants a reader to know.
         folds: of an audit in folds, what the cell is pooled from, fold by fold; its own key is that
             of no result then.
+        doubts: why a low figure shows no protection; empty for a figure that counts.
         volatile: seconds, process id, start: whatever differs between two equal runs.
     """
 
@@ -99,6 +112,7 @@ class CellRecord(Record):
     isolation: str = ""
     notes: tuple[str, ...] = ()
     folds: tuple[FoldRecord, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     volatile: dict[str, Any] = Field(default_factory=dict)
 
     def result_of(self, patient: str) -> tuple[str, str]:

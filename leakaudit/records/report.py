@@ -15,6 +15,7 @@ from leakaudit.records.base import (
     Record,
     State,
 )
+from leakaudit.records.cautions import Caution
 from leakaudit.records.cells import CellRecord
 from leakaudit.records.targets import ReferenceComparison, TargetRecord
 from leakaudit.records.verdict import Verdict
@@ -105,6 +106,7 @@ class DataRecord(Record):
         simulated: whether the patients are phantoms.
         cut_off: largest share, over patients and modalities, of the nonzero voxels that the
             centre crop left out, 0 to 1.
+        cautions: what is uncertain about the data.
     """
 
     name: str
@@ -117,6 +119,7 @@ class DataRecord(Record):
     folds: tuple[SplitRecord, ...] = ()
     simulated: bool
     cut_off: float = 0.0
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def victims(self) -> int:

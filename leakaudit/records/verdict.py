@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from leakaudit.records.base import Record
+from leakaudit.records.cautions import Caution
 
 Measure = Literal[
     "ssim",
@@ -48,8 +49,10 @@ class Rule(StrEnum):
     NOTHING_MEASURED = "nothing-measured"
     REQUIRED_MISSING = "required-missing"
     UNMEASURED = "unmeasured"
+    DOUBTED = "doubted"
     TOO_FEW_PATIENTS = "too-few-patients"
     NOT_SHOWN = "not-shown"
+    OPEN_CAUTION = "open-caution"
     NOTHING_JUDGED = "nothing-judged"
     ALL_HOLD = "all-hold"
 
@@ -91,6 +94,13 @@ class RequiredAttack(Record):
     threat: str = ""
 
 
+class AcceptedCaution(Record):
+    """A kind of caution that a policy accepts, and why, in its owner's words."""
+
+    caution: str
+    reason: str
+
+
 class Policy(Record):
     """What the user allows.
 
@@ -102,6 +112,7 @@ class Policy(Record):
             the threat grants.
         proposed: the defences that are up for use, as configured; empty for all of the audit but
             the undefended network, or for that if there is no other.
+        accepts: grave cautions about the data that do not keep a setting from passing.
     """
 
     owner: str
@@ -109,6 +120,7 @@ class Policy(Record):
     thresholds: tuple[Threshold, ...]
     required: Annotated[tuple[RequiredAttack, ...], Field(min_length=1)] | None
     proposed: tuple[str, ...]
+    accepts: tuple[AcceptedCaution, ...] = ()
 
 
 class Check(Record):
@@ -170,6 +182,7 @@ class Verdict(Record):
         policy: what was allowed.
         settings: the settings that were judged.
         checks: every threshold on every cell of theirs.
+        cautions: the grave cautions about the data that the policy does not accept.
         judged_again: whether ``policy`` is another than the audit's own, so that the figures were
             known when it was held against them.
         own: then the outcome under the audit's own policy; None if the audit has none.
@@ -183,6 +196,7 @@ class Verdict(Record):
     policy: Policy
     settings: tuple[SettingVerdict, ...]
     checks: tuple[Check, ...]
+    cautions: tuple[Caution, ...] = ()
     judged_again: bool = False
     own: Outcome | None = None
 

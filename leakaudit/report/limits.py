@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from leakaudit.records import Check, Outcome, Rule, SettingVerdict, Threshold, Verdict
 
 # Rules by which a check stays open, the gravest first.
-_OPEN = (Rule.UNMEASURED, Rule.TOO_FEW_PATIENTS, Rule.NOT_SHOWN)
+_OPEN = (Rule.UNMEASURED, Rule.DOUBTED, Rule.TOO_FEW_PATIENTS, Rule.NOT_SHOWN)
 _DECIDES = {Outcome.FAIL: "violates", Outcome.INCONCLUSIVE: "open"}
 
 
@@ -31,6 +31,8 @@ def not_kept(verdict: Verdict, one: SettingVerdict) -> tuple[Check, ...]:
 
 def limits_words(verdict: Verdict, one: SettingVerdict) -> str:
     """How many limits a setting does not keep: ``2 of 3 limits are exceeded``; empty for none."""
+    if one.outcome is Outcome.PASS:  # a doubted figure of an attack that is not required stays open
+        return ""
     checks = _checks_of(verdict, one)
     unclaimed = {each.threshold for each in checks if each.rule is Rule.NOT_CLAIMED}
     exceeded = {each.threshold for each in checks if each.outcome == "violates"} - unclaimed

@@ -67,8 +67,10 @@ RULES = {
     Rule.NOTHING_MEASURED: "no attack gave a valid figure",
     Rule.REQUIRED_MISSING: "a required attack has no valid figure",
     Rule.UNMEASURED: "there is no figure that could show that a limit holds",
+    Rule.DOUBTED: "a low figure of a required attack shows no protection",
     Rule.TOO_FEW_PATIENTS: "a figure rests on fewer patients than the policy asks for",
     Rule.NOT_SHOWN: "the interval of a figure reaches beyond a limit",
+    Rule.OPEN_CAUTION: "the data is uncertain in a way that the policy does not accept",
     Rule.NOTHING_JUDGED: "the audit has none of the settings that the policy is about",
     Rule.ALL_HOLD: "every required attack has a figure, and no figure exceeds a limit",
 }
@@ -272,7 +274,7 @@ def _setting(record: ReportRecord, verdict: Verdict, one: SettingVerdict) -> Set
         where=where,
         rule=RULES[one.rule],
         limits=limits_words(verdict, one),
-        reason=_reason(one, target),
+        reason=_reason(verdict, one, target),
         decisive=tuple(_check(record, verdict, each) for each in decisive),
         checks=tuple(
             _check(record, verdict, each) for each in verdict.checks if each.target == one.target
@@ -368,7 +370,7 @@ def _over(check: Check, threshold: Threshold) -> str:
     return f" on average over {patients}" if threshold.quantifier else f" of {patients}"
 
 
-def _reason(one: SettingVerdict, target: TargetRecord) -> str:
+def _reason(verdict: Verdict, one: SettingVerdict, target: TargetRecord) -> str:
     """Why nothing can be said; empty where a figure decided."""
     if one.check is not None:
         return ""
@@ -376,4 +378,6 @@ def _reason(one: SettingVerdict, target: TargetRecord) -> str:
         return f"No figure from {listed(one.missing)}."
     if one.rule is Rule.NOT_TRAINED:
         return f"The training ended {target.state.value}: {target.reason or 'no reason recorded'}."
+    if one.rule is Rule.OPEN_CAUTION:
+        return " ".join(f"{each.kind}: {each.words}" for each in verdict.cautions)
     return f"{RULES[one.rule][:1].upper()}{RULES[one.rule][1:]}."
