@@ -58,6 +58,10 @@ class Quantization(Defense):
         # A difference of 0 carries the gradient, which leaves the rounded values as they are.
         return tuple(self._rounded(level.detach()) + (level - level.detach()) for level in levels)
 
+    def expected(self, levels: Levels) -> Levels:
+        """The levels before rounding, which can be followed downhill; `evidence` is about them."""
+        return levels
+
     def evidence(self, released: Levels) -> Evidence:
         """The release, with the variance step^2 / 12 of values that are spread evenly in a step.
 

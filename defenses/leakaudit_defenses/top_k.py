@@ -75,6 +75,10 @@ class TopK(Defense):
         del drawn
         return tuple(level * self._kept(level) for level in levels)
 
+    def expected(self, levels: Levels) -> Levels:
+        """The levels before any was dropped, which `evidence` is about."""
+        return levels
+
     def evidence(self, released: Levels) -> Evidence:
         """Exact where a value was kept; 0 with a share of t^2 for variance where it was dropped.
 

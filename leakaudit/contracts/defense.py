@@ -220,16 +220,21 @@ class Defense(abc.ABC):
     def expected(self, levels: Levels) -> Levels:
         """What `evidence` estimates: the levels after all that the defence does without chance.
 
-        An attack compares this, of its candidate's levels, with the evidence; differentiable.
+        A hint: an attack compares this, of its candidate's levels, with the evidence, unless
+        releases of its own patients tell it better. The default is ``apply(levels, ())`` where
+        nothing is drawn, else the levels.
         """
-        return levels
+        if self.draw(tuple(level[:1].detach() for level in levels), generator_for(0, "expected")):
+            return levels
+        return self.apply(levels, ())
 
     def evidence(self, released: Levels) -> Evidence:
         """What a release says about `expected` to an adversary who knows the defence.
 
-        By Kerckhoffs's principle an attack may call this. The default takes the release at its
-        word, which is right for a defence that changes nothing. A defence that draws randomness
-        must say what it does (`adversary_is_told`), else attacks that ask fail to see through it.
+        A hint, by Kerckhoffs's principle: an attack may call this, and may as well find out by
+        releasing patients of its own. The default takes the release at its word, which is right
+        where nothing is random. A defence that draws randomness must say what it does
+        (`adversary_is_told`), else attacks that ask and do not measure fail to see through it.
         """
         return Evidence(
             values=released,

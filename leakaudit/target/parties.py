@@ -139,11 +139,19 @@ class DataSite:
         # one of the batch.
         weight = len(self._images) if self.summed_loss else 1
         penalties = tuple(weight * penalty for penalty in self._penalties())
-        outputs = (*self._released, *penalties)
-        answers = (*message.levels, *map(torch.ones_like, penalties))
+        pairs = (
+            *zip(self._released, message.levels, strict=True),
+            *((penalty, torch.ones_like(penalty)) for penalty in penalties),
+        )
+        # A release that does not depend on the levels leads back to no weight.
+        leading = [(output, answer) for output, answer in pairs if output.requires_grad]
+        outputs, answers = ([pair[side] for pair in leading] for side in (0, 1))
         if self._private is None:
+            if not leading:
+                return (None,) * len(parameters)
             return torch.autograd.grad(outputs, parameters, answers, allow_unused=True)
-        torch.autograd.backward(outputs, answers, inputs=(*parameters, self._images))
+        if leading:
+            torch.autograd.backward(outputs, answers, inputs=(*parameters, self._images))
         return self._private.learned(len(self._images), records, self.watch)
 
     def _penalties(self) -> Iterator[torch.Tensor]:

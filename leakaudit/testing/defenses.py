@@ -8,6 +8,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from leakaudit.contracts import Defense, ReleaseSetting
+from leakaudit.contracts.hints import HINT_ROUGH, TELLS, hint_errors, told_by_unknown
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.testing.plugins import check_configuration, untouched
 from leakaudit.testing.stages import check_stages
@@ -26,7 +27,9 @@ def check_defense(
     which hold no values and so show a tensor that is made on the wrong device; fake ones show what
     is only used from there. Samples are treated and drawn for on their own; the gradient is what
     the class says; at its parameters `off` it releases the levels as they are. What it does to
-    returned gradients and to the training is held to the same, and to what `acts_on` says.
+    returned gradients and to the training is held to the same, and to what `acts_on` says. A
+    release that does not depend on the levels needs no gradient. `Defense.expected` and
+    `Defense.evidence` are hints that an attack may follow, so they are held against releases.
 
     Args:
         defense: as an audit file would configure it, not fitted.
@@ -47,10 +50,11 @@ def check_defense(
         with untouched(f"{type(defense).__name__}.release"):
             _check_release(fitted, levels, seed)
             _check_release(fitted, tuple(level.double() for level in levels), seed)
-            _check_apply(fitted, levels, seed)
+            _check_apply(fitted, levels, _levels(extents, seed + 1), seed)
             _check_draws(fitted, levels, seed)
             # Other levels than those it was fitted to, at which a bound may just be met.
             _check_gradient(fitted, _levels(extents, seed + 1), seed)
+        _check_hints(fitted, levels, seed)
         _check_off(defense, setting, levels, seed)
         check_stages(defense, setting, levels, spatial_dims=len(extents), seed=seed)
     for reproducible in (True, False):
@@ -101,7 +105,22 @@ def _check_evidence(defense: Defense, released: Levels) -> Levels:
     return evidence.variances
 
 
-def _check_apply(defense: Defense, levels: Levels, seed: int) -> None:
+def _check_hints(defense: Defense, levels: Levels, seed: int) -> None:
+    """What the defence says of its releases is what they are, level by level."""
+    name = type(defense).__name__
+    for index, ratio in enumerate(hint_errors(defense, levels, seed)):
+        assert 1 / HINT_ROUGH <= ratio <= HINT_ROUGH, (
+            f"{name}.evidence misleads on level {index}: it is {ratio:.3g} times as far off "
+            f"{name}.expected as it says, in squares; state the variance that releases have"
+        )
+    for index, told in enumerate(told_by_unknown(defense, levels, seed)):
+        assert told < TELLS, (
+            f"{name}.evidence says that values of level {index} tell nothing (an infinite "
+            f"variance), and their correlation with {name}.expected is {told:.2f}"
+        )
+
+
+def _check_apply(defense: Defense, levels: Levels, other: Levels, seed: int) -> None:
     name = type(defense).__name__
     drawn = defense.draw(levels, generator_for(seed, "draw"))
     assert all(len(draw) == _BATCH for draw in drawn), f"{name}.draw needs the batch as first axis"
@@ -118,9 +137,23 @@ def _check_apply(defense: Defense, levels: Levels, seed: int) -> None:
 
     inputs = tuple(level.clone().requires_grad_() for level in levels)
     released = defense.release(inputs, generator=generator_for(seed, "draw"))
-    assert all(level.requires_grad for level in released), f"{name} cuts the gradient off"
-    gradients = torch.autograd.grad(released, inputs, levels, materialize_grads=True)
+    # A tensor that is the same for other levels has no gradient to give.
+    moved = [
+        not torch.equal(*two) for two in zip(together, defense.apply(other, drawn), strict=True)
+    ]
+    cut = [
+        change and not level.requires_grad for change, level in zip(moved, released, strict=True)
+    ]
+    assert not any(cut), f"{name} cuts the gradient off"
+    led = [level for level in released if level.requires_grad]
+    if not led:
+        return
+    weights = [w for w, level in zip(levels, released, strict=True) if level.requires_grad]
+    gradients = torch.autograd.grad(led, inputs, weights, materialize_grads=True)
     for index, gradient in enumerate(gradients):
+        mixed = tuple(other[i] if i == index else level for i, level in enumerate(levels))
+        if all(map(torch.equal, together, defense.apply(mixed, drawn))):
+            continue
         reached = bool(gradient.any() & gradient.isfinite().all())
         assert reached, f"no finite gradient reaches tensor {index} through {name}.apply"
 
@@ -171,8 +204,15 @@ def _check_gradient(defense: Defense, levels: Levels, seed: int) -> None:
     generator = generator_for(seed, "gradient")
     incoming, along = (tuple(normal_like(each, generator) for each in inputs) for _ in range(2))
     drawn = defense.draw(inputs, generator)
+    released = defense.apply(inputs, drawn)
+    led = [index for index, level in enumerate(released) if level.requires_grad]
+    if not led:
+        return  # nothing of it depends on the levels, as `_check_apply` saw
     gradients = torch.autograd.grad(
-        defense.apply(inputs, drawn), inputs, incoming, materialize_grads=True
+        [released[index] for index in led],
+        inputs,
+        [incoming[index] for index in led],
+        materialize_grads=True,
     )
     if defense.gradient == "straight-through":
         passed = all(map(torch.allclose, gradients, incoming))

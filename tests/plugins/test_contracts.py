@@ -316,6 +316,31 @@ class CertainBeyondCertainty(Honest):
         return Evidence(values=released, variances=tuple(0 * each - 1 for each in released))
 
 
+class StatesTooMuchNoise(Honest):
+    """An attack that believes this hands the search over to its prior."""
+
+    def evidence(self, released: Levels) -> Evidence:
+        variances = tuple(torch.full_like(level, 1e6) for level in released)
+        return Evidence(values=released, variances=variances)
+
+
+class StatesTooLittleNoise(Honest):
+    def evidence(self, released: Levels) -> Evidence:
+        variances = tuple(torch.full_like(level, 1e-6) for level in released)
+        return Evidence(values=released, variances=variances)
+
+
+class CallsWhatItSendsUnknown(Honest):
+    def evidence(self, released: Levels) -> Evidence:
+        unknown = tuple(torch.full_like(level, torch.inf) for level in released)
+        return Evidence(values=released, variances=unknown)
+
+
+class ExpectsAnotherScale(Honest):
+    def expected(self, levels: Levels) -> Levels:
+        return tuple(1000 * level for level in levels)
+
+
 class ClaimsOnPublishedNoise(Honest):
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
         return PrivacyGuarantee(
@@ -378,6 +403,10 @@ class Positional(NoDataclassOfItsOwn):
         (ExpectsAnotherShape(), r"expected gives .*expected"),
         (CertainBeyondCertainty(), "variance that is not at least 0"),
         (SaysNothingOfItsNoise(), "keeps the default evidence"),
+        (StatesTooMuchNoise(), r"evidence misleads on level 0: it is 9\.\d*e-07 times as far off"),
+        (StatesTooLittleNoise(), r"misleads on level 0: it is (9\.\d*|1\.\d*)e\+0[56] times"),
+        (CallsWhatItSendsUnknown(), r"tell nothing .* their correlation .* is 0\.7"),
+        (ExpectsAnotherScale(), "misleads on level 0"),
         (ClaimsOnPublishedNoise(), "reproducible noise carries no claim"),
         (NoDataclassOfItsOwn(), "no dataclass"),
         (Mutable(), "must be frozen"),
@@ -413,6 +442,56 @@ class RoundsStraightThrough(StraightThroughButCallsItExact):
 
 def test_a_stated_straight_through_gradient_passes() -> None:
     check_defense(RoundsStraightThrough())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(Defense):
+    """Releases zeros, whatever comes in; no gradient leads through it."""
+
+    on: bool = True
+
+    off: ClassVar[Mapping[str, Any] | None] = {"on": False}
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(torch.zeros_like(level) for level in levels) if self.on else levels
+
+
+class ConstantAtDepth(Constant):
+    """The shallow level crosses, the deep one is withheld."""
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return (levels[0], torch.zeros_like(levels[1])) if self.on else levels
+
+
+class DetachesTheDeepLevel(Constant):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return (2 * levels[0], 2 * levels[1].detach()) if self.on else levels
+
+
+class Smaller(Constant):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(1e-3 * level for level in levels) if self.on else levels
+
+
+@pytest.mark.parametrize("defense", [Constant(), ConstantAtDepth(), Smaller()], ids=repr)
+def test_a_release_that_is_constant_or_scaled_keeps_the_contract(defense: Defense) -> None:
+    check_defense(defense)
+
+
+def test_a_gradient_is_due_where_the_release_depends_on_the_levels() -> None:
+    with pytest.raises(AssertionError, match="cuts the gradient off"):
+        check_defense(DetachesTheDeepLevel())
+
+
+def test_where_nothing_is_drawn_apply_is_what_is_expected() -> None:
+    levels = (torch.rand(2, 3, 4, 4), torch.rand(2, 4, 2, 2))
+    expected = Smaller().expected(levels)
+    assert all(map(torch.equal, expected, Smaller().apply(levels, ())))
+    # Where something is drawn only the class can say.
+    assert all(map(torch.equal, Honest().expected(levels), levels))
 
 
 @pytest.mark.parametrize("spatial", [(16, 16), (8, 8, 8)])

@@ -221,3 +221,23 @@ def test_segment_gives_the_classes_of_the_joint_network() -> None:
     predicted = protocol.label_site.segment(protocol.send(views, SEED))
     with torch.no_grad():
         assert torch.equal(predicted, network(views).argmax(dim=1))
+
+
+class Constant(Defense):
+    """Releases zeros; no gradient leads back to an encoder."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(torch.zeros_like(level) for level in levels)
+
+
+def test_a_release_without_a_gradient_trains_the_label_site_alone() -> None:
+    network, (views, masks) = build(tiny_spec(), 0), batch_of((2, 2), 2)
+    Protocol(network, Constant()).backward(views, masks, 0)
+    encoders = [one for each in network.encoders for one in each.parameters()]
+    assert not any(one.grad is not None and bool(one.grad.any()) for one in encoders)
+    assert any(one.grad is not None and bool(one.grad.any()) for one in network.server.parameters())
+    _, sent = Protocol(network, Constant()).splitfed_messages(views, masks, 0)
+    assert not any(bool(tensor.any()) for message in sent for tensor in message.tensors)
