@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
@@ -61,10 +61,6 @@ class TensorInversion(LearnsFromQueries):
     def reads(self) -> ReleasedTensor:
         """The tensor of its site and level."""
         return ReleasedTensor(site=self.site, level=self.level)
-
-    def at_easiest(self) -> TensorInversion:
-        """The same site's level 0, the only one that crosses at cut level 0."""
-        return replace(self, level=0)
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

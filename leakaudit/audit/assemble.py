@@ -83,7 +83,7 @@ def assemble(
     raw = {plan.key: _cell(plan, store, ended) for plan in matrix.cells}
     claims = {one.target: one.guarantee for one in targets}
     cells = tuple(
-        bounded(_with_positive_control(plan, raw), claims[plan.target.key]) for plan in matrix.cells
+        bounded(_with_controls(plan, raw), claims[plan.target.key]) for plan in matrix.cells
     )
     data = _data(cohort, splits)
     return ReportRecord(
@@ -211,38 +211,43 @@ def _how(
     return State(outcome.outcome), outcome.reason
 
 
-def _with_positive_control(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
+def _with_controls(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
+    """The cell with the controls that show its attack at work; without figures if one does not."""
     record = raw[plan.key]
     if record.state in (State.UNSUPPORTED, State.NOT_RUN):
         return record
-    control = _positive(raw.get(plan.positive_control), record)
-    record = record.model_copy(update={"positive_control": control})
-    if control.passed or record.state is not State.OK:
+    made = {"positive_control": _positive(raw.get(plan.positive_control))}
+    if plan.disguise_control:
+        made["disguise_control"] = _positive(raw.get(plan.disguise_control))
+    record = record.model_copy(update=made)
+    lacking = [(kind, one) for kind, one in made.items() if not one.passed]
+    if not lacking or record.state is not State.OK:
         return record
+    kind, control = lacking[0]
     outcome = "not made" if control.passed is None else "failed"
     return record.model_copy(
         update={
             "state": State.CONTROL_FAILED,
-            "reason": f"positive control {outcome}: {control.detail}",
+            "reason": f"{kind.replace('_', ' ')} {outcome}: {control.detail}",
             **withheld(record),
         }
     )
 
 
-def _positive(easiest: CellRecord | None, cell: CellRecord) -> Control:
-    """Whether the attack works undefended at the easiest cut, on a tensor that crosses there."""
-    if easiest is None:
+def _positive(control: CellRecord | None) -> Control:
+    """Whether the attack works undefended at the same cut, disguised if ``control`` is."""
+    if control is None:
         return Control(passed=None, detail="no such cell was planned")
-    where = f"on the undefended system cut at level {easiest.cut_level}"
-    if easiest.tensor and cell.tensor and easiest.tensor != cell.tensor:
-        where += f" and on {easiest.tensor.words}, as {cell.tensor.words} does not cross there"
-    figures = easiest.leakage or easiest.mask_leakage
-    if easiest.state is not State.OK or figures is None:
-        return Control(passed=False, detail=f"{where} it ended {easiest.state} ({easiest.reason})")
+    where = f"on the undefended system cut at level {control.cut_level}"
+    if control.disguise:
+        where += f", every release disguised ({control.disguise})"
+    figures = control.leakage or control.mask_leakage
+    if control.state is not State.OK or figures is None:
+        return Control(passed=False, detail=f"{where} it ended {control.state} ({control.reason})")
     scores, floor = map(np.array, figures.by_patient())
-    unit = "SSIM" if easiest.leakage else "Dice"
-    control = controls.positive_control(scores, floor, unit=unit)
-    return control.model_copy(update={"detail": f"{where}, {control.detail}"})
+    unit = "SSIM" if control.leakage else "Dice"
+    found = controls.positive_control(scores, floor, unit=unit)
+    return found.model_copy(update={"detail": f"{where}, {found.detail}"})
 
 
 def _data(cohort: Cohort, splits: Splits) -> DataRecord:

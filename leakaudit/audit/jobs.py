@@ -48,6 +48,7 @@ from leakaudit.target.checkpoints import copy_epoch
 from leakaudit.target.effects import Effects
 from leakaudit.target.split_unet import parameter_count
 from leakaudit.target.training import TrainingData, train
+from leakaudit.threat.disguises import disguised
 from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.own_site import Returned
@@ -131,6 +132,8 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
         raise CellError("a cell job without a cell")
     people = people_of(task)
     system = trained_system(task, people, store)
+    if plan.disguise is not None:
+        system = disguised(system, plan.disguise)
     trained = store.folder("targets", plan.target.key) / TARGET_FILE
     idle = TargetRecord.model_validate_json(trained.read_text()).idle
     if idle:
@@ -319,6 +322,7 @@ def cell_facts(plan: CellPlan) -> dict[str, Any]:
         "round_steps": plan.round_steps,
         "seed": plan.target.seed,
         "control_only": plan.control_only,
+        "disguise": plan.disguise.words if plan.disguise else "",
     }
 
 

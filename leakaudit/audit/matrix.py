@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import product
 from math import isinf
@@ -21,13 +21,14 @@ from leakaudit.config import AuditConfig, PluginUse, expand, expand_stack
 from leakaudit.contracts import Attack, Capability, Defense
 from leakaudit.data import Splits
 from leakaudit.errors import ConfigError
+from leakaudit.randomness import derive_seed
 from leakaudit.records import METRIC_VERSION
 from leakaudit.registry import core_code, load
 from leakaudit.target.split_unet import SplitUNetSpec, centralised_spec, single_site_spec
 from leakaudit.target.training import TrainingSettings, choose_device
+from leakaudit.threat.disguises import control_disguise
 from leakaudit.threat.presets import Threat, threat_named
 
-EASIEST_CUT = 0
 EASIEST_BATCH = 1
 _GRADIENTS = frozenset(
     {
@@ -42,7 +43,7 @@ _GRADIENTS = frozenset(
         Capability.HEAD_QUERIES,
     }
 )
-_RELEASES = frozenset({Capability.ACTIVATIONS, Capability.TRANSCRIPT})
+_RELEASES = frozenset({Capability.ACTIVATIONS, Capability.REPEATED_RELEASES, Capability.TRANSCRIPT})
 _UPDATES = frozenset({Capability.WEIGHT_UPDATES, Capability.UPDATE_QUERIES})
 _DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
@@ -193,9 +194,6 @@ class _Planner:
         control_only: bool = False,
     ) -> Iterator[CellPlan]:
         batches = self.config.gradient_batch if batches is None else batches
-        attacks = self.attacks
-        if control_only:
-            attacks = [(name, _at_easiest(attack, target)) for name, attack in attacks]
         for threat_name, meets in self.config.threats.items():
             threat = threat_named(threat_name)
             at_site = threat.position == "data site"
@@ -205,7 +203,7 @@ class _Planner:
                 raise ConfigError(
                     f"{alone[0]} recovers what other sites hold; the target has one site alone"
                 )
-            for (name, attack), site in product(attacks, sites):
+            for (name, attack), site in product(self.attacks, sites):
                 if name not in meets or not _crosses(attack, target):
                     continue
                 seen = product(
@@ -272,11 +270,18 @@ class _Planner:
         return self.config.round_steps if reads else None
 
     def controls(self, cells: list[CellPlan]) -> Iterator[CellPlan]:
-        """The easiest cut and batch, undefended, per seed; only for attacks that run at all."""
-        for seed in dict.fromkeys(cell.target.seed for cell in cells):
-            target = self.split_target(EASIEST_CUT, *self.identity, seed, control_only=True)
-            made = self.cells(target, batches=(EASIEST_BATCH,), control_only=True)
-            yield from (cell for cell in made if not cell.missing)
+        """What shows each attack at work: undefended at the same cut, as it is and disguised."""
+        asked = [cell for cell in cells if not cell.missing]
+        wanted = {key for cell in asked for key in (cell.positive_control, cell.disguise_control)}
+        for cut, seed in dict.fromkeys((c.target.spec.cut_level, c.target.seed) for c in asked):
+            target = self.split_target(cut, *self.identity, seed, control_only=True)
+            for cell in self.cells(target, batches=(EASIEST_BATCH,), control_only=True):
+                disguised = self._keyed_cell(self._disguised(cell))
+                yield from (one for one in (cell, disguised) if one.key in wanted)
+
+    def _disguised(self, cell: CellPlan) -> CellPlan:
+        """The same cell with its releases disguised; one disguise for all cells of a seed."""
+        return replace(cell, disguise=control_disguise(derive_seed(cell.target.seed, "disguise")))
 
     def _keyed_target(self, plan: TargetPlan) -> TargetPlan:
         plugins = [load("defense", name) for name in plan.defense_name.split("+")]
@@ -296,24 +301,32 @@ class _Planner:
         return replace(plan, key=key)
 
     def _keyed_cell(self, plan: CellPlan) -> CellPlan:
-        easiest_target = self.split_target(EASIEST_CUT, *self.identity, plan.target.seed)
-        easiest = replace(
-            plan,
-            target=easiest_target,
-            attack=_at_easiest(plan.attack, easiest_target),
-            gradient_batch=plan.gradient_batch and EASIEST_BATCH,
-        )
         if plan.threat.victims == "inference":
-            plan, easiest = (replace(one, segmenter=easiest.target) for one in (plan, easiest))
-        key = self._cell_key(plan, plan.target)
-        control = self._cell_key(easiest, easiest.target)
-        return replace(plan, key=key, positive_control=control)
+            shallowest = min(self.config.target.cut_level)
+            segmenter = self.split_target(shallowest, *self.identity, plan.target.seed)
+            plan = replace(plan, segmenter=segmenter)
+        cut = plan.target.spec.cut_level
+        undefended = replace(
+            plan,
+            target=self.split_target(cut, *self.identity, plan.target.seed),
+            gradient_batch=plan.gradient_batch and EASIEST_BATCH,
+            disguise=None,
+        )
+        disguised = ""
+        if plan.disguise is None and _can_be_disguised(plan.attack):
+            disguised = self._cell_key(self._disguised(undefended))
+        return replace(
+            plan,
+            key=self._cell_key(plan),
+            positive_control=self._cell_key(undefended),
+            disguise_control=disguised,
+        )
 
-    def _cell_key(self, plan: CellPlan, target: TargetPlan) -> str:
+    def _cell_key(self, plan: CellPlan) -> str:
         plugin = load("attack", plan.attack_name)
         return _digest(
             {
-                "target": target.key,
+                "target": plan.target.key,
                 "attack": [plan.attack_name, _configured(plan.attack)],
                 "attack_code": [plugin.distribution, plugin.version, plugin.code],
                 "threat": [plan.threat.name, sorted(plan.threat.capabilities)],
@@ -323,6 +336,7 @@ class _Planner:
                 "gradient_checkpoints": plan.gradient_checkpoints,
                 "round_steps": plan.round_steps,
                 "segmenter": plan.segmenter.key if plan.segmenter else None,
+                "disguise": repr(plan.disguise),
             }
         )
 
@@ -335,27 +349,12 @@ def _crosses(attack: Attack, target: TargetPlan) -> bool:
     return tensor.site <= len(target.sites) and tensor.level in target.spec.crossing
 
 
-def _at_easiest(attack: Attack, easiest: TargetPlan) -> Attack:
-    """The attack's positive control: itself, or on another tensor where its own does not cross.
+def _can_be_disguised(attack: Attack) -> bool:
+    """Whether the attack reads releases, and no gradients.
 
-    Raises:
-        ConfigError: the plug-in names a control that differs in more than the tensor.
+    A gradient comes back from a network that was trained without the disguise.
     """
-    if _crosses(attack, easiest):
-        return attack
-    control = attack.at_easiest()
-    others = {"site", "level"}
-    alike = type(control) is type(attack) and all(
-        getattr(control, field.name) == getattr(attack, field.name)
-        for field in fields(attack)  # type: ignore[arg-type]
-        if field.name not in others
-    )
-    if not alike or not _crosses(control, easiest):
-        raise ConfigError(
-            f"{attack!r} names {control!r} as its positive control; that must be the same attack "
-            "on a tensor that crosses at cut level 0, and differ in site and level alone"
-        )
-    return control
+    return bool(attack.needs() & _RELEASES) and not attack.needs() & _GRADIENTS
 
 
 def _needs_others(attack: Attack) -> bool:

@@ -9,6 +9,7 @@ from typing import final
 from leakaudit.contracts import Attack, Capability, Defense
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import TrainingSettings
+from leakaudit.threat.disguises import Disguise
 from leakaudit.threat.presets import Threat
 
 
@@ -73,9 +74,13 @@ class CellPlan:
         gradient_checkpoints: epochs after which it sees gradients, a site's own among them.
         round_steps: optimizer steps whose weight updates it sees; None if it sees none.
         control_only: exists only as another cell's positive control.
-        positive_control: key of the cell that shows the attack at work (may be its own).
+        positive_control: key of the cell that shows the attack at work (may be its own), on the
+            undefended network at the same cut.
+        disguise_control: key of the same cell behind a disguise; empty for an attack that reads no
+            releases.
+        disguise: what the releases of this cell pass through, a control; None for none.
         segmenter: the network that looks for the tumour in what is recovered, the undefended one at
-            the easiest cut; None for victims that it was trained on.
+            the shallowest cut; None for victims that it was trained on.
         key: of the result.
     """
 
@@ -90,6 +95,8 @@ class CellPlan:
     round_steps: int | None = None
     control_only: bool = False
     positive_control: str = ""
+    disguise_control: str = ""
+    disguise: Disguise | None = None
     segmenter: TargetPlan | None = None
     key: str = ""
 
@@ -104,6 +111,7 @@ class CellPlan:
         return (
             f"{self.attack_name}{by} on {self.target.where} {self.target.defense!r} "
             f"seed {self.target.seed}{batch}{'' if usual else f' epochs {epochs}'}"
+            f"{f' disguised by {self.disguise.words}' if self.disguise else ''}"
         )
 
     @property

@@ -47,6 +47,8 @@ def plan(
         print_line(f"\n{target.label}{_CONTROL if target.control_only else ''}")
         for cell in (one for one in matrix.cells if one.target.key == target.key):
             kind = _CONTROL if cell.control_only else ""
+            if cell.disguise is not None:
+                kind = f" (control under a disguise: {cell.disguise.words})"
             if cell.missing:
                 kind = f" (unsupported: {cell.threat.name} lacks {', '.join(sorted(cell.missing))})"
             name = f"{cell.attack_name} {labels[repr(cell.attack)]}".strip()

@@ -113,14 +113,6 @@ class Attack(abc.ABC):
         """
         return None
 
-    def at_easiest(self) -> Attack:
-        """The configuration that must work at the easiest cut: its positive control.
-
-        Asked only of an attack on one tensor that does not cross at cut level 0; it must be the
-        same attack but for its fields ``site`` and ``level``.
-        """
-        return self
-
     @final
     def learns(self) -> bool:
         """Whether it is to be held against the same attack trained on shuffled pairs."""

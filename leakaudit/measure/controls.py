@@ -83,7 +83,7 @@ def negative_control(
 
 
 def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Control:
-    """Whether the attack works where it must: undefended, at the easiest cut.
+    """Whether the attack works where it must: undefended, at the same cut.
 
     It passes if the paired mean exceeds the floor by at least `POSITIVE_MARGIN` and the interval's
     lower end lies above 0. Where the mean floor is above 0.8, half of what lies between it and the

@@ -271,7 +271,9 @@ def _has_figures(cell: CellRecord) -> bool:
 
 
 def _uncontrolled(cell: CellRecord) -> bool:
-    made = (cell.negative_control, cell.positive_control)
+    made = [cell.negative_control, cell.positive_control]
+    if cell.disguise_control is not None:  # asked of attacks that read releases alone
+        made.append(cell.disguise_control)
     return not all(one is not None and one.passed for one in made)
 
 

@@ -63,6 +63,7 @@ class CellRecord(Record):
         round_steps: optimizer steps whose weight updates it sees; None if it sees none.
         seed: seed of the target and the attack.
         control_only: the cell exists only as another cell's positive control.
+        disguise: what the releases of such a control passed through; empty for nothing.
         state: how it ended.
         reason: why, if not ``ok``.
         leakage: the figures if the state is ``ok``, else None.
@@ -70,7 +71,9 @@ class CellRecord(Record):
         withheld: the figures of an attack whose control failed; not to be read as leakage.
         withheld_masks: likewise of masks.
         negative_control: the attack on observations that say nothing of the victim.
-        positive_control: the attack where it must work.
+        positive_control: the attack where it must work, on the undefended system at the same cut.
+        disguise_control: the attack there behind a disguise that hides nothing; None where that is
+            not asked, of an attack that reads no releases.
         cost: iterations, queries, auxiliary patients.
         isolation: how the attack's process was kept from the truth: ``"namespaces"`` or
             ``"process"``; empty if no attack ended.
@@ -100,6 +103,7 @@ class CellRecord(Record):
     round_steps: int | None = None
     seed: int
     control_only: bool = False
+    disguise: str = ""
     state: State
     reason: str = ""
     leakage: Leakage | None = None
@@ -108,6 +112,7 @@ class CellRecord(Record):
     withheld_masks: MaskLeakage | None = None
     negative_control: Control | None = None
     positive_control: Control | None = None
+    disguise_control: Control | None = None
     cost: Cost | None = None
     isolation: str = ""
     notes: tuple[str, ...] = ()

@@ -92,7 +92,8 @@ def _broken(test: ElementTree.Element, state: State, reason: str, needed: bool) 
 
 
 def _cell(suite: ElementTree.Element, cell: CellRecord, setting: str, needed: bool) -> None:
-    test = _test(suite, f"{cell.attack} under {cell.seen_by}, {cell.victims}", setting)
+    name = f"{cell.attack} under {cell.seen_by}, {cell.victims}"
+    test = _test(suite, name + (", disguised" if cell.disguise else ""), setting)
     if cell.state in _BROKEN:
         _broken(test, cell.state, cell.reason, needed)
     elif cell.state is not State.OK:

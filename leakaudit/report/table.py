@@ -43,6 +43,7 @@ COLUMNS = (
     "round_steps",
     "bottleneck",
     "tensor",
+    "disguise",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -105,6 +106,7 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "round_steps": cell.round_steps,
         "bottleneck": cell.bottleneck,
         "tensor": cell.tensor.words if cell.tensor else "",
+        "disguise": cell.disguise,
     }
 
 

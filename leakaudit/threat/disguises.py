@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from re import sub
 from typing import ClassVar, final
 
 import torch
+from torch import nn
 
 from leakaudit.contracts import Defense, Stage
 from leakaudit.randomness import generator_for, normal_like, uniform_like
-from leakaudit.types import Levels
+from leakaudit.threat.system import System
+from leakaudit.types import Levels, SiteLevels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,11 @@ class Disguise(Defense):
 
     seed: int = 0
     acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.RELEASE})
+
+    @property
+    def words(self) -> str:
+        """What it is, for people: ``channel mix``."""
+        return sub("(?<!^)([A-Z])", r" \1", type(self).__name__).lower()
 
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
         """Nothing: a disguise is fixed."""
@@ -185,7 +194,8 @@ class ChannelMix(Disguise):
     def _matrix(self, level: torch.Tensor, number: int) -> torch.Tensor:
         channels = level.shape[1]
         square = normal_like(torch.empty(channels, channels), self.fixed(number))
-        return torch.linalg.qr(square)[0].to(level)
+        matrix: torch.Tensor = torch.linalg.qr(square)[0]
+        return matrix.to(level)
 
 
 @final
@@ -328,6 +338,11 @@ class Composed(Disguise):
 
     chain: tuple[Disguise, ...]
 
+    @property
+    def words(self) -> str:
+        """What it is made of: ``signs, channel mix``."""
+        return ", ".join(part.words for part in self.chain)
+
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
         """The draws of all in a row."""
         return tuple(each for part in self.chain for each in part.draw(levels, generator))
@@ -397,6 +412,31 @@ def control_disguise(seed: int) -> Composed:
     standardises what was released, and learns from it or follows it back, reads through them.
     """
     return _composition(2 + (_between(0.0, 1.0, seed, "count") < 0.5), _PLAIN, seed)
+
+
+def disguised(system: System, disguise: Disguise) -> System:
+    """An undefended system whose every release passes through ``disguise``, untrained for it.
+
+    Its label site undoes the disguise first, as one that was trained behind it would have learned
+    to.
+    """
+    network = deepcopy(system.network)
+    network.add_module("server", _Undisguising(network.server, disguise))
+    return replace(system, network=network, defense=disguise)
+
+
+@final
+class _Undisguising(nn.Module):
+    """The label site's part of a network behind a disguise."""
+
+    def __init__(self, server: nn.Module, disguise: Disguise) -> None:
+        super().__init__()
+        self.server, self._disguise = server, disguise
+
+    def forward(self, sites: SiteLevels) -> torch.Tensor:
+        """Logits of what every site released, each of them undone."""
+        logits: torch.Tensor = self.server(tuple(map(self._disguise.undone, sites)))
+        return logits
 
 
 def _composition(count: int, kinds: Sequence[type[Disguise]], seed: int) -> Composed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from leakaudit.contracts import Capability
 from leakaudit.data import Splits
 from leakaudit.errors import ConfigError
 from leakaudit.target.training import TrainingSettings
-from leakaudit_attacks.tensor_inversion import TensorInversion
 
 SPLITS = Splits(train=("a", "b"), validation=("c",), auxiliary=("d",), victims=("e",))
 Change = Callable[[dict[str, Any]], object]
@@ -52,11 +50,12 @@ def test_cells_are_targets_times_the_attacks_that_their_threats_meet(
 
     made = matrix(tiny_audit, grid)
     assert len(made.targets) == 2 * 3 * 2  # cuts, identity and two defences, seeds
-    assert len(made.cells) == len(made.targets) * 4  # four meetings of threat and attack
+    cells = [cell for cell in made.cells if cell.disguise is None]
+    assert len(cells) == len(made.targets) * 4  # four meetings of threat and attack
     assert not any(target.control_only for target in made.targets)
-    assert not any(cell.control_only for cell in made.cells)
-    asked = {(c.target.key, c.threat.name, c.attack_name) for c in made.cells}
-    assert len(asked) == len(made.cells)
+    assert not any(cell.control_only for cell in cells)
+    asked = {(c.target.key, c.threat.name, c.attack_name) for c in cells}
+    assert len(asked) == len(cells)
     assert len(keys(made)[0]) == len(made.targets)
     assert len(keys(made)[1]) == len(made.cells)
 
@@ -75,25 +74,21 @@ def test_an_attack_on_one_tensor_is_made_where_that_tensor_crosses(
     found: dict[tuple[int, tuple[int, ...]], list[tuple[int, int]]] = {}
     for cell in made.cells:
         spec, tensor = cell.target.spec, cell.attack.reads()
-        if tensor is not None:
+        if tensor is not None and cell.disguise is None:
             met = found.setdefault((spec.cut_level, spec.shared_skips), [])
             met.append((tensor.site, tensor.level))
     assert found == {
         (1, (0,)): [(1, 0), (2, 0)],  # level 2 does not cross, and withheld nothing does
         (2, (0, 1)): [(1, 0), (1, 2), (2, 0), (2, 2)],
         (2, (1,)): [(1, 2), (2, 2)],
-        (0, ()): [(1, 0), (2, 0)],  # the controls
     }
     cells = {cell.key: cell for cell in made.cells}
     for cell in made.cells:
         control = cells[cell.positive_control]
-        assert control.target.spec.cut_level == 0
-        tensor, of_control = cell.attack.reads(), control.attack.reads()
-        if tensor is None:
-            assert of_control is None
-        else:
-            assert of_control is not None
-            assert (of_control.site, of_control.level) == (tensor.site, 0)
+        assert (control.target.defense_name, control.attack) == ("identity", cell.attack)
+        # At the same cut, where all that crosses there without a defense crosses.
+        cut = cell.target.spec.cut_level
+        assert control.target.spec.crossing == tuple(range(cut + 1))
 
 
 def test_an_attack_on_one_tensor_never_stands_for_all_nor_is_left_out_in_silence(
@@ -119,25 +114,6 @@ def test_an_attack_on_one_tensor_never_stands_for_all_nor_is_left_out_in_silence
     for nowhere in ({"level": 5}, {"site": 3}):
         with pytest.raises(ConfigError, match="crosses none of the audited cuts"):
             matrix(tiny_audit, of(nowhere, ["decoder-inversion"]))
-
-
-def test_a_positive_control_may_differ_in_the_tensor_alone(
-    tiny_audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def grid(audit: dict[str, Any]) -> None:
-        audit["target"]["cut_level"] = 1
-        audit["attacks"] = ["decoder-inversion", {"tensor-inversion": {"level": [0, 1]}}]
-        audit["threats"] = ["curious-server"]
-
-    def stronger(attack: TensorInversion) -> TensorInversion:
-        return replace(attack, level=0, steps=100 * attack.steps)
-
-    monkeypatch.setattr(TensorInversion, "at_easiest", stronger)
-    with pytest.raises(ConfigError, match="differ in site and level alone"):
-        matrix(tiny_audit, grid)
-    monkeypatch.setattr(TensorInversion, "at_easiest", lambda attack: attack)
-    with pytest.raises(ConfigError, match="a tensor that crosses at cut level 0"):
-        matrix(tiny_audit, grid)
 
 
 def test_a_parameter_may_be_infinite_and_has_a_key_of_its_own(tiny_audit: dict[str, Any]) -> None:
@@ -171,8 +147,8 @@ def test_withheld_skips_are_a_grid_and_all_there_are_where_there_are_fewer(
     def twice(audit: dict[str, Any]) -> None:
         audit["target"].update(cut_level=3, shared_skips=[0, 2], withheld_skips=1)
 
-    (spec,) = {target.spec for target in matrix(tiny_audit, twice).targets if target.spec.cut_level}
-    assert spec.shared_skips == (2,)
+    specs = [target.spec for target in matrix(tiny_audit, twice).targets if not target.control_only]
+    assert {spec.shared_skips for spec in specs} == {(2,)}
 
 
 def test_bottlenecks_are_a_grid_and_one_that_narrows_nothing_is_none(
@@ -196,11 +172,13 @@ def test_bottlenecks_are_a_grid_and_one_that_narrows_nothing_is_none(
     ]
     assert [target.where for target in split] == [where for where in wheres for _ in range(2)]
     assert all(target.spec.bottleneck is None for target in made.targets if target not in split)
-    undefended = next(target for target in split if target.where == "cut 0")
+    undefended = {t.where: t for t in split if t.defense_name == "identity"}
     cells = {cell.key: cell for cell in made.cells}
     for cell in made.cells:
         if not cell.missing:
-            assert cells[cell.positive_control].target == undefended
+            plain = undefended[f"cut {cell.target.spec.cut_level}"]
+            assert cells[cell.positive_control].target == plain
+            assert cell.segmenter in (undefended["cut 0"], None)
 
 
 def test_an_adversary_sees_every_pass_only_if_it_is_granted_them(
@@ -230,7 +208,8 @@ def test_each_size_of_batch_is_a_cell_where_gradients_are_seen_and_its_control_i
         "curious-server-with-encoder": {None},
         "aggregator": {4, 2},
     }
-    assert {cell.gradient_batch for cell in made.cells if cell.control_only} == {1}
+    alone = {c.gradient_batch for c in made.cells if c.control_only and c.disguise is None}
+    assert alone == {1}
     assert any(" batch 4" in cell.label for cell in made.cells)
 
 
@@ -346,47 +325,79 @@ def test_identity_is_there_once(tiny_audit: dict[str, Any], named: list[str]) ->
     assert [t.defense_name for t in made.targets].count("identity") == 1
 
 
-def test_the_positive_control_is_added_where_it_is_missing(tiny_audit: dict[str, Any]) -> None:
-    made = matrix(tiny_audit, lambda audit: audit["target"].update(cut_level=[2]))
+def test_the_positive_control_is_undefended_at_the_same_cut_and_nothing_withheld(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def withheld(audit: dict[str, Any]) -> None:
+        audit["target"].update(cut_level=[1, 2], withheld_skips=[1], bottleneck=[4])
+
+    made = matrix(tiny_audit, withheld)
     controls = [target for target in made.targets if target.control_only]
-    assert [(t.spec.cut_level, t.defense_name) for t in controls] == [(0, "identity")]
+    assert [(t.where, t.defense_name) for t in controls] == [
+        ("cut 1", "identity"),
+        ("cut 2", "identity"),
+    ]
     cells = {cell.key: cell for cell in made.cells}
     for cell in made.cells:
         if cell.missing:
             continue
         control = cells[cell.positive_control]
         assert control.control_only
-        assert control.target.key == controls[0].key
+        assert control.target.spec.cut_level == cell.target.spec.cut_level
+        assert control.target in controls
         assert (control.attack, control.threat) == (cell.attack, cell.threat)
+        assert control.positive_control == control.key
     assert not any(c.missing for c in made.cells if c.control_only)
 
 
 def test_a_control_that_the_audit_asks_for_itself_is_no_mere_control(
     tiny_audit: dict[str, Any],
 ) -> None:
-    def both(audit: dict[str, Any]) -> None:
-        audit["target"]["cut_level"] = [2, 0]
-        audit["references"] = {"cut_level": 0, "seeds": [0]}
-
-    made = matrix(tiny_audit, both)
+    made = matrix(tiny_audit, lambda audit: audit["target"].update(cut_level=[2, 0]))
     assert not any(target.control_only for target in made.targets)
-    assert not any(cell.control_only for cell in made.cells)
-    easiest = {
-        c.key
-        for c in made.cells
-        if (c.target.spec.cut_level, c.target.defense_name) == (0, "identity")
-    }
-    assert {c.positive_control for c in made.cells} <= easiest
+    undefended = {c.key for c in made.cells if c.target.defense_name == "identity"}
+    assert {c.positive_control for c in made.cells} <= undefended
+    assert all(bool(cell.disguise) == cell.control_only for cell in made.cells)
+
+
+def test_an_attack_that_reads_releases_is_shown_at_work_behind_a_disguise(
+    tiny_audit: dict[str, Any],
+) -> None:
+    def cuts(audit: dict[str, Any]) -> None:
+        audit["target"]["cut_level"] = [1, 2]
+
+    made = matrix(tiny_audit, cuts)
+    cells = {cell.key: cell for cell in made.cells}
+    disguised = [cell for cell in made.cells if cell.disguise is not None]
+    # Two attacks that read releases under one threat each, and another at each cut.
+    assert len(disguised) == 4
+    assert {repr(cell.disguise) for cell in disguised} == {repr(disguised[0].disguise)}
+    for cell in disguised:
+        assert cell.control_only
+        assert cell.target.defense_name == "identity"
+        assert not cell.disguise_control
+        assert cells[cell.positive_control].disguise is None
+        assert " disguised by " in cell.label
+    for cell in made.cells:
+        if cell.attack_name == "gradient-inversion":
+            assert not cell.disguise_control
+        elif cell.disguise is None and not cell.missing:
+            control = cells[cell.disguise_control]
+            assert control.target.key == cells[cell.positive_control].target.key
+            assert (control.attack, control.threat) == (cell.attack, cell.threat)
+            assert control.key != cell.key
+    other = matrix(tiny_audit, lambda audit: audit.update(seeds=[1]))
+    (drawn,) = {repr(cell.disguise) for cell in other.cells if cell.disguise is not None}
+    assert drawn != repr(disguised[0].disguise)
 
 
 def test_a_control_per_seed(tiny_audit: dict[str, Any]) -> None:
-    made = matrix(tiny_audit, lambda a: a.update(seeds=[3, 4], target={"cut_level": 1}))
-    seeds = [target.seed for target in made.targets if target.control_only]
-    assert seeds == [3, 4]
+    made = matrix(tiny_audit, lambda a: a.update(seeds=[3, 4]))
     by_key = {cell.key: cell for cell in made.cells}
-    assert all(
-        by_key[c.positive_control].target.seed == c.target.seed for c in made.cells if not c.missing
-    )
+    for cell in made.cells:
+        if not cell.missing:
+            controls = [cell.positive_control, *filter(None, [cell.disguise_control])]
+            assert all(by_key[key].target.seed == cell.target.seed for key in controls)
 
 
 def test_a_cell_that_can_not_be_says_what_is_not_granted(tiny_audit: dict[str, Any]) -> None:

@@ -166,7 +166,8 @@ def test_init_replaces_nothing_and_its_file_plans(leakaudit: Leakaudit, tmp_path
 def test_plan_shows_the_cells_and_trains_nothing(
     leakaudit: Leakaudit, tmp_path: Path, tiny_audit: dict[str, Any], write_audit: WriteAudit
 ) -> None:
-    audit = {**tiny_audit, "target": {**tiny_audit["target"], "cut_level": 1}}
+    target = {**tiny_audit["target"], "cut_level": 1, "withheld_skips": [1]}
+    audit = {**tiny_audit, "target": target}
     write_audit(tmp_path / "tiny.yaml", audit)
     done = leakaudit("plan", "tiny.yaml", cwd=tmp_path, COLUMNS="80")
     assert done.returncode == 0, done.stderr
@@ -176,8 +177,9 @@ def test_plan_shows_the_cells_and_trains_nothing(
     assert "12 (phantom): 5 train, 1 validation, 3 auxiliary, 3 victims" in text
     assert "trainings: 3" in text
     assert "under aggregator, batch 1, before training and after epoch 8" in text
-    assert "cut 0 Identity() seed 0 (positive control)" in text
-    assert "cells: 11" in text
+    assert "cut 1 Identity() seed 0 (positive control)" in text
+    assert text.count(" (control under a disguise: ") == 2
+    assert "cells: 13" in text
     assert text.count("unsupported: curious-server lacks encoder-weights") == 2
     assert not (tmp_path / "runs" / "tiny").exists()
 
@@ -191,9 +193,9 @@ def test_run_prints_data_on_stdout_and_progress_on_stderr(finished_run: Path) ->
     assert "control-failed: positive control failed: on the undefended system cut at" in words
     assert "it needs 0.100 and an interval above 0" in words
     assert "not shown to work" not in words
-    assert len(err.splitlines()) == 8
+    assert len(err.splitlines()) == 10
     counted = [line.split()[:2] for line in err.splitlines()]
-    assert counted == [[f"{number}/8", "ok"] for number in range(1, 9)]
+    assert counted == [[f"{number}/10", "ok"] for number in range(1, 11)]
     assert "\x1b" not in out + err
 
 

@@ -105,7 +105,6 @@ def test_a_tensor_that_does_not_cross_is_refused() -> None:
             TensorInversion(**wrong)
 
 
-def test_its_positive_control_is_the_level_that_always_crosses() -> None:
+def test_it_says_which_tensor_it_reads() -> None:
     deep = TensorInversion(site=2, level=3, steps=7)
     assert deep.reads() == ReleasedTensor(site=2, level=3)
-    assert deep.at_easiest() == TensorInversion(site=2, level=0, steps=7)
