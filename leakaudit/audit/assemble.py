@@ -43,6 +43,7 @@ from leakaudit.records import (
     Control,
     Counts,
     DataRecord,
+    Doubt,
     Guarantee,
     Leakage,
     PluginRecord,
@@ -82,9 +83,7 @@ def assemble(
     targets = tuple(_target(plan, store, ended) for plan in matrix.targets)
     raw = {plan.key: _cell(plan, store, ended) for plan in matrix.cells}
     claims = {one.target: one.guarantee for one in targets}
-    cells = tuple(
-        bounded(_with_controls(plan, raw), claims[plan.target.key]) for plan in matrix.cells
-    )
+    cells = tuple(bounded(controlled(plan, raw), claims[plan.target.key]) for plan in matrix.cells)
     data = _data(cohort, splits)
     return ReportRecord(
         name=config.name,
@@ -211,8 +210,12 @@ def _how(
     return State(outcome.outcome), outcome.reason
 
 
-def _with_controls(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
-    """The cell with the controls that show its attack at work; without figures if one does not."""
+def controlled(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
+    """The cell with the controls that show its attack at work; without figures if one does not.
+
+    A figure that shows by itself that the attack reads is kept where it fails under a disguise
+    alone: it can exceed a limit, but with a doubt it never helps to a PASS.
+    """
     record = raw[plan.key]
     if record.state in (State.UNSUPPORTED, State.NOT_RUN):
         return record
@@ -225,6 +228,13 @@ def _with_controls(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
         return record
     kind, control = lacking[0]
     outcome = "not made" if control.passed is None else "failed"
+    if kind == "disguise_control" and control.passed is False and _positive(record).passed:
+        doubt = Doubt(
+            kind="disguise",
+            words="This attack fails behind a disguise that hides nothing, so its figure says what "
+            "leaks at least, and shows no protection.",
+        )
+        return record.model_copy(update={"doubts": (*record.doubts, doubt)})
     return record.model_copy(
         update={
             "state": State.CONTROL_FAILED,

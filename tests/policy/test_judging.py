@@ -144,6 +144,16 @@ def test_a_figure_without_its_controls_is_none(control: str, outcome: Control | 
     assert ended(ours, cell(0.4), high) == (Outcome.FAIL, Rule.VIOLATED)
 
 
+def test_an_attack_that_reads_no_disguise_never_helps_to_pass() -> None:
+    made = {passed: Control(passed=passed, detail="made") for passed in (True, False, None)}
+    for passed, control in made.items():
+        found = ended(policy(threshold()), cell(0.2, disguise_control=control))
+        assert found[0] is (Outcome.PASS if passed else Outcome.INCONCLUSIVE)
+        high = cell(0.9, disguise_control=control)
+        assert ended(policy(threshold()), high) == (Outcome.FAIL, Rule.VIOLATED)
+    assert ended(policy(threshold()), cell(0.2, disguise_control=None))[0] is Outcome.PASS
+
+
 def test_a_verdict_that_does_not_agree_with_itself_is_none() -> None:
     good = verdict(policy(threshold()), cell(0.9)).model_dump()
     for change in (

@@ -1,0 +1,105 @@
+"""A figure counts if the attack is shown at work: undefended at the same cut, and disguised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from leakaudit.audit.assemble import controlled
+from leakaudit.audit.jobs import cell_facts
+from leakaudit.audit.plans import CellPlan
+from leakaudit.records import CellRecord, Control, Leakage, State
+from tests.audit.test_matrix import matrix
+from tests.report.sample import sample_report
+
+MEASURED = next(cell for cell in sample_report().cells if cell.leakage is not None)
+
+
+def with_ssim(gain: float) -> Leakage:
+    """Figures of an attack that exceeds every victim's floor by ``gain``."""
+    assert MEASURED.leakage is not None
+    patients = tuple(
+        one.model_copy(update={"ssim_brain": one.blind_floor + gain + 0.001 * number})
+        for number, one in enumerate(MEASURED.leakage.patients)
+    )
+    return MEASURED.leakage.model_copy(update={"patients": patients})
+
+
+def record(plan: CellPlan, gain: float) -> CellRecord:
+    return CellRecord(
+        **cell_facts(plan),
+        state=State.OK,
+        leakage=with_ssim(gain),
+        negative_control=Control(passed=True, detail="made"),
+    )
+
+
+@pytest.fixture
+def plans(tiny_audit: dict[str, Any]) -> dict[str, CellPlan]:
+    """A defended cell of an attack that reads releases, and both of its controls."""
+    cells = {cell.key: cell for cell in matrix(tiny_audit).cells}
+    defended = next(
+        cell
+        for cell in cells.values()
+        if cell.attack_name == "decoder-inversion" and cell.target.defense_name != "identity"
+    )
+    return {
+        "defended": defended,
+        "undefended": cells[defended.positive_control],
+        "disguised": cells[defended.disguise_control],
+    }
+
+
+def ended(plans: dict[str, CellPlan], gains: dict[str, float], of: str = "defended") -> CellRecord:
+    raw = {plans[name].key: record(plans[name], gain) for name, gain in gains.items()}
+    return controlled(plans[of], raw)
+
+
+def test_an_attack_that_works_undefended_and_disguised_has_a_figure(
+    plans: dict[str, CellPlan],
+) -> None:
+    found = ended(plans, {"defended": 0.01, "undefended": 0.5, "disguised": 0.4})
+    assert (found.state, found.doubts) == (State.OK, ())
+    for control in (found.positive_control, found.disguise_control):
+        assert control is not None
+        assert control.passed
+    assert found.positive_control is not None
+    assert found.disguise_control is not None
+    assert "undefended system cut at level 0, 0.5" in found.positive_control.detail
+    assert "every release disguised (" in found.disguise_control.detail
+
+
+def test_an_attack_that_gives_up_behind_anything_has_none(plans: dict[str, CellPlan]) -> None:
+    found = ended(plans, {"defended": 0.01, "undefended": 0.5, "disguised": 0.01})
+    assert found.state is State.CONTROL_FAILED
+    assert found.reason.startswith("disguise control failed: on the undefended system cut at")
+    assert (found.leakage, found.withheld) == (None, with_ssim(0.01))
+
+
+def test_a_control_that_was_not_made_shows_nothing(plans: dict[str, CellPlan]) -> None:
+    for lacking in ("undefended", "disguised"):
+        gains = {"defended": 0.3, "undefended": 0.5, "disguised": 0.5}
+        del gains[lacking]
+        found = ended(plans, gains)
+        assert found.state is State.CONTROL_FAILED
+        assert "not made: no such cell was planned" in found.reason
+
+
+def test_a_figure_that_shows_itself_that_it_reads_is_kept_and_doubted(
+    plans: dict[str, CellPlan],
+) -> None:
+    found = ended(plans, {"defended": 0.3, "undefended": 0.5, "disguised": 0.01})
+    assert found.state is State.OK
+    assert found.leakage == with_ssim(0.3)
+    assert [doubt.kind for doubt in found.doubts] == ["disguise"]
+    found = ended(plans, {"undefended": 0.5, "disguised": 0.01}, "undefended")
+    assert (found.state, len(found.doubts)) == (State.OK, 1)
+    found = ended(plans, {"defended": 0.3, "undefended": 0.01, "disguised": 0.5})
+    assert found.state is State.CONTROL_FAILED
+
+
+def test_the_control_itself_is_held_to_no_disguise(plans: dict[str, CellPlan]) -> None:
+    found = ended(plans, {"disguised": 0.01, "undefended": 0.5}, "disguised")
+    assert found.state is State.OK
+    assert found.disguise_control is None
