@@ -6,7 +6,7 @@ in it run here, in the process of the cell, which sends back what they return.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection
 from typing import Any, final
@@ -15,7 +15,7 @@ import torch
 
 from leakaudit.audit.sandbox import Confinement, Isolation, run_confined
 from leakaudit.audit.tampering import untouched
-from leakaudit.audit.wire import Wire
+from leakaudit.audit.wire import Stays, Wire
 from leakaudit.contracts import (
     Attack,
     Capability,
@@ -26,6 +26,12 @@ from leakaudit.contracts import (
     run_here,
 )
 from leakaudit.errors import AttackFailed
+from leakaudit.visible import made_visible
+
+# Of what an attack says in words, so much is kept.
+_NOTES, _LETTERS = 16, 1000
+_MOST_COUNTED = 1 << 53
+_ARGUMENTS = 8
 
 
 @final
@@ -71,29 +77,30 @@ class AttackProcess:
             AttackFailed: it raised, or its process ended.
         """
         functions: list[Callable[..., Any]] = []
-        held = {each: observation._get(each) for each in observation.granted}
-        order = _Order(
-            self._name,
-            attack,
-            observation.threat,
-            observation.layout,
-            {each: _function_or_value(value) for each, value in held.items()},
-            seed,
-        )
-        self._wire.send_objects("attack", order, functions)
+        held: dict[Capability, object] = {}
+        for each in observation.granted:
+            value = observation._get(each)
+            if callable(value) and not isinstance(value, torch.nn.Module):
+                functions.append(value)
+                value = Stays(len(functions) - 1)
+            held[each] = value
+        order = _Order(self._name, attack, observation.threat, observation.layout, held, seed)
+        self._wire.send_objects("attack", order)
         while True:
             kind, value = self._received()
-            if kind == "progress":
-                done, total = value
-                progress(int(done), int(total))
-            elif kind == "call":
-                self._answer(functions, **value)
-            elif kind == "done":
-                return Reconstruction(**value)
-            elif kind in ("failed", "ended"):
-                raise AttackFailed(str(value) or "its process failed without a word")
-            else:
-                raise AttackFailed(f"its process sent {kind!r:.80}, which means nothing")
+            try:
+                if kind == "progress":
+                    progress(*_progress(value))
+                elif kind == "call":
+                    self._answer(_Call.read(value, functions))
+                elif kind == "done":
+                    return _reconstruction(value)
+                elif kind in ("failed", "ended"):
+                    raise AttackFailed(_said(value) or "its process failed without a word")
+                else:
+                    raise AttackFailed(f"its process sent {kind!r:.80}, which means nothing")
+            except _SenselessError as error:
+                raise AttackFailed(f"its process sent what means nothing: {error}") from error
 
     def _received(self) -> tuple[str, Any]:
         try:
@@ -103,22 +110,86 @@ class AttackProcess:
         except Exception as error:  # whatever a message made to confuse brings about
             raise AttackFailed(f"its process sent what is no message: {error}") from error
 
-    def _answer(
-        self,
-        functions: list[Callable[..., Any]],
-        number: int,
-        positional: tuple[Any, ...],
-        named: dict[str, Any],
-    ) -> None:
+    def _answer(self, call: _Call) -> None:
         # Their draws are made here, on a copy: its state goes back with the answer.
-        generators = _generators(positional, named)
+        generators = _generators(call.positional, call.named)
         answer: object
         try:
-            how, answer = "returned", functions[number](*positional, **named)
+            how, answer = "returned", call.function(*call.positional, **call.named)
         except Exception as error:
             how, answer = "raised", _words(error)
         states = [generator.get_state() for generator in generators]
-        self._wire.send_objects("answer", (how, answer, states), functions)
+        self._wire.send_objects("answer", (how, answer, states))
+
+
+class _SenselessError(Exception):
+    """A message is whole, but not what it says it is."""
+
+
+@final
+@dataclass(frozen=True)
+class _Call:
+    """What an attack asks of one of the functions that the cell granted, checked."""
+
+    function: Callable[..., Any]
+    positional: tuple[Any, ...]
+    named: dict[str, Any]
+
+    @classmethod
+    def read(cls, value: Any, functions: Sequence[Callable[..., Any]]) -> _Call:
+        number, positional, named = _parts(value, "number", "positional", "named")
+        if type(number) is not int or not 0 <= number < len(functions):
+            raise _SenselessError(f"there is no function {number!r:.80}")
+        if type(positional) is not tuple or type(named) is not dict:
+            raise _SenselessError("arguments are a list and a mapping")
+        if len(positional) + len(named) > _ARGUMENTS:
+            raise _SenselessError(f"a function takes at most {_ARGUMENTS} arguments")
+        return cls(functions[number], positional, named)
+
+
+def _parts(value: Any, *names: str) -> list[Any]:
+    if type(value) is not dict or value.keys() != set(names):
+        raise _SenselessError(f"it should hold {', '.join(names)}")
+    return [value[name] for name in names]
+
+
+def _progress(value: Any) -> tuple[int, int]:
+    if type(value) is not tuple or len(value) != 2 or not all(map(_counts, value)):
+        raise _SenselessError("progress is how many of how many")
+    done, total = value
+    return done, total
+
+
+def _counts(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _MOST_COUNTED
+
+
+def _said(value: Any) -> str:
+    if type(value) is not str:
+        raise _SenselessError("what it says is no text")
+    return made_visible(value[:_LETTERS], "line")
+
+
+def _reconstruction(value: Any) -> Reconstruction:
+    """From what an attack sent; every field is of its type itself."""
+    images, first, last, iterations, notes = _parts(
+        value, *(each.name for each in fields(Reconstruction))
+    )
+    if type(images) is not torch.Tensor or not images.is_floating_point():
+        raise _SenselessError("what it recovered is no tensor of fractions")
+    if not all(type(each) is float or _counts(each) for each in (first, last)):
+        raise _SenselessError("its objective is no number")
+    if not _counts(iterations):
+        raise _SenselessError("its iterations are no count")
+    if type(notes) is not tuple or len(notes) > _NOTES:
+        raise _SenselessError(f"an attack has at most {_NOTES} notes")
+    return Reconstruction(
+        images=images,
+        objective_first=float(first),
+        objective_last=float(last),
+        iterations=iterations,
+        notes=tuple(map(_said, notes)),
+    )
 
 
 def serve(confinement: Confinement, connection: Connection) -> None:
@@ -168,13 +239,6 @@ def _run(order: _Order, progress: Progress) -> Reconstruction:
     if not isinstance(result, Reconstruction):
         raise TypeError(f"the attack returned a {type(result).__name__}, no Reconstruction")
     return result
-
-
-def _function_or_value(value: object) -> object:
-    """``value``, or the method that calls it: what can be called stays with the cell."""
-    if callable(value) and not isinstance(value, torch.nn.Module):
-        return value.__call__
-    return value
 
 
 def _modules(value: object) -> Iterator[torch.nn.Module]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import Pipe
+from multiprocessing import BufferTooShort, Pipe
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import torch
 
 from leakaudit.audit.attacking import AttackProcess
-from leakaudit.audit.wire import Wire
+from leakaudit.audit.wire import Stays, Wire
 from leakaudit.errors import AttackFailed
 from leakaudit_defenses.identity import Identity
 from tests.audit.cheats import Cheat
@@ -32,13 +33,12 @@ def crossed(value: object) -> Any:
     return arrived
 
 
-def objects(value: object) -> tuple[Any, list[Callable[..., Any]]]:
-    """What arrives of anything, a function as its number, and the functions that stayed."""
+def objects(value: object) -> Any:
+    """What arrives of anything, and of a function that stays its number."""
     near, far = Pipe()
-    functions: list[Callable[..., Any]] = []
-    Wire(near).send_objects("kind", value, functions)
+    Wire(near).send_objects("kind", value)
     _, arrived = Wire(far).receive_objects(lambda number: partial(divmod, number))
-    return arrived, functions
+    return arrived
 
 
 def test_plain_data_arrives_as_it_was_sent() -> None:
@@ -65,7 +65,7 @@ def test_plain_data_arrives_as_it_was_sent() -> None:
     ],
 )
 def test_a_tensor_keeps_its_type_values_and_layout(tensor: torch.Tensor) -> None:
-    for arrived in (crossed(tensor), objects(tensor)[0]):
+    for arrived in (crossed(tensor), objects(tensor)):
         assert arrived.dtype == tensor.dtype
         assert arrived.stride() == tensor.detach().clone().stride()
         assert torch.equal(arrived, tensor)
@@ -81,7 +81,7 @@ def test_a_generator_arrives_where_it_stood() -> None:
 def test_a_tensor_brings_neither_its_storage_nor_its_graph() -> None:
     whole = torch.arange(100.0, requires_grad=True)
     part = (whole * 2)[:3]
-    arrived, _ = objects({"part": part})
+    arrived = objects({"part": part})
     assert arrived["part"].untyped_storage().nbytes() == 12
     assert arrived["part"].grad_fn is None
     assert not arrived["part"].requires_grad
@@ -91,7 +91,7 @@ def test_networks_arrive_with_their_parameters_and_what_these_share() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     network[1].weight = network[0].weight
     network[0].bias.requires_grad_(False)
-    (arrived,), _ = objects((network,))
+    (arrived,) = objects((network,))
     assert arrived[1].weight is arrived[0].weight
     assert isinstance(arrived[0].weight, torch.nn.Parameter)
     assert [p.requires_grad for p in arrived.parameters()] == [
@@ -108,17 +108,21 @@ class Holder:
         return float(self.secret.sum())
 
 
-def test_functions_stay_with_whoever_has_what_they_close_over() -> None:
-    holder = Holder(torch.ones(3))
-    sent = {
-        "method": holder.ask,
-        "closure": lambda: holder,
-        "partial": partial(Holder, torch.ones(1)),
-    }
-    arrived, functions = objects({**sent, "public": torch.nn.functional.relu, "name": Path})
-    assert functions == list(sent.values())
-    assert [arrived[name](1) for name in sent] == [divmod(n, 1) for n in range(3)]
+def test_only_a_function_that_is_said_to_stay_is_called_from_afar() -> None:
+    sent = {"stays": Stays(3), "public": torch.nn.functional.relu, "name": Path}
+    arrived = objects(sent)
+    assert arrived["stays"](1) == divmod(3, 1)
     assert arrived["public"] is torch.nn.functional.relu
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        objects({"closure": lambda: None})
+
+
+def test_a_partial_arrives_as_the_copy_that_it_is_and_calls_nobody() -> None:
+    holder = Holder(torch.ones(3))
+    arrived = objects({"partial": partial(Holder, torch.ones(1)), "method": holder.ask})
+    assert arrived["partial"]().secret == 1
+    holder.secret.zero_()
+    assert arrived["method"]() == 3
 
 
 def test_what_is_no_plain_data_can_not_be_sent_by_an_attack() -> None:
@@ -172,15 +176,137 @@ def test_what_an_attack_sends_is_never_read_as_a_pickle(tmp_path: Path) -> None:
     far.send_bytes(raw)
     with pytest.raises(ValueError, match=r"codec|JSON|Expecting"):
         Wire(near).receive()
-    Wire(far).send_objects("done", Touches(evil), [])
+    Wire(far).send_objects("done", Touches(evil))
     assert Wire(near).receive() == ("done", None)
     assert not evil.exists()
 
 
-def test_a_tensor_never_shows_memory_that_its_message_did_not_fill() -> None:
+def received(head: object, *pieces: bytes) -> Any:
     near, far = Pipe()
-    header = {"kind": "x", "value": {"tensor": 0}, "tensors": [["float32", [2], [1000], "cpu"]]}
-    far.send_bytes(json.dumps(header).encode())
-    far.send_bytes(b"\0" * 8)
-    with pytest.raises(ValueError, match="leave gaps"):
-        Wire(near).receive()
+
+    def send() -> None:  # from a thread: a pipe holds no megabyte
+        with suppress(OSError):
+            far.send_bytes(json.dumps(head).encode())
+            for piece in pieces:
+                far.send_bytes(piece)
+        far.close()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        return Wire(near).receive()[1]
+    finally:
+        near.close()
+        sender.join()
+
+
+def head(*tensor: object, value: object = None) -> dict[str, object]:
+    return {"kind": "x", "value": value or {"tensor": 0}, "tensors": [list(tensor)]}
+
+
+@pytest.mark.parametrize("pieces", [[b""], [b"\0"], [b"\0" * 4095], [b"\0" * 100] * 41])
+def test_a_short_piece_is_refused_and_shows_nothing_of_the_memory(pieces: list[bytes]) -> None:
+    with pytest.raises(ValueError, match=r"has 4096 bytes; \d+ came"):
+        received(head("float32", [1024], [1], "cpu"), *pieces)
+
+
+def test_a_piece_that_is_too_long_or_missing_is_refused() -> None:
+    with pytest.raises(BufferTooShort):
+        received(head("float32", [4], [1], "cpu"), b"\0" * 17)
+    with pytest.raises(EOFError):
+        received(head("float32", [4], [1], "cpu"))
+
+
+@pytest.mark.parametrize(
+    ("listed", "why"),
+    [
+        (("float32", [2], [1000], "cpu"), "leave gaps"),
+        (("float32", [2, 2], [0, 3], "cpu"), "leave gaps"),
+        (("float32", [4], [0], "cpu"), "leave gaps"),
+        (("float32", [2], [1, 1], "cpu"), "leave gaps"),
+        (("float32", [-1], [1], "cpu"), "no extents"),
+        (("float32", [2], [-1], "cpu"), "no extents"),
+        (("float32", [True], [1], "cpu"), "no extents"),
+        (("float32", [2.0], [1], "cpu"), "no extents"),
+        (("float32", [1] * 13, [1] * 13, "cpu"), "no extents"),
+        (("float32", [1 << 41], [1], "cpu"), "no extents"),
+        (("float32", [1 << 30], [1], "cpu"), "at most 2147483648 bytes"),
+        (("complex64", [1], [1], "cpu"), "no type"),
+        (("__class__", [1], [1], "cpu"), "no type"),
+        (("float32", [1], [1], "meta"), "no device"),
+        (("float32", [1], [1], "cuda:999"), "no device"),
+        (("float32", [1], [1]), "a type, a shape, strides and a device"),
+    ],
+)
+def test_a_tensor_that_can_not_be_is_refused_before_it_has_memory(
+    listed: tuple[object, ...], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        received(head(*listed), b"\0" * 8)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"tensor": 1},
+        {"tensor": -1},
+        {"tensor": True},
+        {"tensor": "0"},
+        {"tensor": 0, "dict": {}},
+        {"generator": 0, "device": "cpu"},
+        {"generator": 0, "device": "meta"},
+        {"dict": [1]},
+        {"other": 1},
+        {},
+    ],
+)
+def test_a_value_that_stands_for_nothing_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"no tensor|stands for no value|state|no device"):
+        received({**head("uint8", [8], [1], "cpu"), "value": value}, b"\0" * 8)
+
+
+def test_a_state_that_no_generator_was_ever_in_is_refused() -> None:
+    state = torch.Generator().get_state()
+    crafted = torch.full_like(state, 255).numpy().tobytes()
+    listed = head("uint8", [len(crafted)], [1], "cpu", value={"generator": 0, "device": "cpu"})
+    with pytest.raises(RuntimeError, match="Invalid mt19937 state"):
+        received(listed, crafted)
+
+
+def test_what_is_nested_too_deep_or_is_too_much_is_refused() -> None:
+    deep: object = 1
+    for _ in range(20):
+        deep = [deep]
+    for value in (deep, [0] * 100_001):
+        with pytest.raises(ValueError, match="values, nested"):
+            received({"kind": "x", "value": value, "tensors": []})
+    with pytest.raises(ValueError, match="at most 100000 tensors"):
+        received({"kind": "x", "value": 1, "tensors": [0] * 100_001})
+
+
+class Sly(str):
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        raise AssertionError("formatted beside the patients")
+
+
+class Heavy(float):
+    def __float__(self) -> float:
+        raise AssertionError("converted beside the patients")
+
+
+class Spying(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, *_: Any, **__: Any) -> Any:
+        raise AssertionError("computed with beside the patients")
+
+
+def test_no_class_of_an_attack_crosses() -> None:
+    arrived = crossed(
+        {"note": Sly("x"), "float": Heavy(1.5), "parameter": torch.nn.Parameter(torch.ones(2))}
+    )
+    assert [type(each) for each in arrived.values()] == [str, float, torch.Tensor]
+    assert not arrived["parameter"].requires_grad
+    with torch._C.DisableTorchFunctionSubclass():
+        assert type(crossed(torch.ones(2).as_subclass(Spying))) is torch.Tensor
