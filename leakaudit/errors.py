@@ -5,6 +5,7 @@
     │   ├── ConfigError           an audit file, a parameter, a name
     │   └── SplitError            patients that can not be split as asked
     ├── DataError                 exit 4: patients that are missing or bad (names patient, file)
+    │   └── PatientsError         several of them at once
     ├── StoreError                exit 4: run folder, disk, permission, lock
     ├── SignatureError            exit 4: signatures can not be checked on this machine
     ├── SharingError              exit 4: a report can not be shared without what identifies
@@ -17,6 +18,8 @@ Messages are one sentence: what was expected, what came, what to do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class LeakauditError(Exception):
@@ -56,6 +59,37 @@ class DataError(LeakauditError):
         self.file = file
         where = ": ".join(part for part in (patient, file) if part)
         super().__init__(f"{where}: {message}" if where else message)
+
+
+class PatientsError(DataError):
+    """Several patients' files are missing or bad; the message lists them.
+
+    Args:
+        problems: what is wrong, each with its patient and file; at least two.
+    """
+
+    _LISTED = 20
+
+    def __init__(self, problems: Sequence[DataError]):
+        """Keep the problems apart from the message."""
+        self.problems = tuple(problems)
+        self.headline = f"{len(problems)} problems with the data"
+        super().__init__(f"{self.headline}: " + "; ".join(self.lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A sentence for each problem, at most 20, and how many more there are."""
+        more = len(self.problems) - self._LISTED
+        told = tuple(str(problem) for problem in self.problems[: self._LISTED])
+        return (*told, f"and {more} more") if more > 0 else told
+
+
+def raise_problems(problems: Sequence[DataError]) -> None:
+    """Raise what was found: the one problem as it is, several as a `PatientsError`."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise PatientsError(problems)
 
 
 class StoreError(LeakauditError):

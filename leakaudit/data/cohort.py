@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leakaudit.errors import ConfigError, DataError
+from leakaudit.records import Caution
 
 CLASSES: Final = ("background", "edema", "non-enhancing", "enhancing")
 """Names of the mask values 0 to 3."""
@@ -65,6 +66,9 @@ class Cohort:
         simulated: whether they are phantoms.
         cut_off: largest share, over patients and modalities, of the nonzero voxels that lie
             outside the centre crop, 0 to 1.
+        cautions: what a reader must know about the data.
+        labels: which values of the masks were taken for what, and why; empty for phantoms.
+        excluded: identifiers that the user left out.
         together: identifiers that are one person, at least two each; nobody is in two.
 
     Raises:
@@ -77,6 +81,9 @@ class Cohort:
     patients: tuple[Patient, ...]
     simulated: bool
     cut_off: float = 0.0
+    cautions: tuple[Caution, ...] = ()
+    labels: str = ""
+    excluded: tuple[str, ...] = ()
     together: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,88 +1,270 @@
-"""Values and names of a mask to our classes: 1 edema, 2 non-enhancing, 3 enhancing."""
+"""What the values of masks mean, decided for all patients at once.
+
+Names decide where a listing gives them. Elsewhere the values of all masks and the names of the
+files must leave one convention. Where they leave several, the user is asked, and answers by
+``data.labels``. Our classes: 1 edema, 2 non-enhancing, 3 enhancing.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leakaudit.errors import DataError
+from leakaudit.data.cohort import CLASSES
+from leakaudit.data.conventions import CONVENTIONS, Convention, Family, convention_of
+from leakaudit.data.label_names import (
+    BACKGROUND,
+    CAVITY,
+    CLASS_OF,
+    UNDERSTOOD,
+    tissue_named,
+)
+from leakaudit.errors import ConfigError, DataError, raise_problems
+from leakaudit.records import Caution
+from leakaudit.spelling import nearest
 
-MSD: Final = {0: 0, 1: 1, 2: 2, 3: 3}
-"""Values of MSD Task01 to our classes."""
+LabelsAsked: TypeAlias = str | Mapping[int, str]
+"""What the user says of the values: a convention's name, or what each value is."""
 
-BRATS_2018: Final = {0: 0, 1: 2, 2: 1, 4: 3}
-"""Values of BraTS 2017 to 2021 to our classes."""
-
-# Files named -t1n: 4 there would be a resection cavity, which we have no class for.
-BRATS_2023: Final = {0: 0, 1: 2, 2: 1, 3: 3}
-"""Values of BraTS from 2023 on to our classes."""
+_TOLERANCE: Final = 1e-3
 
 
-def values_by_name(named: Any, listing: Path) -> dict[int, int]:
-    """Map the label values of ``dataset.json`` to our classes by their names.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Hint:
+    """What is known of a mask's values before it is read.
 
     Args:
-        named: its ``labels``, value to name; None takes those of MSD.
-        listing: the file, for the message of an error.
+        family: whose names the files bear.
+        names: tissue of each value as a listing gives them, in order; None if none does.
+    """
+
+    family: Family
+    names: tuple[tuple[int, str], ...] | None = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MaskValues:
+    """Which values occur in one patient's mask.
+
+    Args:
+        patient: identifier.
+        file: where it came from.
+        hint: what is known of it.
+        values: as `values_in` found them.
+    """
+
+    patient: str
+    file: str
+    hint: Hint
+    values: tuple[float, ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """How the masks of a folder are read.
+
+    Args:
+        classes: our class of each value, by patient.
+        words: which value is taken for what, and why.
+        cautions: what a reader must know about it.
+    """
+
+    classes: Mapping[str, Mapping[int, int]]
+    words: str
+    cautions: tuple[Caution, ...]
+
+
+def check_asked(asked: LabelsAsked) -> None:
+    """Refuse what can not be said of values.
 
     Raises:
-        DataError: names that are unknown or occur twice.
+        ConfigError: an unknown convention, value or name; the message names the nearest.
     """
-    if named is None:
-        return dict(MSD)
-    mapping: dict[int, int] = {}
-    for key, name in named.items() if isinstance(named, dict) else ():
-        text = str(name).lower()
-        if "background" in text:
-            ours = 0
-        elif "edema" in text or "oedema" in text:
-            ours = 1
-        elif "non-enhancing" in text or "nonenhancing" in text or "necro" in text:
-            ours = 2
-        elif "enhancing" in text:
-            ours = 3
-        else:
-            ours = -1
-        if ours < 0 or not re.fullmatch("[0-9]{1,5}", str(key)) or ours in mapping.values():
-            raise DataError(f"label {key!r}: {name!r} is unknown or twice", file=str(listing))
-        mapping[int(key)] = ours
-    if not mapping:
-        raise DataError("expected 'labels' to map values to names", file=str(listing))
-    return {0: 0, **mapping}
+    if isinstance(asked, str):
+        if asked not in CONVENTIONS:
+            raise ConfigError(
+                f"unknown convention {asked!r} of labels{nearest(asked, CONVENTIONS)}; there are "
+                f"{', '.join(CONVENTIONS)}, or a mapping such as {{1: edema, 2: necrosis}}"
+            )
+        return
+    for value, name in asked.items():
+        if not 0 <= value < 2**16:
+            raise ConfigError(f"label value {value} must be a whole number from 0 to 65535")
+        tissue = tissue_named(name)
+        if tissue not in CLASS_OF or (value == 0 and CLASS_OF[tissue]):
+            raise ConfigError(
+                f"label {value}: {name!r} is no tissue that can be read"
+                f"{nearest(name, (*CLASS_OF, *CLASSES))}; known are {UNDERSTOOD}"
+            )
 
 
-def to_classes(
-    values: NDArray[Any], label_values: Mapping[int, int], *, patient: str, file: str
-) -> NDArray[np.int8]:
+def values_in(values: NDArray[Any]) -> tuple[float, ...]:
+    """The values that occur in a mask, ascending.
+
+    A value that is whole but for rounding (less than 0.001 off, as a header's scaling makes it) is
+    taken as whole.
+
+    Args:
+        values: a mask as read, of any shape.
+    """
+    foreground = values[values != 0]
+    found = np.unique(foreground).astype(np.float64)
+    whole = np.rint(found)
+    found = np.unique(np.where(np.abs(found - whole) < _TOLERANCE, whole, found))
+    present = {float(value) for value in found}
+    return tuple(sorted(present | ({0.0} if foreground.size < values.size else set())))
+
+
+def to_classes(values: NDArray[Any], classes: Mapping[int, int]) -> NDArray[np.int8]:
     """The mask in our classes, of the same shape.
 
     Args:
-        values: a mask as read.
-        label_values: its values to our classes.
-        patient: whose it is, for the message of an error.
-        file: where it came from, likewise.
+        values: a mask as read, whose every value has a class but for rounding.
+        classes: our class of each value.
+    """
+    masks = np.zeros(values.shape, np.int8)
+    exact = values.dtype.kind in "iu"
+    for value, ours in classes.items():
+        if ours:
+            masks[values == value if exact else np.abs(values - value) < _TOLERANCE] = ours
+    return masks
+
+
+def decide_labels(masks: Sequence[MaskValues], asked: LabelsAsked | None = None) -> Labels:
+    """Decide what the values of all masks mean.
+
+    Args:
+        masks: which values occur in each.
+        asked: what the user says; it comes before names and values.
 
     Raises:
-        DataError: a value without a class.
+        ConfigError: ``asked`` is no convention and no mapping of values to tissues.
+        DataError: values without a meaning, with every patient who has them, or the question which
+            of several meanings they have.
     """
-    present = np.unique(values)
-    mapping = dict(label_values)
-    if mapping == BRATS_2018 and 4 not in present:
-        # Copies of BraTS 2018 to 2021 are often relabelled 4 -> 3; never both in one file.
-        mapping = dict(BRATS_2023)
-    unknown = [f"{value:g}" for value in present.tolist() if value not in mapping]
-    if unknown:
-        raise DataError(
-            f"label values {', '.join(unknown[:8])} are outside {sorted(mapping)}",
-            patient=patient,
-            file=file,
+    if asked is not None:
+        check_asked(asked)
+    groups: dict[Hint, list[MaskValues]] = {}
+    for mask in masks:
+        groups.setdefault(mask.hint, []).append(mask)
+    classes: dict[str, Mapping[int, int]] = {}
+    problems: list[DataError] = []
+    told: dict[str, int] = {}
+    cautions: list[Caution] = []
+    for hint, group in groups.items():
+        try:
+            tissues, why = _tissues(hint, group, asked)
+        except DataError as error:
+            problems.append(error)
+            continue
+        known = {value: CLASS_OF[tissue] for value, tissue in tissues.items()}
+        problems += _without_meaning(group, known, why)
+        classes.update((mask.patient, known) for mask in group)
+        words = f"{_in_words(tissues)} ({why})"
+        told[words] = told.get(words, 0) + len(group)
+        cautions += _of_cavities(group, tissues)
+        if asked is None and hint == Hint(family="other") and 3 in tissues:
+            cautions.append(_by_values_alone(group))
+    raise_problems(problems)
+    cautions += _of_classes(masks, classes)
+    if len(told) == 1:
+        words = next(iter(told))
+    else:
+        words = "; ".join(f"of {count} patients {words}" for words, count in told.items())
+    return Labels(classes=classes, words=words, cautions=tuple(cautions))
+
+
+def _tissues(
+    hint: Hint, group: Sequence[MaskValues], asked: LabelsAsked | None
+) -> tuple[dict[int, str], str]:
+    """What each value of a group is, and why."""
+    if isinstance(asked, str):
+        return _of(CONVENTIONS[asked]), f"{CONVENTIONS[asked].words}, as the audit file says"
+    if asked is not None:
+        named = {value: tissue_named(name) or BACKGROUND for value, name in asked.items()}
+        return {0: BACKGROUND, **named}, "as the audit file says"
+    if hint.names is not None:
+        return {0: BACKGROUND, **dict(hint.names)}, "by the names in dataset.json"
+    convention = convention_of(hint.family, {mask.patient: mask.values for mask in group})
+    return _of(convention), f"{convention.words}, by the names of the files and the values"
+
+
+def _of(convention: Convention) -> dict[int, str]:
+    return {0: BACKGROUND, **convention.tissues}
+
+
+def _without_meaning(
+    group: Sequence[MaskValues], known: Mapping[int, int], why: str
+) -> list[DataError]:
+    """A problem for each mask with values that nothing explains."""
+    problems = []
+    for mask in group:
+        unknown = [f"{value:.7g}" for value in mask.values if value not in known]
+        if unknown:
+            listed = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
+            problems.append(
+                DataError(
+                    f"label values {listed} are outside {sorted(known)} ({why}); mend the mask or "
+                    "say by data.labels what each value is",
+                    patient=mask.patient,
+                    file=mask.file,
+                )
+            )
+    return problems
+
+
+def _in_words(tissues: Mapping[int, str]) -> str:
+    """``1 edema, 2 necrosis as non-enhancing, 3 enhancing``."""
+    told = []
+    for value, tissue in sorted(tissues.items()):
+        if value:
+            ours = CLASSES[CLASS_OF[tissue]]
+            told.append(f"{value} {tissue}" + (f" as {ours}" if tissue != ours else ""))
+    return ", ".join(told)
+
+
+def _of_cavities(group: Sequence[MaskValues], tissues: Mapping[int, str]) -> list[Caution]:
+    cavities = {value for value, tissue in tissues.items() if tissue == CAVITY}
+    patients = tuple(mask.patient for mask in group if cavities & set(mask.values))
+    if not patients:
+        return []
+    words = (
+        f"The masks of {len(patients)} patients show a resection cavity. It is no tumour any more "
+        "and is read as background."
+    )
+    return [Caution(kind="labels", grave=False, words=words, patients=patients)]
+
+
+def _by_values_alone(group: Sequence[MaskValues]) -> Caution:
+    words = (
+        "Only the values 1, 2, 3 say what the masks show. They are read as in BraTS: 1 necrosis, 2 "
+        "edema. If 1 is edema, as in MSD Task01, write data.labels: msd."
+    )
+    return Caution(
+        kind="labels", grave=False, words=words, patients=tuple(mask.patient for mask in group)
+    )
+
+
+def _of_classes(
+    masks: Sequence[MaskValues], classes: Mapping[str, Mapping[int, int]]
+) -> list[Caution]:
+    """A caution if a tumour class never occurs, grave if two of three do not."""
+    seen = {classes[mask.patient][int(value)] for mask in masks for value in mask.values}
+    never = [name for number, name in enumerate(CLASSES) if number and number not in seen]
+    if not never or len(never) == len(CLASSES) - 1:
+        return []
+    if len(never) == 1:
+        words = f"No mask shows any {never[0]} tumour: nothing is measured on that class."
+    else:
+        words = (
+            f"Two of the three tumour classes ({' and '.join(never)}) never occur in the masks: "
+            "nothing is measured on them, and the network learns the whole tumour at most."
         )
-    masks = np.zeros(values.shape, np.int8)
-    for theirs, ours in mapping.items():
-        masks[values == theirs] = ours
-    return masks
+    return [Caution(kind="labels", grave=len(never) > 1, words=words)]

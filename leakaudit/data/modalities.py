@@ -48,12 +48,23 @@ def canonical_modality(name: str) -> str:
     Raises:
         ConfigError: a name that is none of them; the message says which is nearest.
     """
-    plain = re.sub(r"[\s._()-]+", "", name.lower())
-    try:
-        return _NAMES[plain]
-    except KeyError:
-        near = nearest(plain, _NAMES)
-        raise ConfigError(
-            f"unknown modality {name!r}{near}; there are {', '.join(CANONICAL)}, and other names "
-            "of them such as t1ce or t2f"
-        ) from None
+    known = modality_named(name)
+    if known is not None:
+        return known
+    raise ConfigError(
+        f"unknown modality {name!r}{nearest(_plain(name), _NAMES)}; there are "
+        f"{', '.join(CANONICAL)}, and other names of them such as t1ce or t2f"
+    )
+
+
+def modality_named(name: str) -> str | None:
+    """The project's name of a modality; None if it is unknown.
+
+    Args:
+        name: any usual spelling in any case.
+    """
+    return _NAMES.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s._()-]+", "", name.lower())

@@ -1,4 +1,4 @@
-"""Patients from a folder of NIfTI files: MSD Task01_BrainTumour or BraTS 2018 to 2023.
+"""Patients from a folder of NIfTI files in a layout of MSD, nnU-Net or BraTS.
 
 The third axis of a file is the slice axis. Arrays become (slice, y, x), so that BraTS patients
 stand upright with the forehead on top; nothing is flipped or resampled.
@@ -6,7 +6,7 @@ stand upright with the forehead on top; nothing is flipped or resampled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,10 +24,13 @@ from leakaudit.data.cohort import (
     thin_masks,
 )
 from leakaudit.data.identity import merged, same_person_by_name
-from leakaudit.data.labels import to_classes
-from leakaudit.data.layouts import Source, find_patients
+from leakaudit.data.labels import Labels, LabelsAsked, MaskValues, decide_labels, to_classes
+from leakaudit.data.layouts import find_patients, leave_out
 from leakaudit.data.modalities import CANONICAL, canonical_modality
-from leakaudit.errors import ConfigError, DataError
+from leakaudit.data.sources import Source, readable
+from leakaudit.data.survey import channel_of, survey_headers, survey_masks
+from leakaudit.errors import ConfigError, DataError, raise_problems
+from leakaudit.records import Caution
 
 
 def load_folder(
@@ -39,12 +42,14 @@ def load_folder(
     spatial_dims: int = 2,
     slices: Literal["tumour", "all"] = "tumour",
     max_slices: int | None = None,
+    labels: LabelsAsked | None = None,
+    exclude: Sequence[str] = (),
 ) -> Cohort:
     """Read and prepare every labelled patient of a folder.
 
-    Two layouts are recognised: MSD (``dataset.json`` with ``modality``, ``labels``, ``training``;
-    4D images) and BraTS (a folder per patient, such as ``Brats18_X_1_flair.nii.gz`` or
-    ``BraTS-GLI-00000-000-t1n.nii.gz``; patients may lie one folder deeper, as in HGG and LGG).
+    The layouts are those of `find_patients`. First all headers are read, then all masks, then all
+    images; what is wrong is raised after each of these for all patients at once. A patient whose
+    mask shows no tumour is left out with a caution, unless all slices are kept.
 
     Args:
         path: the folder.
@@ -57,6 +62,9 @@ def load_folder(
         slices: in 2D, keep the tumour-bearing slices or all of them.
         max_slices: in 2D, at most so many, evenly spaced; in 3D, at most so many contiguous ones
             around the tumour. None for no cap.
+        labels: what the values of the masks mean, a convention's name or value to tissue; None to
+            decide it by their names and the values.
+        exclude: identifiers of patients to leave out.
 
     Returns:
         The cohort, patients in the order of the listing or of their names.
@@ -64,6 +72,7 @@ def load_folder(
     Raises:
         ConfigError: an argument that can not be.
         DataError: a folder, file or patient that is missing or bad; names patient and file.
+        PatientsError: several of them.
     """
     crop, factor = check_geometry(size, crop)
     wanted = tuple(canonical_modality(name) for name in modalities)
@@ -76,66 +85,86 @@ def load_folder(
     if max_slices is not None and max_slices < 1:
         raise ConfigError(f"max_slices must be at least 1, got {max_slices}")
     root = Path(path)
-    prepared, cut_off = [], 0.0
-    for source in find_patients(root):
-        images, masks, lost = _prepare(source, wanted, crop, factor)
+    found = leave_out(find_patients(root), exclude)
+    raise_problems([*found.problems, *survey_headers(found.sources, wanted)])
+    masks_there = survey_masks(found.sources)
+    meaning = decide_labels(masks_there, labels)
+    cautions = [*found.cautions, *meaning.cautions]
+    sources = found.sources
+    if slices == "tumour":
+        sources, caution = _with_tumour(sources, masks_there, meaning)
+        cautions += caution
+    prepared, problems, cut_off = [], [], 0.0
+    for source in sources:
+        try:
+            images, masks, lost = _prepare(
+                source, wanted, crop, factor, meaning.classes[source.patient]
+            )
+            if spatial_dims == 2:
+                keep = _choose_slices(masks, source, slices, max_slices)
+            else:
+                keep = _choose_window(masks, max_slices)
+        except DataError as error:
+            problems.append(error)
+            continue
         cut_off = max(cut_off, lost)
-        if spatial_dims == 2:
-            keep = _choose_slices(masks, source, slices, max_slices)
-        else:
-            keep = _choose_window(masks, max_slices)
         prepared.append((source.patient, images[keep], masks[keep]))
+    raise_problems(problems)
     if spatial_dims == 3:
         prepared = _stack_volumes(prepared)
     patients = tuple(Patient(id=name, images=i, masks=m) for name, i, m in prepared)
-    name = root.name or root.resolve().name
+    name = readable(root.name or root.resolve().name)
     return Cohort(
         name=name,
         modalities=wanted,
         patients=patients,
         simulated=False,
         cut_off=cut_off,
+        cautions=tuple(cautions),
+        labels=meaning.words,
+        excluded=tuple(dict.fromkeys(exclude)),
         together=merged(same_person_by_name(one.id for one in patients)),
     )
 
 
+def _with_tumour(
+    sources: Sequence[Source], masks: Sequence[MaskValues], meaning: Labels
+) -> tuple[tuple[Source, ...], list[Caution]]:
+    """The patients whose masks show a tumour, and a caution about the others."""
+    without = tuple(
+        mask.patient
+        for mask in masks
+        if not any(meaning.classes[mask.patient][int(value)] for value in mask.values)
+    )
+    if len(without) == len(masks):
+        raise DataError(f"none of the masks of {len(masks)} patients shows a tumour")
+    if not without:
+        return tuple(sources), []
+    words = (
+        f"{len(without)} of {len(masks)} patients are left out: their masks show no tumour, as "
+        "after an operation."
+    )
+    kept = tuple(source for source in sources if source.patient not in without)
+    return kept, [Caution(kind="left-out", grave=False, words=words, patients=without)]
+
+
 def _prepare(
-    source: Source, wanted: Sequence[str], crop: int, factor: int
+    source: Source, wanted: Sequence[str], crop: int, factor: int, classes: Mapping[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.int8], float]:
     """All slices of one patient: images ``(slices, m, y, x)``, masks ``(slices, y, x)``, cut off.
 
     The last is the largest share of a modality's nonzero voxels that the crop leaves out.
     """
-    spatial, masks = _read_masks(source, crop, factor)
+    spatial, masks = _read_masks(source, crop, factor, classes)
     read: dict[Path, Volume] = {}
     channels, cut_off = [], 0.0
     for modality in wanted:
-        if modality not in source.modalities:
-            have = ", ".join(sorted(source.modalities)) or "none"
-            raise DataError(
-                f"modality {modality} is missing, found {have}",
-                patient=source.patient,
-                file=str(source.listed_in),
-            )
-        file, channel = source.modalities[modality]
+        file, _ = source.modalities[modality]
         where = {"patient": source.patient, "file": str(file)}
         if file not in read:
             read[file] = read_volume(file, patient=source.patient)
         volume = read[file]
-        if len(volume.shape) == 3 and channel == 0 and len(source.modalities) == 1:
-            channel = None
-        depth = 3 if channel is None else 4
-        if len(volume.shape) != depth or (channel or 0) >= (*volume.shape, 1)[3]:
-            raise DataError(
-                f"expected {depth} dimensions with {modality} in channel {channel or 0}, "
-                f"got shape {volume.shape}",
-                **where,
-            )
-        if volume.shape[:3] != spatial:
-            raise DataError(
-                f"shape {volume.shape[:3]} of {modality} differs from the label's {spatial}",
-                **where,
-            )
+        channel = channel_of(source, modality, volume.shape, spatial)
         values = volume.channel(channel)
         try:
             cropped = centre_crop(values.T, crop)
@@ -149,13 +178,12 @@ def _prepare(
     return np.stack(channels, axis=1), masks, cut_off
 
 
-def _read_masks(source: Source, crop: int, factor: int) -> tuple[tuple[int, ...], NDArray[np.int8]]:
+def _read_masks(
+    source: Source, crop: int, factor: int, classes: Mapping[int, int]
+) -> tuple[tuple[int, ...], NDArray[np.int8]]:
     """Spatial shape of the file (x, y, z), and the mask in our classes ``(slices, y, x)``."""
     volume = read_volume(source.label, patient=source.patient)
-    where = {"patient": source.patient, "file": str(source.label)}
-    if len(volume.shape) != 3:
-        raise DataError(f"expected a 3D label, got shape {volume.shape}", **where)
-    masks = to_classes(volume.channel(), source.label_values, **where)
+    masks = to_classes(volume.channel(), classes)
     thinned = thin_masks(centre_crop(masks.T, crop), factor)
     return volume.shape, np.ascontiguousarray(thinned, dtype=np.int8)
 
@@ -168,7 +196,8 @@ def _choose_slices(
     found = np.flatnonzero(bears) if slices == "tumour" else np.arange(len(masks))
     if not found.size:
         raise DataError(
-            "no slice bears tumour after the crop; leave the patient out or use slices='all'",
+            "no slice bears tumour after the crop; make data.crop larger, or leave the patient "
+            "out by data.exclude",
             patient=source.patient,
             file=str(source.label),
         )

@@ -60,9 +60,14 @@ def test_brats_2018_relabelled_to_three(brats: Callable[..., Path]) -> None:
     assert (masks == 3).any()
 
 
-def test_brats_2023_refuses_four(brats: Callable[..., Path]) -> None:
-    with pytest.raises(DataError, match="label values 4 are outside"):
-        load_folder(brats(2023, enhancing=4), **SMALL)
+def test_four_beside_names_of_2023_is_asked_about(brats: Callable[..., Path]) -> None:
+    root = brats(2023, enhancing=4)
+    with pytest.raises(DataError, match=r"or a resection cavity .*brats-2018 or brats-2024"):
+        load_folder(root, **SMALL)
+    enhancing = load_folder(root, labels="brats-2018", **SMALL)
+    assert (enhancing.patients[0].masks == 3).any()
+    cavity = load_folder(root, labels="brats-2024", **SMALL)
+    assert not (cavity.patients[0].masks == 3).any()
 
 
 def test_labels_are_mapped_by_name(msd: Path, rewrite: Callable[..., Path]) -> None:

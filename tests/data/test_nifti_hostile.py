@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leakaudit.data import load_folder
+from leakaudit.data._nifti_file import read_volume
 from leakaudit.errors import DataError
 
 SMALL: dict[str, Any] = {"size": 16, "crop": 32}
@@ -198,8 +199,8 @@ def test_a_small_file_that_may_be_huge_is_read_in_pieces(msd: Path) -> None:
     plain = gzip.decompress(file.read_bytes())
     file.write_bytes(gzip.compress(plain + bytes(2**25), 9))
     patch(file, 40, "5h", 4, 512, 512, 64, 4)  # 2**27 bytes announced, 2**25 there
-    with peak_memory() as peak:
-        refused(msd, file, "truncated")
+    with peak_memory() as peak, pytest.raises(DataError, match="truncated"):
+        read_volume(file, patient=PATIENT)
     assert peak[0] < 2**27
 
 
@@ -262,7 +263,9 @@ def test_no_tumour_and_empty_modality(msd: Path) -> None:
     good = file.read_bytes()
     empty = np.zeros(nib.load(file).shape, np.uint8)
     nib.save(nib.Nifti1Image(empty, np.eye(4)), file)
-    refused(msd, file, "no slice bears tumour")
+    (caution,) = load_folder(msd, **SMALL).cautions
+    assert (caution.kind, caution.grave, caution.patients) == ("left-out", False, (PATIENT,))
+    assert load_folder(msd, **SMALL).ids == ("BRATS_951",)
     assert load_folder(msd, slices="all", **SMALL).patients[1].tumour_slices == ()
     file.write_bytes(good)
     values = np.asarray(nib.load(image_of(msd)).dataobj).copy()
@@ -329,20 +332,23 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     ("fields", "message"),
     [
         ({"modality": {"0": "FLAIR", "1": "flair"}}, "twice"),
-        ({"modality": {"0": "DWI"}}, "known name"),
-        ({"modality": {"x": "T1w"}}, "known name"),
-        ({"modality": {"-1": "T1w"}}, "bad channel"),
-        ({"modality": ["FLAIR"]}, "expected 'modality'"),
-        ({"modality": {"0": "FLAIR"}}, "modality T1w is missing"),
+        ({"modality": {"0": "DWI"}}, "T1w, T1gd, FLAIR, T2w is missing, found 'DWI'"),
+        ({"modality": {"x": "T1w"}}, "not a channel and a name"),
+        ({"modality": {"-1": "T1w"}}, "not a channel and a name"),
+        ({"modality": "FLAIR"}, "expected 'modality'"),
+        ({"modality": {"0": "FLAIR"}}, "modality T1w, T1gd, T2w is missing, found FLAIR"),
         ({"training": []}, "expected 'modality'"),
         ({"training": ["a.nii.gz"]}, "names no image"),
         ({"training": [{"image": "a.nii.gz"}]}, "names no label"),
         ({"training": [{"image": "../a.nii.gz", "label": "b"}]}, "inside its folder"),
         ({"training": [{"image": "a.nii.gz", "label": "/etc/passwd"}]}, "inside its folder"),
         ({"training": [{"image": "a\0.nii.gz", "label": "b\0"}]}, "missing"),
-        ({"labels": {"0": "background", "1": "liver"}}, "unknown or twice"),
-        ({"labels": {"1": "edema", "2": "edema"}}, "unknown or twice"),
-        ({"labels": {"9" * 5000: "edema"}}, "unknown or twice"),
+        (
+            {"labels": {"0": "background", "1": "liver"}},
+            "'liver' are unknown; understood",
+        ),
+        ({"labels": {"1": "edema", "2": "edema"}}, "name edema twice"),
+        ({"labels": {"9" * 5000: "edema"}}, "no value and its name"),
         ({"labels": []}, "map values to names"),
     ],
 )
