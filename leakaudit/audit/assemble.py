@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from leakaudit.audit.claims import contradicted_by_attacks
 from leakaudit.audit.executors import Ended
 from leakaudit.audit.house import house_of
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
@@ -84,6 +85,7 @@ def assemble(
     raw = {plan.key: _cell(plan, store, ended) for plan in matrix.cells}
     claims = {one.target: one.guarantee for one in targets}
     cells = tuple(bounded(controlled(plan, raw), claims[plan.target.key]) for plan in matrix.cells)
+    targets = contradicted_by_attacks(targets, cells)
     data = _data(cohort, splits)
     return ReportRecord(
         name=config.name,

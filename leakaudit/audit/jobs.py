@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from leakaudit.audit.attacking import AttackProcess
 from leakaudit.audit.caveats import caveats
+from leakaudit.audit.claims import checked_claim
 from leakaudit.audit.mask_scoring import MaskScorer
 from leakaudit.audit.plans import CellPlan, TargetPlan
 from leakaudit.audit.scoring import ImageScorer, judged
@@ -88,10 +89,15 @@ def train_target(task: Task, progress: Progress) -> None:
     utility = utility_of(system, victims)
     total, by_level = noise_to_signal(system, victims, inference)
     releases = releases_per_patient(task, people)
-    claim = system.defense.guarantee(releases, reproducible=True)
+    checked = checked_claim(
+        plan.defense,
+        system.defense,
+        system.defense.guarantee(releases, reproducible=True),
+        sites=len(plan.sites),
+    )
     phases = (training, inference)
     off = [*(one.idle() for one in phases), *(one.too_quiet(releases) for one in phases)]
-    idle = next(filter(None, off), "")
+    idle = next(filter(None, [*off, checked.contradiction]), "")
     record = TargetRecord(
         **target_facts(plan),
         fitted_defense=repr(system.defense),
@@ -100,7 +106,7 @@ def train_target(task: Task, progress: Progress) -> None:
         above_untrained=dice.gained(utility, untrained),
         noise_to_signal=total,
         noise_to_signal_by_level=by_level,
-        guarantee=_guarantee(claim, idle),
+        guarantee=_guarantee(checked.claim, idle),
         effects=tuple(effect for phase in phases for effect in phase.records()),
         idle=idle,
         state=State.OK,

@@ -133,8 +133,9 @@ class TargetRecord(Record):
         noise_to_signal_by_level: the same per released level, by level number.
         guarantee: privacy claim of the defence, None if it never makes one.
         effects: what each part of the defence was seen to do, in training and at inference.
-        idle: which part was seen to change nothing of what it is there for, as a sentence; every
-            cell on such a network is ``failed``. Empty if all were on.
+        idle: which part was seen to change nothing of what it is there for, or whose privacy claim
+            its own releases refute, as a sentence; every cell on such a network is ``failed``.
+            Empty if all were on.
         state: ``ok`` or ``failed`` (or ``timed-out``, ``not-run``).
         reason: why, if not ``ok``.
         folds: of an audit in folds, what the record is pooled from, fold by fold; its own key is

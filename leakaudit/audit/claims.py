@@ -1,0 +1,169 @@
+"""Whether a privacy claim may be believed: what the run itself measures against it.
+
+A defense says what it claims. Before the claim is written down, the mechanism is audited through
+its own releases; after the attacks, what they reached must be possible under the claim. A claim
+that fails either test is withdrawn, so that it never helps to a PASS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+
+from leakaudit.audit.mechanism import audit_mechanism
+from leakaudit.contracts import Defense, PrivacyGuarantee
+from leakaudit.contracts.defense import PUBLISHED_SEED
+from leakaudit.errors import ConfigError
+from leakaudit.privacy.gaussian import epsilon_of
+from leakaudit.privacy.observed import chance_of_matches, chance_of_successes
+from leakaudit.randomness import generator_for
+from leakaudit.records import CellRecord, Guarantee, Leakage, TargetRecord
+
+# Releases a side of the run's own audit: a second, and enough to refute a claim without noise.
+_DRAWS = 20_000
+# Below this chance an attack's success contradicts the claim. A hundred cells of an audit whose
+# claim is true and tight would be contradicted once in a thousand audits.
+_IMPOSSIBLE = 1e-5
+# What rounding leaves between a claim and the noise that it states.
+_ROUNDING = 1e-3
+
+
+@final
+@dataclass(frozen=True)
+class CheckedClaim:
+    """A claim after the run's own audit.
+
+    Args:
+        claim: what is left of it; None if the defense makes none.
+        contradiction: what refutes it, as a sentence; empty if nothing does.
+    """
+
+    claim: PrivacyGuarantee | None
+    contradiction: str = ""
+
+
+def checked_claim(
+    defense: Defense, fitted: Defense, claim: PrivacyGuarantee | None, sites: int
+) -> CheckedClaim:
+    """Audit a claim about what crosses the cut; other claims are returned as they are.
+
+    Args:
+        defense: as configured, not fitted.
+        fitted: the same as it was fitted to the system.
+        claim: what ``fitted`` claims for this run.
+        sites: number of data sites.
+    """
+    if claim is None or claim.epsilon is None or claim.covers == "weights":
+        return CheckedClaim(claim)
+    secret = fitted.guarantee(claim.releases, reproducible=False)
+    if not claim.claimed and not (secret is not None and secret.claimed):
+        return CheckedClaim(claim)  # nothing is claimed, with secret noise or without
+    if claim.claimed and _repeats(fitted):
+        # Anybody who knows the published seed can subtract the noise.
+        claim = replace(claim, claimed=False, reason=PUBLISHED_SEED)
+    if claim.noise_std is None or claim.clip is None:
+        return CheckedClaim(
+            claim.withdrawn("it does not state its clip and its noise, so that no run can check it")
+        )
+    if stated := _states_another(claim, sites):
+        return CheckedClaim(claim.withdrawn(stated), stated)
+    try:
+        audit = audit_mechanism(defense, sites=sites, draws=_DRAWS)
+    except ConfigError as error:
+        return CheckedClaim(claim.withdrawn(f"it cannot be audited: {error}"))
+    if audit.refuting:
+        worst = max(max(pair.epsilon, pair.epsilon_if_gaussian) for pair in audit.pairs)
+        found = (
+            f"{fitted!r} claims an epsilon of {audit.claim.epsilon:.4g} for one release; its own "
+            f"releases show at least {worst:.4g} (pairs {', '.join(audit.refuting)})"
+        )
+        return CheckedClaim(claim.withdrawn(found), found)
+    return CheckedClaim(claim)
+
+
+def contradicted_by_attacks(
+    targets: Sequence[TargetRecord], cells: Sequence[CellRecord]
+) -> tuple[TargetRecord, ...]:
+    """The settings without the claims under which an attack's success is all but impossible.
+
+    Args:
+        targets: every training of the audit.
+        cells: every cell, its reconstruction bound filled in.
+    """
+    return tuple(_without_false_claim(one, cells) for one in targets)
+
+
+def _without_false_claim(target: TargetRecord, cells: Sequence[CellRecord]) -> TargetRecord:
+    guarantee = target.guarantee
+    if guarantee is None or guarantee.epsilon is None or guarantee.covers != "releases":
+        return target
+    found = next(
+        filter(
+            None,
+            (_impossible(cell, guarantee) for cell in cells if cell.target == target.target),
+        ),
+        "",
+    )
+    if not found:
+        return target
+    nothing = {"claimed": False, "epsilon": None, "delta": None, "mu": None, "reason": found}
+    return target.model_copy(update={"guarantee": guarantee.model_copy(update=nothing)})
+
+
+def _impossible(cell: CellRecord, claim: Guarantee) -> str:
+    """Why a cell's figures cannot be under a claim, as a sentence; empty if they can."""
+    figures: Leakage | None = cell.leakage or cell.withheld
+    if figures is None or cell.victims != "inference":
+        return ""
+    claimed = f"an epsilon of {claim.epsilon:.4g} is contradicted by {cell.attack_name}"
+    success = figures.success
+    if success is not None and success.bound is not None:
+        chance = chance_of_successes(success.reached, success.n, success.bound)
+        if chance < _IMPOSSIBLE:
+            return (
+                f"{claimed}: it rebuilt {success.reached} of {success.n} patients, which has a "
+                f"chance of {chance:.1g} under the claim's reconstruction bound"
+            )
+    share = figures.reidentification
+    if cell.recovers == "images" and claim.epsilon is not None:
+        picked = int(share.top1 * share.n)  # a tie counts in part: never rounded up
+        chance = chance_of_matches(
+            picked, share.n, share.gallery, claim.epsilon, claim.delta or 0.0, claim.mu
+        )
+        if chance < _IMPOSSIBLE:
+            return (
+                f"{claimed}: it picked out {picked} of {share.n} patients among {share.gallery}, "
+                f"which has a chance of {chance:.1g} under the claim"
+            )
+    return ""
+
+
+def _repeats(fitted: Defense) -> bool:
+    """Whether the same seed brings about the same release."""
+    levels = (torch.zeros(2, 3, 4, 4), torch.zeros(2, 5, 2, 2))
+    first, second = (
+        fitted.release(levels, generator=generator_for(0, "repeats")) for _ in range(2)
+    )
+    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def _states_another(claim: PrivacyGuarantee, sites: int) -> str:
+    """How a claim disagrees with the noise that it states, as a sentence; empty if it agrees."""
+    if claim.mu is None or claim.delta is None or claim.covers != "releases":
+        return ""
+    assert claim.noise_std is not None
+    assert claim.clip is not None
+    assert claim.epsilon is not None
+    # Replacing a record moves S sites' joint vector by 2 C sqrt(S) at most (docs, method).
+    sensitivity = 2 * claim.clip * sites**0.5
+    mu = claim.releases**0.5 * sensitivity / max(claim.noise_std, 1e-300)
+    least = epsilon_of(claim.delta, mu) if mu < 1e3 else float("inf")
+    if claim.epsilon >= least * (1 - _ROUNDING):
+        return ""
+    return (
+        f"it claims an epsilon of {claim.epsilon:.4g}; a clip of {claim.clip:.4g} with noise of "
+        f"{claim.noise_std:.4g} over {claim.releases} releases gives {least:.4g}"
+    )
