@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -110,6 +111,13 @@ def test_the_upper_end_of_an_interval_must_hold_not_the_mean_alone() -> None:
     )
     below = threshold(limit=reached.mean - 0.01, quantifier="mean")
     assert ended(policy(below), cell(0.5)) == (Outcome.FAIL, Rule.VIOLATED)
+
+
+def test_a_figure_at_its_limit_holds_and_the_least_above_it_does_not() -> None:
+    worst = max(one.ssim_brain for one in leakage(0.5).patients)
+    assert ended(policy(threshold(limit=worst)), cell(0.5)) == (Outcome.PASS, Rule.ALL_HOLD)
+    below = float(np.nextafter(worst, 0))
+    assert ended(policy(threshold(limit=below)), cell(0.5)) == (Outcome.FAIL, Rule.VIOLATED)
 
 
 def test_one_patient_has_no_interval_and_so_never_passes_on_one() -> None:
