@@ -279,6 +279,8 @@ def _data(cohort: Cohort, splits: Splits) -> DataRecord:
         ),
         simulated=cohort.simulated,
         cut_off=cohort.cut_off,
+        labels=cohort.labels,
+        excluded=cohort.excluded,
     )
 
 

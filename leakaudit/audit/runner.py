@@ -119,6 +119,8 @@ def read_patients(config: AuditConfig, *, cache: Path | None = None) -> Cohort:
         crop=data.crop,
         modalities=[modality for site in config.target.sites for modality in site],
         spatial_dims=data.spatial_dims,
+        labels=data.labels,
+        exclude=data.exclude,
     )
 
 

@@ -7,6 +7,7 @@ that nothing stays locked after a kill.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -28,6 +29,7 @@ from leakaudit.records.manifest import FileEntry, RunPart
 Kind = Literal["targets", "cells"]
 AUDIT_FILE = "audit.yaml"
 _MANIFEST = "manifest.json"
+_HELD = frozenset((errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES))
 
 
 @final
@@ -67,7 +69,8 @@ class RunStore:
         """Hold the directory against a second run.
 
         Raises:
-            StoreError: another process holds it; the message names the process.
+            StoreError: another process holds it, which the message names, or the file system has no
+                locks.
         """
         path = self.root / ".lock"
         try:
@@ -78,6 +81,11 @@ class RunStore:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
+                if error.errno not in _HELD:
+                    raise StoreError(
+                        f"{self.root}: this file system has no locks ({error.strerror}), so two "
+                        "runs could write here at once; write the run to a local disk by --out"
+                    ) from error
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
                 raise StoreError(f"{self.root}: in use by process {holder}; wait for it") from error

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from leakaudit.cli.messages import say
-from leakaudit.errors import LeakauditError
+from leakaudit.errors import LeakauditError, PatientsError
 
 _INTERNAL_ERROR = 70
 _INTERRUPTED = 130
@@ -104,6 +104,11 @@ def main() -> None:
 def _run() -> int:
     try:
         result = app(standalone_mode=False)
+    except PatientsError as error:
+        say(f"{error.headline}:")
+        for line in error.lines:
+            say(line)
+        return error.exit_code
     except LeakauditError as error:
         say(str(error))
         return error.exit_code

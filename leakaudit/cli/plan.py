@@ -41,6 +41,9 @@ def plan(
         crop = images.crop or 2 * images.size
         lost = f"; it cuts off up to {cut_off:.1%} of what a scan shows" if cut_off else ""
         print_line(f"images: centre crop of {crop} voxels, area mean to {images.size}{lost}")
+        print_line(f"labels: {made.cohort.labels}")
+        if made.cohort.excluded:
+            print_line(f"excluded: {', '.join(made.cohort.excluded)}")
     print_line(f"\ntrainings: {len(matrix.targets)}, cells: {len(matrix.cells)}")
     labels = sweep_labels(repr(cell.attack) for cell in matrix.cells)
     for target in matrix.targets:

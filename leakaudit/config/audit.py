@@ -12,6 +12,8 @@ from leakaudit.config.plugins import PluginUse
 from leakaudit.config.policy import PolicyConfig
 from leakaudit.config.sections import Section, refusal
 from leakaudit.config.target import TargetConfig
+from leakaudit.data.labels import check_asked
+from leakaudit.errors import ConfigError
 from leakaudit.registry import installed
 from leakaudit.spelling import nearest
 from leakaudit.threat.presets import PRESETS
@@ -29,12 +31,16 @@ class DataConfig(Section):
     """Which patients, and how their images are prepared.
 
     Args:
-        kind: ``phantom`` (embedded) or ``folder`` (MSD or BraTS layout).
+        kind: ``phantom`` (embedded) or ``folder`` (a layout of MSD, nnU-Net or BraTS).
         path: the folder, relative to the audit file.
         size: pixels per side after preparation, a multiple of 16, at least 32: the deepest level
             is 16 times smaller, and has no statistics over a single pixel.
         crop: pixels per side before the area mean; None is twice ``size``.
         spatial_dims: 2 for axial slices, 3 for volumes.
+        labels: what the values of the masks mean: a convention's name, such as ``brats-2024``, or
+            value to tissue, such as ``{1: edema, 2: necrosis}``. None decides it by the names of
+            labels and files and by the values.
+        exclude: identifiers of patients to leave out, bad ones as well.
         split_seed: seed of the split by patient.
         phantom: the simulated patients.
     """
@@ -44,13 +50,36 @@ class DataConfig(Section):
     size: StrictInt = Field(default=96, ge=32, le=1024, multiple_of=16)
     crop: StrictInt | None = Field(default=None, ge=16)
     spatial_dims: Literal[2, 3] = 2
+    labels: str | dict[StrictInt, str] | None = None
+    exclude: tuple[str, ...] = ()
     split_seed: StrictInt = Field(default=0, ge=0)
     phantom: PhantomConfig = PhantomConfig()
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _whole_values(cls, value: object) -> object:
+        """Values as numbers: in JSON, as which a resolved audit is written, keys are text."""
+        if not isinstance(value, Mapping):
+            return value
+        return {int(key) if str(key).isdecimal() else key: name for key, name in value.items()}
+
+    @field_validator("labels")
+    @classmethod
+    def _known_labels(cls, value: str | dict[int, str] | None) -> str | dict[int, str] | None:
+        if value is not None:
+            try:
+                check_asked(value)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return value
+
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> DataConfig:
-        if self.kind == "phantom" and (self.path is not None or self.crop is not None):
-            raise ValueError("path and crop are for kind: folder, but kind is phantom")
+        of_folder = (self.path, self.crop, self.labels, self.exclude or None)
+        if self.kind == "phantom" and any(given is not None for given in of_folder):
+            raise ValueError(
+                "path, crop, labels and exclude are for kind: folder, but kind is phantom"
+            )
         if self.crop is not None and self.crop % self.size:
             raise ValueError(f"crop must be a whole multiple of size {self.size}, got {self.crop}")
         return self

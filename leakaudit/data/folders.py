@@ -269,20 +269,20 @@ def _uncompressed(path: Path) -> BufferedIOBase:
 
 
 def _of_odd_masks(sources: Iterable[Source], everybody: Sequence[_Files]) -> list[Caution]:
-    """A caution for each patient whose mask is named unlike the images."""
+    """A caution about patients whose masks are named unlike their images."""
     stems = {scan.path: scan.stem for files in everybody for scan in files.scans}
-    cautions = []
+    odd = []
     for source in sources:
         of_images = {stems[path] for path, _ in source.modalities.values()}
         if len(of_images) == 1 and stems[source.label] not in of_images:
-            words = (
-                f"The mask of {source.patient} is named unlike the images: "
-                f"{readable(source.label.name)} was taken, which lies beside them."
-            )
-            cautions.append(
-                Caution(kind="mask-name", grave=False, words=words, patients=(source.patient,))
-            )
-    return cautions
+            odd.append(source.patient)
+    if not odd:
+        return []
+    words = (
+        f"The masks of {len(odd)} patients are named unlike their images (BraTS 2020 has such a "
+        "patient, 355); the only mask in the folder was taken."
+    )
+    return [Caution(kind="mask-name", grave=False, words=words, patients=tuple(odd))]
 
 
 def _nothing_here(other: Counter[str]) -> str:

@@ -106,6 +106,8 @@ class DataRecord(Record):
         simulated: whether the patients are phantoms.
         cut_off: largest share, over patients and modalities, of the nonzero voxels that the
             centre crop left out, 0 to 1.
+        labels: which values of the masks were taken for what, and why; empty for phantoms.
+        excluded: identifiers of patients whom the audit file left out.
         cautions: what is uncertain about the data.
     """
 
@@ -119,6 +121,8 @@ class DataRecord(Record):
     folds: tuple[SplitRecord, ...] = ()
     simulated: bool
     cut_off: float = 0.0
+    labels: str = ""
+    excluded: tuple[str, ...] = ()
     cautions: tuple[Caution, ...] = ()
 
     @property

@@ -191,7 +191,12 @@ def _patients(value: Any, place: Place = ()) -> set[str]:
         return {name for key, item in value.items() for name in _patients(item, (*place, key))}
     if isinstance(value, list):
         return {name for item in value for name in _patients(item, (*place, 0))}
-    is_one = place[-1:] == ("patient",) or place[:2] == ("data", "split")
+    is_one = (
+        place[-1:] == ("patient",)
+        or place[:2] in (("data", "split"), ("data", "excluded"))
+        or place[:3] == ("audit", "data", "exclude")
+        or ("cautions" in place and place[-2:-1] == ("patients",))
+    )
     return {value} if isinstance(value, str) and is_one else set()
 
 

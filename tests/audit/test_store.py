@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -180,6 +181,19 @@ def test_nothing_stays_locked_after_a_kill(store: RunStore, holder: subprocess.P
         assert (store.root / ".lock").read_text() == str(os.getpid())
         with (store.root / ".lock").open() as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named_as_such(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    told = rf"this file system has no locks \({os.strerror(number)}\).*by --out"
+    with pytest.raises(StoreError, match=told), store.locked():
+        pass
 
 
 @pytest.mark.parametrize("place", ["file/run", "/proc/nowhere/run"])

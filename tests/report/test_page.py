@@ -289,6 +289,16 @@ def test_the_scope_names_as_set_aside_only_who_was() -> None:
     assert "Attacks on the training itself were on " in members
 
 
+def test_the_scope_says_how_masks_were_read_and_who_was_left_out() -> None:
+    record = sample_report()
+    data = record.data.model_copy(
+        update={"labels": "1 edema, 2 necrosis as non-enhancing (by names)", "excluded": ("Ü\n7",)}
+    )
+    text = " ".join(Page(render_html(record.model_copy(update={"data": data}))).text.split())
+    assert "were taken as follows: 1 edema, 2 necrosis as non-enhancing (by names)." in text
+    assert "1 patient was left out by the audit file: Ü 7." in text
+
+
 def test_without_a_panel_the_page_says_why() -> None:
     worst = tuple(one.model_copy(update={"recovers": "masks"}) for one in sample_report().worst)
     html = render_html(sample_report(worst=worst))

@@ -15,6 +15,7 @@ import pytest
 
 from leakaudit.errors import SharingError
 from leakaudit.records import (
+    Caution,
     CellRecord,
     Effect,
     House,
@@ -304,6 +305,18 @@ def test_a_verdict_is_shared_with_the_pseudonym_of_its_worst_patient() -> None:
     assert any(one.patient for one in clean.verdict.checks)
     figures = {"checks": {"__all__": {"patient"}}}
     assert clean.verdict.model_dump(exclude=figures) == record.verdict.model_dump(exclude=figures)
+
+
+def test_who_was_excluded_or_is_cautioned_about_has_a_pseudonym() -> None:
+    record = sample_report()
+    caution = Caution(kind="left-out", grave=False, words="One has no mask.", patients=("Meyer-2",))
+    data = record.data.model_copy(update={"excluded": ("Meyer-1",), "cautions": (caution,)})
+    audit = {**record.audit, "data": {"exclude": ["Meyer-1"]}}
+    clean = shared(record.model_copy(update={"data": data, "audit": audit}), KEY)
+    assert "Meyer" not in clean.model_dump_json()
+    assert clean.data.excluded[0].startswith("P-")
+    assert clean.audit["data"]["exclude"] == list(clean.data.excluded)
+    assert clean.data.cautions[0].patients[0].startswith("P-")
 
 
 def test_rows_of_patients_stand_in_fields_that_are_put_in_another_order() -> None:
