@@ -281,6 +281,8 @@ def _data(cohort: Cohort, splits: Splits) -> DataRecord:
         cut_off=cohort.cut_off,
         labels=cohort.labels,
         excluded=cohort.excluded,
+        clipped=dict(zip(cohort.modalities, cohort.clipped, strict=False)),
+        cautions=cohort.cautions,
     )
 
 

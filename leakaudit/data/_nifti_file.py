@@ -39,6 +39,8 @@ class Volume:
         slope: factor that the header applies to every voxel.
         intercept: summand that the header applies after it.
         affine: voxel indices to millimetres, ``(4, 4)``, finite.
+        is_oriented: whether the header says that the affine means anything.
+        other_affine: a second one of the same header; None if there is none.
         patient: identifier of the patient.
         file: where it came from.
     """
@@ -49,6 +51,8 @@ class Volume:
     affine: NDArray[np.float64]
     patient: str
     file: str
+    is_oriented: bool = True
+    other_affine: NDArray[np.float64] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -112,6 +116,8 @@ def read_volume(path: Path, *, patient: str) -> Volume:
         affine=header.affine,
         patient=patient,
         file=str(path),
+        is_oriented=header.is_oriented,
+        other_affine=header.other_affine,
     )
 
 

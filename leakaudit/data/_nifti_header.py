@@ -41,6 +41,9 @@ class Header:
         slope: factor that applies to every voxel.
         intercept: summand that applies after it.
         affine: voxel indices to millimetres, ``(4, 4)``, finite.
+        is_oriented: whether the header says that the affine means anything.
+        other_affine: the quaternion's where the header has both and the first one counts; else
+            None.
     """
 
     shape: tuple[int, ...]
@@ -49,6 +52,8 @@ class Header:
     slope: float
     intercept: float
     affine: NDArray[np.float64]
+    is_oriented: bool = True
+    other_affine: NDArray[np.float64] | None = None
 
     @property
     def data_bytes(self) -> int:
@@ -80,6 +85,8 @@ def parse_header(block: bytes) -> Header:
         slope=slope,
         intercept=intercept,
         affine=_affine(fields),
+        is_oriented=bool(fields["sform_code"] > 0 or fields["qform_code"] > 0),
+        other_affine=_other_affine(fields),
     )
     if header.data_bytes > MAX_BYTES:
         raise DataError(f"file too large: {shape} {dtype} is more than {MAX_BYTES} bytes")
@@ -140,6 +147,18 @@ def _affine(fields: Any) -> NDArray[np.float64]:
     if not np.isfinite(affine).all():
         raise DataError("the affine in the header holds NaN or infinite values")
     return affine
+
+
+def _other_affine(fields: Any) -> NDArray[np.float64] | None:
+    """What the quaternion says beside an affine that counts; None if nothing that makes sense."""
+    if not (fields["sform_code"] > 0 and fields["qform_code"] > 0):
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            affine = np.asarray(fields.get_qform(), np.float64)
+    except (HeaderDataError, ValueError):
+        return None
+    return affine if np.isfinite(affine).all() else None
 
 
 def _mend_rounded_quaternion(fields: Any) -> None:

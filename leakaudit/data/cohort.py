@@ -66,6 +66,8 @@ class Cohort:
         simulated: whether they are phantoms.
         cut_off: largest share, over patients and modalities, of the nonzero voxels that lie
             outside the centre crop, 0 to 1.
+        clipped: per modality, the largest share over patients of the brain's voxels that rescaling
+            set to 0; empty if nothing was rescaled.
         cautions: what a reader must know about the data.
         labels: which values of the masks were taken for what, and why; empty for phantoms.
         excluded: identifiers that the user left out.
@@ -81,6 +83,7 @@ class Cohort:
     patients: tuple[Patient, ...]
     simulated: bool
     cut_off: float = 0.0
+    clipped: tuple[float, ...] = ()
     cautions: tuple[Caution, ...] = ()
     labels: str = ""
     excluded: tuple[str, ...] = ()

@@ -1,34 +1,32 @@
 """Patients from a folder of NIfTI files in a layout of MSD, nnU-Net or BraTS.
 
-The third axis of a file is the slice axis. Arrays become (slice, y, x), so that BraTS patients
-stand upright with the forehead on top; nothing is flipped or resampled.
+Arrays become axial slices (slice, y, x) in which heads stand upright with the forehead on top, as
+the headers say; nothing is resampled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leakaudit.data._nifti_file import Volume, read_volume
 from leakaudit.data.cohort import (
     Cohort,
     Patient,
-    area_mean,
-    centre_crop,
     check_geometry,
-    normalise,
-    thin_masks,
 )
+from leakaudit.data.findings import cautions_of
 from leakaudit.data.identity import merged, same_person_by_name
-from leakaudit.data.labels import Labels, LabelsAsked, MaskValues, decide_labels, to_classes
+from leakaudit.data.labels import Labels, LabelsAsked, MaskValues, decide_labels
 from leakaudit.data.layouts import find_patients, leave_out
 from leakaudit.data.modalities import CANONICAL, canonical_modality
+from leakaudit.data.preparing import Prepared, between_patients, prepare_patient
 from leakaudit.data.sources import Source, readable
-from leakaudit.data.survey import channel_of, survey_headers, survey_masks
+from leakaudit.data.survey import survey_headers, survey_masks
 from leakaudit.errors import ConfigError, DataError, raise_problems
 from leakaudit.records import Caution
 
@@ -94,22 +92,25 @@ def load_folder(
     if slices == "tumour":
         sources, caution = _with_tumour(sources, masks_there, meaning)
         cautions += caution
-    prepared, problems, cut_off = [], [], 0.0
+    every: list[Prepared] = []
+    problems = []
     for source in sources:
         try:
-            images, masks, lost = _prepare(
-                source, wanted, crop, factor, meaning.classes[source.patient]
-            )
+            one = prepare_patient(source, wanted, crop, factor, meaning.classes[source.patient])
             if spatial_dims == 2:
-                keep = _choose_slices(masks, source, slices, max_slices)
+                keep = _choose_slices(one.masks, source, slices, max_slices)
             else:
-                keep = _choose_window(masks, max_slices)
+                keep = _choose_window(one.masks, max_slices)
         except DataError as error:
             problems.append(error)
             continue
-        cut_off = max(cut_off, lost)
-        prepared.append((source.patient, images[keep], masks[keep]))
+        every.append(replace(one, images=one.images[keep], masks=one.masks[keep]))
     raise_problems(problems)
+    differ = between_patients(every)
+    cautions += cautions_of(
+        {one.patient: (*one.findings, *differ.get(one.patient, ())) for one in every}
+    )
+    prepared = [(one.patient, one.images, one.masks) for one in every]
     if spatial_dims == 3:
         prepared = _stack_volumes(prepared)
     patients = tuple(Patient(id=name, images=i, masks=m) for name, i, m in prepared)
@@ -119,7 +120,8 @@ def load_folder(
         modalities=wanted,
         patients=patients,
         simulated=False,
-        cut_off=cut_off,
+        cut_off=max(one.cut_off for one in every),
+        clipped=tuple(max(one.clipped[m] for one in every) for m in range(len(wanted))),
         cautions=tuple(cautions),
         labels=meaning.words,
         excluded=tuple(dict.fromkeys(exclude)),
@@ -146,46 +148,6 @@ def _with_tumour(
     )
     kept = tuple(source for source in sources if source.patient not in without)
     return kept, [Caution(kind="left-out", grave=False, words=words, patients=without)]
-
-
-def _prepare(
-    source: Source, wanted: Sequence[str], crop: int, factor: int, classes: Mapping[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.int8], float]:
-    """All slices of one patient: images ``(slices, m, y, x)``, masks ``(slices, y, x)``, cut off.
-
-    The last is the largest share of a modality's nonzero voxels that the crop leaves out.
-    """
-    spatial, masks = _read_masks(source, crop, factor, classes)
-    read: dict[Path, Volume] = {}
-    channels, cut_off = [], 0.0
-    for modality in wanted:
-        file, _ = source.modalities[modality]
-        where = {"patient": source.patient, "file": str(file)}
-        if file not in read:
-            read[file] = read_volume(file, patient=source.patient)
-        volume = read[file]
-        channel = channel_of(source, modality, volume.shape, spatial)
-        values = volume.channel(channel)
-        try:
-            cropped = centre_crop(values.T, crop)
-            prepared = normalise(area_mean(cropped, factor))
-        except DataError as error:
-            raise DataError(f"{modality}: {error}", **where) from None
-        if not prepared.any():
-            raise DataError(f"{modality} is zero everywhere in the cropped volume", **where)
-        channels.append(prepared)
-        cut_off = max(cut_off, 1 - np.count_nonzero(cropped) / np.count_nonzero(values))
-    return np.stack(channels, axis=1), masks, cut_off
-
-
-def _read_masks(
-    source: Source, crop: int, factor: int, classes: Mapping[int, int]
-) -> tuple[tuple[int, ...], NDArray[np.int8]]:
-    """Spatial shape of the file (x, y, z), and the mask in our classes ``(slices, y, x)``."""
-    volume = read_volume(source.label, patient=source.patient)
-    masks = to_classes(volume.channel(), classes)
-    thinned = thin_masks(centre_crop(masks.T, crop), factor)
-    return volume.shape, np.ascontiguousarray(thinned, dtype=np.int8)
 
 
 def _choose_slices(

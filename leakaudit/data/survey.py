@@ -58,19 +58,16 @@ def survey_masks(sources: Iterable[Source]) -> list[MaskValues]:
     return found
 
 
-def channel_of(
-    source: Source, modality: str, shape: tuple[int, ...], spatial: tuple[int, ...]
-) -> int | None:
+def channel_of(source: Source, modality: str, shape: tuple[int, ...]) -> int | None:
     """The channel of a modality in its file; None for a file of one modality.
 
     Args:
         source: the patient.
         modality: which one, by the project's name; the patient has it.
         shape: extents of the file.
-        spatial: extents of the mask.
 
     Raises:
-        DataError: the shape has no such channel, or is not the mask's.
+        DataError: the shape has no such channel.
     """
     file, channel = source.modalities[modality]
     if len(shape) == 3 and channel == 0 and len(source.modalities) == 1:
@@ -82,10 +79,6 @@ def channel_of(
             f"expected {depth} dimensions with {modality} in channel {channel or 0}, "
             f"got shape {shape}",
             **where,
-        )
-    if shape[:3] != spatial:
-        raise DataError(
-            f"shape {shape[:3]} of {modality} differs from the label's {spatial}", **where
         )
     return channel
 
@@ -138,7 +131,15 @@ def _survey(source: Source, modalities: Sequence[str]) -> list[DataError]:
         if label is None or len(label.shape) != 3 or header is None or file in problems:
             continue
         try:
-            channel_of(source, modality, header.shape, label.shape)
+            channel_of(source, modality, header.shape)
         except DataError as error:
             problems[file] = error
+            continue
+        # The axes may be stored in another order, which the headers say.
+        if sorted(header.shape[:3]) != sorted(label.shape):
+            problems[file] = DataError(
+                f"shape {header.shape[:3]} of {modality} differs from the label's {label.shape}",
+                patient=source.patient,
+                file=str(file),
+            )
     return list(problems.values())

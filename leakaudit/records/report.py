@@ -108,6 +108,8 @@ class DataRecord(Record):
             centre crop left out, 0 to 1.
         labels: which values of the masks were taken for what, and why; empty for phantoms.
         excluded: identifiers of patients whom the audit file left out.
+        clipped: by modality, the largest share over patients of the brain's voxels that rescaling
+            set to 0, 0 to 1.
         cautions: what is uncertain about the data.
     """
 
@@ -123,6 +125,7 @@ class DataRecord(Record):
     cut_off: float = 0.0
     labels: str = ""
     excluded: tuple[str, ...] = ()
+    clipped: dict[str, float] = Field(default_factory=dict)
     cautions: tuple[Caution, ...] = ()
 
     @property
