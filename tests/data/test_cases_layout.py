@@ -37,7 +37,7 @@ def counts_in(masks: dict[str, Path], classes: dict[int, int]) -> dict[str, list
     counted = {}
     for patient, file in masks.items():
         image = nib.load(file)
-        if image.header["vox_offset"] == 0:  # nibabel would read the header's bytes as voxels
+        if image.dataobj.offset == 0:  # nibabel would read the header's bytes as voxels
             values = np.fromfile(file, image.get_data_dtype(), offset=352)
         else:
             values = np.rint(image.get_fdata())
