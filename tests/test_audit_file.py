@@ -363,3 +363,22 @@ def test_a_stack_that_can_not_be_is_refused_at_its_line(part: str, line: int, wo
     message = refusal(f"name: x\n{part}{REST}")
     assert message.startswith(f"a.yaml, line {line}: ")
     assert words in message
+
+
+@pytest.mark.parametrize(
+    ("attack", "what"),
+    [("decoder-inversion", "images"), ("mask-inference", "masks")],
+)
+def test_an_attack_on_pictures_may_not_hold_the_candidates(attack: str, what: str) -> None:
+    message = refusal(
+        f"name: x\nattacks: [release-matching, {attack}]\n"
+        f"threats:\n  curious-server-with-candidates:\n  - release-matching\n  - {attack}\n"
+    )
+    assert message.startswith("a.yaml, line 6: ")
+    assert f"{attack} recovers {what}, and threat 'curious-server-with-candidates'" in message
+    assert "it would be given what it is to recover" in message
+    audit = parse(
+        "name: x\nattacks: [release-matching]\n"
+        "threats: {curious-server-with-candidates: [release-matching]}"
+    )
+    assert audit.threats == {"curious-server-with-candidates": ("release-matching",)}

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from leakaudit.contracts import Defense, Observation, ReleaseSetting
+from leakaudit.contracts import Capability, Defense, Observation, ReleaseSetting
 from leakaudit.data import Patient
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import TrainingData, TrainingSettings, build
 from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
-from leakaudit.threat.system import System, images_of, masks_of
+from leakaudit.threat.system import System, images_of, masks_of, middle_slices
 
 FEATURES = (4, 4, 4, 8, 8, 4)
 
@@ -102,16 +102,23 @@ def tiny_observation(
     companions: Companions | None = None,
     seed: int = 0,
 ) -> Observation:
-    """What the threat grants on an untrained system; a data site is the first one."""
+    """What the threat grants on an untrained system; a data site is the first one.
+
+    Candidates, where they are granted, are those in training and then the victims.
+    """
     system = tiny_system(defense, spec, auxiliary, seed)
+    preset = threat_named(threat)
+    training = tiny_patients(3, modalities=sum(system.network.spec.channels), seed=3)
+    listed = Capability.CANDIDATES in preset.capabilities
     return observe(
-        threat_named(threat),
+        preset,
         system,
         victims=victims,
         auxiliary=auxiliary,
         releases=releases,
-        site=0 if threat_named(threat).position == "data site" else None,
-        training=tiny_patients(3, modalities=sum(system.network.spec.channels), seed=3),
+        site=0 if preset.position == "data site" else None,
+        training=training,
+        candidates=middle_slices([*training, *victims]) if listed else None,
         companions=companions,
     )
 

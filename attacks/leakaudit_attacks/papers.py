@@ -157,3 +157,26 @@ PASQUINI_2021 = Citation(
     year=2021,
     arxiv="2012.02670",
 )
+CARLINI_2022 = Citation(
+    key="carlini2022membership",
+    authors=(
+        "Carlini, Nicholas",
+        "Chien, Steve",
+        "Nasr, Milad",
+        "Song, Shuang",
+        "Terzis, Andreas",
+        "Tramèr, Florian",
+    ),
+    title="Membership inference attacks from first principles",
+    venue="IEEE Symposium on Security and Privacy",
+    year=2022,
+    arxiv="2112.03570",
+)
+HAYES_2023 = Citation(
+    key="hayes2023bounding",
+    authors=("Hayes, Jamie", "Mahloujifar, Saeed", "Balle, Borja"),
+    title="Bounding training data reconstruction in DP-SGD",
+    venue="Advances in Neural Information Processing Systems",
+    year=2023,
+    arxiv="2302.07225",
+)

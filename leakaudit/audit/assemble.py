@@ -7,7 +7,7 @@ where it must has no leakage figure anywhere.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
@@ -20,13 +20,10 @@ from leakaudit.audit.executors import Ended
 from leakaudit.audit.house import house_of
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
 from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
-from leakaudit.audit.pooled_targets import pooled_target
-from leakaudit.audit.pooling import pooled_cell, pooled_key
 from leakaudit.audit.references import compared
 from leakaudit.audit.scoring import withheld
 from leakaudit.audit.store import Kind as StoreKind
 from leakaudit.audit.store import RunStore
-from leakaudit.audit.systems import victims_of
 from leakaudit.audit.worst import worst_cases
 from leakaudit.config import (
     ARCHITECTURE,
@@ -63,6 +60,13 @@ from leakaudit.records import (
 from leakaudit.registry import Kind, installed, load
 from leakaudit.threat.presets import PRESETS, threat_named
 
+# What a control compares, by what the attack recovers.
+_UNITS = {
+    "images": "SSIM",
+    "other-site images": "SSIM",
+    "masks": "Dice",
+    "identities": "of the patients",
+}
 _PACKAGES = ("leakaudit", "torch", "monai", "opacus", "scikit-image", "numpy", "scipy", "nibabel")
 
 
@@ -70,7 +74,7 @@ def assemble(
     config: AuditConfig,
     matrix: Matrix,
     cohort: Cohort,
-    folds: Sequence[Splits],
+    splits: Splits,
     store: RunStore,
     ended: Mapping[str, Ended],
 ) -> ReportRecord:
@@ -80,23 +84,16 @@ def assemble(
         config: the resolved audit.
         matrix: what was asked for.
         cohort: the patients.
-        folds: who played which part in each fold.
+        splits: who played which part.
         store: where finished results lie.
         ended: how the jobs of this run ended; results of earlier runs are in ``store`` alone.
     """
-    trained = {plan.key: _target(plan, store, ended) for plan in matrix.targets}
+    targets = tuple(_target(plan, store, ended) for plan in matrix.targets)
     raw = {plan.key: _cell(plan, store, ended) for plan in matrix.cells}
-    attacked = {
-        plan.key: bounded(controlled(plan, raw), trained[plan.target.key].guarantee)
-        for plan in matrix.cells
-    }
-    claims = {one.target: one.guarantee for one in _pooled_targets(matrix, trained.values(), folds)}
-    pooled = [_pooled_cell(plans, attacked, folds) for plans in matrix.attacks]
-    cells = tuple(bounded(cell, claims[cell.target]) for cell in pooled)
-    # One fold alone may refute a claim, and all together what none of them does.
-    left = contradicted_by_attacks(tuple(trained.values()), tuple(attacked.values()))
-    targets = contradicted_by_attacks(_pooled_targets(matrix, left, folds), cells)
-    data = _data(cohort, folds)
+    claims = {one.target: one.guarantee for one in targets}
+    cells = tuple(bounded(controlled(plan, raw), claims[plan.target.key]) for plan in matrix.cells)
+    targets = contradicted_by_attacks(targets, cells)
+    data = _data(cohort, splits)
     return ReportRecord(
         name=config.name,
         audit=config.model_dump(mode="json"),
@@ -117,37 +114,6 @@ def assemble(
             **{name: version(name) for name in _PACKAGES},
         },
         volatile={"host": platform.machine(), "seconds": {k: e.seconds for k, e in ended.items()}},
-    )
-
-
-def _pooled_targets(
-    matrix: Matrix, trained: Iterable[TargetRecord], folds: Sequence[Splits]
-) -> tuple[TargetRecord, ...]:
-    """Every setting: its training, or those of all folds together."""
-    by_key = {one.target: one for one in trained}
-    return tuple(
-        pooled_target(
-            [by_key[plan.key] for plan in plans],
-            [one.victims for one in folds],
-            [one.auxiliary for one in folds],
-        )
-        for plans in matrix.settings
-    )
-
-
-def _pooled_cell(
-    plans: Sequence[CellPlan], attacked: Mapping[str, CellRecord], folds: Sequence[Splits]
-) -> CellRecord:
-    """One attack on one setting, in its fold or in all of them together."""
-    splits = [folds[plan.target.fold - 1] for plan in plans]
-    return pooled_cell(
-        [attacked[plan.key] for plan in plans],
-        pooled_key([plan.target.key for plan in plans]),
-        [
-            victims_of(one, plan.threat.victims, plan.target.seed)
-            for one, plan in zip(splits, plans, strict=True)
-        ],
-        [one.auxiliary for one in splits],
     )
 
 
@@ -294,17 +260,16 @@ def _positive(control: CellRecord | None) -> Control:
     where = f"on the undefended system cut at level {control.cut_level}"
     if control.disguise:
         where += f", every release disguised ({control.disguise})"
-    figures = control.leakage or control.mask_leakage
+    figures = control.figures
     if control.state is not State.OK or figures is None:
         return Control(passed=False, detail=f"{where} it ended {control.state} ({control.reason})")
     scores, floor = map(np.array, figures.by_patient())
-    unit = "SSIM" if control.leakage else "Dice"
+    unit = _UNITS[control.recovers]
     found = controls.positive_control(scores, floor, unit=unit)
     return found.model_copy(update={"detail": f"{where}, {found.detail}"})
 
 
-def _data(cohort: Cohort, folds: Sequence[Splits]) -> DataRecord:
-    splits = tuple(map(_split, folds))
+def _data(cohort: Cohort, splits: Splits) -> DataRecord:
     return DataRecord(
         name=cohort.name,
         fingerprint=cohort.fingerprint,
@@ -312,24 +277,19 @@ def _data(cohort: Cohort, folds: Sequence[Splits]) -> DataRecord:
         patients=len(cohort.patients),
         slices=sum(len(patient.images) for patient in cohort.patients),
         spatial=cohort.spatial,
-        split=splits[0],
-        folds=splits if len(splits) > 1 else (),
+        split=SplitRecord(
+            train=splits.train,
+            validation=splits.validation,
+            auxiliary=splits.auxiliary,
+            victims=splits.victims,
+            repeats=splits.repeats,
+        ),
         simulated=cohort.simulated,
         cut_off=cohort.cut_off,
         labels=cohort.labels,
         excluded=cohort.excluded,
         clipped=dict(zip(cohort.modalities, cohort.clipped, strict=False)),
         cautions=cohort.cautions,
-    )
-
-
-def _split(splits: Splits) -> SplitRecord:
-    return SplitRecord(
-        train=splits.train,
-        validation=splits.validation,
-        auxiliary=splits.auxiliary,
-        victims=splits.victims,
-        repeats=splits.repeats,
     )
 
 

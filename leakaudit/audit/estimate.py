@@ -35,7 +35,7 @@ def estimate_minutes(plan: Plan) -> float:
 
 def _training_seconds(target: TargetPlan, plan: Plan) -> float:
     by_id = {patient.id: patient for patient in plan.cohort.patients}
-    slices = sum(len(by_id[name].tumour_slices) for name in plan.splits_of(target).train)
+    slices = sum(len(by_id[name].tumour_slices) for name in plan.splits.train)
     return _step_seconds(target.spec, plan.cohort.spatial) * slices * target.settings.epochs
 
 
@@ -49,7 +49,11 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
         0.0 if hasattr(cell.attack, "batches") else 100.0,
     )
     size = cell.gradient_batch or 1
-    samples = getattr(cell.attack, "batch_size", len(plan.splits_of(cell.target).victims) * size)
+    samples = getattr(cell.attack, "batch_size", len(plan.splits.victims) * size)
+    if cell.attack.recovers == "identities":  # each candidate is asked about, and nothing learned
+        samples = len(plan.cohort.patients) - len(plan.splits.auxiliary)
+        asks = samples * float(getattr(cell.attack, "passes", 1)) * attacks_of(cell)
+        return _encoder_seconds(cell.target.spec, plan.cohort.spatial) * asks
     runs = 2 if cell.attack.learns() or cell.threat.victims == "training" else 1
     runs = max(runs, attacks_of(cell))
     passes = _PASSES_PER_ITERATION if runs > 1 else 1.0

@@ -21,6 +21,7 @@ from leakaudit.audit.attacking import AttackProcess
 from leakaudit.audit.caveats import caveats
 from leakaudit.audit.claims import checked_claim
 from leakaudit.audit.mask_scoring import MaskScorer
+from leakaudit.audit.match_scoring import MatchScorer, View
 from leakaudit.audit.plans import CellPlan, TargetPlan
 from leakaudit.audit.scoring import ImageScorer, judged
 from leakaudit.audit.store import RunStore
@@ -153,7 +154,11 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
     processes = (AttackProcess(each, plan.attack_name) for each in connections)
 
     def attempt_on(
-        where: AttackProcess, *, shuffled: bool = False, returned: Returned = "own"
+        where: AttackProcess,
+        *,
+        shuffled: bool = False,
+        returned: Returned = "own",
+        view: View = "as released",
     ) -> Attempt:
         attack = plan.attack.shuffled() if shuffled else plan.attack
         observation = observe(
@@ -169,12 +174,20 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             round_steps=plan.round_steps or 1,
             shuffled=shuffled,
             returned=returned,
+            candidates=scorer.candidates(view) if isinstance(scorer, MatchScorer) else None,
+            first_release=plan.releases if view == "other pass" else 0,
         )
         return attack(observation, seed=seed, progress=progress, where=where)
 
     process = next(processes)
     attempt = attempt_on(process)
-    if (held := _held_already(plan)) is not None:
+    held = _held_already(plan)
+    figures: dict[str, Any]
+    if isinstance(scorer, MatchScorer):
+        seen = [attempt_on(next(processes), view=view) for view in scorer.views]
+        figures = dict(scorer.figures(attempt.reconstruction, [one.reconstruction for one in seen]))
+        negative = scorer.negative_control(figures["matching"])
+    elif held is not None:
         # Who holds something of the victims needs no message to learn from it: that is the floor,
         # and with another patient's messages beside what is its own it must stay there.
         alone = attempt_on(next(processes), returned="nothing")
@@ -183,18 +196,25 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
         negative = scorer.misled_control(misled.reconstruction, held)
     else:
         negative = scorer.negative_control(attempt.reconstruction)
-    if plan.attack.learns() and negative.passed is False and held is None:
+    if (
+        not isinstance(scorer, MatchScorer)
+        and plan.attack.learns()
+        and negative.passed is False
+        and held is None
+    ):
         # What it learned of patients in general may beat any constant guess without knowing
         # anything of this one: hold it against the same network trained on shuffled pairs.
         twin = attempt_on(next(processes), shuffled=True)
         first = negative.detail
         negative = scorer.negative_control(attempt.reconstruction, twin.reconstruction)
         negative = negative.model_copy(update={"detail": f"{first}; {negative.detail}"})
+    if not isinstance(scorer, MatchScorer):
+        figures = dict(scorer.figures(attempt.reconstruction))
     record = judged(
         CellRecord(
             **cell_facts(plan),
             state=State.OK,
-            **scorer.figures(attempt.reconstruction),
+            **figures,
             negative_control=negative,
             cost=Cost(
                 iterations=attempt.reconstruction.iterations,
@@ -212,7 +232,8 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
     )
     with store.commit("cells", plan.key) as folder:
         (folder / CELL_FILE).write_text(record.model_dump_json(indent=1))
-        kept = {"images": attempt.reconstruction.images.contiguous()}
+        name = "scores" if isinstance(scorer, MatchScorer) else "images"
+        kept = {name: attempt.reconstruction.images.contiguous()}
         if scorer.own_guess is not None:  # no other guess is lost with this process
             kept["guess"] = torch.tensor(scorer.own_guess)
         save_file(kept, folder / RECONSTRUCTIONS)
@@ -225,11 +246,14 @@ def _scorer(
     auxiliary: Sequence[Patient],
     system: System,
     store: RunStore,
-) -> ImageScorer | MaskScorer:
+) -> ImageScorer | MaskScorer | MatchScorer:
     assert task.cell is not None
     recovers = task.cell.attack.recovers
     if recovers == "masks":
         return MaskScorer(victims, auxiliary)
+    if recovers == "identities":
+        gallery = people.each(people.all_but(task.splits.auxiliary))
+        return MatchScorer(victims, gallery, derive_seed(task.cell.target.seed, "cell"))
     spatial = victims[0].images.shape[2:]
     layout = layout_of(system, spatial, len(victims), site=task.cell.site)
     # Another scan of a person would be an impostor that is the victim.
@@ -252,6 +276,8 @@ def _scorer(
 
 def attacks_of(plan: CellPlan) -> int:
     """How many attacks a cell runs at most, each in a process of its own."""
+    if plan.attack.recovers == "identities":
+        return 3
     return 1 + plan.attack.learns() if _held_already(plan) is None else 3
 
 

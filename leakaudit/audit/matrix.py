@@ -48,32 +48,23 @@ _UPDATES = frozenset({Capability.WEIGHT_UPDATES, Capability.UPDATE_QUERIES})
 _DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
 
-def build_matrix(config: AuditConfig, fingerprint: str, *folds: Splits) -> Matrix:
+def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matrix:
     """Expand lists and grids, add `identity`, references and positive controls.
 
     Args:
         config: the audit.
         fingerprint: of the patients; part of every key.
-        *folds: who plays which part in each fold; part of the keys of that fold.
+        splits: who plays which part; part of every key.
     """
-    made = [_of_fold(config, fingerprint, folds, number) for number in range(len(folds))]
-    return Matrix(
-        targets=tuple(target for one in made for target in one.targets),
-        cells=tuple(cell for one in made for cell in one.cells),
-        folds=len(folds),
-    )
-
-
-def _of_fold(config: AuditConfig, fingerprint: str, folds: Sequence[Splits], number: int) -> Matrix:
     context = {
         "data": fingerprint,
-        "splits": asdict(folds[number]),
+        "splits": asdict(splits),
         "metric": METRIC_VERSION,
         "core": core_code(),
         **{name: version(name) for name in _DETERMINING},
         "device": choose_device(config.device).type,
     }
-    planner = _Planner(config, context, fold=number + 1, folds=len(folds))
+    planner = _Planner(config, context)
     main = [
         planner.split_target(
             cut, one.name, one.defense, seed, withheld=withheld, bottleneck=bottleneck
@@ -97,12 +88,9 @@ def _of_fold(config: AuditConfig, fingerprint: str, folds: Sequence[Splits], num
 
 
 class _Planner:
-    def __init__(
-        self, config: AuditConfig, context: dict[str, Any], *, fold: int, folds: int
-    ) -> None:
+    def __init__(self, config: AuditConfig, context: dict[str, Any]) -> None:
         self.config = config
         self.context = context
-        self.fold, self.folds = fold, folds
         stacks = config.defenses
         if not any([use.name for use in uses] == ["identity"] for uses in stacks):
             stacks = ((PluginUse(name="identity"),), *stacks)
@@ -170,8 +158,6 @@ class _Planner:
                 seed=seed,
                 releases=self.config.releases,
                 control_only=control_only,
-                fold=self.fold,
-                folds=self.folds,
             )
         )
 

@@ -19,6 +19,7 @@ from leakaudit.records import (
     Harm,
     Leakage,
     MaskLeakage,
+    Matching,
     PatientScore,
     State,
     Success,
@@ -239,21 +240,23 @@ class ImageScorer:
 
 def judged(record: CellRecord) -> CellRecord:
     """An attack whose own control or objective failed has no leakage figure."""
-    leakage, negative = record.leakage or record.mask_leakage, record.negative_control
-    if leakage is None or negative is None:
+    found, negative = record.figures, record.negative_control
+    if found is None or negative is None:
         raise CellError("the attack left no figures")
     reason = ""
     if negative.passed is None:
         reason = f"no negative control: {negative.detail}"
     elif not negative.passed:
         reason = f"negative control failed: {negative.detail}"
-    elif not leakage.objective_last < leakage.objective_first:
+    elif isinstance(found, Matching):
+        return record  # it has no objective, and nothing to break down
+    elif not found.objective_last < found.objective_first:
         reason = (
             f"attack not working: its own objective did not fall "
-            f"({leakage.objective_first:.4g} to {leakage.objective_last:.4g})"
+            f"({found.objective_first:.4g} to {found.objective_last:.4g})"
         )
-    if not reason:
-        return record.model_copy(update={"notes": (*record.notes, *_broken_down(leakage))})
+    else:
+        return record.model_copy(update={"notes": (*record.notes, *_broken_down(found))})
     return record.model_copy(
         update={
             "state": State.CONTROL_FAILED,
@@ -280,4 +283,6 @@ def withheld(record: CellRecord) -> dict[str, object]:
         "withheld": record.leakage,
         "mask_leakage": None,
         "withheld_masks": record.mask_leakage,
+        "matching": None,
+        "withheld_matching": record.matching,
     }

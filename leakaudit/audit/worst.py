@@ -11,18 +11,20 @@ from leakaudit.records import (
     Interval,
     Leakage,
     MaskLeakage,
+    Matching,
     State,
     TargetRecord,
     WorstCase,
 )
 
-Reached = tuple[CellRecord, Leakage | MaskLeakage]
+Figures = Leakage | MaskLeakage | Matching
+Reached = tuple[CellRecord, Figures]
 
 
 Kind = tuple[str, str, str]
 _Attack = tuple[str, str, tuple[int, ...]]
 
-_RECOVERS = ("images", "other-site images", "masks")
+_RECOVERS = ("images", "other-site images", "masks", "identities")
 
 
 def worst_cases(
@@ -30,9 +32,9 @@ def worst_cases(
 ) -> tuple[WorstCase, ...]:
     """One case per target, kind of victims and what is recovered, inference victims first.
 
-    Figures of different victims, or of images and masks, are never compared, nor are those of other
-    sites' images at different sites. A kind without any valid figure is left out, unless no other
-    is left of its target; its cells are then incomplete in the first.
+    Figures of different victims, or of images, masks and identities, are never compared, nor are
+    those of other sites' images at different sites. A kind without any valid figure is left out,
+    unless no other is left of its target; its cells are then incomplete in the first.
     """
     settings: list[_Setting] = []
     for target in targets:
@@ -97,12 +99,14 @@ def _setting(target: TargetRecord, cells: Sequence[CellRecord], kind: Kind) -> _
     reached = [
         (cell, figures)
         for cell in own
-        if cell.state is State.OK and (figures := cell.leakage or cell.mask_leakage) is not None
+        if cell.state is State.OK and (figures := cell.figures) is not None
     ]
     return _Setting(target, kind, tuple(own), tuple(reached))
 
 
-def _score(figures: Leakage | MaskLeakage) -> Interval:
+def _score(figures: Figures) -> Interval:
+    if isinstance(figures, Matching):
+        return figures.share
     return figures.ssim_brain if isinstance(figures, Leakage) else figures.dice
 
 
@@ -130,6 +134,7 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
     misled_by = None
     if worst is not None and weakest is not None:
         misled_by = _height(worst) - _height(weakest)
+    figures = worst[1] if worst else None
     return WorstCase(
         target=target.target,
         cut_level=target.cut_level,
@@ -142,9 +147,10 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
         weakest=weakest[0].cell if weakest else None,
         recovers=recovers,
         site=site,
-        ssim_brain=_score(worst[1]) if worst and recovers != "masks" else None,
-        mask_dice=_score(worst[1]) if worst and recovers == "masks" else None,
-        advantage=worst[1].advantage if worst else None,
+        ssim_brain=figures.ssim_brain if isinstance(figures, Leakage) else None,
+        mask_dice=figures.dice if isinstance(figures, MaskLeakage) else None,
+        matched=figures.share if isinstance(figures, Matching) else None,
+        advantage=figures.advantage if isinstance(figures, Leakage | MaskLeakage) else None,
         misled_by=misled_by,
         dice=target.utility.mean if target.utility else None,
         pareto=pareto,

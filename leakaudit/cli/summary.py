@@ -26,7 +26,11 @@ _NARROW = 14
 _DEFENSE = 22
 _GAP = 2
 _ON_WHOM = {"training": ["training patients"]}
-_OF_WHAT = {"masks": ["their masks (Dice)"], "other-site images": ["other sites' images"]}
+_OF_WHAT = {
+    "masks": ["their masks (Dice)"],
+    "other-site images": ["other sites' images"],
+    "identities": ["who they are (share)"],
+}
 
 
 def print_matrix(record: ReportRecord) -> None:
@@ -127,7 +131,7 @@ def _heading(attack: tuple[str, str], attacks: list[tuple[str, str]]) -> str:
 
 def _figures(cells: list[CellRecord], labels: dict[str, str]) -> str:
     """A line for each configuration of an attack; one line if none of them has a figure."""
-    measured = any(cell.leakage or cell.mask_leakage for cell in cells)
+    measured = any(cell.figures for cell in cells)
     if not measured and len({cell.state for cell in cells}) == 1:
         return _cell(cells[0])
     lines = (f"{_label(cell, cells, labels)} {_cell(cell)}".strip() for cell in cells)
@@ -168,9 +172,9 @@ def _row(
     floors = [
         figures.blind_floor
         for cell in cells
-        if cell.cell == case.worst and (figures := cell.leakage or cell.mask_leakage)
+        if cell.cell == case.worst and (figures := cell.figures)
     ]
-    score = case.ssim_brain or case.mask_dice
+    score = case.ssim_brain or case.mask_dice or case.matched
     return [
         "\n".join(_defense(case)),
         _figure(target.utility.mean.mean if target.utility else None),
@@ -194,6 +198,8 @@ def _defense(case: WorstCase) -> list[str]:
 def _cell(cell: CellRecord) -> str:
     if cell.mask_leakage is not None:
         return _figure(cell.mask_leakage.dice.mean)
+    if cell.matching is not None:
+        return _figure(cell.matching.top1)
     if cell.leakage is None:
         return cell.state.replace("-", " ")  # may be broken in two
     return _figure(cell.leakage.ssim_brain.mean)

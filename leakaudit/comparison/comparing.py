@@ -129,7 +129,10 @@ def _verdicts(
 
 def _figures(cell: CellRecord) -> list[dict[str, Any]]:
     """All figures of a cell, those included that have no row of their own (harm, tumour, ...)."""
-    every = (cell.leakage, cell.mask_leakage, cell.withheld, cell.withheld_masks)
+    every = (
+        *(cell.leakage, cell.mask_leakage, cell.matching),
+        *(cell.withheld, cell.withheld_masks, cell.withheld_matching),
+    )
     found = [one.model_dump() for one in every if one is not None]
     for one in found:
         one["patients"] = sorted(one["patients"], key=lambda each: str(each["patient"]))
@@ -262,16 +265,17 @@ def _lone_setting(target: TargetRecord, why: str, audit: _Audit) -> LoneSetting:
 
 
 def _strongest(cells: Sequence[CellRecord]) -> tuple[Strongest, ...]:
-    """Of the attacks on images, and of those on masks, the one with the highest advantage."""
+    """Of the attacks on images, on masks and on identities, each the one that gained most."""
     best: dict[str, tuple[float, Strongest]] = {}
     for cell in cells:
         found = figures.valid_figures(cell)
         if found is None:
             continue
         measure, score = figures.score_of(found)
-        if measure not in best or found.advantage.mean > best[measure][0]:
+        gained = figures.gained(found)
+        if measure not in best or gained > best[measure][0]:
             told = Strongest(cell=cell_identity(cell), key=cell.cell, measure=measure, score=score)
-            best[measure] = (found.advantage.mean, told)
+            best[measure] = (gained, told)
     return tuple(best[one][1] for one in sorted(best, reverse=True))
 
 

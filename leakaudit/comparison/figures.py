@@ -7,18 +7,17 @@ from collections.abc import Iterable, Sequence
 
 from leakaudit.comparison.records import Delta, Outcome, Reading, Shares
 from leakaudit.measure import statistics
-from leakaudit.measure.folds import folds_of
 from leakaudit.records import (
     CellRecord,
-    FoldRecord,
     Interval,
     Leakage,
     MaskLeakage,
+    Matching,
     State,
     TargetRecord,
 )
 from leakaudit.records.advantage import advantage
-from leakaudit.report.validity import valid_leakage, valid_masks
+from leakaudit.report.validity import valid_leakage, valid_masks, valid_matching
 
 # Half of the last digit that is shown: a difference that rounds to 0 is not called one.
 LEAST = 0.0005
@@ -41,8 +40,10 @@ def valid_dice(target: TargetRecord) -> Interval | None:
     return target.utility.mean if target.state is State.OK and target.utility else None
 
 
-def valid_figures(cell: CellRecord) -> Leakage | MaskLeakage | None:
-    """The cell's figures, of whatever it recovers, if it is ``ok``."""
+def valid_figures(cell: CellRecord) -> Leakage | MaskLeakage | Matching | None:
+    """The cell's figures, of what it recovers, if it is ``ok``."""
+    if cell.recovers == "identities":
+        return valid_matching(cell)
     return valid_masks(cell) if cell.recovers == "masks" else valid_leakage(cell)
 
 
@@ -51,7 +52,7 @@ def dice_delta(a: TargetRecord, b: TargetRecord) -> Delta | None:
     first, second = valid_dice(a), valid_dice(b)
     if first is None or second is None:
         return None
-    return _delta("dice", first, second, _dice_of(a), _dice_of(b), a.folds)
+    return _delta("dice", first, second, _dice_of(a), _dice_of(b))
 
 
 def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
@@ -63,24 +64,35 @@ def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
     if measure != other:
         return ()
     of_a, of_b = _scores(first), _scores(second)
+    score = _delta(measure, score_a, score_b, of_a, of_b)
+    if isinstance(first, Matching) or isinstance(second, Matching):
+        return (score,)
     return (
-        _delta(measure, score_a, score_b, of_a, of_b, a.folds),
+        score,
         _delta(
             "advantage",
             first.advantage,
             second.advantage,
             _advantages(first),
             _advantages(second),
-            a.folds,
         ),
     )
 
 
-def score_of(found: Leakage | MaskLeakage) -> tuple[str, Interval]:
+def score_of(found: Leakage | MaskLeakage | Matching) -> tuple[str, Interval]:
     """The name of the measure that a cell is told by, and its figure."""
+    if isinstance(found, Matching):
+        return "matched", found.share
     if isinstance(found, Leakage):
         return "ssim_brain", found.ssim_brain
     return "mask_dice", found.dice
+
+
+def gained(found: Leakage | MaskLeakage | Matching) -> float:
+    """How far a cell's figure lies beyond what a guess gets; at most 1."""
+    if isinstance(found, Matching):
+        return found.top1 - found.chance
+    return found.advantage.mean
 
 
 def shares(a: CellRecord, b: CellRecord) -> Shares | None:
@@ -142,7 +154,7 @@ def cell_outcome(
         return _without_figure(had, has, a.state is b.state), ""
     readings = [one.reading for one in deltas]
     rises, falls = Reading.HIGHER in readings, Reading.LOWER in readings
-    counts_up, counts_down = second.advantage.mean > 0, first.advantage.mean > 0
+    counts_up, counts_down = gained(second) > 0, gained(first) > 0
     note = BELOW_GUESS if (rises and not counts_up) or (falls and not counts_down) else ""
     rises, falls = rises and counts_up, falls and counts_down
     if singled is not None:
@@ -176,15 +188,7 @@ def _outcome(worse: bool, better: bool, readings: Sequence[Reading]) -> Outcome:
     return Outcome.NOT_SHOWN
 
 
-def _delta(
-    measure: str,
-    a: Interval,
-    b: Interval,
-    of_a: _ByPatient,
-    of_b: _ByPatient,
-    folds: Sequence[FoldRecord],
-) -> Delta:
-    """B minus A; audits of the same patients in the same splits have the same folds."""
+def _delta(measure: str, a: Interval, b: Interval, of_a: _ByPatient, of_b: _ByPatient) -> Delta:
     reason = ""
     difference = None
     if of_a is None or of_b is None:
@@ -193,9 +197,7 @@ def _delta(
         reason = "not over the same patients, so there is no difference paired by patient"
     else:
         names = sorted(of_a)
-        difference = statistics.paired(
-            [of_b[n] for n in names], [of_a[n] for n in names], folds=folds_of(names, folds)
-        )
+        difference = statistics.paired([of_b[n] for n in names], [of_a[n] for n in names])
         if difference.low is None:
             reason = "one patient has no interval"
     return Delta(
@@ -225,7 +227,7 @@ def _dice_of(target: TargetRecord) -> _ByPatient:
     return _by_patient([(one.patient, one.mean) for one in patients if one.mean is not None])
 
 
-def _scores(figures: Leakage | MaskLeakage) -> _ByPatient:
+def _scores(figures: Leakage | MaskLeakage | Matching) -> _ByPatient:
     scores, _ = figures.by_patient()
     return _by_patient(zip(_names(figures), scores, strict=True))
 
@@ -249,7 +251,7 @@ def _advantages(figures: Leakage | MaskLeakage) -> _ByPatient:
     return found
 
 
-def _names(figures: Leakage | MaskLeakage) -> list[str]:
+def _names(figures: Leakage | MaskLeakage | Matching) -> list[str]:
     return [one.patient for one in figures.patients]
 
 

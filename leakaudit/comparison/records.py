@@ -103,7 +103,7 @@ class Delta(Record):
     """One figure on both sides, and B minus A.
 
     Args:
-        measure: ``"dice"``, ``"ssim_brain"``, ``"mask_dice"`` or ``"advantage"``.
+        measure: ``"dice"``, ``"ssim_brain"``, ``"mask_dice"``, ``"matched"`` or ``"advantage"``.
         a: the figure of A.
         b: the figure of B.
         difference: B minus A, paired by patient; None if the patients are not the same.
@@ -212,7 +212,7 @@ class Strongest(Record):
     Args:
         cell: what it is.
         key: its key.
-        measure: ``"ssim_brain"`` or ``"mask_dice"``.
+        measure: ``"ssim_brain"``, ``"mask_dice"`` or ``"matched"``.
         score: in that measure.
     """
 

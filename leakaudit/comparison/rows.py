@@ -42,6 +42,7 @@ _MEASURES = {
     "dice": "Dice",
     "ssim_brain": "SSIM",
     "mask_dice": "mask Dice",
+    "matched": "share matched",
     "advantage": "advantage",
 }
 

@@ -12,9 +12,10 @@ from leakaudit.config.plugins import PluginUse
 from leakaudit.config.policy import PolicyConfig
 from leakaudit.config.sections import Section, refusal
 from leakaudit.config.target import TargetConfig
+from leakaudit.contracts import Capability
 from leakaudit.data.labels import check_asked
 from leakaudit.errors import ConfigError
-from leakaudit.registry import installed
+from leakaudit.registry import installed, load
 from leakaudit.spelling import nearest
 from leakaudit.threat.presets import PRESETS
 
@@ -42,10 +43,6 @@ class DataConfig(Section):
             labels and files and by the values.
         exclude: identifiers of patients to leave out, bad ones as well.
         split_seed: seed of the split by patient.
-        folds: how often the roles rotate, so that every patient is a victim once: every setting is
-            trained and attacked in each fold, and its figures are over all patients. 1 is one split
-            with a quarter of the patients as victims. Two or three folds say little of how far
-            folds differ, so that their intervals are wide; take four or more.
         phantom: the simulated patients.
     """
 
@@ -57,7 +54,6 @@ class DataConfig(Section):
     labels: str | dict[StrictInt, str] | None = None
     exclude: tuple[str, ...] = ()
     split_seed: StrictInt = Field(default=0, ge=0)
-    folds: StrictInt = Field(default=1, ge=1, le=100)
     phantom: PhantomConfig = PhantomConfig()
 
     @field_validator("labels", mode="before")
@@ -292,8 +288,25 @@ class AuditConfig(Section):
             raise refusal(
                 "data.kind is folder: data.path, --data or LEAKAUDIT_DATA must name it", "data"
             )
+        self._require_who_alone()
         self._require_known_required()
         return self
+
+    def _require_who_alone(self) -> None:
+        """Refuse an attack on images or masks where the victims' own images are granted."""
+        for threat, meets in self.threats.items():
+            if Capability.CANDIDATES not in PRESETS[threat].capabilities:
+                continue
+            for attack in meets:
+                recovers = getattr(load("attack", attack).cls, "recovers", "images")
+                if recovers != "identities":
+                    raise refusal(
+                        f"{attack} recovers {recovers}, and threat {threat!r} grants images of "
+                        "candidate patients, the victims among them: it would be given what it is "
+                        "to recover. Let this threat meet attacks that recover identities alone, "
+                        f"and {attack} another threat",
+                        *("threats", threat, attack),
+                    )
 
     def _require_known_required(self) -> None:
         """Refuse a policy that requires attacks or threats which the audit does not name."""

@@ -14,8 +14,12 @@ from leakaudit.records import AcceptedCaution, Policy, RequiredAttack, Threshold
 from leakaudit.records.verdict import Bound, Measure, Quantifier
 from leakaudit.spelling import nearest
 
-_SHARES = ("reidentification", "epsilon")  # no figure per patient, so no quantifier over them
-_OF_LEAKAGE = ("ssim", "mask_dice", "advantage", "reidentification", "clinical_harm")
+_SHARES = (
+    "reidentification",
+    "matched",
+    "epsilon",
+)  # no figure per patient, so no quantifier over them
+_OF_LEAKAGE = ("ssim", "mask_dice", "advantage", "reidentification", "matched", "clinical_harm")
 _USUAL_DELTA = 1e-5
 Words = Annotated[str, Field(min_length=1, max_length=2_000)]
 

@@ -34,7 +34,8 @@ class Reconstruction:
     Args:
         images: ``(victims, modalities, *spatial)``, values in [0, 1]; of an attack that recovers
             masks the probability of tumour, ``(victims, 1, *spatial)``, of one that recovers
-            other sites' images their modalities alone.
+            other sites' images their modalities alone; of one that recovers identities the
+            `scores` of the candidates.
         objective_first: the attack's own objective before its first step, mean over victims or, for
             an attack that learns, over slices of the adversary's own patients. It must fall, else
             an audit calls the attack not working.
@@ -50,6 +51,31 @@ class Reconstruction:
     objective_last: float
     iterations: int
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_scores(
+        cls, scores: torch.Tensor, *, iterations: int, notes: tuple[str, ...] = ()
+    ) -> Reconstruction:
+        """What an attack returns that recovers identities; it has no objective to lower.
+
+        Args:
+            scores: ``(victims, candidates)``, finite; the higher, the better a candidate fits what
+                was released for that victim. Only their order within a victim counts.
+            iterations: how often it asked about every candidate.
+            notes: what a reader should know, one sentence each.
+        """
+        return cls(
+            images=scores,
+            objective_first=0.0,
+            objective_last=0.0,
+            iterations=iterations,
+            notes=notes,
+        )
+
+    @property
+    def scores(self) -> torch.Tensor:
+        """What an attack that recovers identities returned, ``(victims, candidates)``."""
+        return self.images
 
 
 @final
@@ -165,7 +191,8 @@ class Attack(abc.ABC):
             where: runs it in a process of its own; by default it runs in this one.
 
         Raises:
-            NotGranted: the threat model lacks a capability the attack requires.
+            NotGranted: the threat model lacks a capability the attack requires, or grants images
+                of candidate patients to an attack that does not recover identities.
             CellError: shape or range of the reconstruction is wrong, or a value is not finite.
         """
         missing = self.needs() - observation.granted
@@ -174,14 +201,20 @@ class Attack(abc.ABC):
                 f"{type(self).__name__} needs {', '.join(sorted(missing))}, which threat model "
                 f"{observation.threat!r} does not grant"
             )
+        if Capability.CANDIDATES in observation.granted and self.recovers != "identities":
+            raise NotGranted(
+                f"{type(self).__name__} recovers {self.recovers}; threat model "
+                f"{observation.threat!r} shows images of the victims among its candidates, so only "
+                "an attack that recovers identities may run under it"
+            )
         counter = _QueryCounter(observation)
         result = (where or run_here)(self, counter.observation, seed, progress)
-        _check(result, observation.layout.shape_of(self.recovers))
+        _check(result, observation.layout.shape_of(self.recovers), self.recovers)
         auxiliary = 0
         if Capability.AUXILIARY_PATIENTS in observation.granted:
             auxiliary = int(observation.auxiliary.patient.unique().numel())
         return Attempt(
-            reconstruction=replace(result, images=result.images.detach().float().cpu()),
+            reconstruction=replace(result, images=_kept(result.images, self.recovers)),
             queries=counter.samples,
             auxiliary_patients=auxiliary,
         )
@@ -276,7 +309,12 @@ class _QueryCounter:
         )
 
 
-def _check(result: Reconstruction, shape: tuple[int, ...]) -> None:
+def _kept(images: torch.Tensor, recovers: Recovers) -> torch.Tensor:
+    """On the CPU; scores in float64, in which log-likelihoods of many values still differ."""
+    return images.detach().to("cpu", torch.float64 if recovers == "identities" else torch.float32)
+
+
+def _check(result: Reconstruction, shape: tuple[int, ...], recovers: Recovers) -> None:
     images = result.images
     if tuple(images.shape) != shape:
         raise CellError(f"the attack returned shape {tuple(images.shape)}, expected {shape}")
@@ -285,6 +323,8 @@ def _check(result: Reconstruction, shape: tuple[int, ...]) -> None:
     objective = result.objective_first, result.objective_last
     if not all(math.isfinite(value) for value in objective):
         raise CellError(f"the attack's own objective went from {objective[0]} to {objective[1]}")
+    if recovers == "identities":
+        return
     low, high = float(images.min()), float(images.max())
     if low < -1e-6 or high > 1 + 1e-6:
         raise CellError(f"the attack returned values in [{low:.3g}, {high:.3g}], expected [0, 1]")

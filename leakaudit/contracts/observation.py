@@ -38,12 +38,14 @@ class Capability(StrEnum):
     HEAD_MESSAGES = "head-messages"
     HEAD_QUERIES = "head-queries"
     AUXILIARY_PATIENTS = "auxiliary-patients"
+    CANDIDATES = "candidates"
     DEFENSE_PARAMETERS = "defense-parameters"
     ACTIVE_MANIPULATION = "active-manipulation"
 
 
-# What comes back: every modality, the modalities of the other sites, or the tumour's mask.
-Recovers = Literal["images", "other-site images", "masks"]
+# What comes back: every modality, the modalities of the other sites, the tumour's mask, or how well
+# each candidate patient fits what was released.
+Recovers = Literal["images", "other-site images", "masks", "identities"]
 
 
 @final
@@ -60,6 +62,7 @@ class SystemLayout:
         site: which site the adversary is; None for one that is no data site.
         gradient_batch: slices of a batch whose gradients are observed, the victim's first.
         bottleneck: at most so many channels of each crossing level are sent; None for all.
+        candidates: images on the adversary's list of candidate patients; 0 without such a list.
     """
 
     channels: tuple[int, ...]
@@ -70,6 +73,7 @@ class SystemLayout:
     site: int | None = None
     gradient_batch: int = 1
     bottleneck: int | None = None
+    candidates: int = 0
 
     @property
     def sent_channels(self) -> tuple[int, ...]:
@@ -83,7 +87,13 @@ class SystemLayout:
         return self.shape_of("images")
 
     def shape_of(self, recovers: Recovers) -> tuple[int, ...]:
-        """Shape of what an attack returns: one channel for a mask, else the modalities."""
+        """Shape of what an attack returns.
+
+        Images have the modalities as channels, a mask has one channel; of identities there is one
+        score for each victim and candidate, ``(victims, candidates)``.
+        """
+        if recovers == "identities":
+            return (self.victims, self.candidates)
         channels = {
             "images": sum(self.channels),
             "other-site images": len(self.foreign),
@@ -368,6 +378,14 @@ class Observation:
     def auxiliary(self) -> AuxiliaryPatients:
         """The adversary's own patients."""
         return self._get(Capability.AUXILIARY_PATIENTS)  # type: ignore[return-value]
+
+    @property
+    def candidates(self) -> Images:
+        """Images of candidate patients, ``(candidates, modalities, *spatial)``, values in [0, 1].
+
+        The victims are among them, in an order that says nothing of who they are.
+        """
+        return self._get(Capability.CANDIDATES)  # type: ignore[return-value]
 
     @property
     def defense(self) -> Defense:

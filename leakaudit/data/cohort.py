@@ -53,6 +53,18 @@ class Patient:
         tumour = self.tumour_slices
         return tumour[len(tumour) // 2] if tumour else len(self.masks) // 2
 
+    @property
+    def beside_middle(self) -> int | None:
+        """Index of the slice nearest to the middle one; None if there is no other.
+
+        Tumour-bearing where another slice is.
+        """
+        count, tumour = len(self.masks), self.tumour_slices
+        near = [index for index in tumour if index != self.middle] or [
+            index for index in range(count) if index != self.middle
+        ]
+        return min(near, key=lambda index: abs(index - self.middle), default=None)
+
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)

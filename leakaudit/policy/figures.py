@@ -11,7 +11,6 @@ import numpy as np
 from scipy.stats import binom
 
 from leakaudit.measure import statistics
-from leakaudit.measure.folds import folds_of
 from leakaudit.privacy.gaussian import hides_nothing
 from leakaudit.records import CellRecord, Interval, Leakage, MaskLeakage, TargetRecord
 from leakaudit.records.advantage import advantage
@@ -60,6 +59,8 @@ def of_cell(cell: CellRecord, threshold: Threshold) -> Figure | None:
             return None
         share = leakage.reidentification
         return Figure(observed=share.top1, upper=share.high, n=share.n)
+    if measure == "matched" and (found := cell.matching) is not None:
+        return Figure(observed=found.top1, upper=found.high, n=found.n)
     if quantifier is None:
         return None
     if measure == "ssim" and leakage is not None:
@@ -79,10 +80,11 @@ def applies(cell: CellRecord, measure: Measure) -> bool:
     """Whether a cell of this kind can have the measure at all."""
     images = cell.recovers == "images"
     return {
-        "ssim": cell.recovers != "masks",
+        "ssim": cell.recovers in ("images", "other-site images"),
         "mask_dice": cell.recovers == "masks",
-        "advantage": True,
+        "advantage": cell.recovers != "identities",
         "reidentification": images,
+        "matched": cell.recovers == "identities",
         # Every segmenter of an audit has learned of its training patients.
         "clinical_harm": images and cell.victims == "inference",
     }.get(measure, False)
@@ -137,9 +139,7 @@ def of_dice_loss(
     ]
     if not losses:
         return Figure(observed=None, upper=None, n=0, why_not="no patient has both Dice")
-    folds = folds_of([patient for patient, _ in losses], target.folds)
-    mean = statistics.interval([loss for _, loss in losses], folds=folds)
-    found = _over_patients(losses, mean, quantifier)
+    found = _over_patients(losses, statistics.interval([loss for _, loss in losses]), quantifier)
     for one, whose in ((base, "the undefended network"), (target, "this network")):
         if not one.is_shown_useful:
             why = (

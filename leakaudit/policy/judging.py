@@ -266,8 +266,7 @@ def _missing(required: tuple[RequiredAttack, ...] | None, cells: Sequence[CellRe
 
 def _has_figures(cell: CellRecord) -> bool:
     """Whether the attack has figures that its controls, both made, allow to count."""
-    figures = cell.leakage or cell.mask_leakage
-    return cell.state is State.OK and figures is not None and not _uncontrolled(cell)
+    return cell.state is State.OK and cell.figures is not None and not _uncontrolled(cell)
 
 
 def _uncontrolled(cell: CellRecord) -> bool:

@@ -104,7 +104,8 @@ class Interval(Record):
         high: upper end; None likewise.
         n: number of patients.
         method: ``"t"`` under 20 patients, ``"bootstrap"`` from 20, ``"none"`` for one patient; of
-            several folds ``"wider of bootstrap over patients and t over folds"`` and the like.
+            several folds ``"wider of bootstrap over patients and t over folds"`` and the like; of a
+            share ``"clopper-pearson"``.
     """
 
     mean: float

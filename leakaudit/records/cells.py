@@ -8,7 +8,7 @@ from pydantic import Field
 
 from leakaudit.records.base import Record, State
 from leakaudit.records.folds import FoldRecord
-from leakaudit.records.leakage import Control, Cost, Leakage, MaskLeakage
+from leakaudit.records.leakage import Control, Cost, Leakage, MaskLeakage, Matching
 
 
 class ReleasedTensor(Record):
@@ -54,7 +54,7 @@ class CellRecord(Record):
         attack_name: its plug-in name.
         threat: preset name.
         site: modalities of the data site that is the adversary, as ``T1w+T1gd``; else empty.
-        recovers: ``"images"``, ``"other-site images"`` or ``"masks"``.
+        recovers: ``"images"``, ``"other-site images"``, ``"masks"`` or ``"identities"``.
         tensor: the one released tensor that the attack reads; None if it reads all it is granted.
         victims: ``"inference"`` or ``"training"``.
         releases: passes of each victim that the adversary sees.
@@ -68,8 +68,10 @@ class CellRecord(Record):
         reason: why, if not ``ok``.
         leakage: the figures if the state is ``ok``, else None.
         mask_leakage: likewise, of an attack that recovers masks; it has no ``leakage``.
+        matching: likewise, of an attack that recovers identities.
         withheld: the figures of an attack whose control failed; not to be read as leakage.
         withheld_masks: likewise of masks.
+        withheld_matching: likewise of identities.
         negative_control: the attack on observations that say nothing of the victim.
         positive_control: the attack where it must work, on the undefended system at the same cut.
         disguise_control: the attack there behind a disguise that hides nothing; None where that is
@@ -108,8 +110,10 @@ class CellRecord(Record):
     reason: str = ""
     leakage: Leakage | None = None
     mask_leakage: MaskLeakage | None = None
+    matching: Matching | None = None
     withheld: Leakage | None = None
     withheld_masks: MaskLeakage | None = None
+    withheld_matching: Matching | None = None
     negative_control: Control | None = None
     positive_control: Control | None = None
     disguise_control: Control | None = None
@@ -137,11 +141,10 @@ class CellRecord(Record):
         """Keys of the results in the run folder that this cell rests on."""
         return tuple(one.key for one in self.folds) or (self.cell,)
 
-    def results_in(self, *states: State) -> tuple[str, ...]:
-        """Keys of those of them that ended in one of these states."""
-        if not self.folds:
-            return (self.cell,) if self.state in states else ()
-        return tuple(one.key for one in self.folds if one.state in states)
+    @property
+    def figures(self) -> Leakage | MaskLeakage | Matching | None:
+        """What the attack recovered, of any kind, if the state is ``ok``."""
+        return self.leakage or self.mask_leakage or self.matching
 
     @property
     def reads_all(self) -> bool:

@@ -177,6 +177,87 @@ class Leakage(Record):
         return [one.ssim_brain for one in self.patients], [one.blind_floor for one in self.patients]
 
 
+class Matched(Record):
+    """How often what was released picks its own patient out of the candidates.
+
+    Args:
+        top1: share of victims whose own image fits best; ties count in part.
+        low: lower end of the Clopper-Pearson 95 % interval.
+        high: its upper end.
+    """
+
+    top1: float
+    low: float
+    high: float
+
+
+class MatchScore(Record):
+    """One victim among the candidates.
+
+    Args:
+        patient: the patient's identifier.
+        hit: 1 if the victim's own image fits best, 1/k if k images do, else 0.
+        rank: of the victim's own image, from 1; ties count as the average rank.
+        margin: by how much its score exceeds that of the best other candidate, over the standard
+            deviation of the others' scores; None if they are all equal.
+        wrong: ``hit`` where another patient's release is shown in place of the victim's.
+    """
+
+    patient: str
+    hit: float
+    rank: float
+    margin: float | None
+    wrong: float | None = None
+
+
+class Matching(Record):
+    """The figures of an attack that recovers identities.
+
+    Args:
+        top1: share of victims whose own image fits best; ties count in part.
+        low: lower end of the Clopper-Pearson 95 % interval.
+        high: its upper end.
+        chance: 1 / gallery.
+        gallery: candidates (all patients but the auxiliary ones).
+        n: number of victims.
+        other_slice: the same where another slice of every candidate is on the list; None if there
+            is none.
+        other_pass: the same for another release of the victims, its randomness drawn anew.
+        patients: the victims one by one.
+    """
+
+    top1: float
+    low: float
+    high: float
+    chance: float
+    gallery: int
+    n: int
+    other_slice: Matched | None = None
+    other_pass: Matched | None = None
+    patients: tuple[MatchScore, ...]
+
+    @property
+    def singles_out(self) -> bool:
+        """Whether the messages are shown to tell patients apart: the interval is above chance."""
+        return self.low > self.chance
+
+    @property
+    def share(self) -> Interval:
+        """``top1`` with its interval."""
+        return Interval(
+            mean=self.top1, low=self.low, high=self.high, n=self.n, method="clopper-pearson"
+        )
+
+    @property
+    def blind_floor(self) -> float:
+        """What a guess that sees nothing gets."""
+        return self.chance
+
+    def by_patient(self) -> tuple[list[float], list[float]]:
+        """Hits and chance, patient by patient."""
+        return [one.hit for one in self.patients], [self.chance] * len(self.patients)
+
+
 class MaskScore(Record):
     """Dice of one victim's recovered tumour mask, and of the best blind guess at it."""
 

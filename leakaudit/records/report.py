@@ -32,14 +32,16 @@ class WorstCase(Record):
         defense: repr of the defence.
         seed: seed.
         victims: ``"inference"`` or ``"training"``; the two are never compared.
-        recovers: ``"images"``, ``"other-site images"`` or ``"masks"``; never compared either.
+        recovers: ``"images"``, ``"other-site images"``, ``"masks"`` or ``"identities"``; never
+            compared either.
         site: modalities of the data site that recovers other sites' images; else empty.
         worst: key of the ``ok`` cell with the highest SSIM inside the brain, of masks with the
-            highest Dice; None if no cell is ok.
+            highest Dice, of identities with the highest share matched; None if no cell is ok.
         weakest: key of the ``ok`` cell with the lowest; None likewise.
-        ssim_brain: of the worst cell; None for masks.
+        ssim_brain: of the worst cell, which recovers images; else None.
         mask_dice: Dice of the recovered masks of the worst cell; None for images.
-        advantage: of the worst cell.
+        matched: share of the victims whom the worst cell matched; None but for identities.
+        advantage: of the worst cell; None for identities.
         misled_by: score of the worst minus that of the weakest attack at the same site and with the
             same gradients observed: how far an audit with the weakest alone would have misled.
         dice: mean Dice of the target; None if unknown.
@@ -64,6 +66,7 @@ class WorstCase(Record):
     weakest: str | None
     ssim_brain: Interval | None
     mask_dice: Interval | None = None
+    matched: Interval | None = None
     advantage: Interval | None
     misled_by: float | None
     dice: Interval | None

@@ -15,6 +15,7 @@ Measure = Literal[
     "mask_dice",
     "advantage",
     "reidentification",
+    "matched",
     "clinical_harm",
     "epsilon",
     "dice_loss",
@@ -62,11 +63,13 @@ class Threshold(Record):
 
     Args:
         measure: ``ssim`` (inside the brain), ``mask_dice`` (of recovered tumour masks),
-            ``advantage``, ``reidentification`` (share picked out), ``clinical_harm`` (whole-tumour
-            Dice on reconstructions), ``epsilon`` (of a claim on releases) or ``dice_loss`` (mean
+            ``advantage``, ``reidentification`` (share picked out by pictures), ``matched`` (share
+            picked out by what was released), ``clinical_harm`` (whole-tumour Dice on
+            reconstructions), ``epsilon`` (of a claim on releases) or ``dice_loss`` (mean
             Dice lost to the undefended network, paired by patient).
         limit: the highest value that is allowed.
-        quantifier: over patients; None for ``reidentification``, a share of them, and ``epsilon``.
+        quantifier: over patients; None for ``reidentification`` and ``matched``, shares of them,
+            and ``epsilon``.
         bound: ``upper`` holds the upper end of the 95 % interval against the limit, ``estimate``
             the figure itself.
         n_min: fewer patients never pass.

@@ -60,6 +60,12 @@ _RULES = (
         lambda cell, _: cell.recovers == "masks",
     ),
     _Rule(
+        "Who is who",
+        "Tell whose message it is among candidates whose images are known, without a picture of "
+        "its own.",
+        lambda cell, _: cell.recovers == "identities",
+    ),
+    _Rule(
         "Several messages of one patient",
         "Put together what crosses in several passes or epochs.",
         lambda cell, _: cell.releases > 1 or len(cell.gradient_checkpoints) > 1,

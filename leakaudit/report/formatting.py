@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from leakaudit.records import UNDEFENDED, Interval, Reidentification, State
+from leakaudit.records import UNDEFENDED, Interval, Matching, Reidentification, State
 from leakaudit.report.pointers import elements, marked, pointer_of
 from leakaudit.visible import made_visible
 
@@ -151,6 +151,14 @@ def singled_out(measured: Reidentification) -> str:
     return (
         f"{percent(measured.top1)} of cases (95{_SPACE}% CI {percent(measured.low)} to "
         f"{percent(measured.high)}; {guess_name(measured)} {percent(best)})"
+    )
+
+
+def matched(measured: Matching) -> str:
+    """How many were matched in words, beside chance."""
+    return (
+        f"{percent(measured.top1)} of cases (95{_SPACE}% CI {percent(measured.low)} to "
+        f"{percent(measured.high)}; chance {percent(measured.chance)})"
     )
 
 

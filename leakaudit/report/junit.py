@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from leakaudit.records import CellRecord, Outcome, ReportRecord, State, TargetRecord
 from leakaudit.report.formatting import figure, visible
-from leakaudit.report.validity import valid_leakage, valid_masks
+from leakaudit.report.validity import valid_leakage, valid_masks, valid_matching
 from leakaudit.report.verdicts import SettingOutcome, VerdictView, setting_name, verdict_view
 
 _BROKEN = (State.FAILED, State.TIMED_OUT, State.NOT_RUN)
@@ -102,6 +102,8 @@ def _cell(suite: ElementTree.Element, cell: CellRecord, setting: str, needed: bo
         leakage, masks = valid_leakage(cell), valid_masks(cell)
         score = leakage.ssim_brain if leakage else masks.dice if masks else None
         what = "SSIM inside the brain" if leakage else "Dice of recovered masks"
+        if (who := valid_matching(cell)) is not None:
+            what, score = "Share of patients matched", who.share
         output = ElementTree.SubElement(test, "system-out")
         output.text = _text(f"{what} {figure(score.mean if score else None)}")
 

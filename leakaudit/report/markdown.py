@@ -6,7 +6,7 @@ import re
 
 from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase
 from leakaudit.report.formatting import epochs_words, figure
-from leakaudit.report.validity import valid_leakage, valid_masks
+from leakaudit.report.validity import valid_figures, valid_leakage, valid_masks, valid_matching
 from leakaudit.visible import made_visible
 
 _HEAD = (
@@ -74,6 +74,9 @@ def _figures(cell: CellRecord) -> tuple[str, ...]:
             _interval(masks.advantage),
             "-",
         )
+    if (found := valid_matching(cell)) is not None:
+        share = f"{_interval(found.share)} (chance {figure(found.chance)})"
+        return (who, "-", "-", "-", share)
     if leakage is None:
         return (who, *("-",) * 4)
     single = leakage.reidentification
@@ -94,7 +97,7 @@ def _observed(cell: CellRecord) -> str:
 
 def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
     cell = next((one for one in record.cells if one.cell == case.worst), None)
-    measured = valid_leakage(cell) or valid_masks(cell)
+    measured = valid_figures(cell)
     figures = _figures(cell) if cell is not None and measured else ("-",) * 5
     seed = f", seed {case.seed}" if len({one.seed for one in record.worst}) > 1 else ""
     return (

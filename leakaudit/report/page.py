@@ -174,6 +174,7 @@ def _environment(templates: Templates) -> Environment:
         estimate=formatting.estimate,
         percent=formatting.percent,
         singled_out=formatting.singled_out,
+        matched=formatting.matched,
         duration=formatting.duration,
         moment=formatting.moment,
         spoken=formatting.spoken,

@@ -6,7 +6,7 @@ import csv
 import io
 
 from leakaudit.records import CellRecord, ReportRecord, TargetRecord
-from leakaudit.report.validity import valid_leakage, valid_masks
+from leakaudit.report.validity import valid_leakage, valid_masks, valid_matching
 
 COLUMNS = (
     "cell",
@@ -44,6 +44,10 @@ COLUMNS = (
     "bottleneck",
     "tensor",
     "disguise",
+    "matched_top1",
+    "matched_low",
+    "matched_high",
+    "matched_chance",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -68,7 +72,7 @@ def cells_csv(record: ReportRecord) -> str:
 
 def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
     """The fields of one cell by column; figures of a cell that is not ok stay None."""
-    leakage, masks = valid_leakage(cell), valid_masks(cell)
+    leakage, masks, who = valid_leakage(cell), valid_masks(cell), valid_matching(cell)
     utility = target.utility if target else None
     seconds = cell.volatile.get("seconds")
     return {
@@ -106,6 +110,10 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "round_steps": cell.round_steps,
         "bottleneck": cell.bottleneck,
         "tensor": cell.tensor.words if cell.tensor else "",
+        "matched_top1": who.top1 if who else None,
+        "matched_low": who.low if who else None,
+        "matched_high": who.high if who else None,
+        "matched_chance": who.chance if who else None,
         "disguise": cell.disguise,
     }
 

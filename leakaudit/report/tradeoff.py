@@ -70,7 +70,7 @@ class TradeoffView:
 
 
 def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
-    """One panel per cut level, seed, kind of victims and what is recovered but for masks.
+    """One panel per cut level, seed, kind of victims and kind of images recovered.
 
     Figures of different kinds never stand together. What does not cross the cut, skips withheld
     or channels narrowed, is a defence beside the others.
@@ -89,7 +89,7 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
     for (cut, seed), group in grouped.items():
         kinds = {one.kind for setting in group for one in setting.exposures}
         for kind in sorted(kinds):
-            if kind[1] == "masks":  # not to be drawn on an axis of SSIM
+            if kind[1] in ("masks", "identities"):  # not to be drawn on an axis of SSIM
                 continue
             met = [(setting, _exposure_of(setting, kind)) for setting in group]
             titles.append((f"Cut level {cut} · seed {seed}", kind))

@@ -9,7 +9,7 @@ from typing import TypeVar
 from leakaudit.records import CellRecord, Interval, ReportRecord, TargetRecord, Verdict
 from leakaudit.records.targets import plain_network
 from leakaudit.report.formatting import figure, patients_words, percent, scientific
-from leakaudit.report.validity import valid_leakage, valid_masks
+from leakaudit.report.validity import valid_leakage, valid_masks, valid_matching
 
 Found = TypeVar("Found")
 Told = tuple[str, str]  # the figure in words, and of which setting
@@ -85,6 +85,14 @@ def _singled_out(judged: Judged) -> Told | None:
     return f"{percent(share.top1)} of {patients_words(share.n)}", found[1]
 
 
+def _matched(judged: Judged) -> Told | None:
+    found = _highest(judged.cells, valid_matching, lambda one: one.top1)
+    if found is None:
+        return None
+    share, key = found
+    return f"{percent(share.top1)} of {patients_words(share.n)}", key
+
+
 def _harm(judged: Judged) -> Told | None:
     cells = [c for c in judged.cells if c.recovers == "images" and c.victims == "inference"]
     found = _highest(
@@ -149,6 +157,7 @@ _MEASURES: dict[str, Callable[[Judged], Told | None]] = {
     "mask_dice": _mask_dice,
     "advantage": _advantage,
     "reidentification": _singled_out,
+    "matched": _matched,
     "clinical_harm": _harm,
     "epsilon": _epsilon,
     "dice_loss": _dice_loss,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leakaudit.records import CellRecord, Leakage, MaskLeakage, State
+from leakaudit.records import CellRecord, Leakage, MaskLeakage, Matching, State
 
 
 def valid_leakage(cell: CellRecord | None) -> Leakage | None:
@@ -13,3 +13,13 @@ def valid_leakage(cell: CellRecord | None) -> Leakage | None:
 def valid_masks(cell: CellRecord | None) -> MaskLeakage | None:
     """The cell's figures on tumour masks if it is ``ok``; None otherwise."""
     return cell.mask_leakage if cell is not None and cell.state is State.OK else None
+
+
+def valid_matching(cell: CellRecord | None) -> Matching | None:
+    """The cell's figures on who is who if it is ``ok``; None otherwise."""
+    return cell.matching if cell is not None and cell.state is State.OK else None
+
+
+def valid_figures(cell: CellRecord | None) -> Leakage | MaskLeakage | Matching | None:
+    """The cell's figures of any kind if it is ``ok``; None otherwise."""
+    return cell.figures if cell is not None and cell.state is State.OK else None

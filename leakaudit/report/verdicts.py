@@ -35,6 +35,7 @@ MEASURES = {
     "mask_dice": "Dice of recovered masks",
     "advantage": "advantage over a blind guess",
     "reidentification": "share of patients picked out",
+    "matched": "share of patients matched by what was released",
     "clinical_harm": "tumour Dice on reconstructions",
     "epsilon": "epsilon of the guarantee on what is released",
     "dice_loss": "loss of mean Dice to the undefended network of the same cut",

@@ -12,6 +12,7 @@ from leakaudit.records import (
     Interval,
     Leakage,
     MaskLeakage,
+    Matching,
     ReportRecord,
     State,
     Success,
@@ -31,12 +32,12 @@ from leakaudit.report.formatting import (
 )
 from leakaudit.report.guarantees import SeenRow, about, seen_rows, worst_words
 from leakaudit.report.protections import in_words, protections
-from leakaudit.report.validity import valid_leakage, valid_masks
+from leakaudit.report.validity import valid_leakage, valid_masks, valid_matching
 
 
 @dataclass(frozen=True)
 class CellView:
-    """One row of the matrix; without ``leakage`` and ``masks`` unless the cell is ok."""
+    """One row of the matrix; without ``leakage``, ``masks``, ``matching`` unless it is ok."""
 
     record: CellRecord
     anchor: str
@@ -46,6 +47,7 @@ class CellView:
     meaning: str
     leakage: Leakage | None
     masks: MaskLeakage | None
+    matching: Matching | None
     strip: Strip | None
     worst: bool
     threat: ThreatRecord | None
@@ -189,8 +191,9 @@ def training_victims(record: ReportRecord) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _any_figures(cell: CellRecord) -> Leakage | MaskLeakage | None:
-    return cell.leakage or cell.withheld or cell.mask_leakage or cell.withheld_masks
+def _any_figures(cell: CellRecord) -> Leakage | MaskLeakage | Matching | None:
+    withheld = cell.withheld or cell.withheld_masks or cell.withheld_matching
+    return cell.figures or withheld
 
 
 def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
@@ -304,7 +307,7 @@ def _setting(
 def _exposure(case: WorstCase | None, cells: Sequence[CellView]) -> ExposureView:
     by_key = {view.record.cell: view for view in cells}
     top = by_key.get(case.worst or "") if case else None
-    if top is not None and (top.leakage or top.masks) is None:
+    if top is not None and (top.leakage or top.masks or top.matching) is None:
         top = None
     weakest = by_key.get(case.weakest or "") if case else None
     return ExposureView(
@@ -361,7 +364,7 @@ def _cell(
     anchors: dict[str, str],
     top: bool,
 ) -> CellView:
-    leakage, masks = valid_leakage(cell), valid_masks(cell)
+    leakage, masks, who = valid_leakage(cell), valid_masks(cell), valid_matching(cell)
     threat = next((one for one in record.threats if one.name == cell.threat), None)
     return CellView(
         record=cell,
@@ -372,16 +375,22 @@ def _cell(
         meaning=STATE_MEANINGS[cell.state],
         leakage=leakage,
         masks=masks,
-        strip=_strip(leakage, masks),
-        worst=top and (leakage or masks) is not None,
+        matching=who,
+        strip=_strip(leakage or masks or who),
+        worst=top and (leakage or masks or who) is not None,
         threat=threat,
     )
 
 
-def _strip(leakage: Leakage | None, masks: MaskLeakage | None) -> Strip | None:
-    if leakage is not None:
-        return strip(leakage.ssim_brain, leakage.blind_floor)
-    return strip(masks.dice, masks.blind_floor) if masks is not None else None
+def _strip(figures: Leakage | MaskLeakage | Matching | None) -> Strip | None:
+    match figures:
+        case Leakage():
+            return strip(figures.ssim_brain, figures.blind_floor)
+        case MaskLeakage():
+            return strip(figures.dice, figures.blind_floor)
+        case Matching():
+            return strip(figures.share, figures.chance)
+    return None
 
 
 def _signature(cell: CellRecord) -> tuple[object, ...]:

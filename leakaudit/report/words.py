@@ -9,6 +9,7 @@ from leakaudit.records import (
     Interval,
     Leakage,
     MaskLeakage,
+    Matching,
     ReportRecord,
     State,
     ThreatRecord,
@@ -18,12 +19,13 @@ from leakaudit.report.formatting import (
     estimate,
     figure,
     guess_name,
+    matched,
     patients_words,
     singled_out,
     spoken,
 )
 from leakaudit.report.pointers import count
-from leakaudit.report.validity import valid_leakage, valid_masks
+from leakaudit.report.validity import valid_figures, valid_leakage, valid_masks, valid_matching
 
 SUPPORTS = "This supports, and does not replace, the controller's case-by-case assessment."
 
@@ -82,7 +84,7 @@ def _missing_words(cells: Sequence[CellRecord]) -> list[str]:
             "No attack that reads all it is shown gave a valid figure; what stands here was "
             "recovered from one released tensor alone, so the true worst case may be higher."
         ]
-    if any(valid_leakage(cell) is None and valid_masks(cell) is None for cell in asked):
+    if any(valid_figures(cell) is None for cell in asked):
         return ["Some planned attacks gave no valid figure, so the true worst case may be higher."]
     return []
 
@@ -118,13 +120,15 @@ def exposure_sentences(
         threat: the preset of that cell.
     """
     sentences: list[str] = []
-    leakage, masks = valid_leakage(cell), valid_masks(cell)
-    if cell is None or (leakage is None and masks is None):
+    leakage, masks, who = valid_leakage(cell), valid_masks(cell), valid_matching(cell)
+    if cell is None or (leakage is None and masks is None and who is None):
         sentences.append(
             "No attack gave a valid figure here, so nothing can be said about what could be "
             "recovered. This is not a sign of protection."
         )
     else:
+        if who is not None:
+            sentences.append(_matched(cell, who, threat))
         if masks is not None:
             sentences.append(_recovered(cell, masks, threat))
         if leakage is not None:
@@ -181,7 +185,11 @@ def victims_words(victims: str) -> str:
 def kind_words(victims: str, recovers: str, site: str = "") -> str:
     """Which patients were attacked, and what of them if not all their images."""
     other = f"other sites than {site}" if site else "other sites"
-    what = {"masks": "the masks of ", "other-site images": f"the images that {other} hold of "}
+    what = {
+        "masks": "the masks of ",
+        "other-site images": f"the images that {other} hold of ",
+        "identities": "who is who among ",
+    }
     return f"{what.get(recovers, '')}{victims_words(victims)}"
 
 
@@ -212,11 +220,19 @@ def _recovered(
     )
 
 
+def _matched(cell: CellRecord, who: Matching, threat: ThreatRecord | None) -> str:
+    shown = "" if who.singles_out else ", which is not shown to be better than chance"
+    return (
+        f"{spoken(cell.attack_name)} by {attacker(cell, threat)} ({cell.threat}), who holds images "
+        f"of {figure(who.gallery)} candidates, told from what was released alone who was sent in "
+        f"{matched(who)}{shown}."
+    )
+
+
 def _guess_words(name: str) -> str:
-    names = name.split(", ")  # of folds each may have its own
-    if "own images alone" in names:
+    if name == "own images alone":
         return "what the site's own images alone say"
-    if "own features alone" in names:
+    if name == "own features alone":
         return "what the server's own features alone say"
     return "the best guess that sees nothing"
 

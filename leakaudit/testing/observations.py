@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from leakaudit.contracts import Defense, Observation, ReleaseSetting, Stage
+from leakaudit.contracts import Capability, Defense, Observation, ReleaseSetting, Stage
 from leakaudit.data import phantom_cohort
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import TrainingSettings, build
 from leakaudit.threat.observing import observe
-from leakaudit.threat.presets import threat_named
-from leakaudit.threat.system import System, images_of
+from leakaudit.threat.presets import Threat, threat_named
+from leakaudit.threat.system import System, images_of, middle_slices
 from leakaudit.types import Levels
 
 
@@ -24,7 +24,8 @@ def example_observation(
     """What a threat grants on a small untrained network, of simulated patients.
 
     Two sites of two modalities, cut at level 1, all skips crossing; 2 victims, 3 auxiliary
-    patients, 3 others in training, batches of one slice. A data site is the first.
+    patients, 3 others in training, batches of one slice. A data site is the first. Where candidates
+    are granted, they are those in training and the victims.
 
     Args:
         threat: name of a preset.
@@ -65,7 +66,12 @@ def example_observation(
         releases=1,
         site=0 if preset.position == "data site" else None,
         training=others,
+        candidates=middle_slices([*others, *victims]) if _lists_candidates(preset) else None,
     )
+
+
+def _lists_candidates(threat: Threat) -> bool:
+    return Capability.CANDIDATES in threat.capabilities
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,10 @@ MEANINGS: Mapping[Capability, str] = {
         "Patients of its own, with all modalities, who are neither victims nor trained on; their "
         "masks too where the threat has a use for them."
     ),
+    Capability.CANDIDATES: (
+        "A list of patients with their images, the victims among them, in an order that says "
+        "nothing; it shows who may have been released, not who was."
+    ),
     Capability.DEFENSE_PARAMETERS: (
         "Which defence is on, with all its parameters; not what it drew at random."
     ),

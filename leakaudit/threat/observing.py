@@ -16,6 +16,7 @@ import torch
 
 from leakaudit.contracts import AuxiliaryPatients, Capability, Observation
 from leakaudit.data import Patient
+from leakaudit.errors import CellError
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit.threat.gradients import Companions, gradient_query, gradients_of
@@ -72,6 +73,8 @@ def observe(
     round_steps: int = 1,
     shuffled: bool = False,
     returned: Returned = "own",
+    candidates: Images | None = None,
+    first_release: int = 0,
 ) -> Observation:
     """Fill an observation.
 
@@ -93,6 +96,12 @@ def observe(
             instead, so that a learned attack can learn nothing: its negative control.
         returned: what a data site, or the server of the U-shaped variant, is shown of what came
             back to it.
+        candidates: images of candidate patients ``(candidates, modalities, *spatial)``, the victims
+            among them; only shown under a threat that grants them, which needs them.
+        first_release: number of the first of the victims' releases that are observed.
+
+    Raises:
+        CellError: the threat grants candidates, and there are none.
     """
     spatial = tuple(victims[0].images.shape[2:])
     held: dict[Capability, object] = {}
@@ -101,9 +110,9 @@ def observe(
             case Capability.ACTIVATIONS if Capability.TRANSCRIPT in threat.capabilities:
                 pass  # the last epoch's, below: no pass is counted twice
             case Capability.ACTIVATIONS:
-                held[capability] = _releases(system, victims, 1)[0]
+                held[capability] = _releases(system, victims, 1, first_release)[0]
             case Capability.REPEATED_RELEASES:
-                held[capability] = _releases(system, victims, releases)
+                held[capability] = _releases(system, victims, releases, first_release)
             case Capability.ENCODER_ARCHITECTURE:
                 held[capability] = partial(_untrained_encoders, system.network.spec)
             case Capability.ENCODER_WEIGHTS:
@@ -162,6 +171,10 @@ def observe(
                     system.device,
                     masks=bool(_USES_OF_MASKS & threat.capabilities),
                 )
+            case Capability.CANDIDATES:
+                if candidates is None:
+                    raise CellError(f"threat {threat.name} needs candidates, and there are none")
+                held[capability] = candidates.to(system.device)
             case Capability.DEFENSE_PARAMETERS:
                 held[capability] = deepcopy(system.defense)
             case Capability.WEIGHT_GRADIENTS | Capability.CUT_GRADIENTS:
@@ -184,14 +197,17 @@ def observe(
             len(victims),
             site=site,
             gradient_batch=companions.batch if companions else 1,
+            candidates=0 if candidates is None else len(candidates),
         ),
         held=held,
     )
 
 
-def _releases(system: System, victims: Sequence[Patient], releases: int) -> tuple[SiteLevels, ...]:
+def _releases(
+    system: System, victims: Sequence[Patient], releases: int, first: int
+) -> tuple[SiteLevels, ...]:
     observed = []
-    for release in range(releases):
+    for release in range(first, first + releases):
         of_patient = [
             [
                 [level[patient.middle : patient.middle + 1] for level in levels]

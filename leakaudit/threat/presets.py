@@ -78,6 +78,30 @@ PRESETS: dict[str, Threat] = {
             ),
         ),
         Threat(
+            name="curious-server-with-candidates",
+            position="label site",
+            behaviour="honest-but-curious",
+            capabilities=frozenset(
+                {
+                    Capability.ACTIVATIONS,
+                    Capability.REPEATED_RELEASES,
+                    Capability.ENCODER_QUERIES,
+                    Capability.CANDIDATES,
+                    Capability.AUXILIARY_PATIENTS,
+                    Capability.DEFENSE_PARAMETERS,
+                }
+            ),
+            victims="inference",
+            words=(
+                "The label site follows the protocol and keeps every activation it receives. It "
+                "holds images of candidate patients, as a registry or a former hospital of theirs "
+                "would, and asks which of them it was sent: all patients of the audit but its own "
+                "are candidates, the victims among them. It can have any image encoded and "
+                "released as often as it likes, as a site that takes part can. Nothing but who is "
+                "who may be asked under this threat, since the victims' images are on the list."
+            ),
+        ),
+        Threat(
             name="curious-server-in-training",
             position="label site",
             behaviour="honest-but-curious",

@@ -77,6 +77,7 @@ def layout_of(
     *,
     site: int | None = None,
     gradient_batch: int = 1,
+    candidates: int = 0,
 ) -> SystemLayout:
     """What is public about a system."""
     spec = system.network.spec
@@ -89,12 +90,18 @@ def layout_of(
         victims=victims,
         site=site,
         gradient_batch=gradient_batch,
+        candidates=candidates,
     )
 
 
 def images_of(patient: Patient) -> Images:
     """All slices of a patient, ``(slices, M, *spatial)`` float32."""
     return torch.from_numpy(np.ascontiguousarray(patient.images))
+
+
+def middle_slices(patients: Iterable[Patient]) -> Images:
+    """Each patient's middle slice, ``(patients, M, *spatial)`` float32."""
+    return torch.stack([images_of(patient)[patient.middle] for patient in patients])
 
 
 def masks_of(patient: Patient) -> Masks:

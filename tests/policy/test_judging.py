@@ -17,6 +17,8 @@ from leakaudit.records import (
     Interval,
     MaskLeakage,
     MaskScore,
+    Matching,
+    MatchScore,
     Outcome,
     Policy,
     ReleasedTensor,
@@ -52,7 +54,8 @@ MASKS = MaskLeakage(
 
 
 def threshold(measure: Any = "ssim", limit: float = 0.6, **changes: Any) -> Threshold:
-    quantifier = None if measure in ("reidentification", "epsilon") else "worst_patient"
+    shares = ("reidentification", "matched", "epsilon")
+    quantifier = None if measure in shares else "worst_patient"
     given = {
         "measure": measure,
         "limit": limit,
@@ -246,6 +249,39 @@ def test_the_worst_setting_decides_the_whole() -> None:
     found = judge(policy(threshold()), (TARGET, other), both, {TARGET.target, "another"})
     assert [one.outcome for one in found.settings] == [Outcome.PASS, Outcome.FAIL]
     assert (found.outcome, found.setting) == (Outcome.FAIL, 1)
+
+
+MATCHING = Matching(
+    top1=1.0,
+    low=0.48,
+    high=1.0,
+    chance=0.1,
+    gallery=10,
+    n=5,
+    patients=tuple(
+        MatchScore(patient=f"m{number}", hit=1.0, rank=1.0, margin=2.0) for number in range(5)
+    ),
+)
+
+
+def test_who_is_matched_counts_for_its_own_measure_alone() -> None:
+    other: dict[str, Any] = {"cell": "who", "attack_name": "matching", "recovers": "identities"}
+    low = MATCHING.model_copy(update={"top1": 0.2, "low": 0.0, "high": 0.7})
+    found, hidden = (cell(leakage=None, matching=one, **other) for one in (MATCHING, low))
+    limit = policy(threshold("matched", 0.6))
+    assert ended(limit, found) == (Outcome.FAIL, Rule.VIOLATED)
+    assert ended(limit, cell(0.1)) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
+    assert ended(limit, hidden) == (Outcome.INCONCLUSIVE, Rule.NOT_SHOWN)
+    assert ended(policy(threshold("matched", 0.7)), hidden) == (Outcome.PASS, Rule.ALL_HOLD)
+    estimate = policy(threshold("matched", 0.6, bound="estimate"))
+    assert ended(estimate, hidden) == (Outcome.PASS, Rule.ALL_HOLD)
+    few = policy(threshold("matched", 0.9, n_min=6))
+    assert ended(few, hidden) == (Outcome.INCONCLUSIVE, Rule.TOO_FEW_PATIENTS)
+    for measure in ("ssim", "advantage", "mask_dice", "reidentification", "clinical_harm"):
+        limit = policy(threshold(measure, 0.0))
+        assert ended(limit, hidden) == (Outcome.INCONCLUSIVE, Rule.UNMEASURED), measure
+    failed = found.model_copy(update={"state": State.CONTROL_FAILED, "matching": None})
+    assert ended(policy(threshold()), cell(0.4), failed)[1] is Rule.REQUIRED_MISSING
 
 
 def test_masks_are_limited_as_masks_and_advantage_counts_both() -> None:

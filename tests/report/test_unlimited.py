@@ -32,6 +32,7 @@ def test_what_was_measured_and_not_limited_has_its_highest_figure() -> None:
     )
     assert view.unlimited.unmeasured == (
         "Dice of recovered masks",
+        "share of patients matched by what was released",
         "epsilon of the guarantee on what is released",
     )
     ssim = verdict_view(judged_by(threshold("reidentification", 0.5), targets=(KEY, "target-2-1")))

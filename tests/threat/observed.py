@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from leakaudit.contracts import Observation
+from leakaudit.contracts import Capability, Observation
 from leakaudit.data import Patient
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import PRESETS, threat_named
-from leakaudit.threat.system import System, images_of
+from leakaudit.threat.system import System, images_of, middle_slices
 from leakaudit.types import SiteLevels
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from tests.tiny import tiny_patients
@@ -37,8 +37,17 @@ def observed(system: System, threat: str, *, releases: int = 1, **more: Any) -> 
         victims=VICTIMS,
         auxiliary=AUXILIARY,
         releases=releases,
-        **{"site": site_of(threat), "training": COHORT, **more},
+        **{
+            "site": site_of(threat),
+            "training": COHORT,
+            "candidates": middle_slices([*COHORT, *VICTIMS]) if listed(threat) else None,
+            **more,
+        },
     )
+
+
+def listed(threat: str) -> bool:
+    return Capability.CANDIDATES in PRESETS[threat].capabilities
 
 
 def site_of(threat: str) -> int | None:

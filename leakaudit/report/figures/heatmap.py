@@ -70,7 +70,7 @@ def heat_tables(matrices: Sequence[MatrixView]) -> tuple[HeatTable, ...]:
     """Attacks against settings, whichever are more as rows, eight columns a table.
 
     Attacks on one tensor alone have a figure of their own; one that is the strongest of a setting
-    stands here too.
+    stands here too. An attack that recovers identities has no advantage over a blind guess.
     """
     settings = [setting for matrix in matrices for setting in matrix.settings]
     attacks = _attacks(settings)
@@ -132,7 +132,12 @@ def _key(view: CellView) -> tuple[object, ...]:
 
 def _attacks(settings: Sequence[SettingView]) -> dict[tuple[object, ...], Heading]:
     """Every attack with who ran it, in the order of the report; told apart in as few words."""
-    met = [cell for one in settings for cell in one.cells if cell.record.reads_all or cell.worst]
+    met = [
+        cell
+        for one in settings
+        for cell in one.cells
+        if (cell.record.reads_all or cell.worst) and cell.record.recovers != "identities"
+    ]
     first = {_key(cell): cell for cell in reversed(met)}
     ordered = dict.fromkeys(map(_key, met))
     kinds = {(cell.record.victims, cell.record.recovers) for cell in first.values()}
