@@ -22,7 +22,6 @@ from leakaudit_attacks.decoding import (
     decoded,
     difference,
     joined,
-    level_channels,
     releases_of,
 )
 from leakaudit_attacks.papers import HE_2019
@@ -82,19 +81,19 @@ class DecoderInversion(LearnsFromQueries):
         """Train the decoder, apply it to the victims, refine where that is granted and helps."""
         refine = self.refine if ActivationInversion.requires <= observation.granted else 0
         total = self.steps + refine
-        decoder, first, last = self.learned(
-            level_channels(observation.layout),
+        learned = self.learned(
+            observation.layout.crossing,
             observation.auxiliary,
             lambda images, draws: joined(observation.query(images, draws)),
             generator,
             lambda done, _: progress(done, total),
         )
         releases = releases_of(observation)
-        images = decoded(decoder, releases)
-        notes: tuple[str, ...] = ()
+        images = decoded(learned.decoder, releases, learned.reading)
+        notes, last = learned.reading.notes, learned.last
         if refine:
             joint, mine = _with_own_patients(observation, releases, generator)
-            start = decoded(decoder, joint.repeated_releases)
+            start = decoded(learned.decoder, joint.repeated_releases, learned.reading)
             moved = (
                 ActivationInversion(iterations=refine)
                 .invert(
@@ -110,13 +109,13 @@ class DecoderInversion(LearnsFromQueries):
             if after < before:
                 images, last = moved[:victims], after
             outcome = "refined" if after < before else "not refined"
-            notes = (
+            notes += (
                 f"Decoded images are {outcome}: on the adversary's own patients refining takes "
                 f"the decoder's objective from {before:.3f} to {after:.3f}.",
             )
         return Reconstruction(
             images=images,
-            objective_first=first,
+            objective_first=learned.first,
             objective_last=last,
             iterations=total,
             notes=notes,

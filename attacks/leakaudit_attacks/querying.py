@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -10,18 +10,45 @@ import torch
 
 from leakaudit.api import Attack, AuxiliaryPatients, Images, Levels, Progress, require_between
 from leakaudit_attacks.decoding import Decoder, Pairs, fit, fresh_decoder, integer
+from leakaudit_attacks.reading import Reading, best_reading
+from leakaudit_attacks.screening import Own
 from leakaudit_attacks.starts import middle_slices
+
+# Own slices by whose releases a way to read is chosen, and how many values these may have: all of
+# them are in memory at once.
+_SLICES, _VALUES = 48, 2**25
 
 # Own images in, what is released of them out, per level and joined along channels.
 Asked = Callable[[Images, torch.Generator], Levels]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """A trained decoder.
+
+    Args:
+        decoder: shown what the reading makes of a release.
+        reading: chosen by the adversary's own patients.
+        first: the objective on their middle slices before the first step.
+        last: and after the last.
+    """
+
+    decoder: Decoder
+    reading: Reading
+    first: float
+    last: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnsFromQueries(Attack):
     """An attack whose decoder asks for fresh releases of own slices at every step; abstract.
 
-    So it learns to undo the defence's randomness. It starts from the auxiliary patients' mean and
-    learns where to doubt it: a release that says nothing leaves it with a blind guess.
+    So it learns to undo the defense's randomness. Before that it asks for one release of some own
+    slices, to see in which unit each channel varies between patients, and by which way of reading
+    held-back patients are told best (`leakaudit_attacks.reading`). It starts from the auxiliary
+    patients' mean and learns where to doubt it: a release that says nothing leaves it with a blind
+    guess.
 
     Args:
         steps: training steps.
@@ -49,40 +76,53 @@ class LearnsFromQueries(Attack):
     @final
     def learned(
         self,
-        entering: Mapping[int, int],
+        numbers: Sequence[int],
         auxiliary: AuxiliaryPatients,
         ask: Asked,
         generator: torch.Generator,
         progress: Progress,
-    ) -> tuple[Decoder, float, float]:
+    ) -> Learned:
         """A trained decoder, and its objective on the own middle slices before and after.
 
         Args:
-            entering: channels of each level that it is shown, all together.
+            numbers: of the levels that ``ask`` answers with, shallow to deep.
             auxiliary: whose slices it learns from.
             ask: what would be released of them.
             generator: source of all draws; the objective is compared under the same ones.
             progress: called after every step.
         """
-        decoder = fresh_decoder(entering, self.width, auxiliary, generator)
+        own, released = _released(auxiliary, ask, generator)
+        reading = best_reading(numbers, own, released)
+        decoder = fresh_decoder(reading.entering, self.width, auxiliary, generator)
         middles = middle_slices(auxiliary)
         probe_seed = integer(2**62, generator)
 
-        def released(images: Images, draws: torch.Generator) -> Pairs:
-            return ask(images, draws), images
+        def pairs(images: Images, draws: torch.Generator) -> Pairs:
+            return reading(ask(images, draws)), images
 
         def batch() -> Pairs:
             count = len(auxiliary.images)
             chosen = [integer(count, generator) for _ in range(self.batch_size)]
             images = auxiliary.images[torch.tensor(chosen, device=auxiliary.images.device)]
-            return released(images.flip(-1) if integer(2, generator) else images, generator)
+            return pairs(images.flip(-1) if integer(2, generator) else images, generator)
 
         first, last = fit(
             decoder,
             batch,
-            lambda: released(middles, torch.Generator().manual_seed(probe_seed)),
+            lambda: pairs(middles, torch.Generator().manual_seed(probe_seed)),
             steps=self.steps,
             learning_rate=self.learning_rate,
             progress=progress,
         )
-        return decoder, first, last
+        return Learned(decoder=decoder, reading=reading, first=first, last=last)
+
+
+def _released(
+    auxiliary: AuxiliaryPatients, ask: Asked, generator: torch.Generator
+) -> tuple[Own, Levels]:
+    """Some own slices and one release of each, asked for in batches."""
+    one = ask(auxiliary.images[:1], generator)
+    most = min(_SLICES, max(8, _VALUES // sum(level.numel() for level in one)))
+    own = Own.of(auxiliary, most)
+    parts = [ask(images, generator) for images in own.images.split(8)]
+    return own, tuple(torch.cat(level) for level in zip(*parts, strict=True))

@@ -31,14 +31,16 @@ class ReleaseStatistics:
         """
         axes = [_all_but_channels(level) for level in received]
         pairs = list(zip(received, axes, strict=True))
-        self._means = [level.mean(axis, keepdim=True) for level, axis in pairs]
-        self._deviations = [level.var(axis, keepdim=True).add(1e-6).sqrt() for level, axis in pairs]
+        # In float64, and without a least deviation, so that no scale of a release hides it.
+        self._means = [level.double().mean(axis, keepdim=True) for level, axis in pairs]
+        deviations = [level.double().std(axis, keepdim=True) for level, axis in pairs]
+        self._deviations = [torch.where(each > 0, each, 1.0) for each in deviations]
         self._usual = [_statistics(level) for level in self.scaled(received)]
 
     def scaled(self, levels: Levels) -> Levels:
         """Levels in units of what was received: mean 0 and variance 1 per channel."""
         return tuple(
-            (level - mean) / deviation
+            ((level - mean) / deviation).to(torch.float32)
             for level, mean, deviation in zip(levels, self._means, self._deviations, strict=True)
         )
 

@@ -74,16 +74,21 @@ class TensorInversion(LearnsFromQueries):
         def alone(release: SiteLevels) -> SiteLevels:
             return ((release[self.site - 1][place],),)
 
-        decoder, first, last = self.learned(
-            {self.level: layout.sent_channels[place]},
+        learned = self.learned(
+            [self.level],
             observation.auxiliary,
             lambda images, draws: alone(observation.query(images, draws))[0],
             generator,
             progress,
         )
         return Reconstruction(
-            images=decoded(decoder, [alone(release) for release in releases_of(observation)]),
-            objective_first=first,
-            objective_last=last,
+            images=decoded(
+                learned.decoder,
+                [alone(release) for release in releases_of(observation)],
+                learned.reading,
+            ),
+            objective_first=learned.first,
+            objective_last=learned.last,
             iterations=self.steps,
+            notes=learned.reading.notes,
         )

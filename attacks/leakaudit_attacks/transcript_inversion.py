@@ -67,22 +67,24 @@ class TranscriptInversion(LearnsFromQueries):
         kept = len(observation.transcript)
         groups = _groups(kept, self.groups)
         observed = _together(observation.transcript, groups)
-        crossing = observation.layout.crossing
-        decoder, first, last = self.learned(
-            {number: level.shape[1] for number, level in zip(crossing, observed, strict=True)},
+        learned = self.learned(
+            observation.layout.crossing,
             observation.auxiliary,
             lambda images, draws: _together(observation.query_transcript(images, draws), groups),
             generator,
             progress,
         )
         with torch.no_grad():
-            found: Images = decoder(observed)
+            found: Images = learned.decoder(learned.reading(observed))
         return Reconstruction(
             images=found,
-            objective_first=first,
-            objective_last=last,
+            objective_first=learned.first,
+            objective_last=learned.last,
             iterations=self.steps,
-            notes=(f"Read {kept} releases, one an epoch, in {len(groups)} groups.",),
+            notes=(
+                f"Read {kept} releases, one an epoch, in {len(groups)} groups.",
+                *learned.reading.notes,
+            ),
         )
 
 

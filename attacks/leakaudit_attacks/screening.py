@@ -1,0 +1,99 @@
+"""How well an image is told, position by position, by what stands at the same place in a level.
+
+The measure by which ways to read a release compete before any network is trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch.nn import functional
+
+from leakaudit.api import AuxiliaryPatients, Images
+
+_STRENGTHS = (1e-4, 1e-2, 1.0)
+# Rows of a fit: enough for some hundred features.
+_ROWS = 12_000
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """Slices of the adversary's own patients, and which of them are held back.
+
+    Args:
+        images: ``(N, M, *spatial)``.
+        held: ``(N,)``, true for the slices of held-back patients, who are a quarter of them.
+    """
+
+    images: Images
+    held: torch.Tensor
+
+    @staticmethod
+    def of(auxiliary: AuxiliaryPatients, most: int) -> Own:
+        """At most ``most`` slices, spread evenly over the patients and their slices."""
+        count = len(auxiliary.images)
+        chosen = torch.linspace(0, count - 1, min(most, count)).round().long()
+        patient = auxiliary.patient.cpu()[chosen]
+        everybody = patient.unique()
+        # One patient alone is held against itself, one slice against the others.
+        if len(everybody) < 2:
+            patient, everybody = torch.arange(len(chosen)), torch.arange(len(chosen))
+        held = torch.isin(patient, everybody[:: max(2, min(4, len(everybody)))])
+        return Own(images=auxiliary.images[chosen.to(auxiliary.images.device)], held=held)
+
+
+def local_error(features: torch.Tensor, own: Own) -> float:
+    """What of the held-back patients' images is left unexplained by a ridge from each position.
+
+    Args:
+        features: of the own slices, ``(N, C, *spatial / 2**level)``.
+        own: the slices.
+
+    Returns:
+        Squared error over that of the other patients' mean image, at the level's resolution, with
+        the best of three strengths; 1 where nothing is told.
+    """
+    if bool(own.held.all()) or not bool(own.held.any()):
+        return 1.0
+    targets = pooled(own.images, features.shape[2:])
+    around = _box(features)
+    mean = targets[~own.held].mean(dim=0, keepdim=True)
+    rows = torch.cat([features, around, mean.expand_as(targets)], dim=1).double()
+    shown, wanted = (_positions(each[~own.held]) for each in (rows, targets - mean))
+    asked, truth = (_positions(each[own.held]) for each in (rows, targets - mean))
+    step = max(1, len(shown) // _ROWS)
+    shown, wanted = shown[::step], wanted[::step].double()
+    usual = shown.mean(dim=0)
+    shown, asked = shown - usual, asked - usual
+    gram, cross = shown.T @ shown, shown.T @ (wanted - wanted.mean(dim=0))
+    sizes, axes = torch.linalg.eigh(gram)
+    of_mean = truth.double().square().sum().clamp_min(1e-30)
+    turned, across = axes.T @ cross, asked @ axes
+    scale = sizes.mean().clamp_min(1e-30)
+    errors = [
+        (across @ (turned / (sizes.clamp_min(0) + strength * scale)[:, None]) - truth)
+        .square()
+        .sum()
+        for strength in _STRENGTHS
+    ]
+    return float(min(1.0, float(torch.stack(errors).min() / of_mean)))
+
+
+def pooled(images: Images, spatial: torch.Size) -> torch.Tensor:
+    """Images averaged down to a level's resolution."""
+    return functional.interpolate(images, list(spatial), mode="area")
+
+
+def _box(features: torch.Tensor) -> torch.Tensor:
+    """The mean over each position's neighbourhood of 3 a side."""
+    pool = functional.avg_pool2d if features.ndim == 4 else functional.avg_pool3d
+    found: torch.Tensor = pool(features, 3, 1, 1)
+    return found
+
+
+def _positions(level: torch.Tensor) -> torch.Tensor:
+    """``(N, C, *spatial)`` to ``(N * positions, C)``."""
+    return level.flatten(2).transpose(1, 2).flatten(0, 1)
