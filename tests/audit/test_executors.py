@@ -154,7 +154,8 @@ def _script(tmp_path: Path, hows: str) -> subprocess.Popen[str]:
         "from pathlib import Path\nfrom test_executors import *\n"
         "if __name__ == '__main__':\n"
         "    say = Events(started=lambda j: print('started', j.key, flush=True),\n"
-        "                 interrupted=lambda n: print('interrupted', n, flush=True))\n"
+        "                 interrupted=lambda n: print('interrupted', n, flush=True),\n"
+        f"                 progressed=lambda j, *_: Path({str(tmp_path)!r}, j.key).touch())\n"
         f"    print(run({hows}, events=say), flush=True)\n"
     )
     return subprocess.Popen(
@@ -197,15 +198,24 @@ def test_jobs_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     process = _script(tmp_path, "job('a', 'hang'), job('b', 'busy')")
     try:
         assert {_line(process), _line(process)} == {"started a", "started b"}
+        # A job that has not begun dies of the closed pipe, however it is written.
+        until = time.monotonic() + 60
+        while not all((tmp_path / name).exists() for name in "ab") and time.monotonic() < until:
+            time.sleep(0.05)
+        assert all((tmp_path / name).exists() for name in "ab")
         children = _descendants(process.pid)
         assert len(_alive(children)) >= 3  # the server that forks, and two jobs
     finally:
         process.kill()
-        process.communicate()
+        process.wait()  # not for its output, whose pipe a job that lives on would hold open
     until = time.monotonic() + 20
     while _alive(children) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not _alive(children)
+    left = _alive(children)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    assert not left
 
 
 def test_a_first_interrupt_waits_for_what_runs_and_starts_nothing_more(tmp_path: Path) -> None:
