@@ -19,12 +19,12 @@ from leakaudit.data.cohort import (
     Patient,
     check_geometry,
 )
+from leakaudit.data.comparing import between_patients
 from leakaudit.data.findings import cautions_of
-from leakaudit.data.identity import merged, same_person_by_name
 from leakaudit.data.labels import Labels, LabelsAsked, MaskValues, decide_labels
 from leakaudit.data.layouts import find_patients, leave_out
 from leakaudit.data.modalities import CANONICAL, canonical_modality
-from leakaudit.data.preparing import Prepared, between_patients, prepare_patient
+from leakaudit.data.preparing import Prepared, prepare_patient
 from leakaudit.data.sources import Source, readable
 from leakaudit.data.survey import survey_headers, survey_masks
 from leakaudit.errors import ConfigError, DataError, raise_problems
@@ -106,10 +106,8 @@ def load_folder(
             continue
         every.append(replace(one, images=one.images[keep], masks=one.masks[keep]))
     raise_problems(problems)
-    differ = between_patients(every)
-    cautions += cautions_of(
-        {one.patient: (*one.findings, *differ.get(one.patient, ())) for one in every}
-    )
+    together, findings = between_patients(every, wanted)
+    cautions += cautions_of({one.patient: (*one.findings, *findings[one.patient]) for one in every})
     prepared = [(one.patient, one.images, one.masks) for one in every]
     if spatial_dims == 3:
         prepared = _stack_volumes(prepared)
@@ -125,7 +123,7 @@ def load_folder(
         cautions=tuple(cautions),
         labels=meaning.words,
         excluded=tuple(dict.fromkeys(exclude)),
-        together=merged(same_person_by_name(one.id for one in patients)),
+        together=together,
     )
 
 

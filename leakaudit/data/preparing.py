@@ -22,14 +22,19 @@ from leakaudit.data.findings import Finding
 from leakaudit.data.geometry import UPRIGHT, Grid, Settled, binned, explained, settle, turned
 from leakaudit.data.intensities import rescale
 from leakaudit.data.labels import to_classes
+from leakaudit.data.likeness import Signature, signature
+from leakaudit.data.outlines import check_outlines
 from leakaudit.data.sources import Source
 from leakaudit.data.survey import channel_of
 from leakaudit.errors import DataError
 
 _DARK: Final = 0.5  # share of a scan that may fall below the brain's threshold
 _TILTED: Final = 15.0  # degrees
-_DISTORTED: Final = 0.02  # relative difference of voxel sizes that is said, and
-_BADLY_DISTORTED: Final = 0.1  # that could change a verdict
+DISTORTED: Final = 0.02
+"""Relative difference of voxel sizes from which on it is said."""
+
+BADLY_DISTORTED: Final = 0.1
+"""Relative difference of voxel sizes from which on it could change a verdict."""
 
 
 @final
@@ -45,6 +50,7 @@ class Prepared:
         clipped: per modality, the share of the brain's voxels that rescaling set to 0.
         spacing: extents of a voxel along x, y and z in millimetres, before the area mean.
         is_oriented: whether a header says which way the patient lies.
+        signature: what the patient is recognised by under another name.
         findings: what is uncertain.
     """
 
@@ -55,6 +61,7 @@ class Prepared:
     clipped: tuple[float, ...]
     spacing: tuple[float, float, float]
     is_oriented: bool
+    signature: Signature
     findings: tuple[Finding, ...]
 
 
@@ -110,15 +117,18 @@ def prepare_patient(
             findings.append(_TOO_DARK)
         images.append(prepared)
         cut_off = max(cut_off, 1 - np.count_nonzero(cropped) / np.count_nonzero(values))
+    findings += check_outlines(images, wanted)
     thinned = thin_masks(centre_crop(masks.T, crop), factor)
+    stacked = np.stack(images, axis=1)
     return Prepared(
         patient=source.patient,
-        images=np.stack(images, axis=1),
+        images=stacked,
         masks=np.ascontiguousarray(thinned, dtype=np.int8),
         cut_off=cut_off,
         clipped=clipped,
         spacing=upright.spacing,
         is_oriented=reference.is_known,
+        signature=signature(stacked),
         findings=tuple(dict.fromkeys(findings)),
     )
 
@@ -273,11 +283,11 @@ def _of_the_voxels(grid: Grid) -> list[Finding]:
     """What is said of voxels that are not square in the slice, or of tilted slices."""
     x, y, _ = grid.spacing
     findings = []
-    if (distorted := max(x, y) / min(x, y) - 1) > _DISTORTED:
+    if (distorted := max(x, y) / min(x, y) - 1) > DISTORTED:
         findings.append(
             Finding(
                 kind="voxel-size",
-                grave=distorted > _BADLY_DISTORTED,
+                grave=distorted > BADLY_DISTORTED,
                 words=f"Voxels are {x:g} x {y:g} mm in the slice; nothing is resampled, so the "
                 "images are distorted. Resample them to square voxels.",
             )
@@ -291,41 +301,3 @@ def _of_the_voxels(grid: Grid) -> list[Finding]:
             )
         )
     return findings
-
-
-def between_patients(patients: Sequence[Prepared]) -> dict[str, tuple[Finding, ...]]:
-    """What is uncertain because patients differ: voxel sizes, and headers that say nothing.
-
-    Args:
-        patients: all of a cohort.
-
-    Returns:
-        Findings by patient.
-    """
-    found: dict[str, tuple[Finding, ...]] = {}
-    sizes = {one.patient: one.spacing[0] for one in patients}
-    usual = float(np.median(list(sizes.values())))
-    for name, size in sizes.items():
-        differs = max(size, usual) / min(size, usual) - 1
-        if differs > _DISTORTED:
-            found[name] = (
-                Finding(
-                    kind="voxel-size",
-                    grave=differs > _BADLY_DISTORTED,
-                    words="Patients have voxels of different size; nothing is resampled, so some "
-                    "brains look larger than they are. Resample them to one voxel size.",
-                ),
-            )
-    unknown = [one.patient for one in patients if not one.is_oriented]
-    if unknown and len(unknown) < len(patients):
-        for name in unknown:
-            found[name] = (*found.get(name, ()), _NOT_ORIENTED_AS_OTHERS)
-    return found
-
-
-_NOT_ORIENTED_AS_OTHERS: Final = Finding(
-    kind="no-orientation",
-    grave=True,
-    words="Some headers do not say which way the patient lies while others do: these patients may "
-    "lie mirrored or upside down against the others.",
-)
