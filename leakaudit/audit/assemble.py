@@ -228,16 +228,16 @@ def controlled(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
     record = raw[plan.key]
     if record.state in (State.UNSUPPORTED, State.NOT_RUN):
         return record
-    made = {"positive_control": _positive(raw.get(plan.positive_control))}
+    made = {"positive_control": shown_at_work(raw.get(plan.positive_control))}
     if plan.disguise_control:
-        made["disguise_control"] = _positive(raw.get(plan.disguise_control))
+        made["disguise_control"] = shown_at_work(raw.get(plan.disguise_control))
     record = record.model_copy(update=made)
     lacking = [(kind, one) for kind, one in made.items() if not one.passed]
     if not lacking or record.state is not State.OK:
         return record
     kind, control = lacking[0]
     outcome = "not made" if control.passed is None else "failed"
-    if kind == "disguise_control" and control.passed is False and _positive(record).passed:
+    if kind == "disguise_control" and control.passed is False and shown_at_work(record).passed:
         doubt = Doubt(
             kind="disguise",
             words="This attack fails behind a disguise that hides nothing, so its figure says what "
@@ -253,7 +253,7 @@ def controlled(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
     )
 
 
-def _positive(control: CellRecord | None) -> Control:
+def shown_at_work(control: CellRecord | None) -> Control:
     """Whether the attack works undefended at the same cut, disguised if ``control`` is."""
     if control is None:
         return Control(passed=None, detail="no such cell was planned")

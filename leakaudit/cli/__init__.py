@@ -30,6 +30,7 @@ _COMMANDS = {
     "list": ("catalog:list_", "List attacks, defenses and threats."),
     "show": ("catalog:show", "Show what an attack, defense, threat or capability is."),
     "init": ("init:init", "Write a commented audit file, or templates, to start from."),
+    "disguises": ("disguises:disguises", "Try which attack reads through which disguise."),
     "dp": ("dp:app", "Compute differential privacy, and audit a defense's claim."),
 }
 

@@ -38,6 +38,7 @@ from leakaudit.report.pointers import count, plain, pointed, told
 from leakaudit.report.rows import drawn_tensors, listed_cells
 from leakaudit.report.templates import Templates
 from leakaudit.report.tradeoff import tradeoffs
+from leakaudit.report.unread import holes, shipped
 from leakaudit.report.verdicts import (
     again_words,
     bound_words,
@@ -126,6 +127,7 @@ def page_of(
             kinds=kinds(record),
             met=attacks_met(record),
             budgets=budgets(record),
+            holes=holes(record, shipped()),
             most_exposed=most_exposed(record),
             outdone=outdone(record),
             identified=identified(record),

@@ -29,7 +29,7 @@ from tests.planted.systems import LISTED, MORE, PRIVATE, SLICES
 
 AUDIT: dict[str, Any] = {
     "name": "planted",
-    "data": {"size": 48, "phantom": {"patients": 24, "slices": SLICES, "seed": 0}},
+    "data": {"size": 32, "phantom": {"patients": 24, "slices": SLICES, "seed": 0}},
     "target": {
         "cut_level": 1,
         "features": [16, 8, 8, 16, 16, 8],
@@ -37,7 +37,7 @@ AUDIT: dict[str, Any] = {
     },
     "defenses": [],
     "attacks": [
-        {"activation-inversion": {"iterations": 100}},
+        {"activation-inversion": {"iterations": 80}},
         {"decoder-inversion": {"steps": 60, "width": 16}},
     ],
     "threats": {
@@ -147,9 +147,7 @@ def table(found: Mapping[str, Audited]) -> str:
             mean = f"{shown.advantage.mean:5.2f}" if shown else "  -  "
             worst = f"{max(map(_advantage, shown.patients)):5.2f}" if shown else "  -  "
             figures.append(f"{cell.attack_name[:10]} {mean} {worst} {cell.state.value[:7]}")
-        lines.append(
-            f"{name:31} {one.outcome.value:12} {' | '.join(figures)} [{one.verdict.rule}] {one.reason}"
-        )
+        lines.append(f"{name:31} {one.outcome.value:12} {' | '.join(figures)} {one.reason}")
     return "\n".join(lines)
 
 
@@ -163,9 +161,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--trained", action="store_true")
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--default-budgets", action="store_true")
+    parser.add_argument("--size", type=int, default=32)
     parser.add_argument("names", nargs="*")
     given = parser.parse_args(arguments)
-    audit = dict(AUDIT)
+    audit = {**AUDIT, "data": {**AUDIT["data"], "size": given.size}}
     if given.default_budgets:
         audit["attacks"] = ["activation-inversion", "decoder-inversion"]
     every = {**LISTED, **PRIVATE, **MORE}

@@ -12,7 +12,7 @@ from typing import final
 import torch
 
 from leakaudit.contracts import Defense, Evidence
-from leakaudit.randomness import generator_for, normal_like, uniform_like
+from leakaudit.randomness import generator_for, uniform_like
 from leakaudit.testing import disguises
 from leakaudit.threat.disguises import (
     Composed,
@@ -150,7 +150,8 @@ class FlippedBits(Planted):
         if level.device.type == "meta" or level.dtype != torch.float32:
             return 1.0 * level
         bits = level.detach().contiguous().view(torch.int32) ^ (key | signs)
-        return level + (bits.view(torch.float32) - level).detach()
+        flipped: torch.Tensor = bits.view(torch.float32)
+        return level + (flipped - level).detach()
 
 
 @final
@@ -166,8 +167,9 @@ class Phase(Planted):
     """The phases of the Fourier transform, all amplitudes made equal."""
 
     def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
-        turned = torch.fft.fft2(level)
-        return torch.fft.ifft2(turned / (turned.abs() + 1e-6)).real * level[0, 0].numel() ** 0.5
+        turned = torch.fft.fft2(level, norm="ortho")
+        phases: torch.Tensor = torch.fft.ifft2(turned / (turned.abs() + 1e-6), norm="ortho")
+        return phases.real.clone()
 
 
 @final

@@ -1,0 +1,131 @@
+"""An attack that works only where nothing stands in its way never helps a system to pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from leakaudit.records import CellRecord, Outcome, ReportRecord, State
+from tests.conftest import Audit, Leakaudit
+
+pytestmark = pytest.mark.slow  # trains two networks and attacks them seven times
+
+_CODE = '''
+"""Attacks that give up: all that they recover then is the mean of their own patients."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from leakaudit.api import Attack, Capability, Reconstruction
+from leakaudit_attacks.activation_inversion import ActivationInversion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shy(Attack):
+    requires: ClassVar = ActivationInversion.requires | {Capability.AUXILIARY_PATIENTS}
+
+    def dares(self, observation):
+        raise NotImplementedError
+
+    def run(self, observation, *, generator, progress):
+        if self.dares(observation):
+            bold = ActivationInversion(iterations=60)
+            return bold.run(observation, generator=generator, progress=progress)
+        own = observation.auxiliary
+        mean = own.images[own.middle].mean(0, keepdim=True).clamp(0, 1)
+        images = mean.expand(observation.layout.image_shape).contiguous()
+        return Reconstruction(
+            images=images, objective_first=1.0, objective_last=0.5, iterations=1
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShallowAlone(Shy):
+    """Works at cut 0 alone."""
+
+    def dares(self, observation):
+        return observation.layout.crossing == (0,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndefendedAlone(Shy):
+    """Gives up wherever the system is defended."""
+
+    def dares(self, observation):
+        return type(observation.defense).__name__ == "Identity"
+'''
+_ENTRY_POINTS = """[leakaudit.attacks]
+shallow-alone = shy_attacks:ShallowAlone
+undefended-alone = shy_attacks:UndefendedAlone
+"""
+
+
+@pytest.fixture(scope="module")
+def record(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_audit: Audit,
+    write_audit: Callable[[Path, Audit], Path],
+    leakaudit: Leakaudit,
+) -> ReportRecord:
+    """The report of an audit by these attacks, at cut 1."""
+    folder = tmp_path_factory.mktemp("shy")
+    (folder / "shy_attacks.py").write_text(_CODE)
+    information = folder / "shy-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: shy\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(_ENTRY_POINTS)
+    names = ["shallow-alone", "undefended-alone"]
+    limit = {"advantage": 0.2, "rationale": "a test"}
+    audit = {
+        **tiny_audit,
+        "target": {**tiny_audit["target"], "cut_level": 1},
+        "attacks": names,
+        "threats": {"curious-server-with-encoder": names},
+        "policy": {"owner": "a test", "date": "2026-11-30", "n_min": 3, "thresholds": [limit]},
+    }
+    write_audit(folder / "shy.yaml", audit)
+    done = leakaudit("run", "shy.yaml", cwd=folder, PYTHONPATH=str(folder))
+    assert done.returncode == 3, done.stderr
+    text = (folder / "runs" / "tiny" / "report" / "report.json").read_text()
+    return ReportRecord.model_validate(json.loads(text))
+
+
+def cells(record: ReportRecord, attack: str, *, defended: bool) -> list[CellRecord]:
+    return [
+        cell
+        for cell in record.cells
+        if cell.attack_name == attack
+        and not cell.control_only
+        and (cell.defense != "Identity()") == defended
+    ]
+
+
+def test_an_attack_that_works_at_cut_0_alone_fails_its_control(record: ReportRecord) -> None:
+    for defended in (True, False):
+        (cell,) = cells(record, "shallow-alone", defended=defended)
+        assert (cell.state, cell.leakage) == (State.CONTROL_FAILED, None)
+        assert "positive control failed: on the undefended system cut at level 1" in cell.reason
+
+
+def test_an_attack_that_gives_up_where_it_is_defended_fails_its_control(
+    record: ReportRecord,
+) -> None:
+    (cell,) = cells(record, "undefended-alone", defended=True)
+    assert (cell.state, cell.leakage) == (State.CONTROL_FAILED, None)
+    assert cell.reason.startswith("disguise control failed: ")
+    assert cell.positive_control is not None
+    assert cell.positive_control.passed
+    (plain,) = cells(record, "undefended-alone", defended=False)
+    assert plain.state is State.OK
+    assert plain.leakage is not None
+    assert [doubt.kind for doubt in plain.doubts] == ["disguise"]
+
+
+def test_their_silence_never_becomes_a_pass(record: ReportRecord) -> None:
+    assert record.verdict is not None
+    assert record.verdict.outcome is Outcome.INCONCLUSIVE
+    (setting,) = record.verdict.settings
+    assert all("control-failed" in one for one in setting.missing)
