@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,10 @@ from leakaudit.records import Caution
 
 _DEEPEST: Final = 8
 _CHUNK: Final = 2**20
+_MOST_FOLDERS: Final = 20_000
+_WITHOUT_MASKS: Final = re.compile(
+    r"(^|[-_ ])(val|validation|test|testing)([-_ ]|$)", re.IGNORECASE
+)
 _NO_PATIENTS: Final = frozenset(("__MACOSX",))
 _FOREIGN: Final = (".mha", ".mhd", ".nrrd", ".dcm", ".hdr", ".img", ".mgz", ".npy", ".h5")
 
@@ -81,11 +86,11 @@ def patients_in_folders(root: Path) -> Found:
             "_seg.nii.gz or -seg.nii.gz beside the images; point --data at the training part",
             file=str(root),
         )
-    labelled = {files.group for files in everybody if files.has_mask}
+    labelled = {_part_of(files) for files in everybody if files.has_mask}
     named = _identifiers(everybody, root)
     sources, problems, cautions, left_out = [], [], [], []
     for patient, files in sorted(zip(named, everybody, strict=True), key=lambda pair: pair[0]):
-        if files.group not in labelled:
+        if _part_of(files) not in labelled:
             left_out.append(patient)
             continue
         try:
@@ -94,8 +99,8 @@ def patients_in_folders(root: Path) -> Found:
             problems.append(error)
     if left_out:
         words = (
-            f"{len(left_out)} patients lie in folders in which nobody has a mask, such as a "
-            "validation part; they are left out."
+            f"{len(left_out)} patients belong to a part in which nobody has a mask, such as "
+            "that for validation; they are left out."
         )
         cautions.append(
             Caution(kind="left-out", grave=False, words=words, patients=tuple(left_out))
@@ -107,6 +112,11 @@ def patients_in_folders(root: Path) -> Found:
         cautions=tuple(cautions),
         left_out=tuple(left_out),
     )
+
+
+def _part_of(files: _Files) -> tuple[Path, bool]:
+    """The part of a data set that a patient is of: the folder, and whether it is for validation."""
+    return files.group, _WITHOUT_MASKS.search(files.name or files.stem) is not None
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -129,6 +139,11 @@ def _walk(root: Path) -> Iterator[Path]:
             real = os.path.realpath(folder)
             if real not in visited:
                 visited.add(real)
+                if len(visited) > _MOST_FOLDERS:
+                    raise DataError(
+                        f"more than {_MOST_FOLDERS} folders lie below; point --data nearer",
+                        file=str(root),
+                    )
                 yield folder
                 below += subfolders(folder)
         level = below

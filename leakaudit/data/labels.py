@@ -31,6 +31,7 @@ LabelsAsked: TypeAlias = str | Mapping[int, str]
 """What the user says of the values: a convention's name, or what each value is."""
 
 _TOLERANCE: Final = 1e-3
+_MOST_LISTED: Final = 50
 
 
 @final
@@ -208,7 +209,8 @@ def _without_meaning(
     for mask in group:
         unknown = [f"{value:.7g}" for value in mask.values if value not in known]
         if unknown:
-            listed = ", ".join(unknown[:8]) + (", ..." if len(unknown) > 8 else "")
+            more = len(unknown) - _MOST_LISTED
+            listed = ", ".join(unknown[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
             problems.append(
                 DataError(
                     f"label values {listed} are outside {sorted(known)} ({why}); mend the mask or "

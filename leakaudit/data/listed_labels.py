@@ -1,6 +1,7 @@
 """The ``labels`` of a dataset.json: tissue of each value.
 
-MSD writes value to name, nnU-Net v2 name to value, and for regions name to a list of values.
+MSD writes value to name, nnU-Net v2 name to value, and for regions name to a list of values. A
+list of names is taken in order from 0.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ def tissues_listed(named: Any, *, file: str) -> tuple[tuple[int, str], ...]:
     """Tissue of each value, in rising order.
 
     Args:
-        named: ``labels`` as read.
+        named: ``labels`` as read, a mapping or a list.
         file: the listing, for the message of an error.
 
     Raises:
         DataError: names that are unknown, all of them named; a value or a tissue that occurs twice;
             regions from which no tissue follows.
     """
+    if isinstance(named, list):
+        named = dict(enumerate(named))
     entries = list(_entries(named, file)) if isinstance(named, dict) else []
     if not entries:
         raise DataError("expected 'labels' to map values to names", file=file)

@@ -12,7 +12,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -108,6 +108,7 @@ def _entries(listing: _Listing, entries: Iterable[tuple[str | None, Any]]) -> Fo
             continue
         if source is not None:
             sources.append(source)
+    sources = _told_apart(sources, listing.root)
     raise_problems(_twice(sources, listing.file))
     return Found(sources=tuple(sources), problems=tuple(problems))
 
@@ -197,6 +198,21 @@ def _of_channel(image: Path, number: int) -> Path:
     if found is None:
         return image
     return image.with_name(f"{found[1]}_{number:04d}{found[3]}")
+
+
+def _told_apart(sources: list[Source], root: Path) -> list[Source]:
+    """Name by folder and file whose files are named alike in folders of their own."""
+    by_name: dict[str, list[Source]] = {}
+    for source in sources:
+        by_name.setdefault(source.patient, []).append(source)
+    apart = []
+    for source in sources:
+        alike = by_name[source.patient]
+        if len(alike) > 1 and len({one.label for one in alike}) == len(alike):
+            folders = map(readable, source.label.parent.relative_to(root).parts)
+            source = replace(source, patient="_".join((*folders, source.patient)))
+        apart.append(source)
+    return apart
 
 
 def _twice(sources: Iterable[Source], file: Path) -> list[DataError]:
