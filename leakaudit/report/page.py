@@ -37,6 +37,7 @@ from leakaudit.report.pixels import DIFFERENCE_WHITE
 from leakaudit.report.pointers import count, plain, pointed, told
 from leakaudit.report.rows import drawn_tensors, listed_cells
 from leakaudit.report.templates import Templates
+from leakaudit.report.told_apart import matched_settings, told_apart_sentence
 from leakaudit.report.tradeoff import tradeoffs
 from leakaudit.report.unread import holes, shipped
 from leakaudit.report.verdicts import (
@@ -107,6 +108,7 @@ def page_of(
             script=Markup(script),  # our own file, not input
             record=record,
             any_masks=any(cell.recovers == "masks" for cell in record.cells),
+            any_matching=any(cell.recovers == "identities" for cell in record.cells),
             headline=words.headline(record),
             judged_headline=_judged_headline(record),
             judged=verdict_view(record),
@@ -131,6 +133,8 @@ def page_of(
             most_exposed=most_exposed(record),
             outdone=outdone(record),
             identified=identified(record),
+            matched_settings=matched_settings(record),
+            told_apart=told_apart_sentence(record),
             inferred=inferred(record),
             option_groups=option_groups(record),
             public_words=public_words(record),

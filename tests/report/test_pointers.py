@@ -24,6 +24,7 @@ from tests.report.sample import (
 )
 from tests.report.test_junit import judged
 from tests.report.test_limits import BROKEN
+from tests.report.test_told_apart import with_matching
 
 pytestmark = pytest.mark.slow  # whole pages, many times
 
@@ -38,6 +39,7 @@ RECORDS = {
     "crowded": crowded_report((1, 2), 5),
     "watched": watched_report(),
     "masks": masks_report(6),
+    "matched": with_matching(0.25),
 }
 _VOID = {"meta", "img", "br", "path", "circle", "input"}
 
