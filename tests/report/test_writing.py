@@ -54,7 +54,9 @@ def rows(text: str) -> list[dict[str, str]]:
 def test_columns_stand_in_their_order_and_control_cells_are_marked() -> None:
     later = ["control_only", "ssim_tumour", "ncc", "site", "recovers", "mask_dice", "mask_floor"]
     of_training = ["gradient_batch", "gradient_checkpoints", "round_steps"]
-    assert list(COLUMNS) == [*REQUIRED, *later, *of_training, "bottleneck", "tensor", "disguise"]
+    of_release = ["bottleneck", "tensor", "disguise"]
+    matched = ["matched_top1", "matched_low", "matched_high", "matched_chance"]
+    assert list(COLUMNS) == [*REQUIRED, *later, *of_training, *of_release, *matched]
     record = sample_report()
     table = rows(cells_csv(record))
     assert len(table) == len(record.cells)
