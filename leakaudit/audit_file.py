@@ -9,11 +9,13 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from leakaudit.asking import kind_of
 from leakaudit.config import (
     ARCHITECTURE,
     AuditConfig,
     PluginUse,
     PolicyConfig,
+    ask_ahead,
     expand,
     expand_stack,
     require_proposed,
@@ -92,6 +94,7 @@ def parse_audit(
         except ConfigError as error:
             line = line_of(tree, ["defenses", index])
             raise ConfigError(f"{source}, line {line}: {error}") from error
+    ask_ahead(config.attacks)
     for index, use in enumerate(config.attacks):
         _check_plugin("attack", use, ["attacks", index], tree, source)
     try:
@@ -117,9 +120,15 @@ def _check_plugin(
     except UsageError as error:
         location = [*at, use.name]
         if isinstance(error, ConfigError):
-            known = load(kind, use.name).parameters
+            known = _parameters(kind, use.name)
             location += [name for name in use.parameters if name not in known][:1]
         raise type(error)(f"{source}, line {line_of(tree, location)}: {error}") from error
+
+
+def _parameters(kind: Kind, name: str) -> set[str]:
+    if kind == "attack":
+        return {one.name for one in kind_of(name).parameters}
+    return set(load(kind, name).parameters)
 
 
 def _resolved(path: Path, source: str) -> str:

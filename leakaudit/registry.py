@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, final, get_args
 
@@ -57,14 +58,7 @@ class Plugin:
     @property
     def code(self) -> str:
         """SHA-256 over its top-level package's files: what it does is part of every key."""
-        source = inspect.getsourcefile(self.cls)
-        if source is None:
-            return "unknown"
-        path = Path(source)
-        above = self.cls.__module__.count(".") + (path.name == "__init__.py")
-        if not above:  # beside it may lie all of site-packages
-            return sha256_of(path)
-        return _code_of(path.parents[above - 1])
+        return code_of(self.cls.__module__)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -113,11 +107,11 @@ def installed(kind: Kind) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=_GROUPS[kind]), key=lambda point: point.name))
 
 
-def load(kind: Kind, name: str) -> Plugin:
-    """The plug-in of that name.
+def declared(kind: Kind, name: str) -> EntryPoint:
+    """The entry point of that name; nothing is imported.
 
     Raises:
-        PluginError: unknown (with the nearest name), claimed twice, or it can not be imported.
+        PluginError: unknown (with the nearest name), or claimed twice.
     """
     points = [point for point in installed(kind) if point.name == name]
     if not points:
@@ -126,20 +120,38 @@ def load(kind: Kind, name: str) -> Plugin:
             f"unknown {kind} {name!r}{nearest(name, names)}; installed: {', '.join(names)}"
         )
     if len(points) > 1:
-        owners = ", ".join(_distribution(point)[0] for point in points)
+        owners = ", ".join(owner_of(point)[0] for point in points)
         raise PluginError(f"{kind} {name!r} is declared by {owners}; uninstall all but one")
-    point = points[0]
-    distribution, version = _distribution(point)
+    return points[0]
+
+
+def load(kind: Kind, name: str) -> Plugin:
+    """The plug-in of that name, imported here; an audit imports no attack, see `leakaudit.asking`.
+
+    Raises:
+        PluginError: unknown (with the nearest name), claimed twice, or it can not be imported.
+    """
+    point = declared(kind, name)
+    distribution, version = owner_of(point)
+    return loaded(kind, name, point.value, distribution, version)
+
+
+def loaded(kind: Kind, name: str, value: str, distribution: str, version: str) -> Plugin:
+    """The plug-in that an entry point of that value leads to, imported here.
+
+    Raises:
+        PluginError: it can not be imported, or is none.
+    """
     try:
-        cls = point.load()
+        cls = EntryPoint(name=name, value=value, group=_GROUPS[kind]).load()
     except Exception as error:
         raise PluginError(
-            f"{kind} {name!r} of {distribution} ({point.value}) can not be imported: {error}"
+            f"{kind} {name!r} of {distribution} ({value}) can not be imported: {error}"
         ) from error
     base = _BASES[kind]
     if not (isinstance(cls, type) and issubclass(cls, base) and is_dataclass(cls)):
         raise PluginError(
-            f"{kind} {name!r} of {distribution} ({point.value}) is no dataclass derived from "
+            f"{kind} {name!r} of {distribution} ({value}) is no dataclass derived from "
             f"{base.__name__}"
         )
     recovers = getattr(cls, "recovers", "images")
@@ -162,10 +174,28 @@ def usable(kind: Kind) -> tuple[list[Plugin], list[str]]:
     return plugins, problems
 
 
-def _distribution(point: EntryPoint) -> tuple[str, str]:
+def owner_of(point: EntryPoint) -> tuple[str, str]:
+    """Name and version of the distribution that declares an entry point."""
     if point.dist is None:
         return "unknown distribution", "0"
     return point.dist.name, point.dist.version
+
+
+def code_of(module: str) -> str:
+    """SHA-256 over the files of a module's top-level package, or of a module of its own.
+
+    The files are found without importing anything.
+    """
+    top = module.partition(".")[0]
+    try:
+        spec = find_spec(top)
+    except ValueError:  # a module that was not imported in the usual way
+        spec = None
+    if spec is None:
+        return "unknown"
+    if spec.submodule_search_locations:
+        return _code_of(Path(next(iter(spec.submodule_search_locations))))
+    return sha256_of(Path(spec.origin)) if spec.has_location and spec.origin else "unknown"
 
 
 @cache

@@ -10,11 +10,11 @@ import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
+from leakaudit.asking import kind_of
 from leakaudit.audit.claims import contradicted_by_attacks
 from leakaudit.audit.executors import Ended
 from leakaudit.audit.house import house_of
@@ -57,7 +57,7 @@ from leakaudit.records import (
     Untested,
     Verdict,
 )
-from leakaudit.registry import Kind, installed, load
+from leakaudit.registry import Kind, declared, installed, load, owner_of
 from leakaudit.threat.presets import PRESETS, threat_named
 
 # What a control compares, by what the attack recovers.
@@ -332,14 +332,28 @@ def _plugins(config: AuditConfig) -> list[PluginRecord]:
 
 
 def _plugin(kind: Kind, name: str) -> PluginRecord:
+    if kind == "attack":
+        return _attack(name)
     plugin = load(kind, name)
-    requires: Any = getattr(plugin.cls, "requires", ())
     return PluginRecord(
         name=name,
         kind=kind,
         summary=plugin.summary,
         distribution=plugin.distribution,
         version=plugin.version,
-        requires=tuple(sorted(requires)),
         citations=getattr(plugin.cls, "citations", ()),
+    )
+
+
+def _attack(name: str) -> PluginRecord:
+    known = kind_of(name)
+    distribution, installed_version = owner_of(declared("attack", name))
+    return PluginRecord(
+        name=name,
+        kind="attack",
+        summary=known.summary,
+        distribution=distribution,
+        version=installed_version,
+        requires=tuple(sorted(known.requires)),
+        citations=known.citations,
     )

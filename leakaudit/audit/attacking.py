@@ -13,19 +13,24 @@ from typing import Any, final
 
 import torch
 
-from leakaudit.audit.sandbox import Confinement, Isolation, run_confined
 from leakaudit.audit.tampering import untouched
-from leakaudit.audit.wire import Stays, Wire
 from leakaudit.contracts import (
     Attack,
+    AttackFacts,
+    AttackUse,
+    Attempt,
     Capability,
     Observation,
     Progress,
     Reconstruction,
     SystemLayout,
+    attempted,
     run_here,
 )
 from leakaudit.errors import AttackFailed
+from leakaudit.isolation.sandbox import Confinement, Isolation, run_confined
+from leakaudit.isolation.wire import Stays, Wire
+from leakaudit.registry import loaded
 from leakaudit.visible import made_visible
 
 # Of what an attack says in words, so much is kept.
@@ -37,19 +42,54 @@ _ARGUMENTS = 8
 @final
 @dataclass(frozen=True)
 class _Order:
-    """One attack to run: sent by the cell as a pickle."""
+    """One attack to run: sent by the cell as a pickle, in which nothing is of the attack."""
 
     name: str
-    attack: Attack
+    attack: AttackUse
+    shuffled: bool
     threat: str
     layout: SystemLayout
     held: dict[Capability, object]
     seed: int
 
 
+def attempt_at(
+    where: AttackProcess,
+    attack: AttackFacts,
+    observation: Observation,
+    *,
+    seed: int,
+    progress: Progress,
+    shuffled: bool = False,
+) -> Attempt:
+    """Run an attack, which is not trusted, in its own process, and check what comes back.
+
+    Args:
+        where: a process that has run none yet.
+        attack: which, and what it said of itself.
+        observation: what the threat model grants.
+        seed: of all its randomness.
+        progress: told (done, total) now and then.
+        shuffled: run its `Attack.shuffled` instead.
+
+    Raises:
+        NotGranted: the threat model lacks a capability the attack requires.
+        CellError: shape or range of the reconstruction is wrong, or a value is not finite.
+        AttackFailed: the attack raised, or its process ended.
+    """
+    use = attack.declared_use
+    return attempted(
+        observation,
+        name=attack.kind.class_name,
+        needs=attack.needs(),
+        recovers=attack.recovers,
+        run=lambda counted: where(use, counted, seed, progress, shuffled=shuffled),
+    )
+
+
 @final
 class AttackProcess:
-    """The cell's side of one attack process; a ``where`` of `Attack.__call__`, for one attack."""
+    """The cell's side of one attack process, for one attack."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         """Wait until the process is confined.
@@ -69,9 +109,15 @@ class AttackProcess:
         self.isolation: Isolation = value
 
     def __call__(
-        self, attack: Attack, observation: Observation, seed: int, progress: Progress
+        self,
+        attack: AttackUse,
+        observation: Observation,
+        seed: int,
+        progress: Progress,
+        *,
+        shuffled: bool = False,
     ) -> Reconstruction:
-        """Run ``attack`` over there; what comes back is not checked.
+        """Run ``attack`` over there; of what comes back only the types are checked.
 
         Raises:
             AttackFailed: it raised, or its process ended.
@@ -84,7 +130,9 @@ class AttackProcess:
                 functions.append(value)
                 value = Stays(len(functions) - 1)
             held[each] = value
-        order = _Order(self._name, attack, observation.threat, observation.layout, held, seed)
+        order = _Order(
+            self._name, attack, shuffled, observation.threat, observation.layout, held, seed
+        )
         self._wire.send_objects("attack", order)
         while True:
             kind, value = self._received()
@@ -234,8 +282,15 @@ def _run(order: _Order, progress: Progress) -> Reconstruction:
     observation = Observation(threat=order.threat, layout=order.layout, held=order.held)
     defense = order.held.get(Capability.DEFENSE_PARAMETERS)
     networks = [module for value in order.held.values() for module in _modules(value)]
+    use = order.attack
+    # Its code is imported and made here, where nothing is that it could harm.
+    attack: Attack = loaded("attack", use.name, use.point, "its package", "").make(
+        dict(use.parameters)
+    )
+    if order.shuffled:
+        attack = attack.shuffled()
     with untouched(f"attack {order.name}", defense=defense, networks=networks):
-        result = run_here(order.attack, observation, order.seed, progress)
+        result = run_here(attack, observation, order.seed, progress)
     if not isinstance(result, Reconstruction):
         raise TypeError(f"the attack returned a {type(result).__name__}, no Reconstruction")
     return result

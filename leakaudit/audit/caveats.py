@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from leakaudit.contracts import Attack, Capability, Defense
+from leakaudit.contracts import AttackFacts, Capability, Defense
 from leakaudit.data import Patient
 from leakaudit.randomness import generator_for
 from leakaudit.threat.system import System, images_of
@@ -14,7 +14,7 @@ from leakaudit.types import Levels
 _ROUGH = 4.0
 
 
-def caveats(attack: Attack, system: System, patient: Patient) -> tuple[str, ...]:
+def caveats(attack: AttackFacts, system: System, patient: Patient) -> tuple[str, ...]:
     """One sentence each, for the notes of a cell.
 
     Args:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import torch
 
 from leakaudit.audit.jobs import attacks_of
 from leakaudit.audit.plans import CellPlan, TargetPlan
 from leakaudit.audit.runner import Plan, worker_count
-from leakaudit.contracts import Capability
+from leakaudit.contracts import AttackFacts, Capability
 from leakaudit.target.loss import segmentation_loss
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import build
@@ -40,19 +40,13 @@ def _training_seconds(target: TargetPlan, plan: Plan) -> float:
 
 
 def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
-    iterations = next(
-        (
-            float(getattr(cell.attack, name))
-            for name in ("iterations", "steps")
-            if hasattr(cell.attack, name)
-        ),
-        0.0 if hasattr(cell.attack, "batches") else 100.0,
-    )
+    of = partial(_configured, cell.attack)
+    iterations = of("iterations", of("steps", 0.0 if of("batches", -1.0) >= 0 else 100.0))
     size = cell.gradient_batch or 1
-    samples = getattr(cell.attack, "batch_size", len(plan.splits.victims) * size)
+    samples = of("batch_size", len(plan.splits.victims) * size)
     if cell.attack.recovers == "identities":  # each candidate is asked about, and nothing learned
         samples = len(plan.cohort.patients) - len(plan.splits.auxiliary)
-        asks = samples * float(getattr(cell.attack, "passes", 1)) * attacks_of(cell)
+        asks = samples * of("passes", 1) * attacks_of(cell)
         return _encoder_seconds(cell.target.spec, plan.cohort.spatial) * asks
     runs = 2 if cell.attack.learns() or cell.threat.victims == "training" else 1
     runs = max(runs, attacks_of(cell))
@@ -60,10 +54,16 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     if Capability.TRANSCRIPT in cell.attack.needs():
         one *= cell.target.settings.epochs
-    learning = one * samples * iterations * passes * getattr(cell.attack, "restarts", 1)
-    asked = getattr(cell.attack, "examples", 0) + getattr(cell.attack, "batches", 0) * size
+    learning = one * samples * iterations * passes * of("restarts", 1)
+    asked = of("examples", 0) + of("batches", 0) * size
     asked *= (len(cell.gradient_checkpoints) or 1) * (cell.round_steps or 1)
     return (learning + asked * _step_seconds(cell.target.spec, plan.cohort.spatial)) * runs
+
+
+def _configured(attack: AttackFacts, name: str, default: float) -> float:
+    """A number that the attack is configured with; by their names built-in ones say their cost."""
+    value = attack.value(name)
+    return float(value) if type(value) in (int, float) else default
 
 
 @cache

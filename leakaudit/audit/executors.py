@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, final
 
 from leakaudit.errors import AttackFailed, StoreError
+from leakaudit.isolation.forking import server
 from leakaudit.visible import made_visible
 
 Outcome = Literal["ok", "failed", "timed-out", "not-run"]
@@ -147,7 +148,7 @@ def _run_all(
     limits: Limits,
     events: Events,
 ) -> None:
-    context = _server()
+    context = server()
     known = {job.key for job in waiting}
     running: list[_Running] = []
     try:
@@ -200,16 +201,6 @@ def _first_interrupt_noted() -> Iterator[list[int]]:
         yield noted
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _server() -> Any:
-    # Inherited by the server and all its children; a second thread gains little here.
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
-    context = multiprocessing.get_context("forkserver")
-    # "__main__" as well, else every job imports the program's main module anew.
-    context.set_forkserver_preload(["__main__", "leakaudit.audit.preload"])
-    return context
 
 
 def _start(context: Any, job: Job, memory: int | None) -> _Running:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from leakaudit.audit.attacking import AttackProcess
+from leakaudit.audit.attacking import AttackProcess, attempt_at
 from leakaudit.audit.caveats import caveats
 from leakaudit.audit.claims import checked_claim
 from leakaudit.audit.mask_scoring import MaskScorer
@@ -160,7 +160,6 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
         returned: Returned = "own",
         view: View = "as released",
     ) -> Attempt:
-        attack = plan.attack.shuffled() if shuffled else plan.attack
         observation = observe(
             plan.threat,
             system,
@@ -177,7 +176,9 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             candidates=scorer.candidates(view) if isinstance(scorer, MatchScorer) else None,
             first_release=plan.releases if view == "other pass" else 0,
         )
-        return attack(observation, seed=seed, progress=progress, where=where)
+        return attempt_at(
+            where, plan.attack, observation, seed=seed, progress=progress, shuffled=shuffled
+        )
 
     process = next(processes)
     attempt = attempt_on(process)

@@ -16,9 +16,10 @@ from itertools import product
 from math import isinf
 from typing import Any
 
+from leakaudit.asking import attack_code
 from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
 from leakaudit.config import AuditConfig, PluginUse, expand, expand_stack
-from leakaudit.contracts import Attack, Capability, Defense
+from leakaudit.contracts import AttackFacts, Capability, Defense
 from leakaudit.data import Splits
 from leakaudit.errors import ConfigError
 from leakaudit.randomness import derive_seed
@@ -260,12 +261,12 @@ class _Planner:
         repeated = Capability.REPEATED_RELEASES in threat.capabilities
         return self.config.releases if repeated else 1
 
-    def _checkpoints(self, attack: Attack, threat: Threat) -> tuple[tuple[int, ...], ...]:
+    def _checkpoints(self, attack: AttackFacts, threat: Threat) -> tuple[tuple[int, ...], ...]:
         """Epochs whose gradients the attack reads, each set of them in a cell of its own."""
         reads = attack.needs() & threat.capabilities & _GRADIENTS
         return self.config.observed_epochs if reads else ((),)
 
-    def _round_steps(self, attack: Attack, threat: Threat) -> int | None:
+    def _round_steps(self, attack: AttackFacts, threat: Threat) -> int | None:
         reads = attack.needs() & threat.capabilities & _UPDATES
         return self.config.round_steps if reads else None
 
@@ -323,12 +324,11 @@ class _Planner:
         )
 
     def _cell_key(self, plan: CellPlan) -> str:
-        plugin = load("attack", plan.attack_name)
         return _digest(
             {
                 "target": plan.target.key,
-                "attack": [plan.attack_name, _configured(plan.attack)],
-                "attack_code": [plugin.distribution, plugin.version, plugin.code],
+                "attack": [plan.attack_name, _finite(dict(plan.attack.configuration))],
+                "attack_code": attack_code(plan.attack),
                 "threat": [plan.threat.name, sorted(plan.threat.capabilities)],
                 "site": plan.site,
                 "releases": plan.releases,
@@ -341,7 +341,7 @@ class _Planner:
         )
 
 
-def _crosses(attack: Attack, target: TargetPlan) -> bool:
+def _crosses(attack: AttackFacts, target: TargetPlan) -> bool:
     """Whether the tensor that an attack reads crosses; that of an attack on everything does."""
     tensor = attack.reads()
     if tensor is None:
@@ -349,7 +349,7 @@ def _crosses(attack: Attack, target: TargetPlan) -> bool:
     return tensor.site <= len(target.sites) and tensor.level in target.spec.crossing
 
 
-def _can_be_disguised(attack: Attack) -> bool:
+def _can_be_disguised(attack: AttackFacts) -> bool:
     """Whether the attack reads releases, and no gradients.
 
     A gradient comes back from a network that was trained without the disguise.
@@ -357,11 +357,13 @@ def _can_be_disguised(attack: Attack) -> bool:
     return bool(attack.needs() & _RELEASES) and not attack.needs() & _GRADIENTS
 
 
-def _needs_others(attack: Attack) -> bool:
+def _needs_others(attack: AttackFacts) -> bool:
     return attack.recovers == "other-site images"
 
 
-def _seen_batches(threat: Threat, attack: Attack, sizes: tuple[int, ...]) -> tuple[int | None, ...]:
+def _seen_batches(
+    threat: Threat, attack: AttackFacts, sizes: tuple[int, ...]
+) -> tuple[int | None, ...]:
     """Sizes of the batches whose gradients the attack reads, each in a cell of its own."""
     of_batches = {
         Capability.WEIGHT_GRADIENTS,

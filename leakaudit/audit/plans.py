@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from leakaudit.contracts import Attack, Capability, Defense
+from leakaudit.contracts import AttackFacts, Capability, Defense
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import TrainingSettings
 from leakaudit.threat.disguises import Disguise
@@ -66,7 +66,7 @@ class CellPlan:
     Args:
         target: the network.
         attack_name: plug-in name.
-        attack: configured.
+        attack: as configured: a name, parameters, and what is known of it.
         threat: preset.
         site: which data site the adversary is, where the threat puts it at one.
         releases: passes of each victim that the adversary sees.
@@ -86,7 +86,7 @@ class CellPlan:
 
     target: TargetPlan
     attack_name: str
-    attack: Attack
+    attack: AttackFacts
     threat: Threat
     site: int | None = None
     releases: int

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from leakaudit.asking import ask_all_installed
 from leakaudit.audit.assemble import assemble
 from leakaudit.audit.attacking import serve
 from leakaudit.audit.executors import Aside, Ended, Events, Job, Limits, run_jobs
@@ -15,7 +16,6 @@ from leakaudit.audit.house import house_of
 from leakaudit.audit.jobs import attacks_of, run_cell, train_target
 from leakaudit.audit.matrix import build_matrix
 from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
-from leakaudit.audit.sandbox import confinement_of
 from leakaudit.audit.sharing import share
 from leakaudit.audit.store import AUDIT_FILE, RunStore
 from leakaudit.audit.systems import Task, victims_of
@@ -24,6 +24,7 @@ from leakaudit.config import AuditConfig
 from leakaudit.data import Cohort, Splits, load_folder, phantom_cohort, split_patients
 from leakaudit.errors import ConfigError, DataError
 from leakaudit.files import write_atomically
+from leakaudit.isolation.sandbox import confinement_of
 from leakaudit.records import ReportRecord
 from leakaudit.target.training import choose_device
 
@@ -63,6 +64,7 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
         DataError: patients are missing or bad.
         SplitError: there are too few of them.
     """
+    ask_all_installed()  # before there are patients
     choose_device(config.device)
     house_of(config.report)  # a logo that can not be read is told before hours of work
     cohort = read_patients(config, cache=cache)
@@ -191,7 +193,11 @@ def _jobs(plan: Plan, store: RunStore) -> list[Job]:
 def _attack_processes(plan: Plan, store: RunStore, cell: CellPlan) -> Aside:
     hidden = (store.root, plan.cache, plan.config.data.path)
     confinement = confinement_of(
-        (type(cell.attack), *map(type, cell.target.defense.parts)),
+        (
+            cell.attack.declared_use.point,
+            cell.attack.kind.module,
+            *(type(part).__module__ for part in cell.target.defense.parts),
+        ),
         hidden=[Path(folder) for folder in hidden if folder is not None],
         cuda=choose_device(plan.config.device).type == "cuda",
     )

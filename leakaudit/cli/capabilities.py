@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, fields
-from typing import Any
 
+from leakaudit.asking import attack_use, facts_of, usable_attacks
 from leakaudit.cli.messages import say
-from leakaudit.contracts import Attack, Capability
-from leakaudit.registry import Plugin, usable
+from leakaudit.contracts import AttackFacts, Capability
 from leakaudit.threat.capabilities import MEANINGS, granting
 
 
@@ -38,18 +36,12 @@ def describe_capability(name: str, wrapped: Callable[[str], list[str]]) -> str:
 
 def _needing(capability: Capability) -> list[str]:
     """The installed attacks that can not be made without it, as they are configured by default."""
-    plugins, problems = usable("attack")
+    kinds, problems = usable_attacks()
     for problem in problems:
         say(f"warning: {problem}")
-    return [plugin.name for plugin in plugins if capability in _needs(plugin)]
-
-
-def _needs(plugin: Plugin) -> frozenset[Capability]:
-    cls: Any = plugin.cls
-    if not issubclass(cls, Attack):
-        return frozenset()
-    has_defaults = all(
-        one.default is not MISSING or one.default_factory is not MISSING for one in fields(cls)
-    )
-    needs: frozenset[Capability] = plugin.make({}).needs() if has_defaults else cls.requires
-    return needs
+    made = {name: attack_use(name) for name, kind in kinds.items() if kind.has_defaults}
+    needs = {name: kind.requires for name, kind in kinds.items()}
+    for name, facts in zip(made, facts_of(made.values()), strict=True):
+        if isinstance(facts, AttackFacts):
+            needs[name] = facts.needs()
+    return [name for name, needed in needs.items() if capability in needed]

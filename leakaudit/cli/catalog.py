@@ -11,15 +11,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from leakaudit.asking import attack_use, facts_of, kind_of, usable_attacks
 from leakaudit.cli.capabilities import describe_capability
 from leakaudit.cli.lines import line_width
 from leakaudit.cli.messages import say
 from leakaudit.config import ARCHITECTURE
-from leakaudit.contracts import Attack, Capability, Defense
-from leakaudit.errors import PluginError, UsageError
-from leakaudit.registry import Kind, Plugin, installed, load, usable
+from leakaudit.contracts import Capability, Defense
+from leakaudit.errors import LeakauditError, PluginError, UsageError
+from leakaudit.registry import Kind, Plugin, declared, installed, load, owner_of, usable
 from leakaudit.spelling import nearest
 from leakaudit.threat.presets import PRESETS, Threat
+from leakaudit.visible import made_visible
 
 _PLUGINS: dict[str, Kind] = {"attacks": "attack", "defenses": "defense"}
 _LISTED = (*_PLUGINS, "threats")
@@ -64,8 +66,12 @@ def _table(listed: str) -> Table:
             table.add_row(threat.name, threat.position, ", ".join(sorted(threat.capabilities)))
         return table
     table.add_column("what it does")
-    plugins, problems = usable(_PLUGINS[listed])
-    rows = {plugin.name: "\n".join([plugin.summary, *_facts(plugin)]) for plugin in plugins}
+    if listed == "attacks":
+        kinds, problems = usable_attacks()
+        rows = {name: "\n".join([kind.summary, *kind.facts()]) for name, kind in kinds.items()}
+    else:
+        plugins, problems = usable(_PLUGINS[listed])
+        rows = {plugin.name: "\n".join([plugin.summary, *_facts(plugin)]) for plugin in plugins}
     if listed == "defenses":
         rows[ARCHITECTURE] = _ARCHITECTURE.split("\n")[2]
     for name in sorted(rows):
@@ -76,9 +82,7 @@ def _table(listed: str) -> Table:
 
 
 def _facts(plugin: Plugin) -> list[str]:
-    """What an attack recovers and knows, and whose idea a plug-in is; a line each."""
-    if issubclass(plugin.cls, Attack):
-        return list(plugin.cls.facts())
+    """Whose idea a defense is."""
     cited = plugin.cls.citations if issubclass(plugin.cls, Defense) else ()
     papers = [citation.short for citation in cited]
     return [f"after: {', '.join(papers)}"] if papers else []
@@ -95,7 +99,9 @@ def show(
     capabilities = [capability.value for capability in Capability]
     for kind in kinds:
         if any(point.name == name for point in installed(kind)):
-            print(_describe_plugin(load(kind, name)))
+            print(
+                _describe_attack(name) if kind == "attack" else _describe_plugin(load(kind, name))
+            )
             return 0
     if name == ARCHITECTURE:
         print(_ARCHITECTURE)
@@ -127,28 +133,44 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, min(line_width(), 100), break_on_hyphens=False)
 
 
+def _describe_attack(name: str) -> str:
+    kind = kind_of(name)
+    distribution, version = owner_of(declared("attack", name))
+    head = _head(name, "attack", distribution, version)
+    if kind.has_defaults:
+        (facts,) = facts_of([attack_use(name)])
+        if isinstance(facts, LeakauditError):
+            raise facts
+        return "\n".join(
+            [*head, *(part for line in facts.describe().split("\n") for part in _at_most_100(line))]
+        )
+    settings = [
+        f"  {one.name}: {'required' if one.required else _default(one.default)}"
+        for one in kind.parameters
+    ]
+    return "\n".join([*head, *_described(made_visible(kind.doc), list(kind.facts()), settings)])
+
+
 def _describe_plugin(plugin: Plugin) -> str:
-    lines = [f"{plugin.name} ({plugin.kind}, {plugin.distribution} {plugin.version})", ""]
-    has_defaults = all(
-        field.default is not MISSING or field.default_factory is not MISSING
-        for field in fields(plugin.cls)
-    )
-    if issubclass(plugin.cls, Attack) and has_defaults:
-        lines += [
-            part for line in plugin.make({}).describe().split("\n") for part in _at_most_100(line)
-        ]
-        return "\n".join(lines)
-    lines.append((inspect.getdoc(plugin.cls) or "").replace("``", ""))
-    facts = _facts(plugin)
-    if facts:
-        lines += ["", *(line for fact in facts for line in _wrapped(fact))]
     settings = [
         f"  {field.name}: {_default(field.default)}"
         for field in fields(plugin.cls)
         if field.name in plugin.parameters
     ]
-    lines += ["", "configuration:", *(settings or ["  none"])]
-    return "\n".join(lines)
+    head = _head(plugin.name, plugin.kind, plugin.distribution, plugin.version)
+    told = _described(inspect.getdoc(plugin.cls) or "", _facts(plugin), settings)
+    return "\n".join([*head, *told])
+
+
+def _head(name: str, kind: Kind, distribution: str, version: str) -> list[str]:
+    return [f"{name} ({kind}, {distribution} {version})", ""]
+
+
+def _described(doc: str, facts: list[str], settings: list[str]) -> list[str]:
+    lines = [doc.replace("``", "")]
+    if facts:
+        lines += ["", *(line for fact in facts for line in _wrapped(fact))]
+    return [*lines, "", "configuration:", *(settings or ["  none"])]
 
 
 def _default(value: object) -> str:

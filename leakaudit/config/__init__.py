@@ -1,7 +1,14 @@
 """What an audit can be told: frozen sections, their defaults and what they refuse."""
 
 from leakaudit.config.audit import AuditConfig, DataConfig, ReferenceConfig, ReportConfig
-from leakaudit.config.plugins import ARCHITECTURE, DefenseSetting, PluginUse, expand, expand_stack
+from leakaudit.config.plugins import (
+    ARCHITECTURE,
+    DefenseSetting,
+    PluginUse,
+    ask_ahead,
+    expand,
+    expand_stack,
+)
 from leakaudit.config.policy import PolicyConfig, resolved_policy
 from leakaudit.config.proposed import judged_targets, require_proposed
 from leakaudit.config.target import TargetConfig
@@ -16,6 +23,7 @@ __all__ = [
     "ReferenceConfig",
     "ReportConfig",
     "TargetConfig",
+    "ask_ahead",
     "expand",
     "expand_stack",
     "judged_targets",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
 
+from leakaudit.asking import kind_of
 from leakaudit.config.plugins import PluginUse
 from leakaudit.config.policy import PolicyConfig
 from leakaudit.config.sections import Section, refusal
@@ -15,7 +16,7 @@ from leakaudit.config.target import TargetConfig
 from leakaudit.contracts import Capability
 from leakaudit.data.labels import check_asked
 from leakaudit.errors import ConfigError
-from leakaudit.registry import installed, load
+from leakaudit.registry import installed
 from leakaudit.spelling import nearest
 from leakaudit.threat.presets import PRESETS
 
@@ -298,7 +299,7 @@ class AuditConfig(Section):
             if Capability.CANDIDATES not in PRESETS[threat].capabilities:
                 continue
             for attack in meets:
-                recovers = getattr(load("attack", attack).cls, "recovers", "images")
+                recovers = kind_of(attack).recovers
                 if recovers != "identities":
                     raise refusal(
                         f"{attack} recovers {recovers}, and threat {threat!r} grants images of "

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, final
 
 from pydantic import Field, ValidationError, model_validator
 
+from leakaudit.asking import attack_use, facts_of
 from leakaudit.config.sections import Section
 from leakaudit.config.target import TargetConfig
 from leakaudit.config.written import as_written
-from leakaudit.contracts import Defense, Stack
-from leakaudit.errors import ConfigError
+from leakaudit.contracts import AttackFacts, Defense, Stack
+from leakaudit.errors import ConfigError, LeakauditError
 from leakaudit.registry import Kind, load
 from leakaudit.spelling import nearest
 
@@ -151,17 +153,44 @@ def _rebuilt(target: TargetConfig, settings: Mapping[str, Any]) -> TargetConfig:
 
 
 def expand(kind: Kind, use: PluginUse) -> list[tuple[dict[str, Any], Any]]:
-    """Every point of a plug-in's parameter grid: its parameters and the plug-in made from them.
+    """Every point of a plug-in's parameter grid: its parameters, and what they make.
+
+    Of a defense that is the plug-in itself; of an attack its `AttackFacts`, since nothing of an
+    attack runs where an audit does.
 
     Raises:
         ConfigError: the name or a parameter is wrong.
     """
+    points = _points(use)
+    if kind == "attack":
+        return list(zip(points, _facts([(use.name, point) for point in points]), strict=True))
     plugin = load(kind, use.name)
+    return [(point, plugin.make(point)) for point in points]
+
+
+def ask_ahead(uses: Sequence[PluginUse]) -> None:
+    """Ask all attacks together what `expand` will want to know, and tell no error yet."""
+    asked = []
+    for use in uses:
+        with suppress(LeakauditError):
+            asked += [attack_use(use.name, point) for point in _points(use)]
+    facts_of(asked)
+
+
+def _facts(points: Sequence[tuple[str, Mapping[str, Any]]]) -> list[AttackFacts]:
+    found = []
+    for answer in facts_of([attack_use(name, point) for name, point in points]):
+        if isinstance(answer, LeakauditError):
+            raise type(answer)(str(answer)) from answer
+        found.append(answer)
+    return found
+
+
+def _points(use: PluginUse) -> list[dict[str, Any]]:
     empty = [name for name, value in use.parameters.items() if value == []]
     if empty:
         raise ConfigError(f"{use.name}: the list for {empty[0]} is empty; name at least one value")
     choices = [
         value if isinstance(value, list | tuple) else [value] for value in use.parameters.values()
     ]
-    points = [dict(zip(use.parameters, point, strict=True)) for point in product(*choices)]
-    return [(point, plugin.make(point)) for point in points]
+    return [dict(zip(use.parameters, point, strict=True)) for point in product(*choices)]

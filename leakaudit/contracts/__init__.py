@@ -4,7 +4,24 @@ An attack turns an `Observation` into a `Reconstruction`. A defence turns the le
 send into the levels that cross the cut. Neither sees the truth, and neither knows the other.
 """
 
-from leakaudit.contracts.attack import Attack, Attempt, Progress, Reconstruction, run_here
+from leakaudit.contracts.attack import (
+    Attack,
+    Attempt,
+    Progress,
+    Reconstruction,
+    attempted,
+    run_here,
+)
+from leakaudit.contracts.attack_facts import (
+    AttackFacts,
+    AttackKind,
+    AttackUse,
+    Plain,
+    as_text,
+    facts_from,
+    kind_from,
+    plain_value,
+)
 from leakaudit.contracts.defense import (
     NEIGHBORS,
     NOT_COVERED,
@@ -44,6 +61,9 @@ __all__ = [
     "PUBLISHED_SEED",
     "Applied",
     "Attack",
+    "AttackFacts",
+    "AttackKind",
+    "AttackUse",
     "Attempt",
     "AuxiliaryPatients",
     "Capability",
@@ -58,6 +78,7 @@ __all__ = [
     "HeadQuery",
     "Observation",
     "OwnGradientQuery",
+    "Plain",
     "PrivacyGuarantee",
     "Progress",
     "Query",
@@ -70,6 +91,11 @@ __all__ = [
     "SystemLayout",
     "TranscriptQuery",
     "UpdateQuery",
+    "as_text",
+    "attempted",
+    "facts_from",
+    "kind_from",
+    "plain_value",
     "require_between",
     "run_here",
 ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import abc
-import inspect
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
 
 import torch
 
+from leakaudit.contracts.attack_facts import AttackFacts
 from leakaudit.contracts.observation import (
     Capability,
     GradientMessages,
@@ -145,83 +145,80 @@ class Attack(abc.ABC):
         return self.learns_from_queries or self.shuffled() != self
 
     @final
-    @classmethod
-    def facts(cls, needs: frozenset[Capability] | None = None) -> tuple[str, ...]:
-        """What comes back, what it knows (of a configuration: ``needs``), whose idea it is."""
-        knows = ", ".join(sorted(cls.requires if needs is None else needs))
-        papers = ", ".join(citation.short for citation in cls.citations)
-        return (
-            f"recovers: {cls.recovers} ({cls.nist} in NIST AI 100-2)",
-            f"knows: {knows}",
-            *([f"after: {papers}"] if papers else []),
-        )
-
-    @final
     def describe(self) -> str:
-        """What it does, recovers and knows, whose idea it is and how it is configured.
-
-        Returns:
-            The docstring, a line for each of `facts`, a line for each configured value.
-        """
-        this: Any = self  # a dataclass, as every attack must be
-        values = [
-            f"  {field.name}: {getattr(self, field.name)!r}"
-            for field in fields(this)
-            if not field.metadata.get("fitted")
-        ]
-        does = (inspect.getdoc(type(self)) or "").replace("``", "")
-        parts = [does, "", *self.facts(self.needs()), "", "configuration:", *(values or ["  none"])]
-        return "\n".join(parts)
+        """What it does, recovers and knows, whose idea it is and how it is configured."""
+        return AttackFacts.of(self).describe()
 
     @final
-    def __call__(
-        self,
-        observation: Observation,
-        *,
-        seed: int,
-        progress: Progress,
-        where: Where | None = None,
-    ) -> Attempt:
-        """Run the attack, which is not trusted, and check what comes back.
+    def __call__(self, observation: Observation, *, seed: int, progress: Progress) -> Attempt:
+        """Run the attack, which is not trusted, in this process and check what comes back.
+
+        An audit runs it in a process of its own.
 
         Args:
             observation: what the threat model grants.
             seed: of all its randomness.
             progress: told (done, total) now and then.
-            where: runs it in a process of its own; by default it runs in this one.
 
         Raises:
             NotGranted: the threat model lacks a capability the attack requires, or grants images
                 of candidate patients to an attack that does not recover identities.
             CellError: shape or range of the reconstruction is wrong, or a value is not finite.
         """
-        missing = self.needs() - observation.granted
-        if missing:
-            raise NotGranted(
-                f"{type(self).__name__} needs {', '.join(sorted(missing))}, which threat model "
-                f"{observation.threat!r} does not grant"
-            )
-        if Capability.CANDIDATES in observation.granted and self.recovers != "identities":
-            raise NotGranted(
-                f"{type(self).__name__} recovers {self.recovers}; threat model "
-                f"{observation.threat!r} shows images of the victims among its candidates, so only "
-                "an attack that recovers identities may run under it"
-            )
-        counter = _QueryCounter(observation)
-        result = (where or run_here)(self, counter.observation, seed, progress)
-        _check(result, observation.layout.shape_of(self.recovers), self.recovers)
-        auxiliary = 0
-        if Capability.AUXILIARY_PATIENTS in observation.granted:
-            auxiliary = int(observation.auxiliary.patient.unique().numel())
-        return Attempt(
-            reconstruction=replace(result, images=_kept(result.images, self.recovers)),
-            queries=counter.samples,
-            auxiliary_patients=auxiliary,
+        return attempted(
+            observation,
+            name=type(self).__name__,
+            needs=self.needs(),
+            recovers=self.recovers,
+            run=lambda counted: run_here(self, counted, seed, progress),
         )
 
 
-# Runs an attack on an observation with a seed, and tells of its progress.
-Where = Callable[[Attack, Observation, int, Progress], Reconstruction]
+def attempted(
+    observation: Observation,
+    *,
+    name: str,
+    needs: frozenset[Capability],
+    recovers: Recovers,
+    run: Callable[[Observation], Reconstruction],
+) -> Attempt:
+    """Let an attack run, wherever it does, and check what comes back.
+
+    Args:
+        observation: what the threat model grants.
+        name: of the attack, for messages.
+        needs: what it requires.
+        recovers: what comes back.
+        run: runs it on an observation whose queries are counted.
+
+    Raises:
+        NotGranted: the threat model lacks a capability the attack requires, or grants images
+            of candidate patients to an attack that does not recover identities.
+        CellError: shape or range of the reconstruction is wrong, or a value is not finite.
+    """
+    missing = needs - observation.granted
+    if missing:
+        raise NotGranted(
+            f"{name} needs {', '.join(sorted(missing))}, which threat model "
+            f"{observation.threat!r} does not grant"
+        )
+    if Capability.CANDIDATES in observation.granted and recovers != "identities":
+        raise NotGranted(
+            f"{name} recovers {recovers}; threat model "
+            f"{observation.threat!r} shows images of the victims among its candidates, so only "
+            "an attack that recovers identities may run under it"
+        )
+    counter = _QueryCounter(observation)
+    result = run(counter.observation)
+    _check(result, observation.layout.shape_of(recovers), recovers)
+    auxiliary = 0
+    if Capability.AUXILIARY_PATIENTS in observation.granted:
+        auxiliary = int(observation.auxiliary.patient.unique().numel())
+    return Attempt(
+        reconstruction=replace(result, images=_kept(result.images, recovers)),
+        queries=counter.samples,
+        auxiliary_patients=auxiliary,
+    )
 
 
 def run_here(

@@ -15,6 +15,7 @@ from leakaudit.data.cohort import (
     brain_mask,
     centre_crop,
     normalise,
+    patients_were_here,
     thin_masks,
 )
 from leakaudit.data.folds import split_folds
@@ -36,6 +37,7 @@ __all__ = [
     "centre_crop",
     "load_folder",
     "normalise",
+    "patients_were_here",
     "phantom_cohort",
     "split_folds",
     "split_patients",

@@ -25,6 +25,15 @@ BRAIN_THRESHOLD: Final = 0.02
 """A voxel is brain where any prepared modality exceeds this."""
 
 
+# Empty as long as this process has held no patient; a fork of it then holds none either.
+_seen: Final[set[str]] = set()
+
+
+def patients_were_here() -> bool:
+    """Whether this process ever held a patient: then no plug-in's code may run in a fork of it."""
+    return bool(_seen)
+
+
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Patient:
@@ -40,6 +49,10 @@ class Patient:
     id: str
     images: NDArray[np.float32]
     masks: NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        """Remember that this process has held a patient."""
+        _seen.add("a patient")
 
     @cached_property
     def tumour_slices(self) -> tuple[int, ...]:

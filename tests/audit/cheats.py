@@ -40,7 +40,7 @@ class Cheat(Attack):
 
     Args:
         how: the name of a function of this module.
-        masked: bytes of the truth, flipped.
+        masked: bytes of the truth, flipped, in hexadecimal.
         pid: of a process that holds it.
         address: where in its memory.
         folders: where files hold it.
@@ -48,11 +48,11 @@ class Cheat(Attack):
     """
 
     how: str
-    masked: bytes
-    pid: int
-    address: int
-    folders: tuple[str, ...]
-    port: int
+    masked: str = ""
+    pid: int = 0
+    address: int = 0
+    folders: tuple[str, ...] = ()
+    port: int = 0
     requires: ClassVar[frozenset[Capability]] = frozenset({Capability.ACTIVATIONS})
 
     def run(
@@ -68,7 +68,7 @@ class Cheat(Attack):
         )
 
     def knows(self, raw: bytes) -> bool:
-        return self.masked in raw.translate(_FLIPPED)
+        return bytes.fromhex(self.masked) in raw.translate(_FLIPPED)
 
     def is_truth(self, value: Any) -> bool:
         # By type, since some objects of torch warn when they are asked for anything.
@@ -148,7 +148,7 @@ def memory_by_system_call(cheat: Cheat, observation: Observation) -> str:
     class Span(ctypes.Structure):
         _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
-    here = ctypes.create_string_buffer(len(cheat.masked))
+    here = ctypes.create_string_buffer(len(cheat.masked) // 2)
     near, far = Span(ctypes.addressof(here), len(here)), Span(cheat.address, len(here))
     ctypes.CDLL(None).process_vm_readv(
         cheat.pid, ctypes.byref(near), ctypes.c_ulong(1), ctypes.byref(far), ctypes.c_ulong(1), 0

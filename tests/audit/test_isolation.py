@@ -19,17 +19,24 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.attacking import AttackProcess, serve
-from leakaudit.audit.executors import Aside, Ended, Events, Job, Limits, _server, run_jobs
-from leakaudit.audit.sandbox import Confinement, confinement_of
+from leakaudit.audit.attacking import AttackProcess, attempt_at, serve
+from leakaudit.audit.executors import Aside, Ended, Events, Job, Limits, run_jobs
 from leakaudit.audit.sharing import SharedPatients, share
 from leakaudit.config import PluginUse, expand
-from leakaudit.contracts import Attack, Attempt, Capability, Observation
+from leakaudit.contracts import (
+    Attack,
+    AttackFacts,
+    AttackUse,
+    Attempt,
+    Capability,
+    Observation,
+)
 from leakaudit.data import CANONICAL, Cohort, Patient
+from leakaudit.isolation.forking import server
+from leakaudit.isolation.sandbox import Confinement, confinement_of
 from leakaudit.types import Images, SiteLevels
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.decoder_inversion import DecoderInversion
-from leakaudit_defenses.gaussian_noise import GaussianNoise
 from tests.audit.cheats import ANYWHERE, NAMESPACES, Cheat, flipped
 from tests.audit.test_executors import _alive, _descendants, _line
 from tests.tiny import tiny_observation, tiny_patients
@@ -55,7 +62,7 @@ class Truth:
         (start,) = [int(np.flatnonzero(rows)[100])]
         return Cheat(
             how=how,
-            masked=flipped(rows.reshape(-1)[start : start + 16].tobytes()),
+            masked=flipped(rows.reshape(-1)[start : start + 16].tobytes()).hex(),
             pid=os.getpid(),
             address=self.victims[0].images.ctypes.data
             + rows.nbytes * self.victims[0].middle
@@ -104,8 +111,15 @@ def truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Truth]:
 
 def confinement(truth: Truth) -> Confinement:
     hidden = [Path(folder) for folder in truth.folders]
-    plugins = (Cheat, ActivationInversion, GaussianNoise)
-    return confinement_of(plugins, hidden=hidden)
+    modules = ("tests.audit.cheats", "leakaudit_attacks", "leakaudit_defenses")
+    return confinement_of(modules, hidden=hidden)
+
+
+def facts(attack: Attack) -> AttackFacts:
+    """What an audit would know of an attack, had it asked."""
+    cls, known = type(attack), AttackFacts.of(attack)
+    point = f"{cls.__module__}:{cls.__qualname__}"
+    return replace(known, use=AttackUse(name="x", point=point, parameters=known.configuration))
 
 
 def serve_where_namespaces_are_refused(confined: Confinement, connection: Connection) -> None:
@@ -121,7 +135,7 @@ SERVE = {"namespaces": serve, "process": serve_where_namespaces_are_refused}
 def attack_process(
     confinement: Confinement, isolation: str = "namespaces"
 ) -> Iterator[AttackProcess]:
-    context = _server()
+    context = server()
     near, far = context.Pipe()
     process = context.Process(target=SERVE[isolation], args=(confinement, far), daemon=True)
     process.start()
@@ -138,8 +152,14 @@ def attack_process(
         process.join()
 
 
+def quietly(done: int, total: int) -> None:
+    pass
+
+
 def attempt(truth: Truth, attack: Attack, where: AttackProcess | None = None) -> Attempt:
-    return attack(truth.observation, seed=1, progress=lambda done, total: None, where=where)
+    if where is None:
+        return attack(truth.observation, seed=1, progress=quietly)
+    return attempt_at(where, facts(attack), truth.observation, seed=1, progress=quietly)
 
 
 @pytest.mark.parametrize("how", [*ANYWHERE, *NAMESPACES])
@@ -173,9 +193,9 @@ def test_without_namespaces_files_can_be_reached_and_the_record_says_so(truth: T
 
 
 def test_a_driver_of_cuda_rules_out_namespaces(truth: Truth) -> None:
-    near, far = _server().Pipe()
+    near, far = server().Pipe()
     confined = replace(confinement(truth), cuda=True)
-    process = _server().Process(target=serve, args=(confined, far), daemon=True)
+    process = server().Process(target=serve, args=(confined, far), daemon=True)
     process.start()
     far.close()
     where = AttackProcess(near, "x")
@@ -186,7 +206,7 @@ def test_a_driver_of_cuda_rules_out_namespaces(truth: Truth) -> None:
 
 def test_mounts_that_are_refused_leave_the_view_of_files_as_it_was(tmp_path: Path) -> None:
     code = (
-        "import os; from leakaudit.audit.namespaces import own_everything\n"
+        "import os; from leakaudit.isolation.namespaces import own_everything\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
         f"print(own_everything('/tmp', (), ()), os.path.exists({sys.executable!r}))"
     )
@@ -215,13 +235,13 @@ def cell(argument: tuple[Any, ...], progress: Any, connection: Connection) -> No
     attack, layout, held, path = argument
     observation = Observation(threat="all", layout=layout, held=held)
     where = AttackProcess(connection, "x")
-    attack(observation, seed=1, progress=progress, where=where)
+    attempt_at(where, attack, observation, seed=1, progress=progress)
     path.touch()
 
 
 def job(truth: Truth, how: str, path: Path) -> Job:
     held = {Capability.ACTIVATIONS: truth.observation.activations}
-    argument = (truth.cheat(how), truth.observation.layout, held, path / how)
+    argument = (facts(truth.cheat(how)), truth.observation.layout, held, path / how)
     aside = Aside(work=serve, argument=confinement(truth), count=1)
     return Job(key=how, label=how, work=cell, argument=argument, aside=aside)
 
@@ -284,13 +304,12 @@ def hang_in_a_cell(connection: Any, progress: Any, other: Connection) -> None:
         "curious-server", defense, victims=patients, auxiliary=tiny_patients(2, seed=9)
     )
     progress(1, 1)
-    cheat = Cheat(how="busy", masked=b"", pid=0, address=0, folders=(), port=0)
-    cheat(observation, seed=1, progress=progress, where=where)
+    attempt_at(where, facts(Cheat(how="busy")), observation, seed=1, progress=progress)
 
 
 def main() -> None:
     """Run a cell whose attack never ends, in a program of its own."""
-    aside = Aside(work=serve, argument=confinement_of((Cheat,), hidden=[]), count=1)
+    aside = Aside(work=serve, argument=confinement_of(["tests.audit.cheats"], hidden=[]), count=1)
     job = Job(key="x", label="x", work=hang_in_a_cell, argument=None, aside=aside)
     run([job], events=Events(progressed=lambda *_: print("attacking", flush=True)))
 

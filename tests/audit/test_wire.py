@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from leakaudit.audit.attacking import AttackProcess
-from leakaudit.audit.wire import Stays, Wire
+from leakaudit.contracts import AttackUse
 from leakaudit.errors import AttackFailed
+from leakaudit.isolation.wire import Stays, Wire
 from leakaudit_defenses.identity import Identity
-from tests.audit.cheats import Cheat
 from tests.tiny import tiny_observation, tiny_patients
 
 
@@ -164,9 +164,9 @@ def test_a_message_made_to_confuse_fails_the_cell(frame: bytes) -> None:
     observation = tiny_observation(
         "curious-server", Identity(), victims=tiny_patients(1), auxiliary=tiny_patients(2, seed=9)
     )
-    cheat = Cheat(how="raises", masked=b"", pid=0, address=0, folders=(), port=0)
-    with pytest.raises((AttackFailed, TypeError, OSError)):
-        where(cheat, observation, 1, lambda done, total: None)
+    use = AttackUse(name="x", point="tests.audit.cheats:Cheat", parameters=(("how", "raises"),))
+    with pytest.raises((AttackFailed, OSError)):
+        where(use, observation, 1, lambda done, total: None)
 
 
 def test_what_an_attack_sends_is_never_read_as_a_pickle(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from leakaudit.audit.caveats import caveats
-from leakaudit.contracts import ReleaseSetting
+from leakaudit.contracts import AttackFacts, ReleaseSetting
 from leakaudit.data import Patient, phantom_cohort
 from leakaudit.measure.fidelity import ssim_brain
 from leakaudit.target.split_unet import SplitUNet
@@ -103,7 +103,7 @@ def test_the_stated_variance_is_that_of_a_trained_network(
         even += ratios(replace(defense, spread=None), levels)
     if defense.keep <= 0.03:
         assert max(even) > FACTOR, "an even spread would do as well"
-    assert caveats(ActivationInversion(), system, patients[9]) == ()
+    assert caveats(AttackFacts.of(ActivationInversion()), system, patients[9]) == ()
 
 
 @pytest.mark.slow

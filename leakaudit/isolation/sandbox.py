@@ -20,11 +20,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Literal, final
 
-from leakaudit.audit import namespaces
+from leakaudit.isolation import namespaces
 
 Isolation = Literal["namespaces", "process"]
 
@@ -49,21 +50,21 @@ class Confinement:
 
 
 def confinement_of(
-    plugins: Iterable[type], *, hidden: Sequence[Path], cuda: bool = False
+    modules: Iterable[str], *, hidden: Sequence[Path], cuda: bool = False
 ) -> Confinement:
     """The code that this process could import, and nothing of ``hidden``.
 
     Args:
-        plugins: classes whose packages must be there, wherever they were imported from.
+        modules: names of modules whose packages must be there, wherever they lie. None of them is
+            imported.
         hidden: run folder, data folder, cache.
         cuda: see `Confinement`.
     """
     readable = [sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib")]
     readable += [sysconfig.get_paths()["platlib"]]
     readable += [os.path.join(prefix, "lib") for prefix in (sys.prefix, sys.base_prefix)]
-    for plugin in plugins:
-        package = sys.modules[plugin.__module__.partition(".")[0]]
-        readable += [*getattr(package, "__path__", ()), getattr(package, "__file__", None) or ""]
+    for top in dict.fromkeys(module.partition(".")[0] for module in modules):
+        readable += _files_of(top)
     readable = [os.path.abspath(path) for path in readable if path]
     for entry in map(os.path.abspath, sys.path):
         if not any(Path(entry).is_relative_to(path) for path in readable):
@@ -74,6 +75,18 @@ def confinement_of(
         hidden=tuple(os.path.realpath(path) for path in hidden),
         cuda=cuda,
     )
+
+
+def _files_of(package: str) -> list[str]:
+    """Where a top-level package or module lies."""
+    try:
+        spec = find_spec(package)
+    except ValueError:  # a module that was not imported in the usual way, which has no files
+        return []
+    if spec is None:
+        return []
+    own = [spec.origin] if spec.has_location and spec.origin else []
+    return [*(spec.submodule_search_locations or ()), *own]
 
 
 def _code_in(folder: Path) -> list[str]:

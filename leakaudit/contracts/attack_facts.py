@@ -1,0 +1,301 @@
+"""An attack as everybody but its own process knows it: a name with parameters, and facts about it.
+
+All of it is plain data. An attack's code runs where no patient is; the facts are asked there, once
+(`leakaudit.asking`), and checked when they arrive.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Annotated, Any, final
+
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from leakaudit.contracts.observation import Capability, Recovers
+from leakaudit.errors import PluginError
+from leakaudit.records import Citation, ReleasedTensor
+from leakaudit.visible import made_visible
+
+if TYPE_CHECKING:
+    from leakaudit.contracts.attack import Attack
+
+Scalar = bool | int | float | str | None
+# What a configured value may be: nothing of a class that a plug-in wrote.
+Plain = Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...]
+
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+_Module = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,299}$")]
+_Words = Annotated[str, StringConstraints(max_length=200)]
+_Text = Annotated[str, StringConstraints(max_length=20_000)]
+_LONGEST = 1_000_000
+_INFINITE = ConfigDict(ser_json_inf_nan="constants")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class AttackUse:
+    """An attack as it travels.
+
+    Args:
+        name: of the entry point.
+        point: what the entry point leads to, as ``package.module:Class``.
+        parameters: as the audit file gives them.
+    """
+
+    name: str
+    point: str
+    parameters: tuple[tuple[str, Plain], ...] = ()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One configurable field of an attack.
+
+    Args:
+        name: of the field.
+        required: whether it has no default.
+        default: its default.
+    """
+
+    __pydantic_config__ = _INFINITE
+    name: _Name
+    required: bool
+    default: Plain = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class AttackKind:
+    """What is true of an attack however it is configured.
+
+    Args:
+        class_name: of its class.
+        module: where that is.
+        doc: its docstring.
+        requires: what it needs in every configuration.
+        recovers: what comes back.
+        nist: its class in NIST AI 100-2.
+        citations: the papers.
+        parameters: its configurable fields, in order.
+    """
+
+    class_name: _Name
+    module: _Module
+    doc: _Text
+    requires: frozenset[Capability]
+    recovers: Recovers
+    nist: _Words
+    citations: tuple[Citation, ...]
+    parameters: Annotated[tuple[Parameter, ...], Field(max_length=200)]
+
+    @classmethod
+    def of(cls, attack: type[Attack]) -> AttackKind:
+        """Ask the class, in the process in which its code may run.
+
+        Raises:
+            PluginError: a default is no plain value.
+        """
+        this: Any = attack
+        return cls(
+            class_name=attack.__name__,
+            module=attack.__module__,
+            doc=inspect.getdoc(attack) or "",
+            requires=frozenset(attack.requires),
+            recovers=attack.recovers,
+            nist=attack.nist,
+            citations=tuple(attack.citations),
+            parameters=tuple(
+                Parameter(
+                    name=one.name,
+                    required=one.default is MISSING and one.default_factory is MISSING,
+                    default=_default_of(one, attack),
+                )
+                for one in fields(this)
+                if not one.metadata.get("fitted")
+            ),
+        )
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring, without its markup."""
+        return made_visible(self.doc.split("\n", 1)[0].replace("``", ""), "line")
+
+    @property
+    def has_defaults(self) -> bool:
+        """Whether it can be made without any parameter."""
+        return not any(one.required for one in self.parameters)
+
+    def facts(self, needs: frozenset[Capability] | None = None) -> tuple[str, ...]:
+        """What comes back, what it knows (of a configuration: ``needs``), whose idea it is."""
+        knows = ", ".join(sorted(self.requires if needs is None else needs))
+        papers = ", ".join(citation.short for citation in self.citations)
+        return (
+            f"recovers: {self.recovers} ({made_visible(self.nist, 'line')} in NIST AI 100-2)",
+            f"knows: {knows}",
+            *([f"after: {made_visible(papers, 'line')}"] if papers else []),
+        )
+
+
+@final
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AttackFacts:
+    """What everybody may know of a configured attack; answers what an `Attack` would.
+
+    Its repr is the label of the attack in records, made here of the configuration.
+
+    Args:
+        kind: what is true of every configuration.
+        configuration: every field with its value, in order.
+        needed: what this configuration requires.
+        tensor: the one released tensor that it reads; None for all that it is granted.
+        learned: whether it is to be held against the same attack trained on shuffled pairs.
+        use: as it travels; None for one that nobody declared.
+    """
+
+    __pydantic_config__ = _INFINITE
+    kind: AttackKind
+    configuration: Annotated[tuple[tuple[_Name, Plain], ...], Field(max_length=200)]
+    needed: frozenset[Capability]
+    tensor: ReleasedTensor | None
+    learned: bool
+    use: AttackUse | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, attack: Attack) -> AttackFacts:
+        """Ask the attack, in the process in which its code may run.
+
+        Raises:
+            PluginError: a configured value is no plain one.
+        """
+        this: Any = attack
+        kind = AttackKind.of(type(attack))
+        return cls(
+            kind=kind,
+            configuration=tuple(
+                (one.name, plain_value(getattr(this, one.name), f"{kind.class_name}.{one.name}"))
+                for one in kind.parameters
+            ),
+            needed=frozenset(attack.needs()),
+            tensor=attack.reads(),
+            learned=bool(attack.learns()),
+        )
+
+    @property
+    def recovers(self) -> Recovers:
+        """What comes back."""
+        return self.kind.recovers
+
+    @property
+    def declared_use(self) -> AttackUse:
+        """As it travels.
+
+        Raises:
+            PluginError: nobody declared it, so no other process can make it.
+        """
+        if self.use is None:
+            raise PluginError(f"{self!r} is no installed attack; declare it as an entry point")
+        return self.use
+
+    def needs(self) -> frozenset[Capability]:
+        """What this configuration requires."""
+        return self.needed
+
+    def reads(self) -> ReleasedTensor | None:
+        """The one released tensor that it reads; None for all that it is granted."""
+        return self.tensor
+
+    def learns(self) -> bool:
+        """Whether it is to be held against the same attack trained on shuffled pairs."""
+        return self.learned
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """A configured value, or ``default`` where there is no such field."""
+        return dict(self.configuration).get(name, default)
+
+    def describe(self) -> str:
+        """What it does, recovers and knows, whose idea it is and how it is configured.
+
+        Returns:
+            The docstring, a line for each of its facts, a line for each configured value.
+        """
+        values = [f"  {name}: {value!r}" for name, value in self.configuration]
+        does = made_visible(self.kind.doc.replace("``", ""))
+        parts = [does, "", *self.kind.facts(self.needed)]
+        return "\n".join([*parts, "", "configuration:", *(values or ["  none"])])
+
+    def __repr__(self) -> str:
+        """As the repr of the attack itself."""
+        values = ", ".join(f"{name}={value!r}" for name, value in self.configuration)
+        return f"{self.kind.class_name}({values})"
+
+
+def as_text(facts: AttackKind | AttackFacts) -> str:
+    """Facts as JSON, to be sent by the attack's process."""
+    if isinstance(facts, AttackKind):
+        return _KIND.dump_json(facts).decode()
+    return _FACTS.dump_json(facts).decode()
+
+
+def kind_from(text: str) -> AttackKind:
+    """What `as_text` made, checked field by field.
+
+    Raises:
+        PluginError: something is missing, too long or of another type.
+    """
+    with _refused(text):
+        return _KIND.validate_json(text, strict=True)
+
+
+def facts_from(text: str) -> AttackFacts:
+    """The same of a configured attack."""
+    with _refused(text):
+        return _FACTS.validate_json(text, strict=True)
+
+
+@contextmanager
+def _refused(text: str) -> Iterator[None]:
+    if len(text) > _LONGEST:
+        raise PluginError(f"it says {len(text)} letters of itself; {_LONGEST} are too many")
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PluginError(made_visible(f"{where[:200]}: {first['msg'][:200]}", "line")) from error
+
+
+def plain_value(value: object, what: str) -> Plain:
+    """``value`` with lists as tuples.
+
+    Raises:
+        PluginError: it is neither a number, text, true, false, nothing, nor a short list of lists.
+    """
+    found: Plain = _plain(value, what, 2)
+    return found
+
+
+def _plain(value: object, what: str, depth: int) -> Any:
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, list | tuple) and depth:
+        return tuple(_plain(each, what, depth - 1) for each in value)
+    raise PluginError(
+        f"{what} is a {type(value).__name__}; an attack is configured by numbers, text, true, "
+        "false, null and lists of them, which can be sent to the process it runs in"
+    )
+
+
+def _default_of(one: Any, attack: type[Attack]) -> Plain:
+    if one.default is not MISSING:
+        return plain_value(one.default, f"{attack.__name__}.{one.name}")
+    if one.default_factory is not MISSING:
+        return plain_value(one.default_factory(), f"{attack.__name__}.{one.name}")
+    return None
+
+
+_KIND: TypeAdapter[AttackKind] = TypeAdapter(AttackKind)
+_FACTS: TypeAdapter[AttackFacts] = TypeAdapter(AttackFacts)
