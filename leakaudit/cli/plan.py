@@ -5,7 +5,7 @@ from __future__ import annotations
 from leakaudit.audit.estimate import estimate_minutes
 from leakaudit.audit.runner import plan_audit
 from leakaudit.cli.arguments import PolicyFile
-from leakaudit.cli.cautions import print_cautions
+from leakaudit.cli.cautions import caution_line, print_cautions
 from leakaudit.cli.lines import print_line
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
@@ -19,6 +19,10 @@ from leakaudit.cli.sweeps import sweep_labels
 from leakaudit.report.formatting import epochs_words
 
 _CONTROL = " (positive control)"
+_NOTHING_PASSES = (
+    "No setting can PASS with an open grave caution; a policy accepts it under accepts, by its "
+    "kind and with a reason."
+)
 
 
 def plan(
@@ -29,7 +33,7 @@ def plan(
 ) -> int:
     """Show the patients, trainings, cells and controls of an audit, and a rough estimate."""
     made = plan_audit(read_config(audit, data, policy), cache=cache_folder(out))
-    print_cautions(made)
+    print_cautions(made, with_data=False)
     splits, matrix = made.splits, made.matrix
     print_line(
         f"patients: {len(made.cohort.patients)} ({made.cohort.name}): {len(splits.train)} train, "
@@ -44,6 +48,10 @@ def plan(
         print_line(f"labels: {made.cohort.labels}")
         if made.cohort.excluded:
             print_line(f"excluded: {', '.join(made.cohort.excluded)}")
+    for caution in made.cohort.cautions:
+        print_line(caution_line(caution))
+    if any(caution.grave for caution in made.cohort.cautions):
+        print_line(_NOTHING_PASSES)
     print_line(f"\ntrainings: {len(matrix.targets)}, cells: {len(matrix.cells)}")
     labels = sweep_labels(repr(cell.attack) for cell in matrix.cells)
     for target in matrix.targets:

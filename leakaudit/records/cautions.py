@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from leakaudit.records.base import Record
+
+_SHOWN: Final = 3
 
 
 class Caution(Record):
@@ -19,3 +23,13 @@ class Caution(Record):
     grave: bool
     words: str
     patients: tuple[str, ...] = ()
+
+    @property
+    def whom(self) -> str:
+        """Whom it is about: ``5 patients: A, B, C and 2 more``; empty for all of them."""
+        if not self.patients:
+            return ""
+        count = len(self.patients)
+        shown = self.patients if count <= _SHOWN else self.patients[:_SHOWN]
+        more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+        return f"{count} patient{'' if count == 1 else 's'}: {', '.join(shown)}{more}"

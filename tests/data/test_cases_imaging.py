@@ -13,6 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from leakaudit.audit.runner import plan_audit
+from leakaudit.audit_file import parse_audit
+from leakaudit.cli.plan import plan
 from leakaudit.data import Cohort, area_mean, centre_crop, load_folder, normalise, thin_masks
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases" / "data"
@@ -172,3 +175,30 @@ def test_a_scan_with_its_air_is_grave() -> None:
 def test_time_points_are_one_person() -> None:
     together = read("04h_timepoints").together
     assert [tuple(name[-3:] for name in person) for person in together] == [("100", "101")] * 4
+
+
+def test_plan_says_the_cautions_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert plan(CASES.parent / "audit.yaml", data=str(CASES / "07m_anisotropic" / "data")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    assert "grave caution: voxel-size: Voxels are 0.5 x 1 mm in the slice" in text
+    assert "(5 patients: BRATS_801, BRATS_802, BRATS_803 and 2 more)" in text
+    assert "No setting can PASS with an open grave caution" in text
+
+
+def test_the_split_of_an_audit_keeps_persons_together() -> None:
+    config = parse_audit(
+        (CASES.parent / "audit.yaml").read_bytes(), "audit.yaml", folder=CASES,
+        data=str(CASES / "04h_timepoints" / "data"),
+    )  # fmt: skip
+    splits = plan_audit(config).splits
+    parts = (splits.train, splits.validation, splits.auxiliary, splits.victims)
+    persons = [{name[:-4] for name in part} for part in parts]
+    assert sorted(map(len, persons)) == [1, 1, 1, 1]
+    assert len(set.union(*persons)) == 4
+    assert [name[-3:] for name in splits.victims] == ["100"]
+    assert [name[-3:] for name in splits.repeats] == ["101"] * 4

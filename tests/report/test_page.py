@@ -11,7 +11,7 @@ import pytest
 
 from leakaudit.audit.assemble import bounded
 from leakaudit.privacy.gaussian import mu_of
-from leakaudit.records import Counts, Effect, ReportRecord, State, Success, TargetRecord
+from leakaudit.records import Caution, Counts, Effect, ReportRecord, State, Success, TargetRecord
 from leakaudit.report import render_html
 from tests.report.sample import (
     NAME,
@@ -297,6 +297,33 @@ def test_the_scope_says_how_masks_were_read_and_who_was_left_out() -> None:
     text = " ".join(Page(render_html(record.model_copy(update={"data": data}))).text.split())
     assert "were taken as follows: 1 edema, 2 necrosis as non-enhancing (by names)." in text
     assert "1 patient was left out by the audit file: Ü 7." in text
+
+
+def test_cautions_about_the_data_stand_on_the_first_page() -> None:
+    record = sample_report()
+    many = tuple(f"P{number}" for number in range(7))
+    cautions = (
+        Caution(kind="voxel-size", grave=True, words="Voxels are <b>flat</b>.", patients=many),
+        Caution(kind="offset", grave=False, words="It was subtracted.", patients=("Ü\n7",)),
+    )
+    data = record.data.model_copy(
+        update={
+            "cautions": cautions,
+            "clipped": {"T1w": 0.0, "FLAIR": 0.031},
+            "split": record.data.split.model_copy(update={"repeats": ("sample-77",)}),
+        }
+    )
+    html = render_html(record.model_copy(update={"data": data}))
+    text = " ".join(Page(html[: html.index('id="scope"')]).text.split())
+    assert (
+        "Grave. voxel-size: Voxels are <b>flat</b>. 7 patients, among them P0, P1 and P2." in text
+    )
+    assert "offset: It was subtracted. 1 patient: Ü 7." in text
+    assert "nothing passes with one that is open" in text
+    text = " ".join(Page(html).text.split())
+    assert "Rescaling set up to 3.1 % of a modality's voxels inside the brain to 0." in text
+    assert "Further scans of persons, never attacked (1) sample-77" in text
+    assert "Cautions about the data" not in render_html(record)
 
 
 def test_without_a_panel_the_page_says_why() -> None:
