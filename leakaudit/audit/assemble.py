@@ -7,7 +7,7 @@ where it must has no leakage figure anywhere.
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
@@ -20,10 +20,13 @@ from leakaudit.audit.executors import Ended
 from leakaudit.audit.house import house_of
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
 from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
+from leakaudit.audit.pooled_targets import pooled_target
+from leakaudit.audit.pooling import pooled_cell, pooled_key
 from leakaudit.audit.references import compared
 from leakaudit.audit.scoring import withheld
 from leakaudit.audit.store import Kind as StoreKind
 from leakaudit.audit.store import RunStore
+from leakaudit.audit.systems import victims_of
 from leakaudit.audit.worst import worst_cases
 from leakaudit.config import (
     ARCHITECTURE,
@@ -74,7 +77,7 @@ def assemble(
     config: AuditConfig,
     matrix: Matrix,
     cohort: Cohort,
-    splits: Splits,
+    folds: Sequence[Splits],
     store: RunStore,
     ended: Mapping[str, Ended],
 ) -> ReportRecord:
@@ -84,16 +87,23 @@ def assemble(
         config: the resolved audit.
         matrix: what was asked for.
         cohort: the patients.
-        splits: who played which part.
+        folds: who played which part in each fold.
         store: where finished results lie.
         ended: how the jobs of this run ended; results of earlier runs are in ``store`` alone.
     """
-    targets = tuple(_target(plan, store, ended) for plan in matrix.targets)
+    trained = {plan.key: _target(plan, store, ended) for plan in matrix.targets}
     raw = {plan.key: _cell(plan, store, ended) for plan in matrix.cells}
-    claims = {one.target: one.guarantee for one in targets}
-    cells = tuple(bounded(controlled(plan, raw), claims[plan.target.key]) for plan in matrix.cells)
-    targets = contradicted_by_attacks(targets, cells)
-    data = _data(cohort, splits)
+    attacked = {
+        plan.key: bounded(controlled(plan, raw), trained[plan.target.key].guarantee)
+        for plan in matrix.cells
+    }
+    claims = {one.target: one.guarantee for one in _pooled_targets(matrix, trained.values(), folds)}
+    pooled = [_pooled_cell(plans, attacked, folds) for plans in matrix.attacks]
+    cells = tuple(bounded(cell, claims[cell.target]) for cell in pooled)
+    # One fold alone may refute a claim, and all together what none of them does.
+    left = contradicted_by_attacks(tuple(trained.values()), tuple(attacked.values()))
+    targets = contradicted_by_attacks(_pooled_targets(matrix, left, folds), cells)
+    data = _data(cohort, folds)
     return ReportRecord(
         name=config.name,
         audit=config.model_dump(mode="json"),
@@ -114,6 +124,37 @@ def assemble(
             **{name: version(name) for name in _PACKAGES},
         },
         volatile={"host": platform.machine(), "seconds": {k: e.seconds for k, e in ended.items()}},
+    )
+
+
+def _pooled_targets(
+    matrix: Matrix, trained: Iterable[TargetRecord], folds: Sequence[Splits]
+) -> tuple[TargetRecord, ...]:
+    """Every setting: its training, or those of all folds together."""
+    by_key = {one.target: one for one in trained}
+    return tuple(
+        pooled_target(
+            [by_key[plan.key] for plan in plans],
+            [one.victims for one in folds],
+            [one.auxiliary for one in folds],
+        )
+        for plans in matrix.settings
+    )
+
+
+def _pooled_cell(
+    plans: Sequence[CellPlan], attacked: Mapping[str, CellRecord], folds: Sequence[Splits]
+) -> CellRecord:
+    """One attack on one setting, in its fold or in all of them together."""
+    splits = [folds[plan.target.fold - 1] for plan in plans]
+    return pooled_cell(
+        [attacked[plan.key] for plan in plans],
+        pooled_key([plan.target.key for plan in plans]),
+        [
+            victims_of(one, plan.threat.victims, plan.target.seed)
+            for one, plan in zip(splits, plans, strict=True)
+        ],
+        [one.auxiliary for one in splits],
     )
 
 
@@ -269,7 +310,8 @@ def shown_at_work(control: CellRecord | None) -> Control:
     return found.model_copy(update={"detail": f"{where}, {found.detail}"})
 
 
-def _data(cohort: Cohort, splits: Splits) -> DataRecord:
+def _data(cohort: Cohort, folds: Sequence[Splits]) -> DataRecord:
+    splits = tuple(map(_split, folds))
     return DataRecord(
         name=cohort.name,
         fingerprint=cohort.fingerprint,
@@ -277,19 +319,24 @@ def _data(cohort: Cohort, splits: Splits) -> DataRecord:
         patients=len(cohort.patients),
         slices=sum(len(patient.images) for patient in cohort.patients),
         spatial=cohort.spatial,
-        split=SplitRecord(
-            train=splits.train,
-            validation=splits.validation,
-            auxiliary=splits.auxiliary,
-            victims=splits.victims,
-            repeats=splits.repeats,
-        ),
+        split=splits[0],
+        folds=splits if len(splits) > 1 else (),
         simulated=cohort.simulated,
         cut_off=cohort.cut_off,
         labels=cohort.labels,
         excluded=cohort.excluded,
         clipped=dict(zip(cohort.modalities, cohort.clipped, strict=False)),
         cautions=cohort.cautions,
+    )
+
+
+def _split(splits: Splits) -> SplitRecord:
+    return SplitRecord(
+        train=splits.train,
+        validation=splits.validation,
+        auxiliary=splits.auxiliary,
+        victims=splits.victims,
+        repeats=splits.repeats,
     )
 
 

@@ -35,7 +35,7 @@ def estimate_minutes(plan: Plan) -> float:
 
 def _training_seconds(target: TargetPlan, plan: Plan) -> float:
     by_id = {patient.id: patient for patient in plan.cohort.patients}
-    slices = sum(len(by_id[name].tumour_slices) for name in plan.splits.train)
+    slices = sum(len(by_id[name].tumour_slices) for name in plan.splits_of(target).train)
     return _step_seconds(target.spec, plan.cohort.spatial) * slices * target.settings.epochs
 
 
@@ -43,9 +43,10 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     of = partial(_configured, cell.attack)
     iterations = of("iterations", of("steps", 0.0 if of("batches", -1.0) >= 0 else 100.0))
     size = cell.gradient_batch or 1
-    samples = of("batch_size", len(plan.splits.victims) * size)
+    splits = plan.splits_of(cell.target)
+    samples = of("batch_size", len(splits.victims) * size)
     if cell.attack.recovers == "identities":  # each candidate is asked about, and nothing learned
-        samples = len(plan.cohort.patients) - len(plan.splits.auxiliary)
+        samples = len(plan.cohort.patients) - len(splits.auxiliary)
         asks = samples * of("passes", 1) * attacks_of(cell)
         return _encoder_seconds(cell.target.spec, plan.cohort.spatial) * asks
     runs = 2 if cell.attack.learns() or cell.threat.victims == "training" else 1

@@ -49,23 +49,32 @@ _UPDATES = frozenset({Capability.WEIGHT_UPDATES, Capability.UPDATE_QUERIES})
 _DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
 
-def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matrix:
+def build_matrix(config: AuditConfig, fingerprint: str, *folds: Splits) -> Matrix:
     """Expand lists and grids, add `identity`, references and positive controls.
 
     Args:
         config: the audit.
         fingerprint: of the patients; part of every key.
-        splits: who plays which part; part of every key.
+        *folds: who plays which part in each fold; part of the keys of that fold.
     """
+    made = [_of_fold(config, fingerprint, folds, number) for number in range(len(folds))]
+    return Matrix(
+        targets=tuple(target for one in made for target in one.targets),
+        cells=tuple(cell for one in made for cell in one.cells),
+        folds=len(folds),
+    )
+
+
+def _of_fold(config: AuditConfig, fingerprint: str, folds: Sequence[Splits], number: int) -> Matrix:
     context = {
         "data": fingerprint,
-        "splits": asdict(splits),
+        "splits": asdict(folds[number]),
         "metric": METRIC_VERSION,
         "core": core_code(),
         **{name: version(name) for name in _DETERMINING},
         "device": choose_device(config.device).type,
     }
-    planner = _Planner(config, context)
+    planner = _Planner(config, context, fold=number + 1, folds=len(folds))
     main = [
         planner.split_target(
             cut, one.name, one.defense, seed, withheld=withheld, bottleneck=bottleneck
@@ -89,9 +98,12 @@ def build_matrix(config: AuditConfig, fingerprint: str, splits: Splits) -> Matri
 
 
 class _Planner:
-    def __init__(self, config: AuditConfig, context: dict[str, Any]) -> None:
+    def __init__(
+        self, config: AuditConfig, context: dict[str, Any], *, fold: int, folds: int
+    ) -> None:
         self.config = config
         self.context = context
+        self.fold, self.folds = fold, folds
         stacks = config.defenses
         if not any([use.name for use in uses] == ["identity"] for uses in stacks):
             stacks = ((PluginUse(name="identity"),), *stacks)
@@ -159,6 +171,8 @@ class _Planner:
                 seed=seed,
                 releases=self.config.releases,
                 control_only=control_only,
+                fold=self.fold,
+                folds=self.folds,
             )
         )
 

@@ -61,9 +61,9 @@ class RunPictures:
         """The planes of one victim of a cell.
 
         Args:
-            key: of the cell.
+            key: of the result, in folds of the fold in which the patient is a victim.
             patient: the victim.
-            guess: name of the blind floor's guess, as the cell's record has it.
+            guess: name of the blind floor's guess, as `CellRecord.result_of` has it.
 
         Returns:
             One entry for each modality that the attack recovers, or one for the mask; nothing if
@@ -73,11 +73,13 @@ class RunPictures:
         stored = self._load(key)
         if cell is None or "images" not in stored:
             return ()
-        names = victims_of(self._plan.splits, cell.threat.victims, cell.target.seed)
-        row = names.index(patient)
+        splits = self._plan.splits_of(cell.target)
+        row = victims_of(splits, cell.threat.victims, cell.target.seed).index(patient)
         shown = stored["images"][row]
         guessed = (
-            stored["guess"][row] if "guess" in stored else self._guesses(_channels(cell)).get(guess)
+            stored["guess"][row]
+            if "guess" in stored
+            else self._guesses(_channels(cell), splits.auxiliary).get(guess)
         )
         if cell.attack.recovers == "masks":
             shown = _cut(shown)
@@ -111,9 +113,11 @@ class RunPictures:
     def _order(self, channels: Sequence[str]) -> list[int]:
         return [self._plan.cohort.modalities.index(modality) for modality in channels]
 
-    def _made_of_others(self, channels: tuple[str, ...]) -> dict[str, Array]:
+    def _made_of_others(
+        self, channels: tuple[str, ...], auxiliary: tuple[str, ...]
+    ) -> dict[str, Array]:
         """The guesses that are made of the auxiliary patients, by name, as they were scored."""
-        others = [self._patients[name] for name in self._plan.splits.auxiliary]
+        others = [self._patients[name] for name in auxiliary]
         if channels == (MASK,):
             return {
                 one.name: one.mask[None].astype(float) for one in mask_guesses(_tumours(others))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 from leakaudit.contracts import AttackFacts, Capability, Defense
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import TrainingSettings
 from leakaudit.threat.disguises import Disguise
 from leakaudit.threat.presets import Threat
+
+_P = TypeVar("_P")
 
 
 @final
@@ -28,6 +30,8 @@ class TargetPlan:
         seed: of initialisation, order and noise.
         releases: passes of an inference patient that the adversary sees.
         control_only: trained only for a positive control.
+        fold: whose patients it learns from, from 1.
+        folds: how many there are.
         key: of the result.
     """
 
@@ -40,6 +44,8 @@ class TargetPlan:
     seed: int
     releases: int
     control_only: bool = False
+    fold: int = 1
+    folds: int = 1
     key: str = ""
 
     @property
@@ -53,9 +59,14 @@ class TargetPlan:
     def label(self) -> str:
         """A line for people: what is trained."""
         if self.kind == "split":
-            return f"split-u-net {self.where} {self.defense!r} seed {self.seed}"
+            return f"split-u-net {self.where} {self.defense!r} seed {self.seed}{self.in_fold}"
         held = "+".join(modality for site in self.sites for modality in site)
-        return f"{self.kind} {held} seed {self.seed}"
+        return f"{self.kind} {held} seed {self.seed}{self.in_fold}"
+
+    @property
+    def in_fold(self) -> str:
+        """`` fold 2 of 4``; empty without folds."""
+        return f" fold {self.fold} of {self.folds}" if self.folds > 1 else ""
 
 
 @final
@@ -112,6 +123,7 @@ class CellPlan:
             f"{self.attack_name}{by} on {self.target.where} {self.target.defense!r} "
             f"seed {self.target.seed}{batch}{'' if usual else f' epochs {epochs}'}"
             f"{f' disguised by {self.disguise.words}' if self.disguise else ''}"
+            f"{self.target.in_fold}"
         )
 
     @property
@@ -136,7 +148,30 @@ class CellPlan:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """All the work of an audit, without repetitions, in the order of the audit file."""
+    """All the work of an audit, without repetitions, in the order of the audit file.
+
+    Args:
+        targets: of every fold, the first fold's first.
+        cells: likewise.
+        folds: how many folds there are; each has the same settings and attacks in the same order.
+    """
 
     targets: tuple[TargetPlan, ...]
     cells: tuple[CellPlan, ...]
+    folds: int = 1
+
+    @property
+    def settings(self) -> tuple[tuple[TargetPlan, ...], ...]:
+        """The trainings of each setting, fold by fold."""
+        return _by_fold(self.targets, self.folds)
+
+    @property
+    def attacks(self) -> tuple[tuple[CellPlan, ...], ...]:
+        """The cells of each attack on each setting, fold by fold."""
+        return _by_fold(self.cells, self.folds)
+
+
+def _by_fold(plans: tuple[_P, ...], folds: int) -> tuple[tuple[_P, ...], ...]:
+    count = len(plans) // folds
+    parts = [plans[fold * count : (fold + 1) * count] for fold in range(folds)]
+    return tuple(zip(*parts, strict=True))

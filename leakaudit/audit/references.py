@@ -8,6 +8,7 @@ import numpy as np
 
 from leakaudit.config import ReferenceConfig
 from leakaudit.measure import statistics
+from leakaudit.measure.folds import folds_of
 from leakaudit.records import ReferenceComparison, State, TargetRecord
 from leakaudit.registry import load
 
@@ -54,13 +55,14 @@ def _comparison(
     if missing or not patients:
         reason = "; ".join(missing) or "no patient has a Dice under every training"
         return comparison.model_copy(update={"reason": reason})
+    folds = folds_of(patients, splits[0].folds)
     first = np.array([ours[name] for name in patients])
     second = np.array([theirs[name] for name in patients])
     return comparison.model_copy(
         update={
-            "dice": statistics.interval(second, least=0.0, most=1.0),
-            "split_dice": statistics.interval(first, least=0.0, most=1.0),
-            "difference": statistics.paired(first, second),
+            "dice": statistics.interval(second, least=0.0, most=1.0, folds=folds),
+            "split_dice": statistics.interval(first, least=0.0, most=1.0, folds=folds),
+            "difference": statistics.paired(first, second, folds=folds),
         }
     )
 

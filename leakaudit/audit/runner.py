@@ -21,8 +21,8 @@ from leakaudit.audit.store import AUDIT_FILE, RunStore
 from leakaudit.audit.systems import Task, victims_of
 from leakaudit.audit_file import audit_yaml
 from leakaudit.config import AuditConfig
-from leakaudit.data import Cohort, Splits, load_folder, phantom_cohort, split_patients
-from leakaudit.errors import ConfigError, DataError
+from leakaudit.data import Cohort, Splits, load_folder, phantom_cohort, split_folds
+from leakaudit.errors import ConfigError, DataError, SplitError
 from leakaudit.files import write_atomically
 from leakaudit.isolation.sandbox import confinement_of
 from leakaudit.records import ReportRecord
@@ -40,16 +40,20 @@ class Plan:
     Args:
         config: the audit.
         cohort: the patients.
-        splits: who plays which part.
+        folds: who plays which part in each fold; one of them without folds.
         matrix: targets and cells.
         cache: where simulated patients are kept, if anywhere.
     """
 
     config: AuditConfig
     cohort: Cohort
-    splits: Splits
+    folds: tuple[Splits, ...]
     matrix: Matrix
     cache: Path | None = None
+
+    def splits_of(self, target: TargetPlan) -> Splits:
+        """Who plays which part where this network is trained and attacked."""
+        return self.folds[target.fold - 1]
 
 
 def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
@@ -62,13 +66,13 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
     Raises:
         ConfigError: the device is not there, or a gradient batch is too large for the patients.
         DataError: patients are missing or bad.
-        SplitError: there are too few of them.
+        SplitError: there are too few of them, for so many folds or at all.
     """
     ask_all_installed()  # before there are patients
     choose_device(config.device)
     house_of(config.report)  # a logo that can not be read is told before hours of work
     cohort = read_patients(config, cache=cache)
-    splits = split_patients(cohort.ids, config.data.split_seed, cohort.together)
+    folds = split_folds(cohort.ids, config.data.split_seed, config.data.folds, cohort.together)
     held = [modality for site in config.target.sites for modality in site]
     missing = [modality for modality in held if modality not in cohort.modalities]
     if missing:
@@ -76,12 +80,24 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
     made = Plan(
         config=config,
         cohort=cohort,
-        splits=splits,
-        matrix=build_matrix(config, cohort.fingerprint, splits),
+        folds=folds,
+        matrix=build_matrix(config, cohort.fingerprint, *folds),
         cache=cache,
     )
+    _check_members(made)
     _check_batches(made)
     return made
+
+
+def _check_members(plan: Plan) -> None:
+    """Refuse folds in which not everybody can be attacked who was trained on."""
+    attacked = any(cell.threat.victims == "training" for cell in plan.matrix.cells)
+    short = next((one for one in plan.folds if not one.members), None)
+    if attacked and short is not None and len(plan.folds) > 1:
+        raise SplitError(
+            f"data.folds is {len(plan.folds)}: a fold trains on {len(short.train)} patients, too "
+            "few for everybody to be attacked once in training; ask for more folds"
+        )
 
 
 def _check_batches(plan: Plan) -> None:
@@ -90,12 +106,13 @@ def _check_batches(plan: Plan) -> None:
     for cell in plan.matrix.cells:
         if cell.gradient_batch is None or cell.missing:
             continue
-        victims = victims_of(plan.splits, cell.threat.victims, cell.target.seed)
-        spared = {*victims, *plan.splits.repeats}
-        there = sum(slices[name] for name in plan.splits.train if name not in spared)
+        splits = plan.splits_of(cell.target)
+        victims = victims_of(splits, cell.threat.victims, cell.target.seed)
+        spared = {*victims, *splits.repeats}
+        there = sum(slices[name] for name in splits.train if name not in spared)
         if cell.gradient_batch > there + 1:
             raise ConfigError(
-                f"gradient_batch is {cell.gradient_batch}; of {len(plan.splits.train)} training "
+                f"gradient_batch is {cell.gradient_batch}; of {len(splits.train)} training "
                 f"patients {len(victims)} are attacked, and the others have {there} slices that "
                 f"bear a tumour, so it can be {there + 1} at most"
             )
@@ -154,7 +171,7 @@ def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
         limits=_limits(plan.config),
         events=replace(events, ended=ended_and_logged),
     )
-    return assemble(plan.config, plan.matrix, plan.cohort, plan.splits, store, ended)
+    return assemble(plan.config, plan.matrix, plan.cohort, plan.folds, store, ended)
 
 
 def _jobs(plan: Plan, store: RunStore) -> list[Job]:
@@ -165,7 +182,7 @@ def _jobs(plan: Plan, store: RunStore) -> list[Job]:
         return Task(
             root=store.root,
             patients=patients,
-            splits=plan.splits,
+            splits=plan.splits_of(target),
             device=plan.config.device,
             target=target,
             cell=cell,

@@ -121,8 +121,8 @@ class RunStore:
         try:
             return RunPart(
                 files={AUDIT_FILE: FileEntry.of((self.root / AUDIT_FILE).read_bytes())},
-                targets=manifests("targets", (target.target for target in record.targets)),
-                cells=manifests("cells", (cell.cell for cell in record.cells)),
+                targets=manifests("targets", (k for one in record.targets for k in one.results)),
+                cells=manifests("cells", (k for one in record.cells for k in one.results)),
             )
         except OSError as error:
             raise StoreError(f"{self.root}: can not be read ({error.strerror})") from error

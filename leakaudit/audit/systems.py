@@ -56,9 +56,14 @@ class Task:
 
 
 def victims_of(splits: Splits, kind: str, seed: int) -> tuple[str, ...]:
-    """Who is attacked: the victims, or as many members of the train split, drawn by the seed."""
+    """Who is attacked: the victims, or as many members of the train split.
+
+    In folds the splits say which members, so that everybody is one once; else the seed draws them.
+    """
     if kind == "inference":
         return splits.victims
+    if splits.members:
+        return splits.members
     rng = np.random.default_rng(derive_seed(seed, "training victims"))
     first_scans = [name for name in splits.train if name not in splits.repeats]
     count = min(len(splits.victims), len(first_scans))

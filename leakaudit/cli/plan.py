@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from leakaudit.audit.estimate import estimate_minutes
 from leakaudit.audit.runner import plan_audit
 from leakaudit.cli.arguments import PolicyFile
@@ -34,11 +36,13 @@ def plan(
     """Show the patients, trainings, cells and controls of an audit, and a rough estimate."""
     made = plan_audit(read_config(audit, data, policy), cache=cache_folder(out))
     print_cautions(made, with_data=False)
-    splits, matrix = made.splits, made.matrix
+    folds, matrix = made.folds, made.matrix
     print_line(
-        f"patients: {len(made.cohort.patients)} ({made.cohort.name}): {len(splits.train)} train, "
-        f"{len(splits.validation)} validation, {len(splits.auxiliary)} auxiliary, "
-        f"{len(splits.victims)} victims"
+        f"patients: {len(made.cohort.patients)} ({made.cohort.name}): "
+        + ", ".join(
+            f"{_sizes(getattr(one, part) for one in folds)} {part}"
+            for part in ("train", "validation", "auxiliary", "victims")
+        )
     )
     images, cut_off = made.config.data, made.cohort.cut_off
     if images.kind == "folder":
@@ -52,10 +56,20 @@ def plan(
         print_line(caution_line(caution))
     if any(caution.grave for caution in made.cohort.cautions):
         print_line(_NOTHING_PASSES)
-    print_line(f"\ntrainings: {len(matrix.targets)}, cells: {len(matrix.cells)}")
+    if matrix.folds > 1:
+        print_line(
+            f"folds: {matrix.folds}; everybody is a victim in one of them, so that figures are "
+            "over all patients; each fold has its own trainings and attacks"
+        )
+    of_each = [f" ({matrix.folds} x {len(each)})" for each in (matrix.settings, matrix.attacks)]
+    of_each = of_each if matrix.folds > 1 else ["", ""]
+    print_line(
+        f"\ntrainings: {len(matrix.targets)}{of_each[0]}, cells: {len(matrix.cells)}{of_each[1]}"
+    )
     labels = sweep_labels(repr(cell.attack) for cell in matrix.cells)
-    for target in matrix.targets:
-        print_line(f"\n{target.label}{_CONTROL if target.control_only else ''}")
+    for target, *_ in matrix.settings:
+        kind = _CONTROL if target.control_only else ""
+        print_line(f"\n{target.label.removesuffix(target.in_fold)}{kind}")
         for cell in (one for one in matrix.cells if one.target.key == target.key):
             kind = _CONTROL if cell.control_only else ""
             if cell.disguise is not None:
@@ -77,6 +91,12 @@ def plan(
         "attacks are estimated by their iterations"
     )
     return 0
+
+
+def _sizes(parts: Iterable[Sequence[str]]) -> str:
+    """``5``, or ``4 to 5`` where folds differ."""
+    counts = sorted({len(part) for part in parts})
+    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def minutes_words(minutes: float) -> str:

@@ -72,11 +72,10 @@ def exit_code(record: ReportRecord) -> int:
 
 def _gallery(record: ReportRecord, pictures: RunPictures) -> Gallery:
     def source(cell: CellRecord, patient: str) -> list[GalleryItem]:
-        figures = cell.leakage or cell.mask_leakage
-        guess = figures.blind_floor_name if figures is not None else ""
+        key, guess = cell.result_of(patient)
         return [
             GalleryItem(one.channel, one.original, one.reconstruction, one.guess)
-            for one in pictures.planes(cell.cell, patient, guess)
+            for one in pictures.planes(key, patient, guess)
         ]
 
     return draw_gallery(record, source)

@@ -30,6 +30,7 @@ def require_comparable(a: ReportRecord, b: ReportRecord) -> None:
         ),
         *_differing("data.spatial", list(a.data.spatial), list(b.data.spatial)),
         *_differing("data.modalities", list(a.data.modalities), list(b.data.modalities)),
+        *_differing("data.folds", len(a.data.folds) or 1, len(b.data.folds) or 1),
         *_differing("data.fingerprint", a.data.fingerprint, b.data.fingerprint),
     ]
     splits = [found for part in _PARTS for found in _split_differing(part, a, b)]

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from leakaudit.comparison.records import Delta, Outcome, Reading, Shares
 from leakaudit.measure import statistics
+from leakaudit.measure.folds import folds_of
 from leakaudit.records import (
     CellRecord,
+    FoldRecord,
     Interval,
     Leakage,
     MaskLeakage,
@@ -52,7 +54,7 @@ def dice_delta(a: TargetRecord, b: TargetRecord) -> Delta | None:
     first, second = valid_dice(a), valid_dice(b)
     if first is None or second is None:
         return None
-    return _delta("dice", first, second, _dice_of(a), _dice_of(b))
+    return _delta("dice", first, second, _dice_of(a), _dice_of(b), a.folds)
 
 
 def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
@@ -64,7 +66,7 @@ def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
     if measure != other:
         return ()
     of_a, of_b = _scores(first), _scores(second)
-    score = _delta(measure, score_a, score_b, of_a, of_b)
+    score = _delta(measure, score_a, score_b, of_a, of_b, a.folds)
     if isinstance(first, Matching) or isinstance(second, Matching):
         return (score,)
     return (
@@ -75,6 +77,7 @@ def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
             second.advantage,
             _advantages(first),
             _advantages(second),
+            a.folds,
         ),
     )
 
@@ -188,7 +191,15 @@ def _outcome(worse: bool, better: bool, readings: Sequence[Reading]) -> Outcome:
     return Outcome.NOT_SHOWN
 
 
-def _delta(measure: str, a: Interval, b: Interval, of_a: _ByPatient, of_b: _ByPatient) -> Delta:
+def _delta(
+    measure: str,
+    a: Interval,
+    b: Interval,
+    of_a: _ByPatient,
+    of_b: _ByPatient,
+    folds: Sequence[FoldRecord],
+) -> Delta:
+    """B minus A; audits of the same patients in the same splits have the same folds."""
     reason = ""
     difference = None
     if of_a is None or of_b is None:
@@ -197,7 +208,9 @@ def _delta(measure: str, a: Interval, b: Interval, of_a: _ByPatient, of_b: _ByPa
         reason = "not over the same patients, so there is no difference paired by patient"
     else:
         names = sorted(of_a)
-        difference = statistics.paired([of_b[n] for n in names], [of_a[n] for n in names])
+        difference = statistics.paired(
+            [of_b[n] for n in names], [of_a[n] for n in names], folds=folds_of(names, folds)
+        )
         if difference.low is None:
             reason = "one patient has no interval"
     return Delta(

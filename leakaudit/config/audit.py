@@ -44,6 +44,10 @@ class DataConfig(Section):
             labels and files and by the values.
         exclude: identifiers of patients to leave out, bad ones as well.
         split_seed: seed of the split by patient.
+        folds: how often the roles rotate, so that every patient is a victim once: every setting is
+            trained and attacked in each fold, and its figures are over all patients. 1 is one split
+            with a quarter of the patients as victims. Two or three folds say little of how far
+            folds differ, so that their intervals are wide; take four or more.
         phantom: the simulated patients.
     """
 
@@ -55,6 +59,7 @@ class DataConfig(Section):
     labels: str | dict[StrictInt, str] | None = None
     exclude: tuple[str, ...] = ()
     split_seed: StrictInt = Field(default=0, ge=0)
+    folds: StrictInt = Field(default=1, ge=1, le=100)
     phantom: PhantomConfig = PhantomConfig()
 
     @field_validator("labels", mode="before")

@@ -284,8 +284,8 @@ def _check_rests_on(root: OpenFolder, run: RunPart, findings: Findings) -> None:
     if record is None:
         return
     measured = (State.OK, State.CONTROL_FAILED)
-    lost = [f"cells/{one.cell}" for one in record.cells if one.state in measured]
-    lost += [f"targets/{one.target}" for one in record.targets if one.state in measured]
+    lost = [f"cells/{key}" for one in record.cells for key in one.results_in(*measured)]
+    lost += [f"targets/{key}" for one in record.targets for key in one.results_in(*measured)]
     named = {f"cells/{key}" for key in run.cells} | {f"targets/{key}" for key in run.targets}
     for name in lost:
         if name not in named:

@@ -65,7 +65,11 @@ def folds_of(patients: Sequence[str], folds: Sequence[FoldRecord]) -> Folds | No
     if not folds or not number.keys() >= set(patients):
         return None
     return Folds(
-        numbers=tuple(number[name] for name in patients), shares=tuple(one.shares for one in folds)
+        numbers=tuple(number[name] for name in patients),
+        shares=tuple(
+            tuple(1.0 if other is one else one.shares.get(other.fold, 0.0) for other in folds)
+            for one in folds
+        ),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import binom
 
 from leakaudit.measure import statistics
+from leakaudit.measure.folds import folds_of
 from leakaudit.privacy.gaussian import hides_nothing
 from leakaudit.records import CellRecord, Interval, Leakage, MaskLeakage, TargetRecord
 from leakaudit.records.advantage import advantage
@@ -139,7 +140,9 @@ def of_dice_loss(
     ]
     if not losses:
         return Figure(observed=None, upper=None, n=0, why_not="no patient has both Dice")
-    found = _over_patients(losses, statistics.interval([loss for _, loss in losses]), quantifier)
+    folds = folds_of([patient for patient, _ in losses], target.folds)
+    mean = statistics.interval([loss for _, loss in losses], folds=folds)
+    found = _over_patients(losses, mean, quantifier)
     for one, whose in ((base, "the undefended network"), (target, "this network")):
         if not one.is_shown_useful:
             why = (

@@ -141,6 +141,12 @@ class CellRecord(Record):
         """Keys of the results in the run folder that this cell rests on."""
         return tuple(one.key for one in self.folds) or (self.cell,)
 
+    def results_in(self, *states: State) -> tuple[str, ...]:
+        """Keys of those of them that ended in one of these states."""
+        if not self.folds:
+            return (self.cell,) if self.state in states else ()
+        return tuple(one.key for one in self.folds if one.state in states)
+
     @property
     def figures(self) -> Leakage | MaskLeakage | Matching | None:
         """What the attack recovered, of any kind, if the state is ``ok``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from leakaudit.records.base import Record, State
 
 
@@ -18,7 +20,8 @@ class FoldRecord(Record):
             None without figures.
         blind_floor_name: which blind guess their floor is; empty without figures, and of a
             training.
-        shares: for each fold the share of auxiliary patients that both have, 1 for this one.
+        shares: by the number of each other fold that has auxiliary patients of this one too, which
+            share of them both have, up to 1.
     """
 
     fold: int
@@ -28,4 +31,4 @@ class FoldRecord(Record):
     patients: tuple[str, ...]
     score: float | None = None
     blind_floor_name: str = ""
-    shares: tuple[float, ...]
+    shares: dict[int, float] = Field(default_factory=dict)

@@ -175,6 +175,12 @@ class TargetRecord(Record):
         """Keys of the results in the run folder that this record rests on."""
         return tuple(one.key for one in self.folds) or (self.target,)
 
+    def results_in(self, *states: State) -> tuple[str, ...]:
+        """Keys of those of them that ended in one of these states."""
+        if not self.folds:
+            return (self.target,) if self.state in states else ()
+        return tuple(one.key for one in self.folds if one.state in states)
+
     @property
     def is_undefended(self) -> bool:
         """Whether its levels are released as they are; skips may still be withheld."""

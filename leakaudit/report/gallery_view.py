@@ -139,6 +139,7 @@ def gallery_view(record: ReportRecord, gallery: Gallery | None) -> GalleryView |
         if cell is None or figures is None:
             continue
         by_patient = {each.patient: each for each in scores(cell)}
+        guesses = figures.blind_floor_name.split(", ")  # of folds each may have its own
         sets.append(
             SetView(
                 cell=cell,
@@ -151,7 +152,7 @@ def gallery_view(record: ReportRecord, gallery: Gallery | None) -> GalleryView |
                         patient=shown.patient,
                         score=by_patient[shown.patient],
                         quads=tuple(
-                            _quad(quad, cell, shown.patient, figures.blind_floor_name, data)
+                            _quad(quad, cell, shown.patient, cell.result_of(shown.patient)[1], data)
                             for quad in shown.quads
                         ),
                     )
@@ -160,8 +161,8 @@ def gallery_view(record: ReportRecord, gallery: Gallery | None) -> GalleryView |
                 ),
                 top=max(by_patient.values(), key=score),
                 above=sum(score(each) > each.blind_floor for each in by_patient.values()),
-                guess=_GUESSES.get(figures.blind_floor_name, figures.blind_floor_name),
-                guesser=_GUESSERS.get(figures.blind_floor_name, _ANYBODY),
+                guess=" or ".join(_GUESSES.get(name, name) for name in guesses),
+                guesser=next((_GUESSERS[name] for name in guesses if name in _GUESSERS), _ANYBODY),
                 guess_missing=any(
                     quad.guess is None for shown in one.shown for quad in shown.quads
                 ),

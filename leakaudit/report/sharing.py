@@ -193,7 +193,7 @@ def _patients(value: Any, place: Place = ()) -> set[str]:
         return {name for item in value for name in _patients(item, (*place, 0))}
     is_one = (
         place[-1:] == ("patient",)
-        or place[:2] in (("data", "split"), ("data", "excluded"))
+        or place[:2] in (("data", "split"), ("data", "folds"), ("data", "excluded"))
         or place[:3] == ("audit", "data", "exclude")
         or ("cautions" in place and place[-2:-1] == ("patients",))
     )

@@ -58,7 +58,7 @@ def test_a_volume_is_shown_by_its_middle_plane_and_a_stored_guess_comes_first(
     audit = {**tiny_audit, "data": data, "defenses": []}
     plan, store = planned(tmp_path, audit, write_audit)
     cell = next(cell for cell in plan.matrix.cells if cell.threat.victims == "inference")
-    victim = plan.splits.victims[1]
+    victim = plan.folds[0].victims[1]
     pictures = RunPictures(plan, store)
     assert pictures.planes(cell.key, victim, "mean") == ()  # no result: nothing to show
     assert pictures.planes("unknown", victim, "mean") == ()
@@ -71,7 +71,7 @@ def test_a_volume_is_shown_by_its_middle_plane_and_a_stored_guess_comes_first(
     assert [one.channel for one in shown] == list(cell.recovered)
     patients = {patient.id: patient for patient in plan.cohort.patients}
     truth = patients[victim].images[patients[victim].middle]
-    others = [patients[name] for name in plan.splits.auxiliary]
+    others = [patients[name] for name in plan.folds[0].auxiliary]
     for number, one in enumerate(shown):
         channel = plan.cohort.modalities.index(one.channel)
         assert (one.original == truth[channel, middle]).all()

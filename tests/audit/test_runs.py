@@ -162,7 +162,7 @@ def test_a_cell_never_uses_weights_that_changed_after_the_run_began(copied: Path
     task = Task(
         root=store.root,
         patients=share(plan.cohort, store.root),
-        splits=plan.splits,
+        splits=plan.folds[0],
         device="cpu",
         target=cell.target,
         cell=cell,
@@ -175,7 +175,7 @@ def test_a_cell_never_uses_weights_that_changed_after_the_run_began(copied: Path
     with pytest.raises(StoreError, match=r"changed since it was written; run again to redo it"):
         run_cell(task, lambda done, total: None)
     assert (store.folder("cells", cell.key) / "manifest.json").stat().st_mtime_ns == before
-    record = assemble(plan.config, plan.matrix, plan.cohort, plan.splits, store, {})
+    record = assemble(plan.config, plan.matrix, plan.cohort, plan.folds, store, {})
     (target,) = [one for one in record.targets if one.target == cell.target.key]
     assert target.state is State.FAILED
     assert "changed or deleted after it was written" in target.reason

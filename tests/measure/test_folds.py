@@ -99,13 +99,12 @@ def test_values_of_one_fold_have_the_interval_of_patients() -> None:
 
 def test_a_patient_of_no_fold_has_none_and_lengths_must_fit() -> None:
     records = [
-        FoldRecord(fold=1, key="a", state=State.OK, patients=("P1", "P2"), shares=(1.0, 0.0)),
-        FoldRecord(fold=2, key="b", state=State.OK, patients=("P3",), shares=(0.0, 1.0)),
+        FoldRecord(fold=1, key="a", state=State.OK, patients=("P1", "P2"), shares={3: 0.5}),
+        FoldRecord(fold=3, key="b", state=State.OK, patients=("P3",), shares={1: 0.5}),
     ]
     found = folds_of(["P3", "P1"], records)
-    assert found is not None
-    assert found.numbers == (1, 0)
+    assert found == Folds(numbers=(1, 0), shares=((1.0, 0.5), (0.5, 1.0)))
     assert folds_of(["P3", "P9"], records) is None
     assert folds_of(["P3"], []) is None
     with pytest.raises(CellError, match="3 values and the folds of 2"):
-        reach_of_folds(np.zeros(3), found, 0.95)
+        reach_of_folds(np.zeros(3), alike([0, 1]), 0.95)
