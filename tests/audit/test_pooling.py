@@ -163,7 +163,8 @@ def test_who_is_picked_out_is_counted_over_all_patients() -> None:
         [Fraction(1, 3), *[Fraction(1)] * 10, *[Fraction(0)] * 9], [], [15] * 20
     )
     share = found.reidentification
-    assert (share.top1, share.n, share.gallery) == (pytest.approx(alone.top1), 20, 15)
+    assert share.top1 == pytest.approx(alone.top1)
+    assert (share.n, share.gallery) == (20, 15)
     assert share.low <= alone.low
     assert share.high >= alone.high
 
@@ -301,7 +302,8 @@ def test_dice_and_what_was_gained_are_over_all_patients() -> None:
     assert (found.utility.mean.n, found.utility.absent["non_enhancing"]) == (20, 5)
     assert found.utility.mean.mean == pytest.approx(0.55)
     assert found.above_untrained is not None
-    assert (found.above_untrained.n, found.above_untrained.mean) == (20, pytest.approx(0.5))
+    assert found.above_untrained.n == 20
+    assert found.above_untrained.mean == pytest.approx(0.5)
     assert found.untrained_dice == pytest.approx(0.05)
     assert found.noise_to_signal == pytest.approx(0.15)
     assert found.fitted_defense == (
