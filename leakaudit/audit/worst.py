@@ -34,11 +34,12 @@ def worst_cases(
 
     Figures of different victims, or of images, masks and identities, are never compared, nor are
     those of other sites' images at different sites. A kind without any valid figure is left out,
-    unless no other is left of its target; its cells are then incomplete in the first.
+    unless no other is left of its target; its cells are then incomplete in the first. Controls
+    count nowhere.
     """
     settings: list[_Setting] = []
     for target in targets:
-        mine = [cell for cell in cells if cell.target == target.target]
+        mine = [c for c in cells if c.target == target.target and not c.control_only]
         if target.control_only or not mine:
             continue
         kinds = sorted({_kind(cell) for cell in mine}, key=_rank)

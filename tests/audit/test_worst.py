@@ -218,3 +218,10 @@ def test_other_sites_images_are_a_case_for_each_site() -> None:
     )
     found = worst_cases([target("A", 0.6)], [one, other])
     assert [(case.site, case.worst) for case in found] == [("FLAIR", "FLAIR"), ("T1w", "T1w")]
+
+
+def test_a_control_on_the_same_network_is_no_leakage_of_it() -> None:
+    control = cell("a", "decoder", 0.9).model_copy(update={"control_only": True, "cell": "control"})
+    (case,) = worst_cases([target("a", 0.5)], [cell("a", "decoder", 0.6), control])
+    assert case.ssim_brain is not None
+    assert case.ssim_brain.mean == 0.6
