@@ -86,7 +86,7 @@ def readings(
     ended = {cell.cell: cell for cell in record.cells}
     return Readings(
         size=size,
-        patients=len(plan.splits.victims),
+        patients=len(plan.folds[0].victims),
         seed=seed,
         readings=tuple(
             _reading(attack, name, ended[cell.key]) for (attack, name), cell in cells.items()

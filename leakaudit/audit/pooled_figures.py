@@ -23,6 +23,8 @@ from leakaudit.records import (
     Interval,
     Leakage,
     MaskLeakage,
+    Matched,
+    Matching,
     PatientScore,
     Reidentification,
     State,
@@ -148,6 +150,52 @@ def pooled_masks(parts: Sequence[MaskLeakage], folds: Sequence[FoldRecord]) -> M
     )
 
 
+def pooled_matching(parts: Sequence[Matching], folds: Sequence[FoldRecord]) -> Matching:
+    """Figures of identities over the patients of all folds.
+
+    Args:
+        parts: of each fold.
+        folds: who was a victim in which.
+    """
+    names = [one.patient for part in parts for one in part.patients]
+    known = folds_of(names, folds)
+    hits = [_fraction(one.hit) for part in parts for one in part.patients]
+    low, high = statistics.share_interval(hits, known)
+
+    def beside(name: str) -> Matched | None:
+        """Of another view, of which each fold's share alone is on record."""
+        found = [getattr(part, name) for part in parts]
+        if any(one is None for one in found):
+            return None
+        shares = [
+            _fraction(one.top1 * part.n) / part.n
+            for one, part in zip(found, parts, strict=True)
+            for _ in part.patients
+        ]
+        low, high = statistics.share_interval(shares, known)
+        return Matched(top1=float(sum(shares) / len(shares)), low=low, high=high)
+
+    return Matching(
+        top1=float(sum(hits) / len(hits)),
+        low=low,
+        high=high,
+        chance=_weighted([(part.chance, part.n) for part in parts]),
+        gallery=min(part.gallery for part in parts),
+        n=len(hits),
+        method="wider of clopper-pearson over patients and t over folds",
+        other_slice=beside("other_slice"),
+        other_pass=beside("other_pass"),
+        patients=tuple(
+            sorted((one for part in parts for one in part.patients), key=lambda one: one.patient)
+        ),
+    )
+
+
+def _fraction(value: float) -> Fraction:
+    """A sum of victims who count 1 / k each, from what JSON holds of it."""
+    return Fraction(value).limit_denominator(10**6)
+
+
 # Every kind of figures that a cell can have, and how it is pooled.
 FIGURES = (
     FigureKind(
@@ -163,6 +211,13 @@ FIGURES = (
         pooled=pooled_masks,
         score=lambda figures: figures.dice,
         guess=lambda figures: figures.blind_floor_name,
+    ),
+    FigureKind(
+        field="matching",
+        withheld="withheld_matching",
+        pooled=pooled_matching,
+        score=lambda figures: figures.share,
+        guess=lambda figures: "",
     ),
 )
 
@@ -197,8 +252,7 @@ def _reidentification(
             value = getattr(one, name)
             if value is None:
                 raise CellError(f"{one.patient}: the record does not say whether it is picked out")
-            # A tie counts 1 / k with k at most the gallery.
-            found.append(Fraction(value).limit_denominator(galleries[one.patient]))
+            found.append(_fraction(value))
         return found
 
     return identity.share_picked_out(

@@ -19,8 +19,8 @@ from leakaudit.errors import CellError
 from leakaudit.measure._checks import require_brain, require_finite
 from leakaudit.measure.arrays import Brains, GalleryImages, Images
 from leakaudit.measure.fidelity import correlation
-from leakaudit.measure.folds import Folds, reach_of_folds
-from leakaudit.measure.statistics import COVERAGE, clopper_pearson
+from leakaudit.measure.folds import Folds
+from leakaudit.measure.statistics import share_interval
 from leakaudit.records import Reidentification
 
 # Similarities this close are a tie: float64 rounding must not decide whose patient it is.
@@ -73,8 +73,8 @@ def share_picked_out(
 ) -> Reidentification:
     """How often reconstructions pick out their own patients.
 
-    Fractional successes widen the interval, see `clopper_pearson`. Of several folds the interval
-    also reaches as far as `reach_of_folds` does, to either side.
+    Fractional successes widen the interval, see `clopper_pearson`, and so do folds that differ, see
+    `share_interval`.
 
     Args:
         hits: of each victim what `picked_out` says of its reconstruction.
@@ -88,15 +88,10 @@ def share_picked_out(
     Raises:
         CellError: there is no victim.
     """
-    n, found = len(hits), sum(hits, Fraction(0))
-    low, high = clopper_pearson(found, n)
-    top1 = float(found / n)
-    if folds is not None:
-        values = np.array([float(hit) for hit in hits])
-        reach = reach_of_folds(values, folds, COVERAGE) or 0.0
-        low, high = max(0.0, min(low, top1 - reach)), min(1.0, max(high, top1 + reach))
+    low, high = share_interval(hits, folds)
+    n = len(hits)
     return Reidentification(
-        top1=top1,
+        top1=float(sum(hits, Fraction(0)) / n),
         low=low,
         high=high,
         chance=float(sum((Fraction(1, each) for each in galleries), Fraction(0)) / n),

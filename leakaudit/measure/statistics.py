@@ -134,6 +134,28 @@ def clopper_pearson(successes: Fraction | int, n: int) -> tuple[float, float]:
     return low, high
 
 
+def share_interval(hits: Sequence[Fraction], folds: Folds | None = None) -> tuple[float, float]:
+    """The 95 % interval of a share of patients, some of whom may count in part.
+
+    Args:
+        hits: of each patient 1, a part of it in a tie, or 0.
+        folds: which fold each patient is of; None if all are of one.
+
+    Returns:
+        Both ends of `clopper_pearson`; of several folds at least as far as `reach_of_folds`.
+
+    Raises:
+        CellError: there is no patient.
+    """
+    total = sum(hits, Fraction(0))
+    low, high = clopper_pearson(total, len(hits))
+    if folds is None:
+        return low, high
+    reach = reach_of_folds(np.array([float(hit) for hit in hits]), folds, COVERAGE) or 0.0
+    share = float(total / len(hits))
+    return max(0.0, min(low, share - reach)), min(1.0, max(high, share + reach))
+
+
 def _checked(values: Values) -> Scores:
     given = np.asarray(values, dtype=np.float64)
     if given.size == 0:

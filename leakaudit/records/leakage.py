@@ -224,6 +224,7 @@ class Matching(Record):
             is none.
         other_pass: the same for another release of the victims, its randomness drawn anew.
         patients: the victims one by one.
+        method: of the interval, as of `Interval`.
     """
 
     top1: float
@@ -232,6 +233,7 @@ class Matching(Record):
     chance: float
     gallery: int
     n: int
+    method: str = "clopper-pearson"
     other_slice: Matched | None = None
     other_pass: Matched | None = None
     patients: tuple[MatchScore, ...]
@@ -244,9 +246,7 @@ class Matching(Record):
     @property
     def share(self) -> Interval:
         """``top1`` with its interval."""
-        return Interval(
-            mean=self.top1, low=self.low, high=self.high, n=self.n, method="clopper-pearson"
-        )
+        return Interval(mean=self.top1, low=self.low, high=self.high, n=self.n, method=self.method)
 
     @property
     def blind_floor(self) -> float:

@@ -95,7 +95,10 @@ def test_every_interval_is_over_all_patients_and_every_result_is_vouched_for(
     assert {check.n for check in record.verdict.checks} == {PATIENTS}
     assert record.data.victims == PATIENTS
     kept = {path.name for kind in ("cells", "targets") for path in (run / kind).iterdir()}
-    assert kept == {key for one in (*record.cells, *record.targets) for key in one.results}
+    assert kept == {
+        *(key for one in record.cells for key in one.results),
+        *(key for one in record.targets for key in one.results),
+    }
     whole = leakaudit("verify", run, cwd=folded)
     assert f"the report and {len(kept)} results" in whole.stderr + whole.stdout
     assert whole.returncode == 0

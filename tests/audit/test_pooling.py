@@ -21,6 +21,9 @@ from leakaudit.records import (
     Leakage,
     MaskLeakage,
     MaskScore,
+    Matched,
+    Matching,
+    MatchScore,
     PatientDice,
     PatientScore,
     Reidentification,
@@ -257,6 +260,37 @@ def test_masks_are_pooled_likewise() -> None:
     assert (figures.dice.n, figures.without_tumour) == (14, 6)
     assert figures.dice.mean == pytest.approx(np.repeat([0.1, 0.3, 0.5, 0.7], [5, 4, 3, 2]).mean())
     assert found.folds[1].score == 0.5
+
+
+def test_identities_are_pooled_likewise() -> None:
+    def matching(fold: int) -> CellRecord:
+        found = Matching(
+            top1=fold / 3,
+            low=0.0,
+            high=1.0,
+            chance=1 / 15,
+            gallery=15,
+            n=5,
+            other_slice=None if fold == 2 else Matched(top1=0.4, low=0.0, high=1.0),
+            other_pass=Matched(top1=0.2 * fold, low=0.0, high=1.0),
+            patients=tuple(
+                MatchScore(patient=name, hit=fold / 3, rank=1.0, margin=None)
+                for name in VICTIMS[fold]
+            ),
+        )
+        bare = {"leakage": None, "matching": found, "recovers": "identities"}
+        return cell(fold).model_copy(update=bare)
+
+    found = pooled_cell([matching(fold) for fold in range(FOLDS)], "setting", VICTIMS, AUXILIARY)
+    figures = found.matching
+    assert figures is not None
+    assert (figures.n, figures.gallery, len(figures.patients)) == (20, 15, 20)
+    assert figures.top1 == pytest.approx(0.5)
+    assert (figures.low, figures.high) == (0.0, 1.0)  # folds lie far apart
+    assert figures.share.method == "wider of clopper-pearson over patients and t over folds"
+    assert figures.other_slice is None
+    assert figures.other_pass is not None
+    assert figures.other_pass.top1 == pytest.approx(0.3)
 
 
 def target(fold: int, **changed: object) -> TargetRecord:
