@@ -322,7 +322,7 @@ def test_cautions_about_the_data_stand_on_the_first_page() -> None:
     assert "nothing passes with one that is open" in text
     text = " ".join(Page(html).text.split())
     assert "Rescaling set up to 3.1 % of a modality's voxels inside the brain to 0." in text
-    assert "Further scans of persons, never attacked (1) sample-77" in text
+    assert "Further scans of persons, never attacked (1)sample-77" in text
     assert "Cautions about the data" not in render_html(record)
 
 
