@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from leakaudit.config import DataConfig
-from leakaudit.data.conventions import Family
+from leakaudit.data.conventions import CONVENTIONS, Family
 from leakaudit.data.labels import Hint, MaskValues, decide_labels, to_classes, values_in
 from leakaudit.errors import ConfigError, DataError, PatientsError
 
@@ -144,3 +145,13 @@ def test_the_audit_file_keeps_labels_and_excluded_patients() -> None:
     assert DataConfig.model_validate(data.model_dump(mode="json")) == data
     with pytest.raises(ValidationError, match="kind is phantom"):
         DataConfig(labels="msd")
+
+
+def test_the_guide_lists_every_convention_as_it_is() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    for name, convention in CONVENTIONS.items():
+        (row,) = (line for line in guide.splitlines() if line.startswith(f"| `{name}` |"))
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        tissues = [convention.tissues.get(value, "") for value in (1, 2, 3, 4)]
+        assert cells[2:] == tissues
+        assert cells[1].startswith(convention.words)
