@@ -17,10 +17,10 @@ from leakaudit.api import (
     Reconstruction,
     require_between,
 )
-from leakaudit_attacks.activations import ActivationMatch
 from leakaudit_attacks.engine import Objective, StepRule, search, weighted
 from leakaudit_attacks.papers import HE_2019, RUDIN_1992
-from leakaudit_attacks.priors import distance_to, total_variation
+from leakaudit_attacks.priors import distance_to
+from leakaudit_attacks.release_match import ReleaseMatch, release_match, smoothed
 from leakaudit_attacks.starts import start_image
 
 
@@ -29,9 +29,11 @@ from leakaudit_attacks.starts import start_image
 class ActivationInversion(Attack):
     """Recover images by matching released activations under the known encoder, with a TV prior.
 
-    Knows the encoders' weights and the defence, from which it learns how far each released value
-    can be trusted (`Defense.evidence`): dropped values are ignored, noisy ones trusted less and
-    the prior more. Repeated releases are averaged.
+    Knows the encoders' weights and the defence. With patients of its own it measures by releasing
+    them how far each released value can be trusted; without, it goes by `Defense.evidence`. Dropped
+    values are ignored, noisy ones trusted less and the prior more, whatever the scale of a value.
+    Where own patients do not bear out what the defence says of itself, they decide which of the two
+    is followed. Repeated releases are averaged.
 
     Not a bound: what this does not recover, another attack may.
 
@@ -53,6 +55,7 @@ class ActivationInversion(Attack):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.ACTIVATIONS, Capability.ENCODER_WEIGHTS, Capability.DEFENSE_PARAMETERS}
     )
+    measures: ClassVar[bool] = True
     citations: ClassVar[tuple[Citation, ...]] = (HE_2019, RUDIN_1992)
 
     def __post_init__(self) -> None:
@@ -85,7 +88,8 @@ class ActivationInversion(Attack):
             hold: what a victim's mean squared distance to its start costs, where its objective at
                 the start counts as 1. 0 lets it go anywhere.
         """
-        objective = self.objective(observation)
+        chosen = release_match(observation, self._completed, self.learning_rate)
+        objective = self._completed(chosen.match)
         if hold:
             share = 1 / objective(start, -1).detach().clamp_min(1e-12)
             objective = weighted(
@@ -103,10 +107,14 @@ class ActivationInversion(Attack):
             objective_first=float(found.first.mean()),
             objective_last=float(found.last.mean()),
             iterations=self.iterations,
+            notes=chosen.notes,
         )
 
     def objective(self, observation: Observation) -> Objective:
+        """The misfit that serves best on own patients, and total variation."""
+        chosen = release_match(observation, self._completed, self.learning_rate)
+        return self._completed(chosen.match)
+
+    def _completed(self, match: ReleaseMatch) -> Objective:
         """Misfit plus total variation, which weighs the more the noisier the release is."""
-        match = ActivationMatch(observation)
-        tv = self.tv + self.tv_noise * match.noise_share
-        return weighted((1.0, match), (tv, lambda images, step: total_variation(images)))
+        return smoothed(match, self.tv, self.tv_noise)

@@ -14,6 +14,8 @@ from leakaudit_attacks.engine import differentiable_once
 # Beyond this an inexact value would say next to nothing beside an exact one, and the search would
 # be led by few values alone. Where all values of a level are known alike it is of no effect.
 _EXACT = 30.0
+# The least variance whose inverse is a float32, with room for a square.
+_LEAST = 1e-32
 
 
 @final
@@ -133,12 +135,14 @@ def _pooled_evidence(observation: Observation) -> list[Evidence]:
         seen = [observation.defense.evidence(release[site]) for release in releases]
         values, variances = [], []
         for level in range(len(observation.layout.crossing)):
-            # 1e-12 stands for "exact", so that exact releases are averaged alike.
+            stacked = torch.stack([each.values[level] for each in seen])
+            # 1e-12 of the level's size stands for "exact", so that exact releases are averaged
+            # alike.
+            exact = (1e-12 * stacked.double().square().mean()).clamp_min(1e-36).to(stacked)
             precision = torch.stack(
-                [1 / (_compact(each.variances[level]) + 1e-12) for each in seen]
+                [1 / (_compact(each.variances[level]) + exact) for each in seen]
             )
             total = precision.sum(dim=0)
-            stacked = torch.stack([each.values[level] for each in seen])
             mean = (precision * stacked).sum(dim=0) / total.clamp_min(1e-30)
             values.append(torch.where(total > 0, mean, torch.zeros_like(mean)))
             variances.append(1 / total)
@@ -162,7 +166,9 @@ def _weights(value: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     known = torch.isfinite(variance)
     everywhere = known.expand_as(value)
     spread = torch.where(everywhere.sum() > 1, _variance(value, everywhere), 1.0).to(value)
-    spread = spread.clamp_min(1e-12)
+    # However small all values are; what does not vary at all tells nobody from anybody.
+    known = known & (spread > _LEAST)
+    spread = spread.clamp_min(_LEAST)
     # Of each victim alone: nobody's weight depends on how well another is known.
     least = torch.where(known, variance, torch.inf).amin(
         dim=tuple(range(1, value.ndim)), keepdim=True
@@ -184,7 +190,7 @@ def _noise_share(evidence: list[Evidence]) -> torch.Tensor:
         for value, variance in zip(each.values, each.variances, strict=True):
             known = torch.isfinite(variance).expand_as(value)
             error = torch.where(known, variance, 0.0).double().sum() / known.sum().clamp_min(1)
-            shares.append(error / _variance(value, known).clamp_min(1e-12))
+            shares.append(error / _variance(value, known).clamp_min(_LEAST))
             counted.append(known.sum() > 1)
     usable = torch.stack(counted)
     mean = torch.where(usable, torch.stack(shares), 0.0).sum() / usable.sum().clamp_min(1)

@@ -8,11 +8,11 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Capability, Citation, Images, Observation, require_between
-from leakaudit_attacks.activations import ActivationMatch
 from leakaudit_attacks.engine import Objective, weighted
 from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
 from leakaudit_attacks.papers import JIN_2021, RUDIN_1992
 from leakaudit_attacks.priors import total_variation
+from leakaudit_attacks.release_match import release_match
 from leakaudit_attacks.starts import start_image
 
 
@@ -48,6 +48,7 @@ class Cafe(GradientMatching):
     rough: float = 0.05
 
     requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {Capability.ACTIVATIONS}
+    measures: ClassVar[bool] = True
     citations: ClassVar[tuple[Citation, ...]] = (JIN_2021, RUDIN_1992)
 
     def __post_init__(self) -> None:
@@ -59,7 +60,7 @@ class Cafe(GradientMatching):
         self, observation: Observation, checkpoint: int, generator: torch.Generator
     ) -> Objective:
         """The squared difference of the gradients, the victim's representation, rough images."""
-        shown, modalities = ActivationMatch(observation), sum(observation.layout.channels)
+        shown, modalities = release_match(observation).match, sum(observation.layout.channels)
 
         free = self.rough * (1 - shown.noise_share)
 

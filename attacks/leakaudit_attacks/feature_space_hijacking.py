@@ -87,6 +87,7 @@ class FeatureSpaceHijacking(Attack):
             Capability.DEFENSE_PARAMETERS,
         }
     )
+    measures: ClassVar[bool] = True
     citations: ClassVar[tuple[Citation, ...]] = (PASQUINI_2021, BONNEEL_2015)
 
     def __post_init__(self) -> None:

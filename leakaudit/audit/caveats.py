@@ -2,65 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
-from leakaudit.contracts import AttackFacts, Capability, Defense
+from leakaudit.contracts import AttackFacts, Capability, Defense, hints_hold, measured
+from leakaudit.contracts.keys import sends_its_key
+from leakaudit.contracts.measured import Measured
+from leakaudit.contracts.steadiness import unsteady
 from leakaudit.data import Patient
-from leakaudit.randomness import generator_for
+from leakaudit.records import Doubt
 from leakaudit.threat.system import System, images_of
 from leakaudit.types import Levels
 
-# A stated variance that is off by so much leads an attack that weighs by it astray.
-_ROUGH = 4.0
+# What an attack reads that the defence made.
+_RELEASES = frozenset({Capability.ACTIVATIONS, Capability.REPEATED_RELEASES, Capability.TRANSCRIPT})
+# A release whose values follow the levels less than this says too little to be misread.
+_TELLING = 0.05
 
 
-def caveats(attack: AttackFacts, system: System, patient: Patient) -> tuple[str, ...]:
-    """One sentence each, for the notes of a cell.
+def caveats(attack: AttackFacts, system: System, patient: Patient) -> tuple[Doubt, ...]:
+    """Why a low figure of a cell shows no protection; none for most.
 
     Args:
         attack: what was run.
         system: what it met.
-        patient: an auxiliary one, on whose slices it is tried whether what the defence says of its
-            releases is true.
+        patient: an auxiliary one, on whose slices the defence is tried.
     """
-    if Capability.DEFENSE_PARAMETERS not in attack.needs():
+    if not attack.needs() & _RELEASES:
         return ()
-    defense = system.defense
     views = images_of(patient).to(system.device).split(list(system.network.spec.channels), 1)
     with torch.no_grad():
-        levels = system.network.encode(views)[0]
-        if not defense.adversary_is_told(levels):
-            return (
-                "The defense does not say what a release gives away (Defense.evidence), so this "
-                "attack took noise for signal: a low figure here is no sign of protection.",
+        sites = system.network.encode(views)
+    found = [*_of_defense(system.defense, sites)]
+    if Capability.DEFENSE_PARAMETERS in attack.needs() and not attack.measures:
+        found += _of_hints(system.defense, sites)
+    return tuple(found)
+
+
+def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
+    """What no attack of ours sees through."""
+    if any(sends_its_key(defense, levels) for levels in sites):
+        yield Doubt(
+            kind="key",
+            words=(
+                "A part of every release is made of the draw alone, and the rest depends on that "
+                "same draw: it may be the key to the rest, which this attack does not use."
+            ),
+        )
+    for reason in filter(None, (unsteady(defense, levels) for levels in sites)):
+        yield Doubt(
+            kind="unsteady",
+            words=(
+                f"The defense does not do the same whoever looks: {reason}. What an adversary "
+                "learns of it on its own patients need not hold for others."
+            ),
+        )
+        break
+
+
+def _of_hints(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
+    """Of an attack that goes by what the defence says: whether it is so."""
+    for levels in sites:
+        found = measured(defense, levels)
+        if _telling(found) and not hints_hold(defense, levels, found):
+            yield Doubt(
+                kind="evidence",
+                words=(
+                    "What the defense says of its releases (Defense.evidence, Defense.expected) is "
+                    "not what they are on an auxiliary patient, and this attack goes by it: a low "
+                    "figure here is no sign of protection."
+                ),
             )
-        ratios = [each for site in system.network.encode(views) for each in _judged(defense, site)]
-    worst = max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=1.0)
-    if max(worst, 1 / worst) <= _ROUGH:
-        return ()
-    said = (
-        f"its releases are {worst:.3g} times as far off as it says, in squares"
-        if worst > 1
-        else f"its releases are nearer the truth than it says, by {1 / worst:.3g} in squares"
-    )
-    return (
-        f"What the defense tells an adversary (Defense.evidence) is rough: {said}. This attack "
-        "goes by it, and may be weaker than one that learns from examples.",
-    )
+            return
 
 
-def _judged(defense: Defense, levels: Levels) -> list[float]:
-    """Per level the mean square of a release's error over the variance that is stated for it."""
-    evidence = defense.evidence(defense.release(levels, generator=generator_for(0, "told")))
-    ratios = []
-    for value, variance, wanted in zip(
-        evidence.values, evidence.variances, defense.expected(levels), strict=True
-    ):
-        seen = variance.isfinite()
-        if not bool(seen.any()):
-            continue
-        # What rounding leaves of a level is no error.
-        floor = 1e-9 * float(wanted.double().square().mean()) + 1e-30
-        error = float((value - wanted)[seen].double().square().mean()) + floor
-        ratios.append(error / (float(variance[seen].double().mean()) + floor))
-    return ratios
+def _telling(found: Measured) -> bool:
+    return any(
+        float((level.signal / (level.signal + level.noise).clamp_min(1e-300)).max()) > _TELLING
+        for level in found.levels
+    )

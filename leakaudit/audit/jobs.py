@@ -225,9 +225,9 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             isolation=process.isolation,
             notes=(
                 *attempt.reconstruction.notes,
-                *caveats(plan.attack, system, auxiliary[0]),
                 *_length(plan, attempt, people, task),
             ),
+            doubts=caveats(plan.attack, system, auxiliary[0]),
             volatile=_volatile(started),
         )
     )

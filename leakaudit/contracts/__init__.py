@@ -35,6 +35,9 @@ from leakaudit.contracts.defense import (
     Stage,
 )
 from leakaudit.contracts.fields import require_between
+from leakaudit.contracts.hints import hints_hold
+from leakaudit.contracts.lattice import wrapped
+from leakaudit.contracts.measured import Measured, MeasuredLevel, expanded, measured
 from leakaudit.contracts.observation import (
     AuxiliaryPatients,
     Capability,
@@ -76,6 +79,8 @@ __all__ = [
     "GradientRelease",
     "HeadMessages",
     "HeadQuery",
+    "Measured",
+    "MeasuredLevel",
     "Observation",
     "OwnGradientQuery",
     "Plain",
@@ -96,6 +101,10 @@ __all__ = [
     "facts_from",
     "kind_from",
     "plain_value",
+    "expanded",
+    "hints_hold",
+    "measured",
     "require_between",
     "run_here",
+    "wrapped",
 ]

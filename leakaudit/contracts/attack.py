@@ -107,6 +107,9 @@ class Attack(abc.ABC):
     # A learned attack gets its pairs from the observation's queries, where a control can shuffle
     # them.
     learns_from_queries: ClassVar[bool] = False
+    # It runs the defence on own patients and goes by no hint of the defence's that these do not
+    # bear out; of another attack a figure is doubted where the hints do not hold.
+    measures: ClassVar[bool] = False
 
     @abc.abstractmethod
     def run(

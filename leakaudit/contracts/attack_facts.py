@@ -81,6 +81,7 @@ class AttackKind:
         nist: its class in NIST AI 100-2.
         citations: the papers.
         parameters: its configurable fields, in order.
+        measures: whether it believes no hint of a defence that own patients do not bear out.
     """
 
     class_name: _Name
@@ -91,6 +92,7 @@ class AttackKind:
     nist: _Words
     citations: tuple[Citation, ...]
     parameters: Annotated[tuple[Parameter, ...], Field(max_length=200)]
+    measures: bool = False
 
     @classmethod
     def of(cls, attack: type[Attack]) -> AttackKind:
@@ -117,6 +119,7 @@ class AttackKind:
                 for one in fields(this)
                 if not one.metadata.get("fitted")
             ),
+            measures=bool(attack.measures),
         )
 
     @property
@@ -188,6 +191,11 @@ class AttackFacts:
     def recovers(self) -> Recovers:
         """What comes back."""
         return self.kind.recovers
+
+    @property
+    def measures(self) -> bool:
+        """Whether it believes no hint of a defence that own patients do not bear out."""
+        return self.kind.measures
 
     @property
     def declared_use(self) -> AttackUse:

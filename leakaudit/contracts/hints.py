@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from leakaudit.contracts.defense import Defense
-from leakaudit.randomness import generator_for
+from leakaudit.contracts.measured import Measured, agreement
+from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 
 # A stated variance that is off by so much leads an attack that weighs by it astray.
@@ -13,6 +14,12 @@ HINT_ROUGH = 4.0
 # Values of which it is said that they tell nothing may be correlated so much by chance.
 TELLS = 0.5
 _DRAWS = 4
+# Below this correlation with what moving the levels does, a gradient leads astray.
+LED = 0.5
+# Channels whose signals differ so much in squares are not weighed alike.
+_UNEVEN = 1e4
+# A level may vary by so much of what follows when it moves, in squares.
+_FIXED = 30.0
 
 
 def hint_errors(defense: Defense, levels: Levels, seed: int = 0) -> tuple[float, ...]:
@@ -40,6 +47,65 @@ def hint_errors(defense: Defense, levels: Levels, seed: int = 0) -> tuple[float,
         error = float((value - wanted)[seen].double().square().mean()) + floor
         ratios.append(error / (float(variance[seen].double().mean()) + floor))
     return tuple(ratios)
+
+
+def hints_hold(defense: Defense, levels: Levels, found: Measured, seed: int = 0) -> bool:
+    """Whether an adversary loses nothing by going by the hints, on levels of its own.
+
+    They must be true of the releases channel by channel, follow the levels as much as the releases
+    do, and leave no channel of a far smaller scale than others, which a common weight would drown.
+
+    Args:
+        defense: fitted.
+        levels: of one site, each ``(N, C, *spatial)``.
+        found: what was `measured` of it.
+        seed: of releases.
+    """
+    if any(told >= TELLS for told in told_by_unknown(defense, levels, seed)):
+        return False
+    released = defense.release(levels, generator=generator_for(seed, "held"))
+    evidence, wanted = defense.evidence(released), defense.expected(levels)
+    generator = generator_for(seed, "move")
+    moves = [
+        tuple(0.5 * level.std() * normal_like(level, generator) for level in levels)
+        for _ in range(_DRAWS)
+    ]
+    after = [defense.expected(tuple(map(torch.add, levels, move))) for move in moves]
+    if any(led < LED for led in agreement(defense.expected, levels, moves, after)):
+        return False
+    moved = after[0]
+    for value, variance, one, other, level in zip(
+        evidence.values, evidence.variances, wanted, moved, found.levels, strict=True
+    ):
+        seen = variance.isfinite().expand_as(value)
+        follows = _by_channel((other - one).double().square(), torch.ones_like(seen)) / 0.25
+        error = _by_channel((value - one).double().square(), seen)
+        said = _by_channel(variance.double().expand_as(value), seen)
+        floor = 1e-9 * _by_channel(one.double().square(), torch.ones_like(seen)) + 1e-300
+        ratio = (error + floor) / (said + floor)
+        if bool(((ratio > HINT_ROUGH) | (ratio * HINT_ROUGH < 1)).any()):
+            return False
+        signal = level.signal.flatten(1).mean(dim=1)
+        sized = signal[signal > 0]
+        if len(sized) and float(sized.max() / sized.min()) > _UNEVEN:
+            return False
+        # What is the same for everybody must not stand for what values differ by.
+        if bool(one.double().var() > _FIXED * signal.mean() > 0):
+            return False
+        known = seen.double().mean() * _told(said, follows)
+        if known < 0.5 * _told(level.noise.flatten(1).mean(dim=1), signal):
+            return False
+    return True
+
+
+def _told(noise: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
+    """How much channels tell, 0 to 1 on average."""
+    return (signal / (signal + noise).clamp_min(1e-300)).mean()
+
+
+def _by_channel(values: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    kept = torch.where(seen, values, 0.0).transpose(0, 1).flatten(1).sum(dim=1)
+    return kept / seen.transpose(0, 1).flatten(1).sum(dim=1).clamp_min(1)
 
 
 def told_by_unknown(defense: Defense, levels: Levels, seed: int = 0) -> tuple[float, ...]:

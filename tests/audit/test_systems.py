@@ -19,7 +19,7 @@ from leakaudit.audit.sharing import share
 from leakaudit.audit.systems import People, utility_of
 from leakaudit.audit_file import parse_audit
 from leakaudit.config import PluginUse, expand
-from leakaudit.contracts import Defense, Evidence
+from leakaudit.contracts import AttackFacts, Defense, Evidence
 from leakaudit.data import phantom_cohort
 from leakaudit.errors import CellError
 from leakaudit.randomness import normal_like
@@ -27,6 +27,7 @@ from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit.threat.system import System
 from leakaudit.types import Levels
+from leakaudit_defenses.identity import Identity
 from tests.tiny import tiny_patients, tiny_system
 
 SPEC = SplitUNetSpec(channels=(4,), cut_level=0, shared_skips=(), features=(4, 4, 4, 4, 4, 4))
@@ -110,18 +111,81 @@ class Modest(Boasting):
     variance = 0.01
 
 
-def test_an_attack_on_a_defense_that_keeps_its_noise_to_itself_carries_a_note() -> None:
+class Keyed(Defense):
+    """Puts positions into a fresh order, and sends the order along in the first channel."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(normal_like(level[:, :1], generator) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        sent = []
+        for level, scores in zip(levels, drawn, strict=True):
+            order = scores.flatten(2).argsort(dim=2)
+            shuffled = level.flatten(2).gather(2, order.expand(-1, level.shape[1], -1))
+            sent.append(torch.cat([scores.flatten(2), shuffled[:, 1:]], dim=1).view_as(level))
+        return tuple(sent)
+
+
+class Keyless(Keyed):
+    """The same without the key: nothing undoes the order."""
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        sent = super().apply(levels, drawn)
+        return tuple(level[:, 1:2].expand_as(level) for level in sent)
+
+
+class DeadLevels(Silent):
+    """Noise on what is 0 for everybody: many values are made of the draw alone, and no key."""
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        kept = tuple(level * (level > level.mean()) for level in levels)
+        return super().apply(kept, drawn)
+
+
+class QuietInBatches(Silent):
+    """Noise only where somebody looks at one sample alone."""
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return super().apply(levels, drawn) if len(levels[0]) == 1 else levels
+
+
+def attack_named(name: str) -> AttackFacts:
+    found = expand("attack", PluginUse(name=name))[0][1]
+    assert isinstance(found, AttackFacts)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "defense", "kinds"),
+    [
+        ("unsplit", Silent(), {"evidence"}),
+        ("unsplit", Boasting(), {"evidence"}),
+        ("unsplit", Modest(), {"evidence"}),
+        ("unsplit", Identity(), set()),
+        ("activation-inversion", Silent(), set()),
+        ("activation-inversion", Keyed(), {"key"}),
+        ("decoder-inversion", Keyed(), {"key"}),
+        ("decoder-inversion", Keyless(), set()),
+        ("decoder-inversion", DeadLevels(), set()),
+        ("decoder-inversion", QuietInBatches(), {"unsteady"}),
+        ("gradient-inversion", Keyed(), set()),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_cell_is_doubted_where_its_attack_does_not_see_what_crosses(
+    name: str, defense: Defense, kinds: set[str]
+) -> None:
     (patient,) = tiny_patients(1)
-    asks, learns = (
-        expand("attack", PluginUse(name=name))[0][1]
-        for name in ("activation-inversion", "decoder-inversion")
-    )
-    (note,) = caveats(asks, tiny_system(Silent()), patient)
-    assert "no sign of protection" in note
-    assert caveats(learns, tiny_system(Silent()), patient) == ()
-    for defense, words in ((Boasting(), "nearer the truth"), (Modest(), "times as far off")):
-        (note,) = caveats(asks, tiny_system(defense), patient)
-        assert words in note
-    for name in ("identity", "gaussian-noise", "activation-dropout", "dp-gaussian"):
-        defense = expand("defense", PluginUse(name=name))[0][1]
-        assert caveats(asks, tiny_system(defense), patient) == ()
+    found = caveats(attack_named(name), tiny_system(defense), patient)
+    assert {doubt.kind for doubt in found} == kinds
+
+
+@pytest.mark.parametrize(
+    "name", ["identity", "gaussian-noise", "activation-dropout", "dp-gaussian", "quantization"]
+)
+def test_what_a_built_in_defense_says_of_itself_raises_no_doubt(name: str) -> None:
+    (patient,) = tiny_patients(1)
+    defense = expand("defense", PluginUse(name=name))[0][1]
+    assert isinstance(defense, Defense)
+    for attack in ("unsplit", "decoder-inversion"):
+        assert caveats(attack_named(attack), tiny_system(defense), patient) == ()

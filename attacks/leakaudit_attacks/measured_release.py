@@ -1,0 +1,156 @@
+"""How far a candidate's release is from the received one, by a defence that was measured.
+
+The defence is run, not believed: each released value counts by how far it follows the levels and
+how far it moves between draws, on releases of own patients, whatever its scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+
+from leakaudit.api import (
+    Images,
+    Levels,
+    Measured,
+    MeasuredLevel,
+    Observation,
+    expanded,
+    wrapped,
+)
+from leakaudit_attacks.decoding import releases_of
+from leakaudit_attacks.engine import differentiable_once
+from leakaudit_attacks.pull import Pull
+
+# An exact value counts so many times as much as one that noise moves as far as the levels do.
+_EXACT = 30.0
+# Draws that stand for the expectation where they do more than to add something.
+_DRAWS = 4
+# A value whose signal or noise is so far from its channel's has its own.
+_APART = 8.0
+
+
+@final
+class MeasuredMatch:
+    """Squared misfit of released values in units of their measured signal, weighted mean.
+
+    A value counts by 1 / (noise over signal, at least 1 / 30). The candidate goes through the real
+    `Defense.apply`, under one draw where draws add something only, else under fresh ones at every
+    step, whose mean is compared.
+    """
+
+    def __init__(
+        self,
+        observation: Observation,
+        sites: Sequence[Measured],
+        pulls: Sequence[Pull],
+    ) -> None:
+        """Take what was received.
+
+        Args:
+            observation: releases, encoders, defence.
+            sites: what was measured of each site's release.
+            pulls: per site the way back from released values to levels.
+        """
+        self._layout, self._encoders = observation.layout, observation.encoders
+        self._sites, self._pulls = list(sites), list(pulls)
+        releases = releases_of(observation)
+        self._values = [
+            [
+                _Value(measured, [release[site][level] for release in releases])
+                for level, measured in enumerate(one.levels)
+            ]
+            for site, one in enumerate(sites)
+        ]
+        shares = [value.share for site in self._values for value in site]
+        known = torch.stack([share.sum() for share in shares]).sum()
+        # Where even the best known values are noisy, the noise is what misfit is measured by.
+        least = torch.stack([value.least for site in self._values for value in site]).amin()
+        self._scale = 1 / (known.clamp_min(1e-300) * (1 + least))
+        lost = sum((value.share * value.lost).sum() for site in self._values for value in site)
+        # 1 where nothing of a release follows the levels.
+        self.noise_share = (lost / known if bool(known > 0) else torch.ones(())).float()
+
+    def __call__(self, images: Images, step: int) -> torch.Tensor:
+        """One value for each of ``(restarts * victims, M, *spatial)``."""
+        misfit = images.new_zeros(len(images))
+        for site, view in enumerate(self._layout.views(images)):
+            follow = torch.is_grad_enabled() and images.requires_grad
+            here = view.detach().requires_grad_(follow)
+            with torch.set_grad_enabled(follow):
+                levels = self._encoders[site](here)
+            total, slopes = self._of_site(site, levels, step, follow)
+            if follow:
+                (slope,) = torch.autograd.grad(levels, here, slopes, materialize_grads=True)
+                total = differentiable_once(total, view, slope)
+            misfit = misfit + total
+        return misfit
+
+    def _of_site(
+        self, site: int, levels: Levels, step: int, follow: bool
+    ) -> tuple[torch.Tensor, Levels]:
+        """The misfit of each candidate, and its gradient to the levels."""
+        pull, measured = self._pulls[site], self._sites[site]
+        fresh = measured.random and not all(level.additive for level in measured.levels)
+        draws = _DRAWS if fresh else 1
+        leaves = tuple(level.detach().requires_grad_(follow) for level in levels)
+        released = [
+            pull.release(
+                leaves,
+                pull.draw(leaves, step, site, index)
+                if fresh
+                else expanded(measured.drawn, len(leaves[0])),
+            )
+            for index in range(draws)
+        ]
+        total = levels[0].new_zeros(len(levels[0]))
+        weights = []
+        for level, value in enumerate(self._values[site]):
+            mean = torch.stack([each[level].detach().double() for each in released]).mean(dim=0)
+            misfit, weight = value.apart(mean, self._scale)
+            total = total + misfit.to(total)
+            weights.append(weight / draws)
+        if not follow:
+            return total, ()
+        slopes = [pull.back(leaves, each, tuple(weights)) for each in released]
+        return total, tuple(map(sum, zip(*slopes, strict=True)))  # type: ignore[arg-type]
+
+
+@final
+class _Value:
+    """What was received of one level, and how much each value counts."""
+
+    def __init__(self, measured: MeasuredLevel, received: Sequence[torch.Tensor]) -> None:
+        signal, noise = _own_or_pooled(measured.signal), _own_or_pooled(measured.noise)
+        noise = noise / len(received)
+        seen = signal > 0
+        safe = torch.where(seen, signal, 1.0)
+        ratio = torch.where(seen, noise / safe, torch.inf)
+        floor = 1 / _EXACT
+        self.share = floor / ratio.clamp_min(floor)
+        self.least = torch.where(seen.any(), ratio.amin(), 0.0)
+        self.lost = torch.where(seen, ratio / (1 + ratio), 1.0)
+        self._inverse = torch.where(seen, 1 / safe.sqrt(), 0.0)
+        self._modulus = measured.modulus
+        first = received[0].double()
+        rest = [wrapped(each.double() - first, self._modulus) for each in received]
+        self._value = first + torch.stack(rest).mean(dim=0) - measured.offset
+
+    def apart(
+        self, released: torch.Tensor, scale: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each candidate's misfit, and its gradient to ``released (restarts * victims, ...)``."""
+        away = released.unflatten(0, (-1, len(self._value))) - self._value
+        relative = (wrapped(away, self._modulus) * self._inverse).flatten(0, 1)
+        trusted = scale * self.share * relative
+        return (trusted * relative).flatten(1).sum(dim=1), 2 * trusted * self._inverse
+
+
+def _own_or_pooled(variance: torch.Tensor) -> torch.Tensor:
+    """The median of a channel's values, but of a value that is far from it its own."""
+    flat = variance.flatten(1)
+    middle = flat.median(dim=1).values.view(-1, *(1,) * (variance.ndim - 1)).expand_as(variance)
+    apart = (variance > _APART * middle) | (variance * _APART < middle)
+    return torch.where(apart, variance, middle)

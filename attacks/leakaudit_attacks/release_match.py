@@ -1,0 +1,170 @@
+"""Which misfit to a release an attack descends on: what the defence says, or what was measured.
+
+`Defense.expected` and `Defense.evidence` are hints. Where releases of the adversary's own patients
+bear them out they are followed; where not, they compete with what was measured, and own patients
+whom nothing was measured on decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, final, runtime_checkable
+
+import torch
+
+from leakaudit.api import (
+    Capability,
+    Images,
+    Observation,
+    SiteLevels,
+    hints_hold,
+    measured,
+)
+from leakaudit_attacks.activations import ActivationMatch
+from leakaudit_attacks.decoding import difference, releases_of
+from leakaudit_attacks.engine import Objective, StepRule, search, weighted
+from leakaudit_attacks.measured_release import MeasuredMatch
+from leakaudit_attacks.priors import total_variation
+from leakaudit_attacks.pull import Pull, Through
+from leakaudit_attacks.starts import middle_slices
+from leakaudit_attacks.surrogate import fitted_pull
+
+# Own patients that candidates are tried on, and steps of a trial.
+_TRIED = 4
+_STEPS = 60
+# Below this what autograd says of a defence is not followed without a rival.
+_FOLLOWED = 0.5
+
+
+@runtime_checkable
+class ReleaseMatch(Protocol):
+    """A misfit to what was released."""
+
+    noise_share: torch.Tensor
+
+    def __call__(self, images: Images, step: int) -> torch.Tensor:
+        """One value per candidate."""
+
+
+@final
+@dataclass(frozen=True)
+class Chosen:
+    """A misfit and why it was taken.
+
+    Args:
+        match: to the victims' releases.
+        notes: one sentence each; none where the hints hold.
+    """
+
+    match: ReleaseMatch
+    notes: tuple[str, ...] = ()
+
+
+Completed = Callable[[ReleaseMatch], Objective]
+
+
+def smoothed(match: ReleaseMatch, tv: float = 2e-4, tv_noise: float = 0.3) -> Objective:
+    """A misfit and total variation, which weighs the more the noisier the release is."""
+    weight = tv + tv_noise * match.noise_share
+    return weighted((1.0, match), (weight, lambda images, step: total_variation(images)))
+
+
+def release_match(
+    observation: Observation, completed: Completed = smoothed, rate: float = 0.05
+) -> Chosen:
+    """The misfit that serves best on the adversary's own patients.
+
+    Args:
+        observation: releases, encoders and defence; without own patients the hints are followed.
+        completed: what is minimised in a trial, from a misfit.
+        rate: learning rate of a trial.
+    """
+    if Capability.AUXILIARY_PATIENTS not in observation.granted:
+        return Chosen(ActivationMatch(observation))
+    mine = middle_slices(observation.auxiliary)
+    tried = mine[-max(1, min(_TRIED, observation.layout.victims, len(mine) // 2)) :]
+    others = mine[: max(1, len(mine) - len(tried))]
+    with torch.no_grad():
+        sites = _encoded(observation, others)
+        found = [measured(observation.defense, levels) for levels in sites]
+        hold = all(
+            hints_hold(observation.defense, levels, one)
+            for levels, one in zip(sites, found, strict=True)
+        )
+    if hold:
+        return Chosen(ActivationMatch(observation))
+    makers: dict[str, Callable[[Observation], ReleaseMatch]] = {"told": ActivationMatch}
+    through = [Through(observation.defense) for _ in sites]
+    makers["measured"] = lambda seen: MeasuredMatch(seen, found, through)
+    if any(level.followed < _FOLLOWED for one in found for level in one.levels):
+        around: list[Pull] = [
+            fitted_pull(observation.defense, levels, one)
+            for levels, one in zip(sites, found, strict=True)
+        ]
+        makers["surrogate"] = lambda seen: MeasuredMatch(seen, found, around)
+    trial = _trial(observation, tried)
+    start = others.mean(dim=0, keepdim=True).expand_as(tried)
+    errors = {
+        name: _error(completed(maker(trial)), start, tried, rate) for name, maker in makers.items()
+    }
+    best = min(errors, key=lambda name: errors[name])
+    return Chosen(makers[best](observation), (_note(best, errors),))
+
+
+def _note(best: str, errors: dict[str, float]) -> str:
+    words = {
+        "told": "what the defense says of itself (Defense.evidence)",
+        "measured": "what releases of own patients show",
+        "surrogate": "what releases of own patients show, with a learned way back",
+    }
+    rest = ", ".join(
+        f"{error:.3f} by {words[name]}" for name, error in errors.items() if name != best
+    )
+    return (
+        "The defense's hints do not hold on the adversary's own patients, so rivals were tried on "
+        f"them: error {errors[best]:.3f} by {words[best]}, which is used; {rest}."
+    )
+
+
+def _error(objective: Objective, start: Images, truth: Images, rate: float) -> float:
+    found = search(
+        objective,
+        start.unsqueeze(0),
+        StepRule(learning_rate=rate),
+        iterations=_STEPS,
+        progress=lambda done, total: None,
+    )
+    error = float(difference(found.images, truth))
+    return error if error == error else float("inf")
+
+
+def _trial(observation: Observation, images: Images) -> Observation:
+    """The same adversary, with releases of own patients for the victims'."""
+    with torch.no_grad():
+        sites = _encoded(observation, images)
+        releases = tuple(
+            tuple(
+                observation.defense.release(levels, generator=_fresh(number, site))
+                for site, levels in enumerate(sites)
+            )
+            for number, _ in enumerate(releases_of(observation))
+        )
+    held = {
+        Capability.ACTIVATIONS: releases[0],
+        Capability.REPEATED_RELEASES: releases,
+        Capability.ENCODER_WEIGHTS: observation.encoders,
+        Capability.DEFENSE_PARAMETERS: observation.defense,
+    }
+    layout = replace(observation.layout, victims=len(images))
+    return Observation(threat=observation.threat, layout=layout, held=held)
+
+
+def _encoded(observation: Observation, images: Images) -> SiteLevels:
+    views = observation.layout.views(images)
+    return tuple(encoder(view) for encoder, view in zip(observation.encoders, views, strict=True))
+
+
+def _fresh(*labels: int) -> torch.Generator:
+    seed = sum((label + 7) * 1_000_003**place for place, label in enumerate(labels))
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,82 @@
+"""A key that is sent along: part of a release is made of the draw alone and undoes the rest."""
+
+from __future__ import annotations
+
+import torch
+
+from leakaudit.contracts.defense import Defense
+from leakaudit.contracts.measured import expanded
+from leakaudit.randomness import generator_for, normal_like
+from leakaudit.types import Levels
+
+_DRAWS = 5
+_SAMPLES = 4
+# Single drawn values that are exchanged, to see what follows.
+_PROBES = 128
+# What two samples may differ by, of what two draws do, where a value is made of the draw alone.
+_ALIKE = 1e-6
+
+
+def sends_its_key(defense: Defense, levels: Levels, seed: int = 0) -> bool:
+    """Whether a release tells of its own draw what the rest of it depends on.
+
+    Some released values are then the same for every sample under one draw and differ between
+    draws; and single drawn values change both these and values that depend on the sample. Noise
+    alone does not: each of its values changes one released value.
+
+    Args:
+        defense: fitted.
+        levels: of own samples at one site, each ``(N, C, *spatial)``.
+        seed: of the draws.
+    """
+    generator = generator_for(seed, "key")
+    levels = _several(levels, generator)
+    first = tuple(level[:1] for level in levels)
+    draws = [defense.draw(first, generator) for _ in range(_DRAWS)]
+    if not draws[0]:
+        return False
+    with torch.no_grad():
+        released = [_rows(defense.apply(levels, expanded(each, len(levels[0])))) for each in draws]
+        table = torch.stack(released)  # (draws, samples, values)
+        between = table.amax(dim=0).sub(table.amin(dim=0)).amax(dim=0)
+        within = table.amax(dim=1).sub(table.amin(dim=1)).amax(dim=0)
+        alone = (between > 0) & (within <= _ALIKE * between)
+        shared = ~alone & (within > 0)
+        if not bool(alone.any() & shared.any()):
+            return False
+        exchanged = _exchanged(draws[0], draws[1], generator)
+        count = max(len(each) for each in exchanged)
+        many = tuple(level[:1].expand(count, *level.shape[1:]) for level in levels)
+        same = _rows(defense.apply(many, expanded(draws[0], count)))
+        moved = _rows(defense.apply(many, exchanged)) != same
+    return bool(((moved & alone).any(dim=1) & (moved & shared).any(dim=1)).any())
+
+
+def _exchanged(drawn: Levels, other: Levels, generator: torch.Generator) -> Levels:
+    """The draw many times over, each time with one value of ``other``."""
+    sizes = [each.numel() for each in drawn]
+    chosen = [
+        torch.randperm(size, generator=generator)[: max(16, _PROBES // len(sizes))]
+        for size in sizes
+    ]
+    count = sum(map(len, chosen))
+    rows = [each.flatten().expand(count, -1).clone() for each in drawn]
+    done = 0
+    for row, places, new in zip(rows, chosen, other, strict=True):
+        own = torch.arange(done, done + len(places))
+        row[own, places] = new.flatten()[places.to(new.device)]
+        done += len(places)
+    return tuple(row.view(count, *each.shape[1:]) for row, each in zip(rows, drawn, strict=True))
+
+
+def _several(levels: Levels, generator: torch.Generator) -> Levels:
+    """Four samples, moved copies where there are fewer."""
+    count = len(levels[0])
+    chosen = tuple(level.detach()[torch.arange(_SAMPLES) % count] for level in levels)
+    if count >= _SAMPLES:
+        return chosen
+    return tuple(level + 0.5 * level.std() * normal_like(level, generator) for level in chosen)
+
+
+def _rows(levels: Levels) -> torch.Tensor:
+    return torch.cat([level.double().flatten(1) for level in levels], dim=1)

@@ -1,0 +1,270 @@
+"""What a defence does to levels, found out by running it: what `Defense.expected` can not hide.
+
+Whoever holds a defence and levels of its own releases these repeatedly, in float64 after the
+release: how far each released value moves between draws, how far it follows the levels, and what of
+it is drawn alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from leakaudit.contracts.defense import Defense
+from leakaudit.contracts.lattice import cells, wrapped
+from leakaudit.randomness import generator_for, normal_like
+from leakaudit.types import Levels
+
+# Draws that all samples share, for what depends on the draw alone; draws of their own, for noise.
+_SHARED = 6
+_OWN = 16
+_PROBES = 6
+# Levels are moved by so much of their channel's deviation to see what follows.
+_STEP = 0.5
+# Most bytes of float64 that the samples of one level may take.
+_MOST = 2**26
+# An interaction of draw and levels below this share of noise or of signal is none.
+_LITTLE = 0.02
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MeasuredLevel:
+    """One released level of one site.
+
+    Args:
+        noise: variance over draws of each value, ``(C, *spatial)``, float64; modulo ``modulus``.
+        signal: variance of each value's mean over draws when the level moves by its own deviation,
+            of the same shape; at least what the means of different samples differ by.
+        offset: mean over draws of each value, less the value under draw 0; 0 where draws do more
+            than to add something.
+        modulus: of each channel, ``(C, 1, ...)``: what is drawn is a multiple of this, and what is
+            left of a value modulo it is the level's. Infinite where there is no such number.
+        additive: what is drawn is added to what follows from the levels, modulo ``modulus``.
+        followed: correlation of what autograd says of `Defense.apply` with what a step of the
+            levels does, -1 to 1; nan where nothing depends on the levels.
+    """
+
+    noise: torch.Tensor
+    signal: torch.Tensor
+    offset: torch.Tensor
+    modulus: torch.Tensor
+    additive: bool
+    followed: float
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """All levels of one site, and the draw that they were measured under.
+
+    Args:
+        levels: shallow to deep.
+        drawn: draw 0, of one sample.
+    """
+
+    levels: tuple[MeasuredLevel, ...]
+    drawn: Levels
+
+    @property
+    def random(self) -> bool:
+        """Whether anything is drawn."""
+        return bool(self.drawn)
+
+
+def measured(defense: Defense, levels: Levels, seed: int = 0) -> Measured:
+    """Release levels again and again, and moved a little.
+
+    Args:
+        defense: fitted.
+        levels: of samples of one's own at one site, each ``(N, C, *spatial)``, one at least.
+        seed: of draws and moves.
+    """
+    levels = _few(tuple(level.detach() for level in levels))
+    generator = generator_for(seed, "measured")
+    count = len(levels[0])
+    none = not defense.draw(_first(levels), generator)
+    shared = [defense.draw(_first(levels), generator) for _ in range(1 if none else _SHARED)]
+    spreads = [_spread(level) for level in levels]
+    moves = [
+        tuple(
+            _STEP * spread * normal_like(level, generator)
+            for level, spread in zip(levels, spreads, strict=True)
+        )
+        for _ in range(_PROBES)
+    ]
+    moved = [tuple(map(torch.add, levels, move)) for move in moves]
+    with torch.no_grad():
+        # Per draw what is released of the levels, and of each way in which they are moved.
+        still = [_wide(defense.apply(levels, expanded(each, count))) for each in shared]
+        after = [
+            [_wide(defense.apply(each, expanded(one, count))) for each in moved] for one in shared
+        ]
+        own = (
+            []
+            if none
+            else [
+                _wide(defense.apply(levels, defense.draw(levels, generator))) for _ in range(_OWN)
+            ]
+        )
+    drawn = expanded(shared[0], count)
+    followed = agreement(lambda leaves: defense.apply(leaves, drawn), levels, moves, after[0])
+    return Measured(
+        levels=tuple(
+            _level(
+                torch.stack([each[index] for each in still]),
+                torch.stack([torch.stack([move[index] for move in each]) for each in after]),
+                torch.stack([each[index] for each in own]) if own else None,
+                followed[index],
+            )
+            for index in range(len(still[0]))
+        ),
+        drawn=shared[0],
+    )
+
+
+def expanded(drawn: Levels, count: int) -> Levels:
+    """The draw of one sample, for ``count`` samples."""
+    return tuple(each.expand(count, *each.shape[1:]) for each in drawn)
+
+
+def _level(
+    still: torch.Tensor, after: torch.Tensor, own: torch.Tensor | None, followed: float
+) -> MeasuredLevel:
+    """Of ``still (draws, N, C, ...)``, ``after (draws, moves, N, ...)``, ``own`` as ``still``."""
+    zero = torch.zeros_like(still[0, 0])
+    if own is None:
+        step = after[0] - still[0]
+        modulus = torch.full_like(zero[:, *(slice(0, 1),) * (zero.ndim - 1)], torch.inf)
+        signal = step.square().mean(dim=(0, 1)) / _STEP**2
+        apart = _variance(still[0]) if still.shape[1] > 1 else zero
+        return MeasuredLevel(
+            noise=zero,
+            signal=torch.maximum(signal, _pooled(apart)),
+            offset=zero,
+            modulus=modulus,
+            additive=True,
+            followed=followed,
+        )
+    step = after - still.unsqueeze(1)
+    modulus = cells(still - still[:1], step)
+    step = wrapped(step, modulus)
+    # How samples differ in what a draw does to them: nothing, where noise is added.
+    drawn = wrapped(still - still[:1], modulus)
+    interaction = _variance(drawn[1:].transpose(0, 1)).mean(dim=0) if drawn.shape[1] > 1 else zero
+    noise = _variance(wrapped(own - still[0], modulus)).mean(dim=0)
+    mean = step.mean(dim=0)
+    response = (mean.square() - _variance(step) / len(step)).mean(dim=(0, 1)) / _STEP**2
+    straight = step[0].square().mean(dim=(0, 1)) / _STEP**2
+    bound = _LITTLE * torch.maximum(noise, straight).mean()
+    additive = bool(interaction.mean() <= bound) and bool(
+        _variance(step).mean() / _STEP**2 <= _LITTLE * straight.mean()
+    )
+    signal = straight if additive else _pooled(response.clamp_min(0))
+    offset = wrapped(own - still[0], modulus).mean(dim=(0, 1)) if additive else zero
+    return MeasuredLevel(
+        noise=noise,
+        signal=signal,
+        offset=offset,
+        modulus=modulus,
+        additive=additive,
+        followed=followed,
+    )
+
+
+def agreement(
+    made: Callable[[Levels], Levels],
+    levels: Levels,
+    moves: Sequence[Levels],
+    after: Sequence[Levels],
+) -> list[float]:
+    """How well autograd tells what moving the levels does, for random weights of what is made.
+
+    Args:
+        made: from levels.
+        levels: each ``(N, C, *spatial)``.
+        moves: what is added to them, several times.
+        after: what is made then, each time.
+
+    Returns:
+        Per level made a correlation, -1 to 1; nan where it did not move.
+    """
+    leaves = tuple(level.detach().clone().requires_grad_() for level in levels)
+    with torch.enable_grad():
+        released = made(leaves)
+    weights = generator_for(0, "weights")
+    found = []
+    for index, level in enumerate(released):
+        steps = [each[index].double() - level.detach().double() for each in after]
+        scale = _channel_root(torch.stack(steps))
+        pairs = []
+        for step, move in zip(steps, moves, strict=True):
+            weight = normal_like(step, weights) / scale
+            weight = torch.where(scale > 0, weight, 0.0)
+            top = weight.abs().amax().clamp_min(1e-300)
+            seen = (weight * step).flatten(1).sum(dim=1)
+            said = torch.zeros_like(seen)
+            if level.requires_grad:
+                slopes = torch.autograd.grad(
+                    level,
+                    leaves,
+                    (weight / top).to(level),
+                    retain_graph=True,
+                    materialize_grads=True,
+                )
+                for slope, change in zip(slopes, move, strict=True):
+                    said = said + (slope.double() * change.double()).flatten(1).sum(dim=1) * top
+            pairs.append(torch.stack([said, seen], dim=1))
+        found.append(_agreement(torch.cat(pairs)))
+    return found
+
+
+def _agreement(pairs: torch.Tensor) -> float:
+    """Correlation about 0 of two columns; nan where the second is 0, 0 where only the first is."""
+    said, seen = pairs[:, 0], pairs[:, 1]
+    if not bool(seen.any()):
+        return float("nan")
+    if not bool(said.isfinite().all()) or not bool(said.any()):
+        return 0.0
+    return float(said @ seen / (said.norm() * seen.norm()))
+
+
+def _few(levels: Levels) -> Levels:
+    """So many samples as memory allows, two at least where there are two."""
+    largest = max(level[0].numel() for level in levels)
+    copies = _SHARED * (_PROBES + 1) + _OWN
+    most = max(2, min(6, _MOST // (8 * largest * copies)))
+    return tuple(level[:most] for level in levels)
+
+
+def _first(levels: Levels) -> Levels:
+    return tuple(level[:1] for level in levels)
+
+
+def _wide(levels: Levels) -> Levels:
+    return tuple(level.detach().double() for level in levels)
+
+
+def _variance(values: torch.Tensor) -> torch.Tensor:
+    """Over the first axis, unbiased."""
+    return values.var(dim=0)
+
+
+def _spread(level: torch.Tensor) -> torch.Tensor:
+    """Standard deviation of each channel over samples and places, ``(1, C, 1, ...)``."""
+    return level.transpose(0, 1).flatten(1).std(dim=1).view(1, -1, *(1,) * (level.ndim - 2))
+
+
+def _pooled(variance: torch.Tensor) -> torch.Tensor:
+    """The mean of each channel, at every place."""
+    mean = variance.flatten(1).mean(dim=1).view(-1, *(1,) * (variance.ndim - 1))
+    return mean.expand_as(variance)
+
+
+def _channel_root(steps: torch.Tensor) -> torch.Tensor:
+    """Root mean square of ``(moves, N, C, ...)`` by channel, ``(1, C, 1, ...)``."""
+    square = steps.square().transpose(0, 2).flatten(1).mean(dim=1)
+    return square.sqrt().view(1, -1, *(1,) * (steps.ndim - 3))

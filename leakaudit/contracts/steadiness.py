@@ -1,0 +1,52 @@
+"""Whether a defence does the same whoever looks: alone or in a batch, with a graph or without."""
+
+from __future__ import annotations
+
+import torch
+
+from leakaudit.contracts.defense import Defense
+from leakaudit.randomness import generator_for
+from leakaudit.types import Levels
+
+# Rounding, in units of what a level varies by.
+_ROUNDING = 1e-3
+
+
+def unsteady(defense: Defense, levels: Levels, seed: int = 0) -> str:
+    """What a release depends on beside levels and draw, as the end of a sentence; empty if nothing.
+
+    Args:
+        defense: fitted.
+        levels: of own samples at one site, each ``(N, C, *spatial)``.
+        seed: of the draw.
+    """
+    levels = tuple(level.detach() for level in levels)
+    one = tuple(level[:1] for level in levels)
+    drawn = defense.draw(one, generator_for(seed, "steady"))
+    with torch.no_grad():
+        first = defense.apply(one, drawn)
+        again = defense.apply(one, drawn)
+        batch = tuple(level[:1].expand(3, *level.shape[1:]) for level in levels)
+        many = defense.apply(batch, tuple(each.expand(3, *each.shape[1:]) for each in drawn))
+        released, repeated = (
+            defense.release(one, generator=generator_for(seed, "steady")) for _ in range(2)
+        )
+    leaves = tuple(level.clone().requires_grad_() for level in one)
+    with torch.enable_grad():
+        followed = defense.apply(leaves, drawn)
+    if not _alike(first, again) or not _alike(released, repeated):
+        return "it releases the same levels otherwise under the same draw"
+    if not _alike(first, released):
+        return "what it releases is not what it applies"
+    if not _alike(first, tuple(level[1:2] for level in many)):
+        return "it releases a sample otherwise in a batch than alone"
+    if not _alike(first, followed):
+        return "it releases otherwise where a gradient is asked for"
+    return ""
+
+
+def _alike(one: Levels, other: Levels) -> bool:
+    return all(
+        bool((a.double() - b.double()).abs().amax() <= _ROUNDING * a.double().std().nan_to_num())
+        for a, b in zip(one, other, strict=True)
+    )
