@@ -197,7 +197,6 @@ def test_a_gradient_through_half_precision_keeps_its_size() -> None:
         torch.testing.assert_close(one, torch.full_like(one, 6e11), rtol=1e-3, atol=0)
 
 
-THREAT = "curious-server-with-encoder"
 SHALLOW = tiny_spec(cut_level=0, features=(6, 4, 4, 4, 4, 4))
 DISGUISED = [FixedNoise(), LowDigits(), ClaimsNothingness(), Detached()]
 
