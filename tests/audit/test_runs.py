@@ -417,9 +417,11 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
             {"head-mask-inference": learned},
             {"other-site-inversion": {**learned, "steps": 5}},
             {"feature-space-hijacking": {"decoder_steps": 5, "steps": 5}},
+            "release-matching",
         ],
         "threats": {
             "curious-site": ["mask-inference", "other-site-inversion"],
+            "curious-server-with-candidates": ["release-matching"],
             "u-shaped-server": ["head-mask-inference"],
             "malicious-server": ["feature-space-hijacking"],
         },
@@ -436,7 +438,30 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
         *(("other-site-inversion", site) for site in sites),
         ("head-mask-inference", ""),
         ("feature-space-hijacking", ""),
+        ("release-matching", ""),
     }
+    (who,) = (one for one in report.cells if one.matching and not one.control_only)
+    assert who.matching is not None
+    assert who.matching.top1 == 1.0
+    assert who.matching.gallery == 9  # 12 patients, 3 of them the adversary's own
+    assert who.matching.other_pass is not None
+    assert who.matching.other_pass.top1 == 1.0
+    assert who.matching.other_slice is not None
+    assert who.cost is not None
+    assert who.cost.queries == 2 * who.matching.gallery  # nothing is random
+    assert who.positive_control is not None
+    assert who.positive_control.passed
+    assert who.disguise_control is not None
+    assert who.disguise_control.passed
+    stored = load_file(run / "cells" / who.cell / "reconstructions.safetensors")
+    assert list(stored) == ["scores"]
+    assert stored["scores"].shape == (3, 9)
+    assert (
+        RunPictures(plan_audit(read_audit(tmp_path / "tiny.yaml")), RunStore(run)).planes(
+            who.cell, who.matching.patients[0].patient, ""
+        )
+        == ()
+    )
     masks = [cell for cell in report.cells if cell.recovers == "masks"]
     for cell in masks:
         figures = cell.mask_leakage or cell.withheld_masks
@@ -480,3 +505,6 @@ def test_every_site_is_tried_and_masks_are_scored_by_dice(
     assert "mask-inference by curious-site with" in table
     assert "head-mask-inference by u-shaped-server" in table
     assert "their masks (Dice)" in done.stdout
+    assert "| identities |" in table
+    assert "who they are (share)" in done.stdout
+    assert "Singling out without a picture" in page
