@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from leakaudit.audit.match_scoring import MatchScorer, View
-from leakaudit.contracts import Defense
+from leakaudit.contracts import Defense, ReleaseSetting
 from leakaudit.errors import ConfigError
 from leakaudit.records import Matching
+from leakaudit.registry import usable
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.threat.disguises import Scale, disguises
 from leakaudit.threat.observing import observe
@@ -27,6 +28,8 @@ from leakaudit_defenses.top_k import TopK
 from tests.plugins.attacked import quietly
 from tests.tiny import tiny_patients, tiny_spec, tiny_system
 
+# The built-in defenses whose releases are random at their defaults.
+RANDOM = {"activation-dropout", "dp-gaussian", "gaussian-noise", "laplace-noise"}
 PATIENTS = tiny_patients(12, slices=2, seed=4)
 VICTIMS = PATIENTS[:6]
 AUXILIARY = tiny_patients(2, slices=1, seed=5)
@@ -95,6 +98,19 @@ def test_every_deterministic_defense_is_read(defense: Defense, spec: SplitUNetSp
     assert [one.rank for one in figures.patients] == [1.0] * 6
     assert all(one.margin and one.margin > 0 for one in figures.patients)
     assert all(one.wrong == 0.0 for one in figures.patients)
+
+
+@pytest.mark.parametrize("name", [one.name for one in usable("defense")[0]])
+def test_every_built_in_defense_that_draws_nothing_is_read_as_it_comes(name: str) -> None:
+    """Those that act on the training or on what returns among them: they release what they get."""
+    defense = next(one for one in usable("defense")[0] if one.name == name).make({})
+    levels = (torch.rand(1, 4, 8, 8), torch.rand(1, 4, 4, 4))
+    setting = ReleaseSetting(sites=1, releases_per_patient=1, auxiliary_levels=(levels,))
+    if defense.fit(setting).draw(levels, torch.Generator()):
+        assert name in RANDOM
+        return
+    assert name not in RANDOM
+    assert top1(defense) == 1.0
 
 
 @pytest.mark.parametrize("name", disguises(0))
