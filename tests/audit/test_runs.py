@@ -48,7 +48,7 @@ def events_of(run: Path) -> list[dict[str, Any]]:
 def test_a_small_audit_runs_from_end_to_end(finished_run: Path) -> None:
     run = finished_run / TINY
     report = report_of(run)
-    assert len(report.cells) == 8
+    assert len(report.cells) == 10  # two of them are controls under a disguise
     states = {(c.attack_name, c.threat): set[State]() for c in report.cells}
     for cell in report.cells:
         states[cell.attack_name, cell.threat].add(cell.state)
@@ -122,15 +122,15 @@ def test_the_same_command_again_redoes_nothing(
     copied: Path, leakaudit: Leakaudit, stamps: Stamps, result_of: Result
 ) -> None:
     before, result = stamps(copied / TINY), result_of(copied / TINY)
-    assert len(before) == 8
+    assert len(before) == 10
     again = leakaudit("run", "tiny.yaml", cwd=copied)
     assert again.returncode == 0
     assert stamps(copied / TINY) == before
     assert result_of(copied / TINY) == result
     assert again.stdout == (copied / "stdout.txt").read_text()
     events = events_of(copied / TINY)
-    assert [event["jobs"] for event in events if event["event"] == "run"] == [8, 0]
-    assert sum(event["event"] == "job" for event in events) == 8
+    assert [event["jobs"] for event in events if event["event"] == "run"] == [10, 0]
+    assert sum(event["event"] == "job" for event in events) == 10
 
 
 def test_damaged_results_are_found_and_redone(
@@ -352,7 +352,8 @@ def test_a_whole_training_is_kept_and_attacked_where_the_threat_sees_it(
     for target in report.targets:
         names = {path.name for path in (run / "targets" / target.target).iterdir()}
         assert {"epoch_0001.safetensors", "epoch_0002.safetensors"} < names
-    cells = {cell.attack_name: cell for cell in report.cells if "Gaussian" not in cell.defense}
+    asked = [cell for cell in report.cells if not cell.control_only]
+    cells = {cell.attack_name: cell for cell in asked if "Gaussian" not in cell.defense}
     assert {cell.state for cell in cells.values()} == {State.OK}, report.cells
     assert {cell.victims for cell in cells.values()} == {"training"}
     transcript, cafe = cells["transcript-inversion"], cells["cafe"]
@@ -396,9 +397,12 @@ def test_a_bottleneck_is_attacked_beside_the_plain_target(
     assert {cell.state for cell in asked} <= {State.OK, State.CONTROL_FAILED}, [
         cell.reason for cell in asked
     ]
-    controls = [target for target in report.targets if target.control_only]
-    assert [(target.cut_level, target.bottleneck) for target in controls] == [(0, None)]
-    plain, narrow = (target for target in report.targets if not target.control_only)
+    disguised = [cell for cell in report.cells if cell.disguise]
+    assert {cell.attack_name for cell in disguised} == {
+        *("decoder-inversion", "activation-inversion", "pseudo-client-inversion", "unsplit")
+    }
+    assert all(cell.control_only and cell.bottleneck is None for cell in disguised)
+    plain, narrow = report.targets
     assert narrow.parameters > plain.parameters
     assert "channels 2" in done.stdout
     assert "channels 2" in leakaudit("table", str(tmp_path / TINY), cwd=tmp_path).stdout

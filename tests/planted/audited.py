@@ -1,4 +1,4 @@
-"""Audits of planted systems: ``python -m tests.planted.audited`` prints what each ends as.
+"""Audits of planted systems: ``python -m tests.planted`` prints what each ends as.
 
 By default they share one undefended training, so that each costs its attacks alone;
 ``--trained`` trains every system behind its own defense, as an audit does.
@@ -72,6 +72,7 @@ def audited(
     *,
     audit: dict[str, Any] = AUDIT,
     trained: bool = False,
+    by: Sequence[str] | None = None,
     events: Events | None = None,
 ) -> dict[str, Audited]:
     """Audit each system, all under one policy; ``folder`` keeps what is done.
@@ -80,6 +81,7 @@ def audited(
         systems: by name.
         folder: the run folder.
         audit: the audit of the undefended network.
+        by: the attacks that planted systems meet; all of the audit if None.
         trained: train each system behind its defense; else all release from one training.
         events: told how far it is.
     """
@@ -96,7 +98,11 @@ def audited(
     if not trained:
         for target in planted.values():
             _share_training(undefended, target, store)
-    own = [cell for cell in plan.matrix.cells if not cell.control_only]
+    own = [
+        cell
+        for cell in plan.matrix.cells
+        if not cell.control_only and (by is None or cell.attack_name in by)
+    ]
     cells = [_planted(cell, target) for target in planted.values() for cell in own]
     matrix = Matrix(
         targets=(*plan.matrix.targets, *planted.values()),
@@ -175,7 +181,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = audited(systems, run, audit=audit, trained=given.trained)
     print(table(found))
     print(f"{time.time() - started:.0f} s")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,51 @@
+"""Which attack reads which disguise: the table that is shipped says what a small run measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leakaudit.audit.disguised import adaptive_attacks, readings
+from leakaudit.audit.executors import Events
+from leakaudit.audit.store import RunStore
+from leakaudit.errors import ConfigError
+from leakaudit.records.readings import Readings
+from leakaudit.report.unread import shipped
+
+BUDGETS = {
+    "activation-inversion": {"iterations": 80},
+    "decoder-inversion": {"steps": 60, "width": 16},
+}
+DECISIVE = ("scale down", "channel mix", "order of positions", "third decimal")
+
+
+def tried(attacks: Mapping[str, Mapping[str, Any]], folder: Path, only: Sequence[str]) -> Readings:
+    store = RunStore(folder / "run")
+    store.prepare()
+    return readings(attacks, store, size=32, patients=12, seed=0, only=only, events=Events())
+
+
+def test_what_reads_releases_and_answers_to_a_defense_is_to_be_tried() -> None:
+    found = adaptive_attacks()
+    assert {"activation-inversion", "decoder-inversion", "tensor-inversion"} <= set(found)
+    assert "gradient-inversion" not in found
+    assert "other-site-inversion" not in found
+
+
+def test_what_can_not_be_tried_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no disguise 'masks'; there are scale down"):
+        tried({"decoder-inversion": {}}, tmp_path, ["masks"])
+    with pytest.raises(ConfigError, match="gradient-inversion reads no releases"):
+        tried({"gradient-inversion": {}}, tmp_path, [])
+
+
+@pytest.mark.slow  # trains a network and attacks it ten times
+def test_a_small_run_measures_what_the_shipped_table_says(tmp_path: Path) -> None:
+    found = tried(BUDGETS, tmp_path, DECISIVE)
+    said = {(one.attack, one.disguise): one.reads for one in shipped().readings}
+    measured = {(one.attack, one.disguise): one.reads for one in found.readings}
+    assert len(measured) == 2 * (1 + len(DECISIVE))
+    assert measured == {key: said[key] for key in measured}
