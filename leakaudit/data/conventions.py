@@ -106,7 +106,8 @@ def convention_of(family: Family, values: Mapping[str, tuple[float, ...]]) -> Co
         return CONVENTIONS["brats-2018"]
     if found - {1, 2, 3, 4}:
         return CONVENTIONS["brats-2024"]  # what is in no convention is refused first
-    candidates = [name for name in _FOUR if found <= set(CONVENTIONS[name].tissues)]
+    fitting = {"brats-2018", "brats-2024"} if 3 not in found else set(_FOUR) - {"brats-2018"}
+    candidates = [name for name in _FOUR if name in fitting]
     with_four = [patient for patient, each in values.items() if 4 in each]
     meanings = ", or ".join(_FOUR[name] for name in candidates)
     mixed = ""

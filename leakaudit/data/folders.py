@@ -16,7 +16,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Final, final
 
-from leakaudit.data.labels import Hint
+from leakaudit.data.labels import Hint, patients_in_words
 from leakaudit.data.scan_names import MASK, Scan, family_of, is_nifti, scan_named
 from leakaudit.data.sources import Found, Source, readable
 from leakaudit.errors import DataError
@@ -79,7 +79,7 @@ def patients_in_folders(root: Path) -> Found:
             everybody += found
     everybody = _with_loose(everybody, loose, root)
     if not everybody:
-        raise DataError(_nothing_here(other), file=str(root))
+        raise DataError(_nothing_here(other, root), file=str(root))
     if not any(files.has_mask for files in everybody):
         raise DataError(
             f"none of the {len(everybody)} patients has a mask; expected a file that ends in "
@@ -99,8 +99,8 @@ def patients_in_folders(root: Path) -> Found:
             problems.append(error)
     if left_out:
         words = (
-            f"{len(left_out)} patients belong to a part in which nobody has a mask, such as "
-            "that for validation; they are left out."
+            "Left out, since nobody in their part of the data has a mask, as in one for "
+            f"validation: {patients_in_words(len(left_out))}."
         )
         cautions.append(
             Caution(kind="left-out", grave=False, words=words, patients=tuple(left_out))
@@ -294,13 +294,18 @@ def _of_odd_masks(sources: Iterable[Source], everybody: Sequence[_Files]) -> lis
     if not odd:
         return []
     words = (
-        f"The masks of {len(odd)} patients are named unlike their images (BraTS 2020 has such a "
-        "patient, 355); the only mask in the folder was taken."
+        "A mask is named unlike the images, as that of patient 355 of BraTS 2020; the only one in "
+        f"the folder was taken: {patients_in_words(len(odd))}."
     )
     return [Caution(kind="mask-name", grave=False, words=words, patients=tuple(odd))]
 
 
-def _nothing_here(other: Counter[str]) -> str:
+def _nothing_here(other: Counter[str], root: Path) -> str:
+    if (root / "imagesTr").is_dir():
+        return (
+            "imagesTr lies here without dataset.json, which says what channels and labels are; put "
+            "it beside imagesTr"
+        )
     expected = (
         "no recognised layout: expected dataset.json (MSD, nnU-Net) or files such as "
         "NAME_flair.nii.gz or NAME-t2f.nii.gz (BraTS), a folder for each patient or all in one"

@@ -7,7 +7,7 @@ files must leave one convention. Where they leave several, the user is asked, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, final
 
@@ -42,10 +42,14 @@ class Hint:
     Args:
         family: whose names the files bear.
         names: tissue of each value as a listing gives them, in order; None if none does.
+        listing: the file that gives them.
+        fault: why no tissues follow from the names in it; empty if they do.
     """
 
     family: Family
     names: tuple[tuple[int, str], ...] | None = None
+    listing: str = ""
+    fault: str = ""
 
 
 @final
@@ -104,6 +108,16 @@ def check_asked(asked: LabelsAsked) -> None:
                 f"label {value}: {name!r} is no tissue that can be read"
                 f"{nearest(name, (*CLASS_OF, *CLASSES))}; known are {UNDERSTOOD}"
             )
+
+
+def names_at_fault(hints: Iterable[Hint]) -> list[DataError]:
+    """What is wrong with names of labels, each once; the user's word would make up for it.
+
+    Args:
+        hints: of all patients.
+    """
+    faults = dict.fromkeys((hint.fault, hint.listing) for hint in hints if hint.fault)
+    return [DataError(fault, file=listing) for fault, listing in faults]
 
 
 def values_in(values: NDArray[Any]) -> tuple[float, ...]:
@@ -178,7 +192,7 @@ def decide_labels(masks: Sequence[MaskValues], asked: LabelsAsked | None = None)
     if len(told) == 1:
         words = next(iter(told))
     else:
-        words = "; ".join(f"of {count} patients {words}" for words, count in told.items())
+        words = "; ".join(f"of {patients_in_words(n)} {words}" for words, n in told.items())
     return Labels(classes=classes, words=words, cautions=tuple(cautions))
 
 
@@ -191,9 +205,12 @@ def _tissues(
     if asked is not None:
         named = {value: tissue_named(name) or BACKGROUND for value, name in asked.items()}
         return {0: BACKGROUND, **named}, "as the audit file says"
+    raise_problems(names_at_fault([hint]))
     if hint.names is not None:
         return {0: BACKGROUND, **dict(hint.names)}, "by the names in dataset.json"
     convention = convention_of(hint.family, {mask.patient: mask.values for mask in group})
+    if hint.family == "msd":
+        return _of(convention), f"{convention.words}, since dataset.json names no labels"
     return _of(convention), f"{convention.words}, by the names of the files and the values"
 
 
@@ -232,14 +249,19 @@ def _in_words(tissues: Mapping[int, str]) -> str:
     return ", ".join(told)
 
 
+def patients_in_words(count: int) -> str:
+    """``1 patient`` or ``3 patients``."""
+    return "1 patient" if count == 1 else f"{count} patients"
+
+
 def _of_cavities(group: Sequence[MaskValues], tissues: Mapping[int, str]) -> list[Caution]:
     cavities = {value for value, tissue in tissues.items() if tissue == CAVITY}
     patients = tuple(mask.patient for mask in group if cavities & set(mask.values))
     if not patients:
         return []
     words = (
-        f"The masks of {len(patients)} patients show a resection cavity. It is no tumour any more "
-        "and is read as background."
+        f"A resection cavity, in the masks of {patients_in_words(len(patients))}, is no tumour any "
+        "more and is read as background."
     )
     return [Caution(kind="labels", grave=False, words=words, patients=patients)]
 

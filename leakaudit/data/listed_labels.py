@@ -25,12 +25,11 @@ from leakaudit.data.label_names import (
 from leakaudit.errors import DataError
 
 
-def tissues_listed(named: Any, *, file: str) -> tuple[tuple[int, str], ...]:
+def tissues_listed(named: Any) -> tuple[tuple[int, str], ...]:
     """Tissue of each value, in rising order.
 
     Args:
         named: ``labels`` as read, a mapping or a list.
-        file: the listing, for the message of an error.
 
     Raises:
         DataError: names that are unknown, all of them named; a value or a tissue that occurs twice;
@@ -38,21 +37,20 @@ def tissues_listed(named: Any, *, file: str) -> tuple[tuple[int, str], ...]:
     """
     if isinstance(named, list):
         named = dict(enumerate(named))
-    entries = list(_entries(named, file)) if isinstance(named, dict) else []
+    entries = list(_entries(named)) if isinstance(named, dict) else []
     if not entries:
-        raise DataError("expected 'labels' to map values to names", file=file)
+        raise DataError("expected 'labels' to map values to names")
     unknown = [name for _, name in entries if tissue_named(name) is None]
     if unknown:
         raise DataError(
             f"labels {', '.join(map(repr, unknown))} are unknown; understood are {UNDERSTOOD}; "
             "rename them, or say by data.labels what each value is",
-            file=file,
         )
     regions = [(values, tissue_named(name) or BACKGROUND) for values, name in entries]
     named_tissues = [tissue for _, tissue in regions if CLASS_OF.get(tissue)]
     twice = sorted({tissue for tissue in named_tissues if named_tissues.count(tissue) > 1})
     if twice:
-        raise DataError(f"labels name {' and '.join(twice)} twice, expected once", file=file)
+        raise DataError(f"labels name {' and '.join(twice)} twice, expected once")
     tissues: dict[int, str] = {}
     for value in sorted({value for values, _ in regions for value in values}):
         tissue = _tissue([of for values, of in regions if value in values], regions)
@@ -60,16 +58,15 @@ def tissues_listed(named: Any, *, file: str) -> tuple[tuple[int, str], ...]:
             names = ", ".join(repr(name) for values, name in entries if value in values)
             raise DataError(
                 f"label {value} ({names}) is no single tissue; say by data.labels what it is",
-                file=file,
             )
         if value == 0 and tissue != BACKGROUND:
-            raise DataError(f"label 0 is {tissue}, expected background", file=file)
+            raise DataError(f"label 0 is {tissue}, expected background")
         if tissue != IGNORED:  # a mask that holds it is refused: nothing is known of such a voxel
             tissues[value] = tissue
     return tuple(tissues.items())
 
 
-def _entries(named: Mapping[Any, Any], file: str) -> Iterable[tuple[tuple[int, ...], str]]:
+def _entries(named: Mapping[Any, Any]) -> Iterable[tuple[tuple[int, ...], str]]:
     """Values and their name, whichever way round they are written."""
     for key, content in named.items():
         listed = content if isinstance(content, list) else [content]
@@ -79,7 +76,6 @@ def _entries(named: Mapping[Any, Any], file: str) -> Iterable[tuple[tuple[int, .
         if None in values or isinstance(content, dict):
             raise DataError(
                 f"label {str(key)[:80]!r}: {str(content)[:80]!r} is no value and its name",
-                file=file,
             )
         yield tuple(value for value in values if value is not None), name
 

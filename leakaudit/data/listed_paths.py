@@ -29,9 +29,11 @@ def listed_path(root: Path, text: str, *, patient: str) -> Path:
     if path.is_absolute() or re.match("[A-Za-z]:/", text):
         inside = _inside(root, text)
         if inside is None:
+            tail = "/".join(path.parts[-2:])
+            here = f", as {tail}" if os.path.lexists(root / tail) else ""
             raise DataError(
                 "paths in dataset.json must lie inside its folder, this one is absolute and leads "
-                "elsewhere; write it relative to the folder of dataset.json",
+                f"elsewhere; write it relative to the folder of dataset.json{here}",
                 patient=patient,
                 file=text,
             )

@@ -156,15 +156,22 @@ def _listing(file: Path, fields: Mapping[str, Any]) -> _Listing:
             raise _refused(file, f"modality {name!r} occurs twice, as {modality}")
         else:
             channels[modality] = int(key)
-    names = None
-    if fields.get("labels") is not None:
-        names = tissues_listed(fields["labels"], file=str(file))
     return _Listing(
         file=file,
         channels=channels,
         others=tuple(others),
-        hint=Hint(family="msd", names=names),
+        hint=_hint(fields.get("labels"), file),
     )
+
+
+def _hint(named: Any, file: Path) -> Hint:
+    """What a listing says of labels; a fault in it counts only where the user does not say more."""
+    if named is None:
+        return Hint(family="msd")
+    try:
+        return Hint(family="msd", names=tissues_listed(named), listing=str(file))
+    except DataError as error:
+        return Hint(family="msd", listing=str(file), fault=str(error))
 
 
 def _entry(listing: _Listing, entry: Any, case: str | None) -> Source | None:

@@ -21,7 +21,14 @@ from leakaudit.data.cohort import (
 )
 from leakaudit.data.comparing import between_patients
 from leakaudit.data.findings import cautions_of
-from leakaudit.data.labels import Labels, LabelsAsked, MaskValues, decide_labels
+from leakaudit.data.labels import (
+    Labels,
+    LabelsAsked,
+    MaskValues,
+    decide_labels,
+    names_at_fault,
+    patients_in_words,
+)
 from leakaudit.data.layouts import find_patients, leave_out
 from leakaudit.data.modalities import CANONICAL, canonical_modality
 from leakaudit.data.preparing import Prepared, prepare_patient
@@ -84,7 +91,8 @@ def load_folder(
         raise ConfigError(f"max_slices must be at least 1, got {max_slices}")
     root = Path(path)
     found = leave_out(find_patients(root), exclude)
-    raise_problems([*found.problems, *survey_headers(found.sources, wanted)])
+    unclear = [] if labels is not None else names_at_fault(one.hint for one in found.sources)
+    raise_problems([*unclear, *found.problems, *survey_headers(found.sources, wanted)])
     masks_there = survey_masks(found.sources)
     meaning = decide_labels(masks_there, labels)
     cautions = [*found.cautions, *meaning.cautions]
@@ -141,8 +149,8 @@ def _with_tumour(
     if not without:
         return tuple(sources), []
     words = (
-        f"{len(without)} of {len(masks)} patients are left out: their masks show no tumour, as "
-        "after an operation."
+        f"Left out, since the mask shows no tumour, as after an operation: {len(without)} of "
+        f"{patients_in_words(len(masks))}."
     )
     kept = tuple(source for source in sources if source.patient not in without)
     return kept, [Caution(kind="left-out", grave=False, words=words, patients=without)]

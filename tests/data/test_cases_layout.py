@@ -175,11 +175,13 @@ def test_what_is_left_out_or_taken_is_said() -> None:
     ]
     beside = load_folder(CASES / "04l_validation_beside" / "data", **WHOLE).cautions
     (left,) = (one for one in beside if one.kind == "left-out")
-    assert left.words.startswith("2 patients belong to a part in which nobody has a mask")
+    assert left.words.endswith(
+        "nobody in their part of the data has a mask, as in one for validation: 2 patients."
+    )
     assert len(left.patients) == 2
     cohort = load_folder(CASES / "06o_one_without_tumour" / "data", **WHOLE)
     (left,) = (one for one in cohort.cautions if one.kind == "left-out")
-    assert left.words.startswith("1 of 5 patients are left out: their masks show no tumour")
+    assert left.words.endswith("the mask shows no tumour, as after an operation: 1 of 5 patients.")
     assert set(left.patients) == set(listed_masks("06o_one_without_tumour")) - set(cohort.ids)
 
 

@@ -53,7 +53,7 @@ def test_values_to_names_names_to_values_and_a_list() -> None:
         {"background": "0", "edema": "1", "non-enhancing": "2", "enhancing": "3"},
         ["background", "edema", "non-enhancing", "enhancing"],
     ):
-        assert tissues_listed(labels, file="dataset.json") == expected
+        assert tissues_listed(labels) == expected
 
 
 def test_regions_are_resolved_to_tissues() -> None:
@@ -63,7 +63,7 @@ def test_regions_are_resolved_to_tissues() -> None:
         "tumor core": [2, 3, 4],
         "enhancing tumor": [3],
     }
-    assert dict(tissues_listed(regions, file="dataset.json")) == {
+    assert dict(tissues_listed(regions)) == {
         0: "background",
         1: "edema",
         2: "necrosis and non-enhancing",
@@ -74,7 +74,7 @@ def test_regions_are_resolved_to_tissues() -> None:
 
 def test_a_core_beside_its_enhancing_part_is_the_rest_of_it() -> None:
     labels = {"1": "edema", "2": "tumor core", "3": "enhancing"}
-    assert dict(tissues_listed(labels, file="x"))[2] == "necrosis and non-enhancing"
+    assert dict(tissues_listed(labels))[2] == "necrosis and non-enhancing"
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,10 @@ def test_a_core_beside_its_enhancing_part_is_the_rest_of_it() -> None:
     ],
 )
 def test_labels_from_which_no_tissue_follows(labels: Any, message: str) -> None:
-    with pytest.raises(DataError, match=message) as caught:
-        tissues_listed(labels, file="dataset.json")
-    assert caught.value.file == "dataset.json"
+    with pytest.raises(DataError, match=message):
+        tissues_listed(labels)
 
 
 def test_an_ignored_label_has_no_tissue() -> None:
     labels = {"background": 0, "edema": 1, "ignore": 2}
-    assert tissues_listed(labels, file="x") == ((0, "background"), (1, "edema"))
+    assert tissues_listed(labels) == ((0, "background"), (1, "edema"))

@@ -59,7 +59,7 @@ def test_one_convention_is_left(
 @pytest.mark.parametrize(
     ("family", "values", "words"),
     [
-        ("brats-2023", [(1, 2, 4)], "which: brats-2018 or brats-2024 or brats-2012 or brats-peds"),
+        ("brats-2023", [(1, 2, 4)], "which: brats-2018 or brats-2024$"),
         ("brats-2023", [(1, 2, 3), (4,)], "which: brats-2024 or brats-2012 or brats-peds, or {1: "),
         ("other", [(1, 2, 3, 4)], "which: brats-2024 or brats-2012 or brats-peds$"),
         ("brats-peds", [(1, 2, 3)], "brats-peds or brats-2023"),
@@ -82,12 +82,22 @@ def test_the_user_decides_over_names_and_values() -> None:
     assert classes("brats-2023", (1, 2, 3, 4), asked="brats-2024")[4] == 0
 
 
+def test_names_that_are_unknown_matter_only_where_the_user_does_not_decide() -> None:
+    hint = Hint(family="msd", listing="dataset.json", fault="labels 'Nekrose' are unknown")
+    (mask,) = masks("msd", (1, 2))
+    unclear = [MaskValues(**{**vars(mask), "hint": hint})]
+    with pytest.raises(DataError, match="Nekrose") as caught:
+        decide_labels(unclear)
+    assert caught.value.file == "dataset.json"
+    assert decide_labels(unclear, {1: "edema", 2: "necrosis"}).classes["p0"] == {0: 0, 1: 1, 2: 2}
+
+
 def test_every_value_without_a_meaning_is_named_with_its_patient() -> None:
     with pytest.raises(PatientsError) as caught:
         decide_labels(masks("msd", (1, 9, 1.5), (1, 2), (7,)))
     first, second = caught.value.problems
     assert (first.patient, second.patient) == ("p0", "p2")
-    assert "label values 9, 1.5 are outside [0, 1, 2, 3] (MSD Task01" in str(first)
+    assert "label values 9, 1.5 are outside [0, 1, 2, 3] (MSD Task01, since" in str(first)
     assert "p2: p2_seg.nii.gz: label values 7 are outside" in str(caught.value)
 
 
@@ -119,7 +129,7 @@ def test_groups_of_a_folder_are_decided_apart() -> None:
     renamed = [MaskValues(**{**vars(one), "patient": f"n{one.patient}"}) for one in newer]
     decided = decide_labels([*older, *renamed])
     assert decided.classes["p0"][4] == decided.classes["np1"][3] == 3
-    assert decided.words.startswith("of 1 patients 1 necrosis and non-enhancing as non-enhancing")
+    assert decided.words.startswith("of 1 patient 1 necrosis and non-enhancing as non-enhancing")
     assert "; of 2 patients " in decided.words
 
 

@@ -78,6 +78,17 @@ def test_entries_written_otherwise(msd: Path, rewrite: Write) -> None:
         assert same(load_folder(rewrite(training=[first, notes, second]), **SMALL), before)
 
 
+def test_a_listing_that_was_moved_says_where_the_file_lies(msd: Path, rewrite: Write) -> None:
+    training = listing_of(msd)["training"]
+    training[0]["image"] = "D:\\Task01\\imagesTr\\BRATS_951.nii.gz"
+    with pytest.raises(DataError, match=r"relative .*, as imagesTr/BRATS_951.nii.gz$") as caught:
+        load_folder(rewrite(training=training), **SMALL)
+    assert caught.value.patient == "BRATS_951"
+    (msd / "dataset.json").unlink()
+    with pytest.raises(DataError, match=r"imagesTr lies here without dataset.json"):
+        load_folder(msd, **SMALL)
+
+
 def test_files_that_were_unpacked_since(msd: Path) -> None:
     before = load_folder(msd, **SMALL)
     for file in (*(msd / "imagesTr").iterdir(), *(msd / "labelsTr").iterdir()):
@@ -303,7 +314,7 @@ def test_a_part_without_masks_is_left_out(brats: Write, place: str) -> None:
     cohort = load_folder(root, **SMALL)
     assert same(cohort, before)
     (caution,) = (one for one in cohort.cautions if one.kind == "left-out")
-    assert caution.words.startswith("3 patients belong to a part in which nobody has a mask")
+    assert caution.words.endswith("has a mask, as in one for validation: 3 patients.")
     assert caution.patients == tuple(Path(place.format(number)).name for number in range(3))
     for folder in root.glob("Brats18_X*"):
         shutil.rmtree(folder)
