@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -20,19 +20,15 @@ from leakaudit.api import (
     require_between,
 )
 from leakaudit_attacks.papers import CARLINI_2022, HAYES_2023
+from leakaudit_attacks.release_readings import Reading, by_place, by_size
+
+# How a released tensor is looked at.
+Way = Callable[[torch.Tensor], torch.Tensor]
 
 # Candidates that are asked about in one query.
 _TOGETHER = 8
-# What a value may be off by beyond its measured variance, in standard deviations of its channel
-# over the candidates. What rounding leaves between two releases of one image is far below it,
-# what tells two patients apart far above.
-_FLOOR = 1e-3
-# Randomness that is a multiple of one step, but for so much of it, is taken out step by step.
-_OFF_STEP = 0.02
 # Larger values, infinity among them, count as this; the sums below then stay finite.
 _LARGEST = 1e37
-# Values that are compared at a time, of all victims and candidates together.
-_AT_A_TIME = 2**23
 
 
 @final
@@ -47,10 +43,12 @@ class ReleaseMatching(Attack):
     channel without noise is read however faint it is, and so is what stands in the last digits of
     whole random steps. What the defense says of itself is not used.
 
+    Where releases are random it also looks at the sizes of each channel's values whatever their
+    places and signs, and takes the one of both that names more candidates by a pass of their own.
+
     Not a reconstruction: it needs the victim's image on the list, and shows that the messages tell
-    patients apart, whether or not anybody can turn them into pictures. A defense that keeps the
-    values and draws their places or signs anew for every release it reads badly, since it compares
-    value by value.
+    patients apart, whether or not anybody can turn them into pictures. That it names nobody shows
+    protection from this adversary alone: randomness that another one can undo may still tell all.
 
     Args:
         passes: how often each candidate is asked about; twice if both releases are equal.
@@ -72,9 +70,10 @@ class ReleaseMatching(Attack):
         """Check the configuration.
 
         Raises:
-            ConfigError: ``passes`` is outside its range; one pass shows no variance.
+            ConfigError: ``passes`` is outside its range: two show the variance, and a third which
+                way of looking is better.
         """
-        require_between(self, 2, 10_000, "passes")
+        require_between(self, 3, 10_000, "passes")
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
@@ -84,126 +83,46 @@ class ReleaseMatching(Attack):
         again = _asked(observation, generator)
         alike = all(map(torch.equal, first, again))
         passes = 2 if alike else self.passes
-        readings = [
-            _Reading(one, other, alike=alike) for one, other in zip(first, again, strict=True)
-        ]
+        ways: tuple[Way, ...] = (by_place,) if alike else (by_place, by_size)
+        read = {way: _readings(way, first, again, alike=alike) for way in ways}
         del first, again
         progress(1, passes)
         progress(2, passes)
+        chosen = ways[0]
         for number in range(2, passes):
-            for reading, released in zip(readings, _asked(observation, generator), strict=True):
-                reading.add(released)
+            released = _asked(observation, generator)
+            if number == passes - 1:
+                chosen = max(ways, key=lambda way: _named(read[way], way, released))
+            for way, readings in read.items():
+                for reading, tensor in zip(readings, released, strict=True):
+                    reading.add(way(tensor))
             progress(number + 1, passes)
-        scores = torch.zeros(observation.layout.shape_of(self.recovers), dtype=torch.float64)
         kept = [_flat(one) for one in _kept_passes(observation)]
-        for reading, of_victims in zip(readings, zip(*kept, strict=True), strict=True):
-            scores += reading.log_likelihoods(of_victims)
+        scores = _scores(read[chosen], chosen, kept)
         return Reconstruction.of_scores(scores, iterations=passes)
 
 
-@final
-class _Reading:
-    """One released tensor of all candidates, over all passes."""
-
-    def __init__(self, first: torch.Tensor, again: torch.Tensor, *, alike: bool) -> None:
-        """Take the first two passes, each ``(candidates, C, *spatial)``.
-
-        Args:
-            first: what each candidate was released as.
-            again: the same once more.
-            alike: whether nothing is random in any released tensor.
-        """
-        # Differences to one release: what all releases share, large or not, says nothing.
-        self._origin = first[:1].double()
-        self._steps = torch.zeros(()) if alike else _steps(again.double() - first.double())
-        self._first = self._read(first).float()
-        self._passes = 1
-        # Of later passes the differences to the first alone; without noise there are none to keep.
-        self._sum: torch.Tensor | None = None
-        self._squares: torch.Tensor | None = None
-        if not alike:
-            self.add(again)
-
-    def add(self, released: torch.Tensor) -> None:
-        """Count another pass."""
-        apart = self._wrapped(self._read(released) - self._first.double())
-        squares = apart.square().sum(dim=0)
-        if self._sum is None or self._squares is None:
-            self._sum, self._squares = apart.float(), squares
-        else:
-            self._sum += apart.float()
-            self._squares += squares
-        self._passes += 1
-
-    def log_likelihoods(self, kept: Sequence[torch.Tensor]) -> torch.Tensor:
-        """How well each candidate fits what was released for each victim.
-
-        Args:
-            kept: the victims' passes, each ``(victims, C, *spatial)``.
-
-        Returns:
-            ``(victims, candidates)`` in float64, without the terms that all candidates share.
-        """
-        seen = torch.stack([self._read(each) for each in kept]).mean(dim=0)
-        found = seen.new_zeros(len(seen), len(self._first))
-        step = max(1, _AT_A_TIME // ((len(seen) + len(self._first)) * self._first[0, 0].numel()))
-        for start in range(0, self._first.shape[1], step):
-            channels = slice(start, start + step)
-            means, noise = self._measured(channels)
-            centre = means.mean(dim=0)
-            spread = (means - centre).square().mean(dim=0)
-            of_channel = spread.flatten(1).mean(dim=1).view(-1, *(1,) * (spread.ndim - 1))
-            # Both the victim's release and the candidate's mean are off by noise.
-            variance = noise * (1 / len(kept) + 1 / self._passes) + _FLOOR**2 * of_channel
-            weight = torch.where(variance > 0, variance.rsqrt(), 0.0)
-            mine = ((seen[:, channels] - centre) * weight).flatten(1)
-            theirs = ((means - centre) * weight).flatten(1)
-            own = mine.square().sum(dim=1, keepdim=True)
-            found += mine @ theirs.T - (own + theirs.square().sum(dim=1)) / 2
-        return found.cpu()
-
-    def _measured(self, channels: slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Each candidate's mean over the passes, and the variance of one pass, pooled over them."""
-        means = self._first[:, channels].double()
-        if self._sum is None or self._squares is None:
-            return means, torch.zeros_like(means[0])
-        total = self._sum[:, channels].double()
-        scatter = self._squares[channels] - total.square().sum(dim=0) / self._passes
-        noise = (scatter / (len(means) * (self._passes - 1))).clamp_min(0)
-        return means + total / self._passes, noise
-
-    def _read(self, released: torch.Tensor) -> torch.Tensor:
-        return self._wrapped(released.double() - self._origin)
-
-    def _wrapped(self, apart: torch.Tensor) -> torch.Tensor:
-        """``apart`` without the multiples of a channel's step, which are drawn afresh."""
-        whole = torch.where(self._steps > 0, (apart / self._steps).round(), 0.0)
-        return torch.where(self._steps > 0, apart - whole * self._steps, apart)
+def _readings(
+    way: Way, first: list[torch.Tensor], again: list[torch.Tensor], *, alike: bool
+) -> list[Reading]:
+    return [
+        Reading(way(one), way(other), alike=alike) for one, other in zip(first, again, strict=True)
+    ]
 
 
-def _steps(apart: torch.Tensor) -> torch.Tensor:
-    """Of each channel the step of which all its randomness is a multiple; 0 where there is none.
+def _scores(
+    readings: Sequence[Reading], way: Way, kept: Sequence[list[torch.Tensor]]
+) -> torch.Tensor:
+    """How well each candidate fits, over all released tensors; ``kept`` are passes."""
+    of_tensors = zip(readings, zip(*kept, strict=True), strict=True)
+    found = [reading.log_likelihoods([way(each) for each in seen]) for reading, seen in of_tensors]
+    return torch.stack(found).sum(dim=0)
 
-    Args:
-        apart: how far two passes of the same images are apart, ``(candidates, C, *spatial)``.
 
-    Returns:
-        Float64 ``(C, 1, ...)``.
-    """
-    values = apart.transpose(0, 1).flatten(1).abs()
-    largest = values.amax(dim=1, keepdim=True)
-    random = values > 1e-6 * largest
-    least = torch.where(random, values, torch.inf).amin(dim=1, keepdim=True)
-    multiples = (values / least).round()
-    # The least difference is off by rounding; the mean over all of them is not.
-    step = torch.where(random, values, 0.0).sum(dim=1, keepdim=True) / torch.where(
-        random, multiples, 0.0
-    ).sum(dim=1, keepdim=True)
-    off = (values / step - (values / step).round()).abs().amax(dim=1, keepdim=True)
-    # One multiple alone is a step by itself, such as a value that is dropped or not.
-    several = torch.where(random, multiples, 0.0).amax(dim=1, keepdim=True) > 1
-    found = torch.where(several & (off < _OFF_STEP), step, 0.0).nan_to_num(0.0)
-    return found.view(-1, *(1,) * (apart.ndim - 2))
+def _named(readings: Sequence[Reading], way: Way, released: list[torch.Tensor]) -> float:
+    """The share of the candidates that are named right by a pass of their own, not counted yet."""
+    scores = _scores(readings, way, [released])
+    return float((scores.argmax(dim=1) == torch.arange(len(scores))).double().mean())
 
 
 def _asked(observation: Observation, generator: torch.Generator) -> list[torch.Tensor]:

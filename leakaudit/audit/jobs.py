@@ -253,7 +253,7 @@ def _scorer(
     if recovers == "masks":
         return MaskScorer(victims, auxiliary)
     if recovers == "identities":
-        gallery = people.each(people.all_but(task.splits.auxiliary))
+        gallery = people.each(people.all_but({*task.splits.auxiliary, *task.splits.repeats}))
         return MatchScorer(victims, gallery, derive_seed(task.cell.target.seed, "cell"))
     spatial = victims[0].images.shape[2:]
     layout = layout_of(system, spatial, len(victims), site=task.cell.site)

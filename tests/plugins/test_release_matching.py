@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import torch
 from leakaudit.audit.match_scoring import MatchScorer, View
 from leakaudit.contracts import Defense, ReleaseSetting
 from leakaudit.errors import ConfigError
+from leakaudit.randomness import uniform_like
 from leakaudit.records import Matching
 from leakaudit.registry import usable
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.threat.disguises import Scale, disguises
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
+from leakaudit.types import Levels
 from leakaudit_attacks.release_matching import ReleaseMatching
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
@@ -131,6 +134,27 @@ def test_noise_that_hides_no_patient_is_read(defense: Defense) -> None:
     assert top1(defense) == 1.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class FreshOrder(Defense):
+    """Puts the positions of every release into an order of its own, and turns signs at random."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(uniform_like(level, generator) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(
+            (level * (1 - 2 * coin.round()))
+            .flatten(2)
+            .gather(2, coin.flatten(2).argsort(dim=2))
+            .view_as(level)
+            for level, coin in zip(levels, drawn, strict=True)
+        )
+
+
+def test_values_whose_places_and_signs_are_drawn_afresh_still_tell_patients_apart() -> None:
+    assert top1(FreshOrder()) == 1.0
+
+
 def test_where_a_guarantee_holds_it_is_at_chance() -> None:
     figures = matched(DpGaussian(epsilon=1.0))
     assert figures.low <= figures.chance <= figures.high
@@ -155,9 +179,9 @@ def test_it_asks_twice_where_nothing_is_random() -> None:
     assert attempt.reconstruction.scores.dtype == torch.float64
 
 
-def test_one_pass_shows_no_variance() -> None:
-    with pytest.raises(ConfigError, match="passes is 1; it must be 2 to"):
-        ReleaseMatching(passes=1)
+def test_two_passes_are_too_few() -> None:
+    with pytest.raises(ConfigError, match="passes is 2; it must be 3 to"):
+        ReleaseMatching(passes=2)
 
 
 def test_the_list_says_nothing_by_its_order() -> None:
