@@ -87,6 +87,7 @@ class DecoderInversion(LearnsFromQueries):
             lambda images, draws: joined(observation.query(images, draws)),
             generator,
             lambda done, _: progress(done, total),
+            sites=len(observation.layout.channels),
         )
         releases = releases_of(observation)
         images = decoded(learned.decoder, releases, learned.reading)

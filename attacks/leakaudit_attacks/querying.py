@@ -81,6 +81,8 @@ class LearnsFromQueries(Attack):
         ask: Asked,
         generator: torch.Generator,
         progress: Progress,
+        *,
+        sites: int = 1,
     ) -> Learned:
         """A trained decoder, and its objective on the own middle slices before and after.
 
@@ -90,9 +92,12 @@ class LearnsFromQueries(Attack):
             ask: what would be released of them.
             generator: source of all draws; the objective is compared under the same ones.
             progress: called after every step.
+            sites: how many sites' channels stand one after another in each of these levels.
         """
         own, released = _released(auxiliary, ask, generator)
-        reading = best_reading(numbers, own, released)
+        reading = best_reading(
+            numbers, own, released, lambda images: ask(images, generator), sites, generator
+        )
         decoder = fresh_decoder(reading.entering, self.width, auxiliary, generator)
         middles = middle_slices(auxiliary)
         probe_seed = integer(2**62, generator)

@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import final
 
-from leakaudit.api import Levels
-from leakaudit_attacks.screening import Own, local_error
+import torch
+
+from leakaudit.api import Images, Levels
+from leakaudit_attacks.digits import low_digits
+from leakaudit_attacks.ordering import fixed_orders, keys, patterns
+from leakaudit_attacks.screening import Own, Places, local_error
 from leakaudit_attacks.standardising import Standard
+
+# What is first made of one level: ``(B, C, *spatial)`` to ``(B, K, *spatial)``.
+Way = Callable[[torch.Tensor], torch.Tensor]
+# What would be released of images, joined.
+Released = Callable[[Images], Levels]
 
 # Whoever departs from the plain way must leave this share of its error or less.
 _BETTER = 0.9
+# Above this the values at a position say next to nothing of the image there.
+_NOTHING = 0.9
+# Probe images by which a fixed order is found, and the positions beyond which it is not sought:
+# every released one is compared with every one of an image.
+_PROBES, _POSITIONS = 256, 2**14
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LevelReading:
+    """How one level is read.
+
+    Args:
+        ways: what is made of it, one after another.
+        standard: what is made of that.
+        error: of `screening.local_error`, on held-back patients.
+        words: what a reader should know of it.
+    """
+
+    ways: tuple[Way, ...]
+    standard: Standard
+    error: float
+    words: tuple[str, ...] = ()
+
+    def __call__(self, level: torch.Tensor) -> torch.Tensor:
+        """``(B, C, *spatial)`` to float32 ``(B, standard.channels, *spatial)``."""
+        for way in self.ways:
+            level = way(level)
+        return self.standard(level)
 
 
 @final
@@ -20,49 +58,112 @@ class Reading:
     """What a decoder is shown of joined levels.
 
     Args:
-        numbers: of the levels, shallow to deep.
-        standards: one a level.
-        notes: what a reader should know of it.
+        levels: how each is read, by its number, shallow to deep.
     """
 
-    numbers: tuple[int, ...]
-    standards: tuple[Standard, ...]
-    notes: tuple[str, ...] = ()
+    levels: dict[int, LevelReading]
 
     @property
     def entering(self) -> dict[int, int]:
         """Channels of each level as a decoder is shown it."""
-        return {
-            number: standard.channels
-            for number, standard in zip(self.numbers, self.standards, strict=True)
-        }
+        return {number: level.standard.channels for number, level in self.levels.items()}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know, a sentence each."""
+        return tuple(
+            f"Level {number} was read with {' and '.join(level.words)}."
+            for number, level in self.levels.items()
+            if level.words
+        )
 
     def __call__(self, levels: Levels) -> Levels:
         """Joined levels, shallow to deep, as a decoder is shown them: float32."""
-        return tuple(
-            standard(level) for standard, level in zip(self.standards, levels, strict=True)
-        )
+        read = zip(self.levels.values(), levels, strict=True)
+        return tuple(reading(level) for reading, level in read)
 
 
-def best_reading(numbers: Sequence[int], own: Own, released: Levels) -> Reading:
-    """The way to read that tells most of held-back patients.
+def best_reading(
+    numbers: Sequence[int],
+    own: Own,
+    released: Levels,
+    ask: Released,
+    sites: int,
+    generator: torch.Generator,
+) -> Reading:
+    """The way to read each level that tells most of held-back patients.
 
     Args:
         numbers: of the levels, shallow to deep.
         own: the adversary's own slices.
         released: what was released of them, joined.
+        ask: what would be released of any images.
+        sites: how many sites' channels stand one after another in a level.
+        generator: of every draw.
     """
-    standards = []
-    fixed = []
-    for number, level in zip(numbers, released, strict=True):
-        plain, still = Standard(level), Standard(level, by_position=True)
-        better = local_error(still(level), own) < _BETTER * local_error(plain(level), own)
-        standards.append(still if better else plain)
-        fixed += [str(number)] * better
-    notes: tuple[str, ...] = ()
-    if fixed:
-        notes = (
-            f"Level {', '.join(fixed)} was read after subtracting what is the same in every "
-            "release, position by position.",
+    chosen: dict[int, LevelReading] = {}
+    scrambled = True
+    for place, (number, level) in enumerate(zip(numbers, released, strict=True)):
+        best = _plain(level, own)
+        best = _better(best, _digits(level, own, generator), level, own)
+        if best.error > _NOTHING:
+            best = _better(best, keys(level, sites), level, own)
+        # The shallowest level tells whether the others are worth the search.
+        if best.error > _NOTHING and scrambled:
+            ways = _orders(level, own.images, ask, place, generator)
+            best = _better(best, ways, level, own)
+            scrambled = best.error <= _NOTHING
+        chosen[number] = best
+    return Reading(levels=chosen)
+
+
+def _plain(level: torch.Tensor, own: Own, ways: tuple[Way, ...] = ()) -> LevelReading:
+    """Standardised by channel or, if that is clearly better, by position."""
+    words = tuple(str(way) for way in ways)
+    found = []
+    for by_position in (False, True):
+        standard = Standard(level, by_position=by_position)
+        error = local_error(standard(level), own)
+        found.append(
+            LevelReading(
+                ways=ways,
+                standard=standard,
+                error=error,
+                words=(*words, "what is the same in every release subtracted") * by_position
+                or words,
+            )
         )
-    return Reading(numbers=tuple(numbers), standards=tuple(standards), notes=notes)
+    channel, position = found
+    return position if position.error < _BETTER * channel.error else channel
+
+
+def _better(best: LevelReading, ways: Sequence[Way], level: torch.Tensor, own: Own) -> LevelReading:
+    """The best of what was there and of what other ways give, if that is clearly better."""
+    least = best.error
+    for way in ways:
+        found = _plain(way(level), own, (way,))
+        if found.error < _BETTER * least and found.error < best.error:
+            best = found
+    return best
+
+
+def _digits(level: torch.Tensor, own: Own, generator: torch.Generator) -> tuple[Way, ...]:
+    """The low-order digits that tell most, alone and beside the values; none if they tell less."""
+    places = Places(level, own, generator)
+    least, best = min((places.error(way), number) for number, way in enumerate(low_digits()))
+    if least > _BETTER * places.error(lambda values: values):
+        return ()
+    found = low_digits()[best]
+    return found, replace(found, beside=True)
+
+
+def _orders(
+    level: torch.Tensor, images: Images, ask: Released, place: int, generator: torch.Generator
+) -> tuple[Way, ...]:
+    """Fixed orders that probe images tell of the level at this place of an answer."""
+    spatial = level.shape[2:]
+    if spatial.numel() > _POSITIONS:
+        return ()
+    probes, shown = patterns(images, spatial, _PROBES, generator)
+    answers = torch.cat([ask(some)[place] for some in probes.split(16)])
+    return fixed_orders(answers, shown)

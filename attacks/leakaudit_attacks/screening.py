@@ -5,6 +5,7 @@ The measure by which ways to read a release compete before any network is traine
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -16,6 +17,8 @@ from leakaudit.api import AuxiliaryPatients, Images
 _STRENGTHS = (1e-4, 1e-2, 1.0)
 # Rows of a fit: enough for some hundred features.
 _ROWS = 12_000
+# The same of a quick one, at positions where an image differs from the mean by so much.
+_PLACES, _DIFFERENT = 4000, 0.03
 
 
 @final
@@ -65,13 +68,54 @@ def local_error(features: torch.Tensor, own: Own) -> float:
     shown, wanted = (_positions(each[~own.held]) for each in (rows, targets - mean))
     asked, truth = (_positions(each[own.held]) for each in (rows, targets - mean))
     step = max(1, len(shown) // _ROWS)
-    shown, wanted = shown[::step], wanted[::step].double()
+    return _left(shown[::step], wanted[::step], asked, truth)
+
+
+@final
+class Places:
+    """Some positions of a level, at which what is read of single values is compared quickly."""
+
+    def __init__(self, level: torch.Tensor, own: Own, generator: torch.Generator) -> None:
+        """Draw them from where the images differ.
+
+        Args:
+            level: released of the own slices, ``(N, C, *spatial)``.
+            own: the slices.
+            generator: of the draw.
+        """
+        targets = pooled(own.images, level.shape[2:])
+        apart = targets - targets[~own.held].mean(dim=0, keepdim=True)
+        rows = apart.abs().amax(dim=1).flatten() > _DIFFERENT
+        places = torch.nonzero(rows).flatten().cpu()
+        drawn = torch.randperm(len(places), generator=generator)[:_PLACES]
+        chosen = places[drawn].to(level.device)
+        self._values = _positions(level)[chosen]
+        self._wanted = _positions(apart)[chosen]
+        self._held = own.held.repeat_interleave(level[0, 0].numel())[chosen.cpu()]
+
+    def error(self, way: Callable[[torch.Tensor], torch.Tensor]) -> float:
+        """What is left unexplained by a ridge from what a way makes of each value alone."""
+        if bool(self._held.all()) or not bool(self._held.any()):
+            return 1.0
+        read = torch.nan_to_num(way(self._values).double())
+        held = self._held.to(read.device)
+        usual, spread = read[~held].mean(dim=0), read[~held].std(dim=0)
+        varies = spread > 1e-12 * read.abs().amax(dim=0)
+        read = (read - usual)[:, varies] / spread[varies]
+        if not read.shape[1]:
+            return 1.0
+        return _left(read[~held], self._wanted[~held], read[held], self._wanted[held])
+
+
+def _left(
+    shown: torch.Tensor, wanted: torch.Tensor, asked: torch.Tensor, truth: torch.Tensor
+) -> float:
+    """Squared error of a ridge on other rows, in units of what is wanted there; 1 at most."""
+    shown, wanted, asked, truth = (each.double() for each in (shown, wanted, asked, truth))
     usual = shown.mean(dim=0)
     shown, asked = shown - usual, asked - usual
-    gram, cross = shown.T @ shown, shown.T @ (wanted - wanted.mean(dim=0))
-    sizes, axes = torch.linalg.eigh(gram)
-    of_mean = truth.double().square().sum().clamp_min(1e-30)
-    turned, across = axes.T @ cross, asked @ axes
+    sizes, axes = torch.linalg.eigh(shown.T @ shown)
+    turned, across = axes.T @ (shown.T @ (wanted - wanted.mean(dim=0))), asked @ axes
     scale = sizes.mean().clamp_min(1e-30)
     errors = [
         (across @ (turned / (sizes.clamp_min(0) + strength * scale)[:, None]) - truth)
@@ -79,7 +123,8 @@ def local_error(features: torch.Tensor, own: Own) -> float:
         .sum()
         for strength in _STRENGTHS
     ]
-    return float(min(1.0, float(torch.stack(errors).min() / of_mean)))
+    of_mean = truth.square().sum().clamp_min(1e-30)
+    return min(1.0, float(torch.stack(errors).min() / of_mean))
 
 
 def pooled(images: Images, spatial: torch.Size) -> torch.Tensor:

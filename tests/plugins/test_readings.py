@@ -1,0 +1,127 @@
+"""Releases that carry the whole image in disguise are read by what own patients show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn import functional
+
+from leakaudit.types import Images, Levels
+from leakaudit_attacks.reading import LevelReading, best_reading
+from leakaudit_attacks.screening import Own, local_error
+from leakaudit_attacks.standardising import Standard
+from tests.tiny import tiny_patients
+
+SIZE, CHANNELS = 16, 5
+IMAGES = torch.cat(
+    [torch.from_numpy(each.images) for each in tiny_patients(6, slices=2, size=SIZE, seed=5)]
+)
+OWN = Own(images=IMAGES, held=torch.arange(len(IMAGES)) < 4)
+Disguise = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def encoded(images: Images) -> torch.Tensor:
+    """A small convolution, ``(N, 5, 16, 16)``, most of it at the position itself."""
+    kernel = 0.1 * torch.randn(CHANNELS, images.shape[1], 3, 3, generator=seeded(1))
+    kernel[:, :, 1, 1] += torch.eye(CHANNELS, images.shape[1])
+    return functional.leaky_relu(functional.conv2d(images, kernel, padding=1), 0.1)
+
+
+def moved(level: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    flat = level.flatten(2)
+    return flat.gather(2, order.expand_as(flat)).view_as(level)
+
+
+def fixed_noise(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return level + 50 * torch.randn(level.shape[1:], generator=seeded(2))
+
+
+def fixed_order(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return moved(level, torch.randperm(SIZE**2, generator=seeded(3)))
+
+
+def order_of_each_channel(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return moved(level, torch.rand(CHANNELS, SIZE**2, generator=seeded(4)).argsort(dim=1))
+
+
+def order_with_its_key(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    order = torch.rand(len(level), 1, SIZE**2, generator=draws).argsort(dim=2)
+    released = moved(level, order)
+    released[:, 2] = 1e-3 * order.view(-1, SIZE, SIZE)
+    return released
+
+
+def order_with_the_inverse_of_its_key(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    order = torch.rand(len(level), 1, SIZE**2, generator=draws).argsort(dim=2)
+    released = moved(level, order)
+    released[:, 2] = order.argsort(dim=2).float().view(-1, SIZE, SIZE)
+    return released
+
+
+def third_decimal(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    coarse = torch.randn(level.shape, generator=draws).mul(100).round() / 100
+    return coarse + 0.001 * (level - level.min()) / 20
+
+
+def mantissa(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    exponent = torch.randint(-8, 8, level.shape, generator=draws)
+    coarse = torch.randint(64, 127, level.shape, generator=draws) / 128
+    return torch.ldexp(coarse + 0.02 / 128 * level, exponent)
+
+
+def read(disguise: Disguise, seed: int = 0) -> tuple[LevelReading, float]:
+    """How it is read, and how well it is without any of the ways."""
+    draws = seeded(seed)
+
+    def ask(images: Images) -> Levels:
+        return (disguise(encoded(images), draws),)
+
+    released = ask(IMAGES)
+    (found,) = best_reading([0], OWN, released, ask, 1, draws).levels.values()
+    return found, local_error(Standard(released[0])(released[0]), OWN)
+
+
+@pytest.mark.parametrize(
+    ("disguise", "words"),
+    [
+        (fixed_noise, "what is the same in every release subtracted"),
+        (fixed_order, "a fixed order of positions undone, the same for all channels"),
+        (order_of_each_channel, "a fixed order of positions undone, one for each channel"),
+        (order_with_its_key, "the order that channel 2 holds undone"),
+        (order_with_the_inverse_of_its_key, "the order that channel 2 holds undone"),
+        (third_decimal, "the digits below"),
+        (mantissa, "the digits of the mantissa below"),
+    ],
+)
+def test_a_disguise_is_undone(disguise: Disguise, words: str) -> None:
+    found, plain = read(disguise)
+    assert plain > 0.9, "the disguise must work"
+    assert found.error < 0.5
+    assert any(words in each for each in found.words)
+
+
+def test_what_is_plain_is_read_plainly() -> None:
+    found, plain = read(lambda level, _: 1e-9 * level)
+    assert found.error == plain < 0.5
+    assert not found.ways
+    assert not found.words
+
+
+def test_where_nothing_is_told_nothing_is_found() -> None:
+    def noise(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+        return torch.randn(level.shape, generator=draws)
+
+    def order_and_sign(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+        order = torch.rand(len(level), 1, SIZE**2, generator=draws).argsort(dim=2)
+        return moved(level, order) * torch.randn(level.shape, generator=draws).sign()
+
+    for nothing in (noise, order_and_sign, lambda level, _: torch.zeros_like(level)):
+        found, _ = read(nothing)
+        assert found.error > 0.9
+        assert not found.words
