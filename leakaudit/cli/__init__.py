@@ -12,8 +12,8 @@ from typing import Annotated, Any, final
 import typer
 from typer.core import TyperGroup
 
-from leakaudit.cli.messages import say
-from leakaudit.errors import LeakauditError, PatientsError
+from leakaudit.cli.messages import say, say_why
+from leakaudit.errors import LeakauditError
 
 _INTERNAL_ERROR = 70
 _INTERRUPTED = 130
@@ -105,13 +105,8 @@ def main() -> None:
 def _run() -> int:
     try:
         result = app(standalone_mode=False)
-    except PatientsError as error:
-        say(f"{error.headline}:")
-        for line in error.lines:
-            say(line)
-        return error.exit_code
     except LeakauditError as error:
-        say(str(error))
+        say_why(error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         result = _INTERRUPTED

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 
+from leakaudit.errors import LeakauditError, PatientsError
 from leakaudit.visible import made_visible
 
 _UNKNOWN_WIDTH = 80
@@ -26,6 +27,16 @@ def say(text: str) -> None:
     """
     line = "leakaudit: " + made_visible(text.replace("\n", " "), "line")
     print(broken(line, _width()) if sys.stderr.isatty() else line, file=sys.stderr)
+
+
+def say_why(error: LeakauditError) -> None:
+    """Print why a command ends; of several bad patients each has a line of its own."""
+    if isinstance(error, PatientsError):
+        say(f"{error.headline}:")
+        for line in error.lines:
+            say(line)
+    else:
+        say(str(error))
 
 
 def _width() -> int:
