@@ -22,6 +22,7 @@ from leakaudit.audit.caveats import caveats
 from leakaudit.audit.claims import checked_claim
 from leakaudit.audit.mask_scoring import MaskScorer
 from leakaudit.audit.match_scoring import MatchScorer, View
+from leakaudit.audit.one_path import digest_of_middles, require_one_release
 from leakaudit.audit.plans import CellPlan, TargetPlan
 from leakaudit.audit.scoring import ImageScorer, judged
 from leakaudit.audit.store import RunStore
@@ -37,6 +38,7 @@ from leakaudit.audit.systems import (
     trained_system,
     untrained_system,
     utility_of,
+    victims_of,
 )
 from leakaudit.audit.tampering import untouched
 from leakaudit.contracts import Attempt, Capability, PrivacyGuarantee, Progress
@@ -54,7 +56,9 @@ from leakaudit.threat.disguises import disguised
 from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
 from leakaudit.threat.own_site import Returned
+from leakaudit.threat.releasing import ReleasePath, digest_of, together
 from leakaudit.threat.system import System, images_of, layout_of, masks_of
+from leakaudit.types import SiteLevels
 
 TARGET_FILE = "target.json"
 CELL_FILE = "cell.json"
@@ -87,7 +91,9 @@ def train_target(task: Task, progress: Progress) -> None:
     sums = [epoch["effects"] for epoch in history]
     training = Effects.summed(system.defense, "training", sums)
     inference = Effects(system.defense, "inference")
-    utility = utility_of(system, victims)
+    released: list[SiteLevels] = []
+    utility = utility_of(system, victims, released)
+    trained_on = people.of(victims_of(task.splits, "training", plan.seed))
     total, by_level = noise_to_signal(system, victims, inference)
     releases = releases_per_patient(task, people)
     checked = checked_claim(
@@ -111,6 +117,8 @@ def train_target(task: Task, progress: Progress) -> None:
         effects=tuple(effect for phase in phases for effect in phase.records()),
         idle=idle,
         state=State.OK,
+        released=digest_of(together(released)),
+        released_of_training=digest_of_middles(system, trained_on),
         volatile=_volatile(started, device=str(system.device)),
     )
     weights = {
@@ -142,15 +150,16 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
     if plan.disguise is not None:
         system = disguised(system, plan.disguise)
     trained = store.folder("targets", plan.target.key) / TARGET_FILE
-    idle = TargetRecord.model_validate_json(trained.read_text()).idle
-    if idle:
-        raise CellError(idle)
+    target = TargetRecord.model_validate_json(trained.read_text())
+    if target.idle:
+        raise CellError(target.idle)
     victims = people.of(cell_victims(task))
     auxiliary = people.of(task.splits.auxiliary)
     scorer = _scorer(task, people, victims, auxiliary, system, store)
     seed = derive_seed(plan.target.seed, "cell")
     companions = _companions(task, plan, people)
 
+    notes: dict[str, None] = {}
     processes = (AttackProcess(each, plan.attack_name) for each in connections)
 
     def attempt_on(
@@ -160,6 +169,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
         returned: Returned = "own",
         view: View = "as released",
     ) -> Attempt:
+        paths: list[ReleasePath] = []
         observation = observe(
             plan.threat,
             system,
@@ -175,10 +185,17 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             returned=returned,
             candidates=scorer.candidates(view) if isinstance(scorer, MatchScorer) else None,
             first_release=plan.releases if view == "other pass" else 0,
+            paths=paths,
         )
-        return attempt_at(
+        found = attempt_at(
             where, plan.attack, observation, seed=seed, progress=progress, shuffled=shuffled
         )
+        for path in paths:
+            path.require_one_path()
+        if view == "as released":
+            one = require_one_release(plan, target, system, auxiliary, observation, paths[0])
+            notes.update(dict.fromkeys(one))
+        return found
 
     process = next(processes)
     attempt = attempt_on(process)
@@ -226,6 +243,7 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
             notes=(
                 *attempt.reconstruction.notes,
                 *_length(plan, attempt, people, task),
+                *notes,
             ),
             doubts=caveats(plan.attack, system, auxiliary[0]),
             volatile=_volatile(started),

@@ -26,7 +26,8 @@ from leakaudit.target.loss import segmentation_loss
 from leakaudit.target.parties import Activations, LabelSite
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import build, choose_device
-from leakaudit.threat.system import System, images_of, release_patient
+from leakaudit.threat.system import System, images_of, of_slice, path_of, release_patient
+from leakaudit.types import SiteLevels
 
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -209,13 +210,21 @@ def _after(
     return network.to(device).eval()
 
 
-def utility_of(system: System, patients: Sequence[Patient]) -> Utility:
-    """Dice with the defence on; the release that is segmented is the one an adversary sees."""
+def utility_of(
+    system: System, patients: Sequence[Patient], seen: list[SiteLevels] | None = None
+) -> Utility:
+    """Dice with the defence on; the release that is segmented is the one an adversary sees.
+
+    ``seen`` takes up what each patient's middle slice was released as.
+    """
     label_site = LabelSite(system.network.server, segmentation_loss())
+    path = path_of(system)
     found = []
     for patient in patients:
-        messages = [Activations(levels) for levels in release_patient(system, patient, 0)]
-        predicted = label_site.segment(messages).cpu().numpy()
+        released = release_patient(system, patient, 0, path=path)
+        if seen is not None:
+            seen.append(of_slice(released, patient.middle))
+        predicted = label_site.segment([Activations(levels) for levels in released]).cpu().numpy()
         found.append(dice.dice_patient(predicted, patient.masks.astype(np.int64), patient.id))
     return dice.utility(found)
 

@@ -47,6 +47,7 @@ from leakaudit.records.targets import (
     Guarantee,
     PatientDice,
     ReferenceComparison,
+    ReleaseDigest,
     TargetRecord,
     Utility,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "Record",
     "ReferenceComparison",
     "Reidentification",
+    "ReleaseDigest",
     "ReleasedTensor",
     "ReportRecord",
     "RequiredAttack",

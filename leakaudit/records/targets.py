@@ -107,6 +107,19 @@ class Effect(Record):
     update_noise_std: float | None = None
 
 
+class ReleaseDigest(Record):
+    """By what a release is known again.
+
+    Args:
+        sha256: of its values.
+        projections: of each level onto fixed random signs, in units of its norm, then the norm.
+            Rounding changes them little, and another draw much.
+    """
+
+    sha256: str
+    projections: tuple[float, ...]
+
+
 class TargetRecord(Record):
     """One trained network: a Split-U-Net under a defence, or a reference.
 
@@ -167,6 +180,8 @@ class TargetRecord(Record):
     idle: str = ""
     state: State
     reason: str = ""
+    released: ReleaseDigest | None = None
+    released_of_training: ReleaseDigest | None = None
     folds: tuple[FoldRecord, ...] = ()
     volatile: dict[str, Any] = Field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from leakaudit.data import Patient
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for
 from leakaudit.target.protocol import Protocol
+from leakaudit.threat.releasing import together
 from leakaudit.threat.system import (
     System,
     checkpoint_name,
@@ -21,7 +22,6 @@ from leakaudit.threat.system import (
     frozen,
     images_of,
     masks_of,
-    stack,
 )
 from leakaudit.types import Images, Masks, SiteLevels
 
@@ -133,7 +133,7 @@ def _messages(
         )
         sent.append(tuple(tensor for message in messages for tensor in message.tensors))
         returned.append([answer.levels for answer in answers])
-    return GradientMessages(weights=tuple(sent), cut=stack(returned))
+    return GradientMessages(weights=tuple(sent), cut=together(returned))
 
 
 def gradient_query(

@@ -17,6 +17,7 @@ import torch
 from leakaudit.contracts import AuxiliaryPatients, Capability, Observation
 from leakaudit.data import Patient
 from leakaudit.errors import CellError
+from leakaudit.randomness import derive_seed
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit.threat.gradients import Companions, gradient_query, gradients_of
@@ -30,6 +31,7 @@ from leakaudit.threat.own_site import (
     own_images,
 )
 from leakaudit.threat.presets import Threat
+from leakaudit.threat.releasing import ReleasePath, seeds_from
 from leakaudit.threat.system import (
     System,
     drawn,
@@ -37,16 +39,18 @@ from leakaudit.threat.system import (
     images_of,
     layout_of,
     masks_of,
-    release_patient,
-    stack,
+    middle_slices,
+    path_of,
+    release_seeds,
 )
-from leakaudit.threat.transcript import transcript_of, transcript_query
+from leakaudit.threat.transcript import transcript_of, transcript_paths, transcript_query
 from leakaudit.threat.updates import update_query, updates_of
 from leakaudit.types import Images, SiteLevels
 
 # What is kept of the cohort's releases: enough for their distribution, and no gigabytes.
 _COHORT_PATIENTS = 16
 _COHORT_SLICES = 6
+_TRANSCRIPTS = frozenset({Capability.TRANSCRIPT, Capability.TRANSCRIPT_QUERIES})
 # The adversary's own masks are shown to it where it can do something with them.
 _USES_OF_MASKS = frozenset(
     {
@@ -75,6 +79,7 @@ def observe(
     returned: Returned = "own",
     candidates: Images | None = None,
     first_release: int = 0,
+    paths: list[ReleasePath] | None = None,
 ) -> Observation:
     """Fill an observation.
 
@@ -99,31 +104,38 @@ def observe(
         candidates: images of candidate patients ``(candidates, modalities, *spatial)``, the victims
             among them; only shown under a threat that grants them, which needs them.
         first_release: number of the first of the victims' releases that are observed.
+        paths: takes up each `ReleasePath` that the observation's releases and answers go by.
 
     Raises:
         CellError: the threat grants candidates, and there are none.
     """
     spatial = tuple(victims[0].images.shape[2:])
+    path = path_of(system)
+    epochs = transcript_paths(system) if _TRANSCRIPTS & threat.capabilities else ()
+    if paths is not None:
+        paths += [path, *epochs]
     held: dict[Capability, object] = {}
     for capability in threat.capabilities:
         match capability:
             case Capability.ACTIVATIONS if Capability.TRANSCRIPT in threat.capabilities:
                 pass  # the last epoch's, below: no pass is counted twice
             case Capability.ACTIVATIONS:
-                held[capability] = _releases(system, victims, 1, first_release)[0]
+                held[capability] = _releases(system, path, victims, auxiliary, 1, first_release)[0]
             case Capability.REPEATED_RELEASES:
-                held[capability] = _releases(system, victims, releases, first_release)
+                held[capability] = _releases(
+                    system, path, victims, auxiliary, releases, first_release
+                )
             case Capability.ENCODER_ARCHITECTURE:
                 held[capability] = partial(_untrained_encoders, system.network.spec)
             case Capability.ENCODER_WEIGHTS:
                 held[capability] = frozen(system.network.encoders)
             case Capability.ENCODER_QUERIES:
-                held[capability] = _query(system, auxiliary if shuffled else None)
+                held[capability] = _query(path, auxiliary if shuffled else None)
             case Capability.TRANSCRIPT:
-                transcript = transcript_of(system, victims)
+                transcript = transcript_of(system, victims, epochs)
                 held |= {capability: transcript, Capability.ACTIVATIONS: transcript[-1]}
             case Capability.TRANSCRIPT_QUERIES:
-                held[capability] = transcript_query(system, auxiliary if shuffled else None)
+                held[capability] = transcript_query(epochs, auxiliary if shuffled else None)
             case Capability.GRADIENT_QUERIES:
                 held[capability] = gradient_query(
                     system, companions, auxiliary if shuffled else None, gradient_checkpoints
@@ -161,7 +173,7 @@ def observe(
             case Capability.COHORT_RELEASES:
                 attacked = {patient.id for patient in victims}
                 received = _cohort_releases(
-                    system, (patient for patient in training if patient.id not in attacked)
+                    system, path, (patient for patient in training if patient.id not in attacked)
                 )
                 if received:
                     held[capability] = received
@@ -204,31 +216,46 @@ def observe(
 
 
 def _releases(
-    system: System, victims: Sequence[Patient], releases: int, first: int
+    system: System,
+    path: ReleasePath,
+    victims: Sequence[Patient],
+    auxiliary: Sequence[Patient],
+    releases: int,
+    first: int,
 ) -> tuple[SiteLevels, ...]:
-    observed = []
+    """Releases of the victims, made among as many of auxiliary patients as there are."""
+    images, seeds = [middle_slices(auxiliary)], auxiliary_seeds(system, auxiliary)
     for release in range(first, first + releases):
-        of_patient = [
-            [
-                [level[patient.middle : patient.middle + 1] for level in levels]
-                for levels in release_patient(system, patient, release)
-            ]
+        images.append(middle_slices(victims))
+        seeds += [
+            seed
             for patient in victims
+            for seed in release_seeds(system, patient, release, [patient.middle])
         ]
-        observed.append(stack(of_patient))
-    return tuple(observed)
+    made = path.release(torch.cat(images), seeds, keep=True)
+    counts = [len(each) for each in images]
+    split = [[level.split(counts) for level in site] for site in made]
+    return tuple(
+        tuple(tuple(level[number] for level in site) for site in split)
+        for number in range(1, len(counts))
+    )
 
 
-def _cohort_releases(system: System, cohort: Iterable[Patient]) -> SiteLevels:
+def auxiliary_seeds(system: System, auxiliary: Sequence[Patient]) -> list[int]:
+    """Of the draws when auxiliary patients' middle slices are released beside the victims'."""
+    return [derive_seed(system.seed, "release", "auxiliary", one.id) for one in auxiliary]
+
+
+def _cohort_releases(system: System, path: ReleasePath, cohort: Iterable[Patient]) -> SiteLevels:
     """One release of slices spread evenly over each patient's tumour; empty without patients."""
-    kept = []
+    images, seeds = [], []
     for patient in islice(cohort, _COHORT_PATIENTS):
         slices = list(patient.tumour_slices) or [patient.middle]
         places = np.linspace(0, len(slices) - 1, min(_COHORT_SLICES, len(slices)))
-        chosen = torch.tensor([slices[round(place)] for place in places.tolist()])
-        sent = release_patient(system, patient, 0)
-        kept.append([[level[chosen.to(level.device)] for level in site] for site in sent])
-    return stack(kept) if kept else ()
+        chosen = [slices[round(place)] for place in places.tolist()]
+        images.append(images_of(patient)[chosen])
+        seeds += release_seeds(system, patient, 0, chosen)
+    return path.release(torch.cat(images), seeds) if images else ()
 
 
 def _untrained_encoders(spec: SplitUNetSpec, seed: int) -> tuple[torch.nn.Module, ...]:
@@ -236,21 +263,14 @@ def _untrained_encoders(spec: SplitUNetSpec, seed: int) -> tuple[torch.nn.Module
 
 
 def _query(
-    system: System, shuffle: Sequence[Patient] | None
+    path: ReleasePath, shuffle: Sequence[Patient] | None
 ) -> Callable[[Images, torch.Generator], SiteLevels]:
-    encoders = frozen(system.network.encoders)
-    channels = list(system.network.spec.channels)
     pool = torch.cat([images_of(patient) for patient in shuffle]) if shuffle else None
 
     def query(images: Images, generator: torch.Generator) -> SiteLevels:
         if pool is not None:
             images = pool[drawn(len(pool), len(images), generator)]
-        views = images.to(system.device).split(channels, dim=1)
-        with torch.no_grad():
-            return tuple(
-                system.defense.release(encoder(view), generator=generator)
-                for encoder, view in zip(encoders, views, strict=True)
-            )
+        return path.release(images, seeds_from(generator, len(images)))
 
     return query
 

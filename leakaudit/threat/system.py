@@ -13,10 +13,11 @@ import torch
 from leakaudit.contracts import Defense, SystemLayout
 from leakaudit.data import Patient
 from leakaudit.errors import CellError
+from leakaudit.randomness import derive_seed
 from leakaudit.target.effects import Effects
-from leakaudit.target.protocol import Protocol
 from leakaudit.target.split_unet import SplitUNet
 from leakaudit.target.training import TrainingSettings
+from leakaudit.threat.releasing import ReleasePath
 from leakaudit.types import Images, Masks, SiteLevels
 
 
@@ -109,34 +110,44 @@ def masks_of(patient: Patient) -> Masks:
     return torch.from_numpy(patient.masks.astype(np.int64))
 
 
+def path_of(system: System) -> ReleasePath:
+    """By which everything is released that the trained system releases."""
+    spec = system.network.spec
+    encoders = frozen(system.network.encoders)
+    return ReleasePath(encoders, system.defense, spec.channels, system.device)
+
+
+def release_seeds(
+    system: System, patient: Patient, release: int, slices: Iterable[int]
+) -> list[int]:
+    """Of the draws when these slices of a patient are released for the ``release``-th time."""
+    labels = ("release", "inference", patient.id, release)
+    return [derive_seed(system.seed, *labels, index) for index in slices]
+
+
 def release_patient(
-    system: System, patient: Patient, release: int, watch: Effects | None = None
+    system: System,
+    patient: Patient,
+    release: int,
+    watch: Effects | None = None,
+    path: ReleasePath | None = None,
 ) -> SiteLevels:
     """What crosses the cut when a patient's slices are segmented for the ``release``-th time.
 
     The same draw serves the utility and the adversary's observation: one pass is one release.
-    ``watch`` sees what the defence did.
+    ``watch`` sees what the defence did; ``path`` is that of the system, if there is one already.
 
     Returns:
         Per site its crossing levels, each ``(slices, C, *spatial)``, detached.
     """
-    protocol = Protocol(system.network, system.defense)
-    protocol.watched(watch)
-    views = images_of(patient).to(system.device).split(list(system.network.spec.channels), dim=1)
-    with torch.no_grad():
-        messages = protocol.send(views, system.seed, "inference", patient.id, release)
-    return tuple(message.levels for message in messages)
+    images = images_of(patient)
+    seeds = release_seeds(system, patient, release, range(len(images)))
+    return (path or path_of(system)).release(images, seeds, watch=watch)
 
 
-def stack(of_patient: Sequence[Sequence[Sequence[torch.Tensor]]]) -> SiteLevels:
-    """One batch out of what each patient's sites sent, level by level."""
-    sites, levels = len(of_patient[0]), len(of_patient[0][0])
-    return tuple(
-        tuple(
-            torch.cat([patient[site][level] for patient in of_patient]) for level in range(levels)
-        )
-        for site in range(sites)
-    )
+def of_slice(released: SiteLevels, index: int) -> SiteLevels:
+    """What was released of one slice."""
+    return tuple(tuple(level[index : index + 1] for level in site) for site in released)
 
 
 def frozen(modules: Iterable[torch.nn.Module]) -> tuple[torch.nn.Module, ...]:

@@ -16,7 +16,15 @@ from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.randomness import generator_for
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import PRESETS, threat_named
-from leakaudit.threat.system import System, images_of, layout_of, masks_of, release_patient
+from leakaudit.threat.releasing import seeds_from
+from leakaudit.threat.system import (
+    System,
+    images_of,
+    layout_of,
+    masks_of,
+    release_patient,
+    release_seeds,
+)
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
 from tests.threat.observed import (
@@ -199,11 +207,13 @@ def test_activations_are_the_defended_levels_of_each_victims_middle_slice(noisy:
     for number, patient in enumerate(VICTIMS):
         views = images_of(patient).split([2, 2], dim=1)
         for site, (encoder, view) in enumerate(zip(noisy.network.encoders, views, strict=True)):
-            generator = generator_for(noisy.seed, "release", "inference", patient.id, 0, site)
+            (seed,) = release_seeds(noisy, patient, 0, [patient.middle])
+            generator = generator_for(seed, "site", site)
+            middle = view[patient.middle : patient.middle + 1]
             with torch.no_grad():
-                wanted = noisy.defense.release(encoder(view), generator=generator)
+                wanted = noisy.defense.release(encoder(middle), generator=generator)
             for found, level in zip(observation.activations[site], wanted, strict=True):
-                assert torch.equal(found[number], level[patient.middle])
+                assert torch.equal(found[number], level[0])
 
 
 def test_activations_do_not_carry_the_graph(noisy: System) -> None:
@@ -301,13 +311,17 @@ def test_a_query_answers_as_the_sites_would(noisy: System) -> None:
     query = observed(noisy, "curious-server").query
     images = images_of(AUXILIARY[0])
     found = query(images, generator_for(5, "query"))
-    generator = generator_for(5, "query")
-    with torch.no_grad():
-        wanted = [
-            noisy.defense.release(levels, generator=generator)
-            for levels in noisy.network.encode(images.split([2, 2], dim=1))
-        ]
-    assert all(map(torch.equal, flat(found), flat(tuple(wanted))))
+    seeds = seeds_from(generator_for(5, "query"), len(images))
+    for index, seed in enumerate(seeds):
+        with torch.no_grad():
+            wanted = [
+                noisy.defense.release(levels, generator=generator_for(seed, "site", site))
+                for site, levels in enumerate(
+                    noisy.network.encode(images[index : index + 1].split([2, 2], dim=1))
+                )
+            ]
+        sent = [level[index : index + 1] for level in flat(found)]
+        assert all(map(torch.equal, sent, flat(tuple(wanted))))
 
 
 def test_a_shuffled_query_answers_with_an_auxiliary_slice_that_does_not_match(

@@ -1,0 +1,238 @@
+"""No defense can tell a victim from whatever else is released, or it is found out."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+
+from leakaudit.audit.likeness import require_alike
+from leakaudit.contracts import Defense, Observation, ReleaseSetting
+from leakaudit.errors import CellError
+from leakaudit.measure.permutation import difference_p
+from leakaudit.randomness import generator_for, normal_like
+from leakaudit.threat.observing import observe
+from leakaudit.threat.presets import threat_named
+from leakaudit.threat.releasing import (
+    ReleasePath,
+    digest_of,
+    require_same_draw,
+    seeds_from,
+    together,
+)
+from leakaudit.threat.system import (
+    System,
+    middle_slices,
+    of_slice,
+    path_of,
+    release_patient,
+    release_seeds,
+)
+from leakaudit.types import Levels, SiteLevels
+from leakaudit_defenses.gaussian_noise import GaussianNoise
+from leakaudit_defenses.identity import Identity
+from tests.tiny import tiny_patients, tiny_system
+
+VICTIMS = tiny_patients(6, seed=1)
+AUXILIARY = tiny_patients(8, seed=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watchful(Defense):
+    """Adds noise where ``looks`` says that somebody looks, and releases plainly elsewhere."""
+
+    looks: Callable[[Watchful, Levels, torch.Generator], bool]
+    remembered: list[Any] = field(default_factory=list)
+
+    def fit(self, setting: ReleaseSetting) -> Watchful:
+        self.remembered.append([level.clone() for level in setting.auxiliary_levels[0]])
+        return self
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        drawn = tuple(normal_like(level, generator) for level in levels)
+        return drawn if self.looks(self, levels, generator) else ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(map(torch.add, levels, drawn)) if drawn else levels
+
+
+def batch(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    return len(levels[0]) > 1
+
+
+def gradients(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    return torch.is_grad_enabled()
+
+
+def used_generator(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    fresh = torch.Generator().manual_seed(generator.initial_seed())
+    draw = [normal_like(level, fresh) for level in levels]
+    return bool(draw) and not torch.equal(fresh.get_state(), generator.get_state())
+
+
+def stack(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    names = {frame.function for frame in inspect.stack()}
+    return bool(names & {"query", "_query", "asks", "_releases", "observe", "run_cell"})
+
+
+def depth(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    defense.remembered.append(len(inspect.stack()))
+    return len(set(map(str, defense.remembered[1:]))) > 1
+
+
+def thread(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    defense.remembered.append(threading.current_thread().name)
+    return len(set(map(str, defense.remembered[1:]))) > 1
+
+
+def equal_samples(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    return len(levels[0]) > 1 and bool((levels[0] == levels[0][:1]).all())
+
+
+@pytest.mark.parametrize(
+    "looks", [batch, gradients, used_generator, stack, depth, thread, equal_samples]
+)
+def test_nothing_of_a_release_says_for_whom_it_is(looks: Any) -> None:
+    system = tiny_system(Watchful(looks=looks))
+    observation, paths = seen(system)
+    released = asks(observation, repeats=2)
+    assert alike(observation.activations, plainly(system, middle_slices(VICTIMS)))
+    assert alike(released, plainly(system, middle_slices(AUXILIARY).repeat(2, 1, 1, 1)))
+    for path in paths:
+        path.require_one_path()
+
+
+def few(calls: int) -> Any:
+    def looks(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+        defense.remembered.append(0)
+        return len(defense.remembered) > calls
+
+    return looks
+
+
+def seen_before(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    known = float(levels[0].double().sum())
+    defense.remembered.append(known)
+    return known in defense.remembered[:-1]
+
+
+def every_other(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    defense.remembered.append(0)
+    return len(defense.remembered) % 3 == 0
+
+
+def another_time(defense: Watchful, levels: Levels, generator: torch.Generator) -> bool:
+    return float(torch.rand(1, generator=FORGOTTEN)) < 0.5
+
+
+FORGOTTEN = torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    "looks", [few(1 + 2 * 6), few(1 + 2 * 14), few(2), seen_before, every_other, another_time]
+)
+def test_a_defense_that_changes_its_mind_is_found_out(looks: Any) -> None:
+    system = tiny_system(Watchful(looks=looks))
+    observation, paths = seen(system)
+    asks(observation, repeats=1)
+    (path,) = paths
+    with pytest.raises(CellError, match="the same slice with the same draws in two ways"):
+        path.require_one_path()
+
+
+def test_an_honest_defense_is_never_found_out() -> None:
+    for defense in (Identity(), GaussianNoise(std=1.0)):
+        system = tiny_system(defense)
+        observation, paths = seen(system)
+        asks(observation, repeats=3)
+        for path in paths:
+            path.require_one_path()
+        measured = digest(system)
+        assert require_same_draw(measured, digest_of(observation.activations)) == ""
+        require_alike(observation.activations, asks(observation, repeats=1), seed=0)
+
+
+def test_what_is_measured_on_other_releases_than_it_is_attacked_on_fails() -> None:
+    quiet, loud = tiny_system(Identity()), tiny_system(GaussianNoise(std=0.05))
+    observation, _ = seen(loud)
+    with pytest.raises(CellError, match="not those that the network's worth was measured on"):
+        require_same_draw(digest(quiet), digest_of(observation.activations))
+    elsewhere = replace(loud, seed=1)
+    with pytest.raises(CellError, match="not those"):
+        require_same_draw(digest(elsewhere), digest_of(observation.activations))
+
+
+def test_rounding_of_another_processor_is_a_note() -> None:
+    observation, _ = seen(tiny_system(GaussianNoise(std=0.5)))
+    rounded = tuple(tuple(level * (1 + 1e-6) for level in site) for site in observation.activations)
+    told = require_same_draw(digest_of(observation.activations), digest_of(rounded))
+    assert "except for rounding" in told
+
+
+def test_a_defense_that_spares_the_victims_alone_shows_in_the_moments() -> None:
+    """It knows every auxiliary patient, which its fit was shown."""
+    victims, others = tiny_patients(8, seed=1), tiny_patients(8, seed=2)
+    plain, noisy = tiny_system(Identity()), tiny_system(GaussianNoise(std=0.3))
+    of_victims = plainly(plain, middle_slices(victims))
+    require_alike(of_victims, plainly(plain, middle_slices(others)), seed=0)
+    with pytest.raises(CellError, match="may tell victims from others"):
+        require_alike(of_victims, plainly(noisy, middle_slices(others)), seed=0)
+
+
+def test_chance_alone_fails_a_cell_in_one_of_a_thousand_at_most() -> None:
+    generator = generator_for(0, "patients")
+    low = 0
+    for number in range(100):
+        values = torch.randn(14, 60, generator=generator, dtype=torch.float64).numpy()
+        p = difference_p(values[:6], values[6:], seed=number)
+        assert p is not None
+        low += p < 0.01
+    assert low <= 6  # one is expected; seven happen once in ten thousand times
+    assert difference_p(values[:3], values[3:6], seed=0) is None  # twenty ways to part them
+
+
+def test_seeds_of_a_query_are_of_the_kind_that_victims_have() -> None:
+    system = tiny_system(Identity())
+    drawn = seeds_from(generator_for(3, "query"), 200)
+    derived = [release_seeds(system, VICTIMS[0], n, [0])[0] for n in range(200)]
+    for seeds in (drawn, derived):
+        assert len(set(seeds)) == 200
+        assert 0 <= min(seeds) < 2**58 < 2**62 < max(seeds) < 2**63
+
+
+def seen(system: System) -> tuple[Observation, list[ReleasePath]]:
+    paths: list[ReleasePath] = []
+    threat = threat_named("curious-server")
+    observation = observe(
+        threat, system, victims=VICTIMS, auxiliary=AUXILIARY, releases=1, paths=paths
+    )
+    return observation, paths
+
+
+def asks(observation: Observation, *, repeats: int) -> SiteLevels:
+    images = middle_slices(AUXILIARY).repeat(repeats, 1, 1, 1)
+    return observation.query(images, generator_for(0, "asks"))
+
+
+def plainly(system: System, images: torch.Tensor) -> SiteLevels:
+    seeds = seeds_from(generator_for(0, "asks"), len(images))
+    return path_of(system).release(images, seeds)
+
+
+def digest(system: System) -> Any:
+    sent = [of_slice(release_patient(system, one, 0), one.middle) for one in VICTIMS]
+    return digest_of(together(sent))
+
+
+def alike(one: SiteLevels, other: SiteLevels) -> bool:
+    """Whether both are plain, or both are noisy."""
+    spreads = [
+        torch.stack([level.double().diff(dim=-1).std() for site in each for level in site])
+        for each in (one, other)
+    ]
+    return bool((spreads[0] / spreads[1]).log().abs().max() < 0.7)
