@@ -141,5 +141,6 @@ def _with_own_patients(
         Capability.REPEATED_RELEASES: joint,
         Capability.ENCODER_WEIGHTS: observation.encoders,
         Capability.DEFENSE_PARAMETERS: observation.defense,
+        Capability.AUXILIARY_PATIENTS: observation.auxiliary,
     }
     return Observation(threat=observation.threat, layout=layout, held=held), mine

@@ -30,6 +30,8 @@ _EXACT = 30.0
 _DRAWS = 4
 # A value whose signal or noise is so far from its channel's has its own.
 _APART = 8.0
+# So many deviations off a value is taken for lost, where some draws throw values far off.
+_FAR = 3.0
 
 
 @final
@@ -46,6 +48,8 @@ class MeasuredMatch:
         observation: Observation,
         sites: Sequence[Measured],
         pulls: Sequence[Pull],
+        *,
+        robust: bool = False,
     ) -> None:
         """Take what was received.
 
@@ -53,13 +57,14 @@ class MeasuredMatch:
             observation: releases, encoders, defence.
             sites: what was measured of each site's release.
             pulls: per site the way back from released values to levels.
+            robust: take noise for what most draws do, and values that are far off for lost.
         """
         self._layout, self._encoders = observation.layout, observation.encoders
         self._sites, self._pulls = list(sites), list(pulls)
         releases = releases_of(observation)
         self._values = [
             [
-                _Value(measured, [release[site][level] for release in releases])
+                _Value(measured, [release[site][level] for release in releases], robust)
                 for level, measured in enumerate(one.levels)
             ]
             for site, one in enumerate(sites)
@@ -95,26 +100,24 @@ class MeasuredMatch:
         pull, measured = self._pulls[site], self._sites[site]
         fresh = measured.random and not all(level.additive for level in measured.levels)
         draws = _DRAWS if fresh else 1
-        leaves = tuple(level.detach().requires_grad_(follow) for level in levels)
-        released = [
-            pull.release(
-                leaves,
-                pull.draw(leaves, step, site, index)
-                if fresh
-                else expanded(measured.drawn, len(leaves[0])),
-            )
+        leaves = tuple(level.detach() for level in levels)
+        drawn = [
+            pull.draw(leaves, step, site, index)
+            if fresh
+            else expanded(measured.drawn, len(leaves[0]))
             for index in range(draws)
         ]
+        released = [pull.release(leaves, each) for each in drawn]
         total = levels[0].new_zeros(len(levels[0]))
         weights = []
         for level, value in enumerate(self._values[site]):
-            mean = torch.stack([each[level].detach().double() for each in released]).mean(dim=0)
+            mean = torch.stack([each[level].double() for each in released]).mean(dim=0)
             misfit, weight = value.apart(mean, self._scale)
             total = total + misfit.to(total)
             weights.append(weight / draws)
         if not follow:
             return total, ()
-        slopes = [pull.back(leaves, each, tuple(weights)) for each in released]
+        slopes = [pull.back(leaves, each, tuple(weights)) for each in drawn]
         return total, tuple(map(sum, zip(*slopes, strict=True)))  # type: ignore[arg-type]
 
 
@@ -122,8 +125,12 @@ class MeasuredMatch:
 class _Value:
     """What was received of one level, and how much each value counts."""
 
-    def __init__(self, measured: MeasuredLevel, received: Sequence[torch.Tensor]) -> None:
-        signal, noise = _own_or_pooled(measured.signal), _own_or_pooled(measured.noise)
+    def __init__(
+        self, measured: MeasuredLevel, received: Sequence[torch.Tensor], robust: bool
+    ) -> None:
+        self._robust = robust
+        spread = measured.usual if robust else measured.noise
+        signal, noise = _own_or_pooled(measured.signal), _own_or_pooled(spread)
         noise = noise / len(received)
         seen = signal > 0
         safe = torch.where(seen, signal, 1.0)
@@ -136,7 +143,9 @@ class _Value:
         self._modulus = measured.modulus
         first = received[0].double()
         rest = [wrapped(each.double() - first, self._modulus) for each in received]
-        self._value = first + torch.stack(rest).mean(dim=0) - measured.offset
+        stacked = torch.stack(rest)
+        middle = stacked.median(dim=0).values if robust else stacked.mean(dim=0)
+        self._value = first + middle - measured.offset
 
     def apart(
         self, released: torch.Tensor, scale: torch.Tensor
@@ -145,6 +154,11 @@ class _Value:
         away = released.unflatten(0, (-1, len(self._value))) - self._value
         relative = (wrapped(away, self._modulus) * self._inverse).flatten(0, 1)
         trusted = scale * self.share * relative
+        if self._robust:  # Geman and McClure 1987: what is far off costs no more than _FAR squared
+            kept = 1 / (1 + (relative / _FAR).square())
+            return (trusted * relative * kept).flatten(1).sum(dim=1), (
+                2 * trusted * kept.square() * self._inverse
+            )
         return (trusted * relative).flatten(1).sum(dim=1), 2 * trusted * self._inverse
 
 

@@ -18,8 +18,9 @@ class Pull(abc.ABC):
         self._defense = defense
 
     def release(self, levels: Levels, drawn: Levels) -> Levels:
-        """What crosses, by the defence itself."""
-        return self._defense.apply(levels, drawn)
+        """What crosses, by the defence itself, which is not shown that anybody differentiates."""
+        with torch.no_grad():
+            return self._defense.apply(tuple(level.detach() for level in levels), drawn)
 
     def draw(self, levels: Levels, *labels: int) -> Levels:
         """A draw of its own for each sample; the same for the same labels."""
@@ -28,13 +29,13 @@ class Pull(abc.ABC):
         return self._defense.draw(tuple(level.detach() for level in levels), generator)
 
     @abc.abstractmethod
-    def back(self, levels: Levels, released: Levels, slopes: Levels) -> Levels:
-        """The gradient to ``levels`` of which ``released`` were made.
+    def back(self, levels: Levels, drawn: Levels, slopes: Levels) -> Levels:
+        """The gradient to ``levels`` of what is released of them.
 
         Args:
-            levels: leaves of the graph of ``released``.
-            released: by `release`.
-            slopes: the gradient to each of ``released``, float64 of any size.
+            levels: that were released.
+            drawn: what was drawn.
+            slopes: the gradient to each released level, float64 of any size.
         """
 
 
@@ -42,8 +43,11 @@ class Pull(abc.ABC):
 class Through(Pull):
     """By autograd, as the defence says."""
 
-    def back(self, levels: Levels, released: Levels, slopes: Levels) -> Levels:
+    def back(self, levels: Levels, drawn: Levels, slopes: Levels) -> Levels:
         """The gradient of `Defense.apply`, scaled to 1 on its way, whatever type it passes."""
+        levels = tuple(level.detach().requires_grad_() for level in levels)
+        with torch.enable_grad():
+            released = self._defense.apply(levels, drawn)
         whole = [torch.zeros_like(level, dtype=torch.float64) for level in levels]
         for level, slope in zip(released, slopes, strict=True):
             if not level.requires_grad:

@@ -16,6 +16,7 @@ import torch
 from leakaudit.api import (
     Capability,
     Images,
+    MeasuredLevel,
     Observation,
     SiteLevels,
     hints_hold,
@@ -35,6 +36,8 @@ _TRIED = 4
 _STEPS = 60
 # Below this what autograd says of a defence is not followed without a rival.
 _FOLLOWED = 0.5
+# Below this share of the variance over draws most draws do little.
+_CALM = 0.05
 
 
 @runtime_checkable
@@ -103,6 +106,8 @@ def release_match(
             for levels, one in zip(sites, found, strict=True)
         ]
         makers["surrogate"] = lambda seen: MeasuredMatch(seen, found, around)
+    if any(_calm(level) for one in found for level in one.levels):
+        makers["robust"] = lambda seen: MeasuredMatch(seen, found, through, robust=True)
     trial = _trial(observation, tried)
     start = others.mean(dim=0, keepdim=True).expand_as(tried)
     errors = {
@@ -112,10 +117,16 @@ def release_match(
     return Chosen(makers[best](observation), (_note(best, errors),))
 
 
+def _calm(level: MeasuredLevel) -> bool:
+    """Whether most draws do far less than the variance over all says."""
+    return bool(level.usual.mean() < _CALM * level.noise.mean())
+
+
 def _note(best: str, errors: dict[str, float]) -> str:
     words = {
         "told": "what the defense says of itself (Defense.evidence)",
         "measured": "what releases of own patients show",
+        "robust": "what most releases of own patients show, values that are far off left out",
         "surrogate": "what releases of own patients show, with a learned way back",
     }
     rest = ", ".join(

@@ -27,9 +27,9 @@ class Fitted(Pull):
         super().__init__(defense)
         self._maps = maps
 
-    def back(self, levels: Levels, released: Levels, slopes: Levels) -> Levels:
-        """The transposed maps, whatever was released."""
-        del released
+    def back(self, levels: Levels, drawn: Levels, slopes: Levels) -> Levels:
+        """The transposed maps, whatever was drawn."""
+        del drawn
         return tuple(
             _transposed(level, slope, *one)
             for level, slope, one in zip(levels, slopes, self._maps, strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from leakaudit.contracts import AttackFacts, Capability, Defense, hints_hold, measured
-from leakaudit.contracts.keys import sends_its_key
+from leakaudit.contracts.keys import few_draws_decide, sends_its_key
 from leakaudit.contracts.measured import Measured
 from leakaudit.contracts.steadiness import unsteady
 from leakaudit.data import Patient
@@ -50,6 +50,14 @@ def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
                 "same draw: it may be the key to the rest, which this attack does not use."
             ),
         )
+    if any(_hidden_by_few(defense, levels) for levels in sites):
+        yield Doubt(
+            kind="few draws",
+            words=(
+                "Few drawn numbers decide how all of a release looks: whoever guesses these reads "
+                "the rest, which this attack does not try."
+            ),
+        )
     for reason in filter(None, (unsteady(defense, levels) for levels in sites)):
         yield Doubt(
             kind="unsteady",
@@ -59,6 +67,12 @@ def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
             ),
         )
         break
+
+
+def _hidden_by_few(defense: Defense, levels: Levels) -> bool:
+    found = measured(defense, levels)
+    # Where the defence truly says what was drawn, as of dropped values, nobody need guess.
+    return few_draws_decide(defense, levels, found) and not hints_hold(defense, levels, found)
 
 
 def _of_hints(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:

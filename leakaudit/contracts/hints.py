@@ -86,11 +86,13 @@ def hints_hold(defense: Defense, levels: Levels, found: Measured, seed: int = 0)
         if bool(((ratio > HINT_ROUGH) | (ratio * HINT_ROUGH < 1)).any()):
             return False
         signal = level.signal.flatten(1).mean(dim=1)
-        sized = signal[signal > 0]
+        # What draws do to a mean over few of them is no measure of a single channel.
+        sized = signal[signal > 0] if level.additive else signal[:0]
         if len(sized) and float(sized.max() / sized.min()) > _UNEVEN:
             return False
         # What is the same for everybody must not stand for what values differ by.
-        if bool(one.double().var() > _FIXED * signal.mean() > 0):
+        fixed = level.additive and one.double().var() > _FIXED * signal.mean() > 0
+        if bool(fixed):
             return False
         known = seen.double().mean() * _told(said, follows)
         if known < 0.5 * _told(level.noise.flatten(1).mean(dim=1), signal):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from leakaudit.contracts.defense import Defense
-from leakaudit.contracts.measured import expanded
+from leakaudit.contracts.measured import Measured, MeasuredLevel, expanded
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 
@@ -15,6 +15,10 @@ _SAMPLES = 4
 _PROBES = 128
 # What two samples may differ by, of what two draws do, where a value is made of the draw alone.
 _ALIKE = 1e-6
+# So many drawn values are few.
+_FEW = 64
+# Below this share of the variance over draws what follows the levels is hidden by them.
+_HIDDEN = 0.25
 
 
 def sends_its_key(defense: Defense, levels: Levels, seed: int = 0) -> bool:
@@ -50,6 +54,56 @@ def sends_its_key(defense: Defense, levels: Levels, seed: int = 0) -> bool:
         same = _rows(defense.apply(many, expanded(draws[0], count)))
         moved = _rows(defense.apply(many, exchanged)) != same
     return bool(((moved & alone).any(dim=1) & (moved & shared).any(dim=1)).any())
+
+
+def few_draws_decide(defense: Defense, levels: Levels, found: Measured, seed: int = 0) -> bool:
+    """Whether few drawn numbers decide how all else of a release looks.
+
+    Who guesses these few reads the rest. Under one draw the release then follows the levels, over
+    draws it does not; and of many drawn values that are exchanged one by one hardly any matters,
+    while all together do. Fresh signs or orders of single values are not of this kind.
+
+    Args:
+        defense: fitted.
+        levels: of own samples at one site, each ``(N, C, *spatial)``.
+        found: what was `measured` of it.
+        seed: of the draws.
+    """
+    if not found.random or all(level.additive for level in found.levels):
+        return False
+    generator = generator_for(seed, "few")
+    one = tuple(level[:1].detach() for level in levels)
+    first, other = found.drawn, defense.draw(one, generator)
+    with torch.no_grad():
+        exchanged = _exchanged(first, other, generator)
+        count = len(exchanged[0])
+        many = tuple(level.expand(count, *level.shape[1:]) for level in one)
+        same = _by_level(defense.apply(many, expanded(first, count)))
+        moved = [
+            (a != b).any(dim=1)
+            for a, b in zip(_by_level(defense.apply(many, exchanged)), same, strict=True)
+        ]
+        again = [
+            bool((a != b[:1]).any())
+            for a, b in zip(_by_level(defense.apply(one, other)), same, strict=True)
+        ]
+    sizes = sum(each.numel() for each in first)
+    return any(
+        not level.additive
+        and changes
+        and _hidden(level)
+        and float(effects.double().mean()) * sizes <= max(_FEW, 3 * sizes / count)
+        for level, effects, changes in zip(found.levels, moved, again, strict=True)
+    )
+
+
+def _hidden(level: MeasuredLevel) -> bool:
+    """Whether draws hide most of what follows the levels."""
+    return float(level.signal.mean()) < _HIDDEN * float(level.noise.mean())
+
+
+def _by_level(levels: Levels) -> list[torch.Tensor]:
+    return [level.double().flatten(1) for level in levels]
 
 
 def _exchanged(drawn: Levels, other: Levels, generator: torch.Generator) -> Levels:

@@ -28,6 +28,8 @@ _STEP = 0.5
 _MOST = 2**26
 # An interaction of draw and levels below this share of noise or of signal is none.
 _LITTLE = 0.02
+# Below this share of the variance most draws do little, and a mean says less than a median.
+_CALM = 0.05
 
 
 @final
@@ -37,6 +39,8 @@ class MeasuredLevel:
 
     Args:
         noise: variance over draws of each value, ``(C, *spatial)``, float64; modulo ``modulus``.
+        usual: the same of most draws: the squared median distance to the median, as if normal. Far
+            smaller than ``noise`` where most draws leave a value alone and some throw it far off.
         signal: variance of each value's mean over draws when the level moves by its own deviation,
             of the same shape; at least what the means of different samples differ by.
         offset: mean over draws of each value, less the value under draw 0; 0 where draws do more
@@ -49,6 +53,7 @@ class MeasuredLevel:
     """
 
     noise: torch.Tensor
+    usual: torch.Tensor
     signal: torch.Tensor
     offset: torch.Tensor
     modulus: torch.Tensor
@@ -143,6 +148,7 @@ def _level(
         apart = _variance(still[0]) if still.shape[1] > 1 else zero
         return MeasuredLevel(
             noise=zero,
+            usual=zero,
             signal=torch.maximum(signal, _pooled(apart)),
             offset=zero,
             modulus=modulus,
@@ -155,7 +161,11 @@ def _level(
     # How samples differ in what a draw does to them: nothing, where noise is added.
     drawn = wrapped(still - still[:1], modulus)
     interaction = _variance(drawn[1:].transpose(0, 1)).mean(dim=0) if drawn.shape[1] > 1 else zero
-    noise = _variance(wrapped(own - still[0], modulus)).mean(dim=0)
+    apart = wrapped(own - still[0], modulus)
+    noise = _variance(apart).mean(dim=0)
+    middle = apart.flatten(0, 1).median(dim=0).values
+    usual = _usual(apart)
+    calm = bool(usual.mean() < _CALM * noise.mean())
     mean = step.mean(dim=0)
     response = (mean.square() - _variance(step) / len(step)).mean(dim=(0, 1)) / _STEP**2
     straight = step[0].square().mean(dim=(0, 1)) / _STEP**2
@@ -164,9 +174,10 @@ def _level(
         _variance(step).mean() / _STEP**2 <= _LITTLE * straight.mean()
     )
     signal = straight if additive else _pooled(response.clamp_min(0))
-    offset = wrapped(own - still[0], modulus).mean(dim=(0, 1)) if additive else zero
+    offset = (middle if calm else apart.mean(dim=(0, 1))) if additive else zero
     return MeasuredLevel(
         noise=noise,
+        usual=usual,
         signal=signal,
         offset=offset,
         modulus=modulus,
@@ -246,6 +257,13 @@ def _first(levels: Levels) -> Levels:
 
 def _wide(levels: Levels) -> Levels:
     return tuple(level.detach().double() for level in levels)
+
+
+def _usual(apart: torch.Tensor) -> torch.Tensor:
+    """Squared spread of most of ``(draws, N, C, ...)``, as of normal values."""
+    middle = apart.median(dim=0, keepdim=True).values
+    distance = (apart - middle).abs().flatten(0, 1).median(dim=0).values
+    return (distance / 0.6745).square()
 
 
 def _variance(values: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,8 @@ from leakaudit.types import Levels
 
 # Rounding, in units of what a level varies by.
 _ROUNDING = 1e-3
+# Samples that are released together.
+_BATCHES = (2, 3, 4, 5, 6, 7, 8, 12, 16)
 
 
 def unsteady(defense: Defense, levels: Levels, seed: int = 0) -> str:
@@ -26,8 +28,7 @@ def unsteady(defense: Defense, levels: Levels, seed: int = 0) -> str:
     with torch.no_grad():
         first = defense.apply(one, drawn)
         again = defense.apply(one, drawn)
-        batch = tuple(level[:1].expand(3, *level.shape[1:]) for level in levels)
-        many = defense.apply(batch, tuple(each.expand(3, *each.shape[1:]) for each in drawn))
+        many = [_among(defense, one, drawn, count) for count in _BATCHES]
         released, repeated = (
             defense.release(one, generator=generator_for(seed, "steady")) for _ in range(2)
         )
@@ -38,11 +39,17 @@ def unsteady(defense: Defense, levels: Levels, seed: int = 0) -> str:
         return "it releases the same levels otherwise under the same draw"
     if not _alike(first, released):
         return "what it releases is not what it applies"
-    if not _alike(first, tuple(level[1:2] for level in many)):
+    if not all(_alike(first, each) for each in many):
         return "it releases a sample otherwise in a batch than alone"
     if not _alike(first, followed):
         return "it releases otherwise where a gradient is asked for"
     return ""
+
+
+def _among(defense: Defense, one: Levels, drawn: Levels, count: int) -> Levels:
+    """A sample's release in a batch of ``count`` of the same."""
+    several = (tuple(each.expand(count, *each.shape[1:]) for each in side) for side in (one, drawn))
+    return tuple(level[:1] for level in defense.apply(*several))
 
 
 def _alike(one: Levels, other: Levels) -> bool:

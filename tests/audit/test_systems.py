@@ -142,6 +142,16 @@ class DeadLevels(Silent):
         return super().apply(kept, drawn)
 
 
+class FreshSign(Silent):
+    """One drawn sign for each level of a release."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(normal_like(level[:, :1, :1, :1], generator) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level * one.sign() for level, one in zip(levels, drawn, strict=True))
+
+
 class QuietInBatches(Silent):
     """Noise only where somebody looks at one sample alone."""
 
@@ -167,6 +177,7 @@ def attack_named(name: str) -> AttackFacts:
         ("decoder-inversion", Keyed(), {"key"}),
         ("decoder-inversion", Keyless(), set()),
         ("decoder-inversion", DeadLevels(), set()),
+        ("decoder-inversion", FreshSign(), {"few draws"}),
         ("decoder-inversion", QuietInBatches(), {"unsteady"}),
         ("gradient-inversion", Keyed(), set()),
     ],

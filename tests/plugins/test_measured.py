@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from leakaudit.contracts import Defense, Evidence, hints_hold, measured
-from leakaudit.contracts.keys import sends_its_key
+from leakaudit.contracts.keys import few_draws_decide, sends_its_key
 from leakaudit.contracts.steadiness import unsteady
 from leakaudit.randomness import generator_for, normal_like
-from leakaudit.threat.disguises import FixedNoise, LowDigits, OneChannel, PositionMix, Scale
+from leakaudit.threat.disguises import LowDigits, OneChannel, PositionMix, Scale
 from leakaudit.types import Levels
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.pull import Through
@@ -80,6 +80,23 @@ class ClaimsNothingness(Bare):
 
     def evidence(self, released: Levels) -> Evidence:
         return Evidence(values=self.expected(released), variances=self.expected(released))
+
+
+class HeavyTails(Bare):
+    """Huge noise on one value of five, none on the others; nobody is told which."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(normal_like(level, generator) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(
+            level + 1e4 * one * (one.abs() > 1.28) for level, one in zip(levels, drawn, strict=True)
+        )
+
+
+class LooksAtTheBatch(Bare):
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level + (len(level) == 4) for level in levels)
 
 
 class CountsItsCalls(Bare):
@@ -163,13 +180,23 @@ def test_hints_hold_where_releases_bear_them_out(defense: Defense, holds: bool) 
 def test_a_defense_that_does_otherwise_where_somebody_looks_is_unsteady() -> None:
     assert "same draw" in unsteady(CountsItsCalls(), LEVELS)
     assert "gradient" in unsteady(LooksForAGraph(), LEVELS)
+    assert "batch" in unsteady(LooksAtTheBatch(), LEVELS)
     for defense in (Identity(), GaussianNoise(), ActivationDropout(), Constant()):
         assert unsteady(defense, LEVELS) == ""
 
 
+def test_what_most_draws_do_is_told_from_what_some_do() -> None:
+    for level in measured(HeavyTails(), LEVELS).levels:
+        assert float(level.noise.mean()) > 1e6
+        assert float(level.usual.mean()) == 0
+    for level in measured(GaussianNoise(std=3.0), LEVELS).levels:
+        assert float(level.usual.mean()) == pytest.approx(9, rel=0.3)
+
+
 @pytest.mark.parametrize("defense", [GaussianNoise(), ActivationDropout(), OrderAndSign()])
-def test_noise_and_fresh_orders_are_no_key(defense: Defense) -> None:
+def test_noise_and_fresh_orders_are_no_key_and_not_few(defense: Defense) -> None:
     assert not sends_its_key(defense, LEVELS)
+    assert not few_draws_decide(defense, LEVELS, measured(defense, LEVELS))
 
 
 def test_a_way_back_is_found_where_there_is_no_gradient() -> None:
@@ -177,9 +204,9 @@ def test_a_way_back_is_found_where_there_is_no_gradient() -> None:
     found = measured(defense, LEVELS)
     assert [level.followed for level in found.levels] == [0, 0]
     pull = fitted_pull(defense, LEVELS, found)
-    leaves = tuple(level[:2].clone().requires_grad_() for level in LEVELS)
+    own = tuple(level[:2] for level in LEVELS)
     slopes = tuple(normal_like(level[:2], generator_for(1, "slopes")).double() for level in LEVELS)
-    back = pull.back(leaves, pull.release(leaves, ()), slopes)
+    back = pull.back(own, (), slopes)
     for one, slope in zip(back, slopes, strict=True):
         wanted = 1e-6 * slope.roll(-3, -2).flip(-1)
         torch.testing.assert_close(one.double(), wanted, rtol=1e-3, atol=1e-9)
@@ -190,15 +217,15 @@ def test_a_gradient_through_half_precision_keeps_its_size() -> None:
         def apply(self, levels: Levels, drawn: Levels) -> Levels:
             return tuple((6e3 * level).half().float() for level in levels)
 
-    leaves = tuple(level[:1].clone().requires_grad_() for level in LEVELS)
+    own = tuple(level[:1] for level in LEVELS)
     pull = Through(Half())
     slopes = tuple(torch.full_like(level[:1], 1e8, dtype=torch.float64) for level in LEVELS)
-    for one in pull.back(leaves, pull.release(leaves, ()), slopes):
+    for one in pull.back(own, (), slopes):
         torch.testing.assert_close(one, torch.full_like(one, 6e11), rtol=1e-3, atol=0)
 
 
 SHALLOW = tiny_spec(cut_level=0, features=(6, 4, 4, 4, 4, 4))
-DISGUISED = [FixedNoise(), LowDigits(), ClaimsNothingness(), Detached()]
+DISGUISED = [LowDigits(), ClaimsNothingness(), HeavyTails(), Detached()]
 
 
 @pytest.mark.parametrize("defense", DISGUISED, ids=lambda one: type(one).__name__)
