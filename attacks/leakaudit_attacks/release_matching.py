@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -20,10 +20,7 @@ from leakaudit.api import (
     require_between,
 )
 from leakaudit_attacks.papers import CARLINI_2022, HAYES_2023
-from leakaudit_attacks.release_readings import Reading, by_place, by_size
-
-# How a released tensor is looked at.
-Way = Callable[[torch.Tensor], torch.Tensor]
+from leakaudit_attacks.release_readings import WAYS, Reading, Way, by_place
 
 # Candidates that are asked about in one query.
 _TOGETHER = 8
@@ -43,8 +40,10 @@ class ReleaseMatching(Attack):
     channel without noise is read however faint it is, and so is what stands in the last digits of
     whole random steps. What the defense says of itself is not used.
 
-    Where releases are random it also looks at the sizes of each channel's values whatever their
-    places and signs, and takes the one of both that names more candidates by a pass of their own.
+    Where releases are random it looks at them in other ways as well: at the sizes of a channel's
+    values whatever their places and signs, at mixes of the channels in which the noise cancels,
+    whatever a release is multiplied by, and with huge values cut off. It takes the way that names
+    most candidates by a pass of their own.
 
     Not a reconstruction: it needs the victim's image on the list, and shows that the messages tell
     patients apart, whether or not anybody can turn them into pictures. That it names nobody shows
@@ -83,45 +82,49 @@ class ReleaseMatching(Attack):
         again = _asked(observation, generator)
         alike = all(map(torch.equal, first, again))
         passes = 2 if alike else self.passes
-        ways: tuple[Way, ...] = (by_place,) if alike else (by_place, by_size)
-        read = {way: _readings(way, first, again, alike=alike) for way in ways}
-        del first, again
         progress(1, passes)
         progress(2, passes)
-        chosen = ways[0]
+        further: list[list[torch.Tensor]] = []
+        way: Way = by_place
+        if not alike:
+            further = [_asked(observation, generator)]
+            way = _best_way(first, again, further[0])
+        readings = _readings(way, first, again, alike=alike)
+        del first, again
         for number in range(2, passes):
-            released = _asked(observation, generator)
-            if number == passes - 1:
-                chosen = max(ways, key=lambda way: _named(read[way], way, released))
-            for way, readings in read.items():
-                for reading, tensor in zip(readings, released, strict=True):
-                    reading.add(way(tensor))
+            released = further.pop() if further else _asked(observation, generator)
+            for reading, tensor in zip(readings, released, strict=True):
+                reading.add(tensor)
             progress(number + 1, passes)
         kept = [_flat(one) for one in _kept_passes(observation)]
-        scores = _scores(read[chosen], chosen, kept)
-        return Reconstruction.of_scores(scores, iterations=passes)
+        return Reconstruction.of_scores(_scores(readings, kept), iterations=passes)
+
+
+def _best_way(
+    first: list[torch.Tensor], again: list[torch.Tensor], held: list[torch.Tensor]
+) -> Way:
+    """The way of looking at two passes that names most candidates by a third one."""
+    # One after the other: of a large list each reading takes gigabytes.
+    return max(WAYS, key=lambda way: _named(_readings(way, first, again), held))
 
 
 def _readings(
-    way: Way, first: list[torch.Tensor], again: list[torch.Tensor], *, alike: bool
+    way: Way, first: list[torch.Tensor], again: list[torch.Tensor], *, alike: bool = False
 ) -> list[Reading]:
-    return [
-        Reading(way(one), way(other), alike=alike) for one, other in zip(first, again, strict=True)
-    ]
+    pairs = zip(first, again, strict=True)
+    return [Reading(way(one, other), one, other, alike=alike) for one, other in pairs]
 
 
-def _scores(
-    readings: Sequence[Reading], way: Way, kept: Sequence[list[torch.Tensor]]
-) -> torch.Tensor:
+def _scores(readings: Sequence[Reading], kept: Sequence[list[torch.Tensor]]) -> torch.Tensor:
     """How well each candidate fits, over all released tensors; ``kept`` are passes."""
     of_tensors = zip(readings, zip(*kept, strict=True), strict=True)
-    found = [reading.log_likelihoods([way(each) for each in seen]) for reading, seen in of_tensors]
+    found = [reading.log_likelihoods(seen) for reading, seen in of_tensors]
     return torch.stack(found).sum(dim=0)
 
 
-def _named(readings: Sequence[Reading], way: Way, released: list[torch.Tensor]) -> float:
+def _named(readings: Sequence[Reading], released: list[torch.Tensor]) -> float:
     """The share of the candidates that are named right by a pass of their own, not counted yet."""
-    scores = _scores(readings, way, [released])
+    scores = _scores(readings, [released])
     return float((scores.argmax(dim=1) == torch.arange(len(scores))).double().mean())
 
 

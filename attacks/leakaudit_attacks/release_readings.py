@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, final
 
 import torch
+
+# What is looked at of a released tensor, in float64, and how that follows from two passes of it.
+Look: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+Way: TypeAlias = Callable[[torch.Tensor, torch.Tensor], Look]
 
 # What a value may be off by beyond its measured variance, in standard deviations of its channel
 # over the candidates. What rounding leaves between two releases of one image is far below it,
@@ -21,19 +25,23 @@ _AT_A_TIME = 2**23
 class Reading:
     """One released tensor of all candidates, over all passes."""
 
-    def __init__(self, first: torch.Tensor, again: torch.Tensor, *, alike: bool) -> None:
+    def __init__(
+        self, look: Look, first: torch.Tensor, again: torch.Tensor, *, alike: bool
+    ) -> None:
         """Take the first two passes, each ``(candidates, C, *spatial)``.
 
         Args:
+            look: what is looked at of each of them.
             first: what each candidate was released as.
             again: the same once more.
             alike: whether nothing is random in any released tensor.
         """
         # Differences to one release: what all releases share, large or not, says nothing.
-        self._origin = first[:1].double()
+        self._look = look
+        self._origin = look(first[:1])
         self._steps = self._origin.new_zeros(())
         if not alike:
-            self._steps = _steps(again.double() - first.double())
+            self._steps = _steps(look(again) - look(first))
         self._first = self._read(first).float()
         self._passes = 1
         # Of later passes the differences to the first alone; without noise there are none to keep.
@@ -91,7 +99,7 @@ class Reading:
         return means + total / self._passes, noise
 
     def _read(self, released: torch.Tensor) -> torch.Tensor:
-        return self._wrapped(released.double() - self._origin)
+        return self._wrapped(self._look(released) - self._origin)
 
     def _wrapped(self, apart: torch.Tensor) -> torch.Tensor:
         """``apart`` without the multiples of a channel's step, which are drawn afresh."""
@@ -124,11 +132,51 @@ def _steps(apart: torch.Tensor) -> torch.Tensor:
     return found.view(-1, *(1,) * (apart.ndim - 2))
 
 
-def by_place(released: torch.Tensor) -> torch.Tensor:
-    """Every value where it stands."""
-    return released
+def by_place(first: torch.Tensor, again: torch.Tensor) -> Look:
+    """Look at every value where it stands."""
+    del first, again
+    return torch.Tensor.double
 
 
-def by_size(released: torch.Tensor) -> torch.Tensor:
-    """The sizes of each channel's values in ascending order, whatever their places and signs."""
-    return released.flatten(2).abs().sort(dim=2).values
+def by_size(first: torch.Tensor, again: torch.Tensor) -> Look:
+    """Look at the sizes of each channel's values, whatever their places and signs."""
+    del first, again
+    return lambda released: released.double().flatten(2).abs().sort(dim=2).values
+
+
+def by_mix(first: torch.Tensor, again: torch.Tensor) -> Look:
+    """Look at the mixes of channels whose noise is uncorrelated, by size; some may have none."""
+    apart = (again.double() - first.double()).flatten(2).transpose(0, 1).flatten(1)
+    mixes = torch.linalg.eigh(apart @ apart.T).eigenvectors.T
+    return lambda released: (mixes @ released.double().flatten(2)).view_as(released)
+
+
+def by_shape(first: torch.Tensor, again: torch.Tensor) -> Look:
+    """Look at every value as a share of its release, whatever that is multiplied by."""
+    del first, again
+
+    def look(released: torch.Tensor) -> torch.Tensor:
+        values = released.double()
+        size = values.flatten(1).square().sum(dim=1).sqrt().clamp_min(1e-300)
+        return values / size.view(-1, *(1,) * (values.ndim - 1))
+
+    return look
+
+
+def by_usual_values(first: torch.Tensor, again: torch.Tensor) -> Look:
+    """Look at every value bounded to what is usual in its channel, so that huge noise counts less.
+
+    What is usual are four times the median distance to the median, which a quarter of huge values
+    hardly moves.
+    """
+    del again
+    values = first.double().transpose(0, 1).flatten(1)
+    shape = (1, -1, *(1,) * (first.ndim - 2))
+    middle = values.median(dim=1, keepdim=True).values
+    reach = 4 * (values - middle).abs().median(dim=1).values.view(shape)
+    middle = middle.view(shape)
+    return lambda released: (released.double() - middle).maximum(-reach).minimum(reach)
+
+
+# The first comes first where several are as good.
+WAYS: tuple[Way, ...] = (by_place, by_mix, by_usual_values, by_size, by_shape)

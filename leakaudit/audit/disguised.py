@@ -18,7 +18,7 @@ from leakaudit.audit.store import RunStore
 from leakaudit.config import AuditConfig
 from leakaudit.contracts import Capability
 from leakaudit.errors import ConfigError
-from leakaudit.records import CellRecord
+from leakaudit.records import CellRecord, Leakage, MaskLeakage, Matching
 from leakaudit.records.readings import UNDISGUISED, Reading, Readings
 from leakaudit.registry import load, usable
 from leakaudit.threat.disguises import Disguise, disguises
@@ -129,13 +129,20 @@ def _disguised(cell: CellPlan, disguise: Disguise) -> CellPlan:
 
 
 def _reading(attack: str, disguise: str, cell: CellRecord) -> Reading:
-    figures = cell.leakage or cell.mask_leakage or cell.withheld or cell.withheld_masks
+    figures = cell.figures or cell.withheld or cell.withheld_masks or cell.withheld_matching
     scores, floor = figures.by_patient() if figures else ((), ())
     return Reading(
         attack=attack,
         disguise=disguise,
         score=sum(scores) / len(scores) if scores else None,
         floor=sum(floor) / len(floor) if floor else None,
-        advantage=figures.advantage.mean if figures else None,
+        advantage=_advantage(figures),
         reads=bool(shown_at_work(cell).passed),
     )
+
+
+def _advantage(figures: Leakage | MaskLeakage | Matching | None) -> float | None:
+    """None without figures, and of who is who, where no picture is beside a guess."""
+    if figures is None or isinstance(figures, Matching):
+        return None
+    return figures.advantage.mean

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,12 @@ import torch
 from leakaudit.audit.match_scoring import MatchScorer, View
 from leakaudit.contracts import Defense, ReleaseSetting
 from leakaudit.errors import ConfigError
-from leakaudit.randomness import uniform_like
 from leakaudit.records import Matching
 from leakaudit.registry import usable
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.threat.disguises import Scale, disguises
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
-from leakaudit.types import Levels
 from leakaudit_attacks.release_matching import ReleaseMatching
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
@@ -28,11 +25,19 @@ from leakaudit_defenses.identity import Identity
 from leakaudit_defenses.laplace_noise import LaplaceNoise
 from leakaudit_defenses.quantization import Quantization
 from leakaudit_defenses.top_k import TopK
+from tests.planted.systems import LISTED, MORE, PRIVATE
 from tests.plugins.attacked import quietly
 from tests.tiny import tiny_patients, tiny_spec, tiny_system
 
 # The built-in defenses whose releases are random at their defaults.
 RANDOM = {"activation-dropout", "dp-gaussian", "gaussian-noise", "laplace-noise"}
+# What is random for every release and leaves each patient's own mark: in sizes, in sums, in shares.
+FRESH = {
+    "fresh order and sign": PRIVATE["fresh order and sign"],
+    "a fresh order and its key": LISTED["a fresh order and its key"],
+    **{name: MORE[name] for name in ("shares", "products", "few pixels", "heavy tails")},
+    **{name: each for name, each in MORE.items() if name.startswith("fresh ")},
+}
 PATIENTS = tiny_patients(12, slices=2, seed=4)
 VICTIMS = PATIENTS[:6]
 AUXILIARY = tiny_patients(2, slices=1, seed=5)
@@ -134,25 +139,9 @@ def test_noise_that_hides_no_patient_is_read(defense: Defense) -> None:
     assert top1(defense) == 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class FreshOrder(Defense):
-    """Puts the positions of every release into an order of its own, and turns signs at random."""
-
-    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
-        return tuple(uniform_like(level, generator) for level in levels)
-
-    def apply(self, levels: Levels, drawn: Levels) -> Levels:
-        return tuple(
-            (level * (1 - 2 * coin.round()))
-            .flatten(2)
-            .gather(2, coin.flatten(2).argsort(dim=2))
-            .view_as(level)
-            for level, coin in zip(levels, drawn, strict=True)
-        )
-
-
-def test_values_whose_places_and_signs_are_drawn_afresh_still_tell_patients_apart() -> None:
-    assert top1(FreshOrder()) == 1.0
+@pytest.mark.parametrize("name", FRESH)
+def test_what_is_drawn_afresh_and_hides_nobody_is_read(name: str) -> None:
+    assert top1(FRESH[name]) == 1.0
 
 
 def test_where_a_guarantee_holds_it_is_at_chance() -> None:
