@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,12 +36,14 @@ from leakaudit.report.kept_pictures import (
 from leakaudit.report.page import page_of
 from leakaudit.report.table import cells_csv
 from leakaudit.report.templates import Templates
+from leakaudit.visible import spelled_out
 
 JSON_NAME = "report.json"
 CSV_NAME = "cells.csv"
 HTML_NAME = "report.html"
 BIBTEX_NAME = "citations.bib"
 JUNIT_NAME = "junit.xml"
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def write_report(
@@ -70,6 +73,7 @@ def write_report(
         StoreError: a file can not be written, or the record holds a NaN.
         UsageError: a template of the user's can not be filled in.
     """
+    record = _writable(record)
     used = Templates(templates)
     document = _json(record.model_dump(mode="json"), folder / JSON_NAME)
     contents = {
@@ -179,6 +183,18 @@ def read_manifest(folder: Path) -> ReportManifest | None:
         raise StoreError(
             f"{path}: expected the manifest of a report, but {error}; {look_closer(folder)}"
         ) from error
+
+
+def _writable(record: ReportRecord) -> ReportRecord:
+    """The record with halves of characters spelled out, as ``[U+DCFC]``.
+
+    The name of a file in an older encoding holds some, and no JSON with them can be read back.
+    """
+    text = json.dumps(record.model_dump(mode="json"), ensure_ascii=False)
+    if _HALVES.search(text) is None:
+        return record
+    whole = _HALVES.sub(lambda half: spelled_out(half[0]), text)
+    return ReportRecord.model_validate_json(whole)
 
 
 def _json(value: object, path: Path) -> bytes:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import stat
 from importlib.metadata import version
@@ -190,6 +191,13 @@ def test_a_file_that_can_not_be_replaced_is_a_store_error_and_leaves_no_rest(
     with pytest.raises(StoreError, match=r"cells\.csv"):
         write_report(sample_report(), tmp_path)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_folder_named_in_an_older_encoding_is_read_back(tmp_path: Path) -> None:
+    record = sample_report()
+    audit = {**record.audit, "data": {"path": os.fsdecode(b"/data/M\xfcller")}}
+    write_report(record.model_copy(update={"audit": audit}), tmp_path)
+    assert read_report(tmp_path).audit["data"]["path"] == "/data/M[U+DCFC]ller"
 
 
 def test_a_nan_is_refused(tmp_path: Path) -> None:
