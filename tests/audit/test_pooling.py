@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -372,3 +373,35 @@ def test_the_weakest_claim_is_that_of_all() -> None:
     assert weakest([claim(1.0), claim(None, reason="off")]) == claim(None, reason="off")
     assert weakest([claim(1.0), None]) is None
     assert weakest([claim(1.0, mu=0.5), claim(1.0)]) == claim(1.0)
+
+
+# What a plan says of itself, and so the same in every fold.
+_PLANNED = {
+    CellRecord: """cut_level shared_skips bottleneck defense attack attack_name threat site recovers
+        tensor victims releases gradient_batch gradient_checkpoints round_steps seed control_only
+        disguise""",
+    TargetRecord: """kind site sites cut_level shared_skips bottleneck features parameters defense
+        seed control_only epochs""",
+}
+
+
+@pytest.mark.parametrize("kind", [CellRecord, TargetRecord])
+def test_nothing_that_differs_between_folds_is_taken_from_the_first_alone(
+    kind: type[CellRecord] | type[TargetRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A field that is added to a record must be pooled, or be the same by plan."""
+    changed: set[str] = set()
+    copied = kind.model_copy
+
+    def noting(record: Any, *, update: dict[str, Any]) -> Any:
+        changed.update(update)
+        return copied(record, update=update)
+
+    made = [cell(fold) if kind is CellRecord else target(fold) for fold in range(FOLDS)]
+    monkeypatch.setattr(kind, "model_copy", noting)
+    if kind is CellRecord:
+        pooled_cell(made, "setting", VICTIMS, AUXILIARY)  # type: ignore[arg-type]
+    else:
+        pooled_target(made, VICTIMS, AUXILIARY)  # type: ignore[arg-type]
+    assert changed.isdisjoint(_PLANNED[kind].split())
+    assert changed | {*_PLANNED[kind].split()} == set(kind.model_fields)
