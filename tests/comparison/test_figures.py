@@ -12,6 +12,7 @@ from scipy.stats import ttest_rel
 
 from leakaudit.comparison import CellRow, Comparison, Outcome, Reading, compare_reports
 from leakaudit.comparison.figures import BELOW_GUESS, LEAST, OTHER_ATTACK, cell_deltas
+from leakaudit.comparison.text import comparison_text
 from leakaudit.records import CellRecord, Reidentification, State
 from tests.comparison.changed import (
     IDENTITY,
@@ -29,6 +30,7 @@ from tests.comparison.changed import (
     with_targets,
 )
 from tests.report.sample import leakage, sample_report
+from tests.report.test_told_apart import matching
 
 SAMPLE = sample_report()
 BEFORE = next(one for one in SAMPLE.cells if one.cell == IDENTITY)
@@ -154,6 +156,22 @@ def test_masks_are_compared_by_their_dice() -> None:
     assert (score.measure, score.reading) == ("mask_dice", Reading.HIGHER)
     assert advantage.reading is Reading.HIGHER
     assert row(found).reidentification is None
+
+
+def test_who_is_matched_is_compared_by_the_share_alone() -> None:
+    def with_share(hits: int) -> Any:
+        found = matching(hits)
+        return one_cell(IDENTITY, recovers="identities", leakage=None, matching=found)
+
+    fewer, more = with_share(1), with_share(5)
+    found = row(compare_reports(fewer, more))
+    (score,) = found.figures
+    assert (score.measure, score.reading) == ("matched", Reading.HIGHER)
+    assert found.outcome is Outcome.WORSE
+    assert found.reidentification is None
+    assert row(compare_reports(more, fewer)).outcome is Outcome.BETTER
+    assert row(compare_reports(more, more)).outcome is Outcome.EQUAL
+    assert "share matched" in comparison_text(compare_reports(fewer, more), ("a", "b"))
 
 
 def singled(low: float, high: float) -> dict[str, Any]:

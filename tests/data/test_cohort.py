@@ -202,3 +202,19 @@ def test_geometry() -> None:
     for size, crop in ((0, None), (-16, None), (90, None), (96, 191), (96, 0), (96, -96)):
         with pytest.raises(ConfigError):
             check_geometry(size, crop)
+
+
+def test_the_slice_beside_the_middle_bears_tumour_where_another_does() -> None:
+    masks = np.zeros((6, 4, 4), np.int8)
+    images = np.zeros((6, 1, 4, 4), np.float32)
+
+    def beside(*tumour: int, slices: int = 6) -> int | None:
+        own = masks.copy()
+        own[list(tumour), 0, 0] = 1
+        return Patient(id="a", images=images[:slices], masks=own[:slices]).beside_middle
+
+    assert beside(0, 1, 5) == 0
+    assert beside(2, 3, 5) == 2
+    assert beside(4) == 3
+    assert beside() == 2
+    assert beside(0, slices=1) is None
