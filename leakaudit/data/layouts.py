@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from leakaudit.data.folders import patients_in_folders, subfolders
+from leakaudit.data.folders import patients_in_folders
 from leakaudit.data.listings import patients_listed
+from leakaudit.data.patient_files import subfolders
 from leakaudit.data.sources import Found
 from leakaudit.errors import ConfigError, DataError
 from leakaudit.spelling import nearest

@@ -327,6 +327,9 @@ def test_names_in_another_encoding_and_with_a_line_break(brats: Write) -> None:
     (root / "Brats18_X_0_1").rename(root / os.fsdecode(b"M\xfcller"))
     (root / "Brats18_X_1_1").rename(root / "two\nlines")
     assert set(load_folder(root, **SMALL).ids) == {"Müller", "two\nlines"}
+    (root / "two\nlines").rename(root / "Müller")
+    with pytest.raises(DataError, match=r"Müller: .*2 folders have this name"):
+        load_folder(root, **SMALL)
 
 
 @pytest.mark.parametrize(
