@@ -22,6 +22,7 @@ from leakaudit.audit.systems import Task, victims_of
 from leakaudit.audit_file import audit_yaml
 from leakaudit.config import AuditConfig
 from leakaudit.data import Cohort, Splits, load_folder, phantom_cohort, split_folds
+from leakaudit.data.reading import Told, silent
 from leakaudit.errors import ConfigError, DataError, SplitError
 from leakaudit.files import write_atomically
 from leakaudit.isolation.sandbox import confinement_of
@@ -42,7 +43,7 @@ class Plan:
         cohort: the patients.
         folds: who plays which part in each fold; one of them without folds.
         matrix: targets and cells.
-        cache: where simulated patients are kept, if anywhere.
+        cache: where prepared patients are kept, if anywhere.
     """
 
     config: AuditConfig
@@ -56,12 +57,13 @@ class Plan:
         return self.folds[target.fold - 1]
 
 
-def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
+def plan_audit(config: AuditConfig, *, cache: Path | None = None, told: Told = silent) -> Plan:
     """Read the patients, split them and expand the matrix.
 
     Args:
         config: the audit.
-        cache: where simulated patients may be kept.
+        cache: where prepared patients may be kept.
+        told: hears how far reading patients is.
 
     Raises:
         ConfigError: the device is not there, or a gradient batch is too large for the patients.
@@ -71,7 +73,7 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None) -> Plan:
     ask_all_installed()  # before there are patients
     choose_device(config.device)
     house_of(config.report)  # a logo that can not be read is told before hours of work
-    cohort = read_patients(config, cache=cache)
+    cohort = read_patients(config, cache=cache, told=told)
     folds = split_folds(cohort.ids, config.data.split_seed, config.data.folds, cohort.together)
     held = [modality for site in config.target.sites for modality in site]
     missing = [modality for modality in held if modality not in cohort.modalities]
@@ -118,8 +120,18 @@ def _check_batches(plan: Plan) -> None:
             )
 
 
-def read_patients(config: AuditConfig, *, cache: Path | None = None) -> Cohort:
-    """The patients an audit names, prepared."""
+def read_patients(config: AuditConfig, *, cache: Path | None = None, told: Told = silent) -> Cohort:
+    """The patients an audit names, prepared.
+
+    Args:
+        config: the audit.
+        cache: where prepared patients may be kept; None for nowhere.
+        told: hears how far it is.
+
+    Raises:
+        DataError: patients are missing or bad.
+        StoreError: the cache cannot be written.
+    """
     data = config.data
     if data.kind == "phantom":
         return phantom_cohort(
@@ -140,6 +152,8 @@ def read_patients(config: AuditConfig, *, cache: Path | None = None) -> Cohort:
         spatial_dims=data.spatial_dims,
         labels=data.labels,
         exclude=data.exclude,
+        cache=None if cache is None else cache / "patients",
+        told=told,
     )
 
 

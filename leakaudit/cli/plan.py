@@ -9,9 +9,11 @@ from leakaudit.audit.runner import plan_audit
 from leakaudit.cli.arguments import PolicyFile
 from leakaudit.cli.cautions import caution_line, print_cautions
 from leakaudit.cli.lines import print_line
+from leakaudit.cli.reading import ReadingLines
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
     AuditFile,
+    Cached,
     DataFolder,
     RunsFolder,
     cache_folder,
@@ -32,9 +34,14 @@ def plan(
     data: DataFolder = None,
     policy: PolicyFile = None,
     out: RunsFolder = DEFAULT_RUNS,
+    cache: Cached = True,
 ) -> int:
     """Show the patients, trainings, cells and controls of an audit, and a rough estimate."""
-    made = plan_audit(read_config(audit, data, policy), cache=cache_folder(out))
+    made = plan_audit(
+        read_config(audit, data, policy),
+        cache=cache_folder(out, is_wanted=cache),
+        told=ReadingLines(),
+    )
     print_cautions(made, with_data=False)
     folds, matrix = made.folds, made.matrix
     print_line(

@@ -11,10 +11,12 @@ from leakaudit.cli.arguments import PolicyFile
 from leakaudit.cli.cautions import print_cautions
 from leakaudit.cli.gate import print_verdict
 from leakaudit.cli.progress import progress_events
+from leakaudit.cli.reading import ReadingLines
 from leakaudit.cli.replaced import say_what_was_replaced
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
     AuditFile,
+    Cached,
     DataFolder,
     RunsFolder,
     cache_folder,
@@ -39,6 +41,7 @@ def run(
     data: DataFolder = None,
     policy: PolicyFile = None,
     out: RunsFolder = DEFAULT_RUNS,
+    cache: Cached = True,
 ) -> int:
     """Run an audit and write its report to OUT/<name>/report; the same command resumes."""
     config = read_config(audit, data, policy)
@@ -47,7 +50,8 @@ def run(
     store = RunStore(out / config.name)
     store.prepare()
     with store.locked():
-        plan = plan_audit(config, cache=cache_folder(out))
+        kept = cache_folder(out, is_wanted=cache)
+        plan = plan_audit(config, cache=kept, told=ReadingLines())
         print_cautions(plan)
         with progress_events() as events:
             record = run_audit(plan, store, events)

@@ -27,6 +27,13 @@ DataFolder = Annotated[
 ]
 RunsFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where runs are kept.")]
 DEFAULT_RUNS = Path("runs")
+Cached = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache",
+        help="Keep prepared patients in OUT/.cache, readable by you alone, and use what is there.",
+    ),
+]
 
 
 def read_config(audit: Path | None, data: str | None, policy: Path | None = None) -> AuditConfig:
@@ -45,6 +52,6 @@ def read_config(audit: Path | None, data: str | None, policy: Path | None = None
     return read_audit(audit, data=data, usual_data=usual, policy=judged_by)
 
 
-def cache_folder(out: Path) -> Path:
-    """Where simulated patients are kept between runs."""
-    return out / ".cache"
+def cache_folder(out: Path, *, is_wanted: bool = True) -> Path | None:
+    """Where prepared patients are kept between runs; None if they are not."""
+    return out / ".cache" if is_wanted else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, final
 
@@ -49,6 +49,28 @@ class Patient:
     id: str
     images: NDArray[np.float32]
     masks: NDArray[np.int8]
+    _verified: str = field(default="", init=False, repr=False)
+
+    @classmethod
+    def verified(
+        cls, *, id: str, images: NDArray[np.float32], masks: NDArray[np.int8], digest: str
+    ) -> Patient:
+        """A patient whose arrays were checked when they were prepared, and compared just now.
+
+        Args:
+            id: see the class.
+            images: see the class.
+            masks: see the class.
+            digest: of the arrays, as of `digest_of`; neither they nor it are looked at again.
+        """
+        patient = cls(id=id, images=images, masks=masks)
+        object.__setattr__(patient, "_verified", digest)
+        return patient
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the arrays, as of `digest_of`."""
+        return self._verified or digest_of(self.images, self.masks)
 
     def __post_init__(self) -> None:
         """Remember that this process has held a patient."""
@@ -145,10 +167,7 @@ class Cohort:
             digest.update(b"modality\0" + name.encode() + b"\0")
         for patient in self.patients:
             digest.update(b"patient\0" + patient.id.encode(errors="surrogateescape") + b"\0")
-            # Little-endian on every host, so that one cohort has one fingerprint.
-            for array, kind in ((patient.images, "<f4"), (patient.masks, "|i1")):
-                digest.update(repr(array.shape).encode() + b"\0")
-                digest.update(np.ascontiguousarray(array, dtype=kind).data)
+            digest.update(patient.digest.encode())
         return digest.hexdigest()
 
     def select(self, ids: Iterable[str]) -> tuple[Patient, ...]:
@@ -166,6 +185,21 @@ class Cohort:
                     patient=identifier,
                 )
         return tuple(by_id[identifier] for identifier in wanted)
+
+
+def digest_of(images: NDArray[np.float32], masks: NDArray[np.int8]) -> str:
+    """SHA-256 (hex) over the shapes and values of one patient's arrays.
+
+    Args:
+        images: see `Patient`.
+        masks: see `Patient`.
+    """
+    digest = hashlib.sha256()
+    # Little-endian on every host, so that one cohort has one fingerprint.
+    for array, kind in ((images, "<f4"), (masks, "|i1")):
+        digest.update(repr(array.shape).encode() + b"\0")
+        digest.update(np.ascontiguousarray(array, dtype=kind).data)
+    return digest.hexdigest()
 
 
 def check_geometry(size: int, crop: int | None) -> tuple[int, int]:
@@ -285,6 +319,8 @@ def _check(patient: Patient, modalities: int, spatial: tuple[int, ...]) -> None:
     expected = (len(masks), modalities, *spatial)
     if images.shape != expected:
         raise refuse(f"expected images of shape {expected}, got {images.shape}")
+    if patient._verified:
+        return
     if not np.isfinite(images).all():
         raise refuse("images hold NaN or infinite values, expected finite ones")
     low, high = float(images.min()), float(images.max())

@@ -31,8 +31,10 @@ from leakaudit.data.labels import (
 )
 from leakaudit.data.layouts import find_patients, leave_out
 from leakaudit.data.modalities import CANONICAL, canonical_modality
-from leakaudit.data.preparing import Prepared, prepare_patient
-from leakaudit.data.sources import Source, readable
+from leakaudit.data.prepared_cache import PreparedCache
+from leakaudit.data.preparing import Prepared
+from leakaudit.data.reading import About, Reading, ReadPatient, Told, silent
+from leakaudit.data.sources import Found, Source, readable
 from leakaudit.data.survey import survey_headers, survey_masks
 from leakaudit.errors import ConfigError, DataError, raise_problems
 from leakaudit.records import Caution
@@ -49,6 +51,8 @@ def load_folder(
     max_slices: int | None = None,
     labels: LabelsAsked | None = None,
     exclude: Sequence[str] = (),
+    cache: Path | None = None,
+    told: Told = silent,
 ) -> Cohort:
     """Read and prepare every labelled patient of a folder.
 
@@ -70,6 +74,8 @@ def load_folder(
         labels: what the values of the masks mean, a convention's name or value to tissue; None to
             decide it by their names and the values.
         exclude: identifiers of patients to leave out.
+        cache: a folder in which prepared patients are kept and looked for; None for none.
+        told: hears how far it is.
 
     Returns:
         The cohort, patients in the order of the listing or of their names.
@@ -78,6 +84,7 @@ def load_folder(
         ConfigError: an argument that can not be.
         DataError: a folder, file or patient that is missing or bad; names patient and file.
         PatientsError: several of them.
+        StoreError: the cache cannot be written.
     """
     crop, factor = check_geometry(size, crop)
     wanted = tuple(canonical_modality(name) for name in modalities)
@@ -91,8 +98,50 @@ def load_folder(
         raise ConfigError(f"max_slices must be at least 1, got {max_slices}")
     root = Path(path)
     found = leave_out(find_patients(root), exclude)
+    reading = Reading(
+        modalities=wanted,
+        crop=crop,
+        factor=factor,
+        keep=(spatial_dims, slices, max_slices),
+        cache=None if cache is None else PreparedCache(cache),
+        told=told,
+    )
+    key = reading.identify(found, (labels, tuple(exclude)))
+    stored = reading.stored_cohort(key)
+    if stored is None:
+        about, patients = _read(found, reading, labels, spatial_dims, slices, max_slices)
+        reading.keep_cohort(key, about, patients)
+    else:
+        about, patients = stored
+    return Cohort(
+        name=readable(root.name or root.resolve().name),
+        modalities=wanted,
+        patients=_stack_volumes(patients) if spatial_dims == 3 else tuple(map(_patient, patients)),
+        simulated=False,
+        cut_off=about.cut_off,
+        clipped=about.clipped,
+        cautions=about.cautions,
+        labels=about.labels,
+        excluded=tuple(dict.fromkeys(exclude)),
+        together=about.together,
+    )
+
+
+def _read(
+    found: Found,
+    reading: Reading,
+    labels: LabelsAsked | None,
+    spatial_dims: int,
+    slices: str,
+    max_slices: int | None,
+) -> tuple[About, list[ReadPatient]]:
+    """Everybody from the files, or from the cache patient by patient."""
+    told = reading.told
+    told("headers", 0, len(found.sources))
     unclear = [] if labels is not None else names_at_fault(one.hint for one in found.sources)
-    raise_problems([*unclear, *found.problems, *survey_headers(found.sources, wanted)])
+    headers = survey_headers(found.sources, reading.modalities)
+    raise_problems([*unclear, *found.problems, *headers])
+    told("masks", 0, len(found.sources))
     masks_there = survey_masks(found.sources)
     meaning = decide_labels(masks_there, labels)
     cautions = [*found.cautions, *meaning.cautions]
@@ -100,39 +149,35 @@ def load_folder(
     if slices == "tumour":
         sources, caution = _with_tumour(sources, masks_there, meaning)
         cautions += caution
-    every: list[Prepared] = []
+
+    def chosen(source: Source, one: Prepared) -> Prepared:
+        if spatial_dims == 2:
+            kept = _choose_slices(one.masks, source, slices, max_slices)
+        else:
+            kept = _choose_window(one.masks, max_slices)
+        return replace(one, images=one.images[kept], masks=one.masks[kept])
+
+    patients: list[ReadPatient] = []
     problems = []
-    for source in sources:
+    told("patients", 0, len(sources))
+    for number, source in enumerate(sources):
         try:
-            one = prepare_patient(source, wanted, crop, factor, meaning.classes[source.patient])
-            if spatial_dims == 2:
-                keep = _choose_slices(one.masks, source, slices, max_slices)
-            else:
-                keep = _choose_window(one.masks, max_slices)
+            patients.append(reading.patient(source, meaning.classes[source.patient], chosen))
         except DataError as error:
             problems.append(error)
-            continue
-        every.append(replace(one, images=one.images[keep], masks=one.masks[keep]))
+        told("patients", number + 1, len(sources))
     raise_problems(problems)
-    together, findings = between_patients(every, wanted)
+    every = [one.prepared for one in patients]
+    together, findings = between_patients(every, reading.modalities)
     cautions += cautions_of({one.patient: (*one.findings, *findings[one.patient]) for one in every})
-    prepared = [(one.patient, one.images, one.masks) for one in every]
-    if spatial_dims == 3:
-        prepared = _stack_volumes(prepared)
-    patients = tuple(Patient(id=name, images=i, masks=m) for name, i, m in prepared)
-    name = readable(root.name or root.resolve().name)
-    return Cohort(
-        name=name,
-        modalities=wanted,
-        patients=patients,
-        simulated=False,
+    about = About(
         cut_off=max(one.cut_off for one in every),
-        clipped=tuple(max(one.clipped[m] for one in every) for m in range(len(wanted))),
+        clipped=tuple(max(shares) for shares in zip(*(one.clipped for one in every), strict=True)),
         cautions=tuple(cautions),
         labels=meaning.words,
-        excluded=tuple(dict.fromkeys(exclude)),
         together=together,
     )
+    return about, patients
 
 
 def _with_tumour(
@@ -186,15 +231,23 @@ def _choose_window(masks: NDArray[np.int8], cap: int | None) -> NDArray[np.intp]
     return np.arange(start, start + cap)
 
 
-def _stack_volumes(
-    prepared: Sequence[tuple[str, NDArray[np.float32], NDArray[np.int8]]],
-) -> list[tuple[str, NDArray[np.float32], NDArray[np.int8]]]:
+def _patient(one: ReadPatient) -> Patient:
+    prepared = one.prepared
+    if not one.digest:
+        return Patient(id=prepared.patient, images=prepared.images, masks=prepared.masks)
+    return Patient.verified(
+        id=prepared.patient, images=prepared.images, masks=prepared.masks, digest=one.digest
+    )
+
+
+def _stack_volumes(patients: Sequence[ReadPatient]) -> tuple[Patient, ...]:
     """Make (depth, m, h, w) and (depth, h, w) one volume each, all equally deep."""
-    depth = -(-max(len(masks) for _, _, masks in prepared) // 16) * 16
+    depth = -(-max(len(one.prepared.masks) for one in patients) // 16) * 16
     stacked = []
-    for name, images, masks in prepared:
-        missing = depth - len(masks)
+    for one in (each.prepared for each in patients):
+        missing = depth - len(one.masks)
         pad = (missing // 2, missing - missing // 2)
-        images = np.pad(images.transpose(1, 0, 2, 3), ((0, 0), pad, (0, 0), (0, 0)))
-        stacked.append((name, images[None], np.pad(masks, (pad, (0, 0), (0, 0)))[None]))
-    return stacked
+        images = np.pad(one.images.transpose(1, 0, 2, 3), ((0, 0), pad, (0, 0), (0, 0)))
+        masks = np.pad(one.masks, (pad, (0, 0), (0, 0)))
+        stacked.append(Patient(id=one.patient, images=images[None], masks=masks[None]))
+    return tuple(stacked)

@@ -195,7 +195,7 @@ def test_the_split_of_an_audit_keeps_persons_together() -> None:
         (CASES.parent / "audit.yaml").read_bytes(), "audit.yaml", folder=CASES,
         data=str(CASES / "04h_timepoints" / "data"),
     )  # fmt: skip
-    splits = plan_audit(config).folds[0]
+    (splits,) = plan_audit(config).folds
     parts = (splits.train, splits.validation, splits.auxiliary, splits.victims)
     persons = [{name[:-4] for name in part} for part in parts]
     assert sorted(map(len, persons)) == [1, 1, 1, 1]
