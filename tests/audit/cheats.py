@@ -237,6 +237,16 @@ def code(cheat: Cheat, observation: Observation) -> str:
     return ""
 
 
+def traced(cheat: Cheat, observation: Observation) -> str:
+    """Whether a process that holds the truth can be stopped and read as a debugger does."""
+    attach, detach = 16, 17
+    if ctypes.CDLL(None).ptrace(attach, cheat.pid, None, None):
+        return ""
+    os.waitpid(cheat.pid, 0x40000000)
+    ctypes.CDLL(None).ptrace(detach, cheat.pid, None, None)
+    return "a process to trace"
+
+
 def exit_0(cheat: Cheat, observation: Observation) -> str:
     os._exit(0)
 
@@ -277,7 +287,7 @@ CHEATS: dict[str, Callable[[Cheat, Observation], str]] = {
     for each in (
         *(attributes, collector, frames, modules, own_memory, environment, descriptors),
         *(memory_of_others, memory_by_system_call, processes, signals),
-        *(files, files_unmasked, network, code),
+        *(files, files_unmasked, network, code, traced),
         *(exit_0, exit_5, segfault, killed, eat, hang, busy, raises),
     )
 }

@@ -169,7 +169,7 @@ def test_a_cheat_finds_the_truth_in_the_process_that_holds_it(how: str, truth: T
 
 @pytest.mark.parametrize(
     ("how", "isolation"),
-    [(how, "namespaces") for how in (*ANYWHERE, *NAMESPACES, "files_unmasked")]
+    [(how, "namespaces") for how in (*ANYWHERE, *NAMESPACES, "files_unmasked", "traced")]
     + [(how, "process") for how in ANYWHERE],
 )
 def test_a_cheat_finds_nothing_in_a_process_of_its_own(
