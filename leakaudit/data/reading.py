@@ -187,7 +187,13 @@ class Reading:
             if (file := self._file(source, modality)) is not None
         ]
         label = self._digests.get(source.label)
-        return [images, label, repr(source.hint), source.others, len(source.modalities)]
+        return [
+            images,
+            label,
+            repr((source.hint.family, source.hint.names)),
+            source.others,
+            len(source.modalities),
+        ]
 
     @staticmethod
     def _file(source: Source, modality: str) -> Path | None:
