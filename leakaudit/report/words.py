@@ -50,6 +50,8 @@ def headline(record: ReportRecord, targets: Collection[str] | None = None) -> st
     )
     more = [_others_words(others)] if others else []
     more += [_masks_words(masks)] if masks else []
+    who = [found for cell in cells if (found := valid_matching(cell))]
+    more += [_who_words(max(who, key=lambda found: found.top1))] if who else []
     if images is None and not more:
         return (
             "Within the tested attacks, budgets and data, no attack gave a valid figure: "
@@ -243,6 +245,13 @@ def _masks_words(masks: MaskLeakage) -> str:
         "Of the tumour masks of training patients, a mean Dice of "
         f"{estimate(masks.dice)} was recovered over {patients_words(masks.dice.n)}, "
         f"{_against(masks)}."
+    )
+
+
+def _who_words(who: Matching) -> str:
+    return (
+        "Whose message it is was told, by images of candidates and without a picture, for "
+        f"{matched(who)}."
     )
 
 

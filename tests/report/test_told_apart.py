@@ -23,6 +23,7 @@ from leakaudit.report.markdown import cells_table, worst_table
 from leakaudit.report.sharing import shared
 from leakaudit.report.table import cells_csv
 from leakaudit.report.told_apart import matched_settings, told_apart_sentence
+from leakaudit.report.words import headline
 from tests.policy.test_judging import policy, threshold
 from tests.report.sample import VICTIMS, cell, leakage, sample_report
 
@@ -86,6 +87,14 @@ def test_who_is_told_apart_without_a_picture_is_said_in_one_sentence() -> None:
     assert "for 100\N{NO-BREAK SPACE}% of the patients, where chance is 6.7" in sentence
 
 
+def test_an_audit_of_nothing_else_says_what_it_found() -> None:
+    alone = with_matching(0.25)
+    alone = alone.model_copy(update={"cells": alone.cells[-1:]})
+    said = headline(alone)
+    assert "no attack on images gave a valid figure" in said
+    assert "Whose message it is was told" in said
+
+
 def test_nothing_is_said_where_pictures_were_rebuilt_or_nobody_is_matched() -> None:
     assert told_apart_sentence(with_matching(0.8)) == ""
     assert told_apart_sentence(with_matching(0.25, hits=1)) == ""
@@ -136,6 +145,8 @@ def test_the_page_shows_who_was_matched_what_it_cost_and_what_it_means() -> None
     assert "Singling out without a picture" in page
     assert "matched among" in page
     assert "120" in page
+    gaps = page[page.index('<section id="limits"') :]
+    assert "Release matching" not in gaps[: gaps.index("What the figures")]
     assert "Who is who" in page
     other = render_html(shared(record, bytes(32)))
     assert "matched among" in other

@@ -28,7 +28,8 @@ def places(matrices: Sequence[MatrixView]) -> tuple[SeriesView, ...]:
     valid figure at two places or more. Without such a line there is no figure.
     """
     settings = [setting for matrix in matrices for setting in matrix.settings]
-    kinds = sorted({one.kind for setting in settings for one in setting.exposures})
+    found = {one.kind for setting in settings for one in setting.exposures}
+    kinds = sorted(kind for kind in found if kind[1] != "identities")  # which no picture is of
     told_apart = len([kind for kind in kinds if kind[0]]) > 1
     views: list[SeriesView] = []
     for seed in dict.fromkeys(setting.seed for setting in settings):
