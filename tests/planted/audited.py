@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from leakaudit.audit.executors import Events
+from leakaudit.audit.executors import Ended, Events, Job
 from leakaudit.audit.jobs import TARGET_FILE
 from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
 from leakaudit.audit.runner import Plan, plan_audit, run_audit
@@ -163,6 +164,10 @@ def _advantage(patient: Any) -> float:
     return float((patient.ssim_brain - patient.blind_floor) / (1 - patient.blind_floor))
 
 
+def _said(job: Job, ended: Ended) -> None:
+    print(f"{ended.outcome:9} {ended.seconds:6.1f} s  {job.label} {ended.reason}", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -180,6 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started = time.time()
     with tempfile.TemporaryDirectory() as scratch:
         run = given.folder or Path(scratch, "run")
-        found = audited(systems, run, audit=audit, trained=given.trained)
+        events = Events(ended=_said)
+        found = audited(systems, run, audit=audit, trained=given.trained, events=events)
     print(table(found))
     print(f"{time.time() - started:.0f} s")
