@@ -15,13 +15,17 @@ from leakaudit.contracts import Defense, Evidence
 from leakaudit.randomness import generator_for, uniform_like
 from leakaudit.testing import disguises
 from leakaudit.threat.disguises import (
+    ChannelMix,
+    ChannelScales,
     Composed,
     FixedNoise,
     LowDigits,
+    Offset,
     OneChannel,
     PositionMix,
     PositionOrder,
     Scale,
+    Signs,
 )
 from leakaudit.types import Levels
 from leakaudit_defenses.dp_gaussian import DpGaussian
@@ -370,6 +374,12 @@ MORE: Mapping[str, Defense] = {
     "one faintest channel": OneChannel(seed=11, noise=1.0, scale=1e-9),
     "order, noise and scale": Composed(
         chain=(PositionOrder(seed=3), FixedNoise(seed=3, std=1.0), Scale(by=1e-9))
+    ),
+    "all that a control may be": Composed(
+        chain=(
+            *(Signs(seed=3), ChannelMix(seed=3), FixedNoise(seed=3)),
+            *(Offset(seed=3), ChannelScales(seed=3)),
+        )
     ),
     "sign of rank": SignOfRank(),
     "logarithm": Logarithm(),
