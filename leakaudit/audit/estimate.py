@@ -44,10 +44,10 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     iterations = of("iterations", of("steps", 0.0 if of("batches", -1.0) >= 0 else 100.0))
     size = cell.gradient_batch or 1
     splits = plan.splits_of(cell.target)
-    samples = of("batch_size", len(splits.victims) * size)
+    samples = of("batch_size", float(len(splits.victims) * size))
     if cell.attack.recovers == "identities":  # each candidate is asked about, and nothing learned
         samples = len(plan.cohort.patients) - len(splits.auxiliary)
-        asks = samples * of("passes", 1) * attacks_of(cell)
+        asks = samples * of("passes", 1.0) * attacks_of(cell)
         return _encoder_seconds(cell.target.spec, plan.cohort.spatial) * asks
     runs = 2 if cell.attack.learns() or cell.threat.victims == "training" else 1
     runs = max(runs, attacks_of(cell))
@@ -55,8 +55,8 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     if Capability.TRANSCRIPT in cell.attack.needs():
         one *= cell.target.settings.epochs
-    learning = one * samples * iterations * passes * of("restarts", 1)
-    asked = of("examples", 0) + of("batches", 0) * size
+    learning = one * samples * iterations * passes * of("restarts", 1.0)
+    asked = of("examples", 0.0) + of("batches", 0.0) * size
     asked *= (len(cell.gradient_checkpoints) or 1) * (cell.round_steps or 1)
     return (learning + asked * _step_seconds(cell.target.spec, plan.cohort.spatial)) * runs
 

@@ -13,7 +13,7 @@ from scipy.stats import ttest_rel
 from leakaudit.comparison import CellRow, Comparison, Outcome, Reading, compare_reports
 from leakaudit.comparison.figures import BELOW_GUESS, LEAST, OTHER_ATTACK, cell_deltas
 from leakaudit.comparison.text import comparison_text
-from leakaudit.records import CellRecord, Reidentification, State
+from leakaudit.records import CellRecord, FoldRecord, Reidentification, State
 from tests.comparison.changed import (
     IDENTITY,
     NOISE,
@@ -68,6 +68,22 @@ def test_a_difference_is_that_of_a_paired_t_test(by: list[float]) -> None:
     assert score.difference.high == pytest.approx(wanted.high, abs=1e-6)
     assert advantage.difference is not None
     assert advantage.difference.mean == pytest.approx(advantage.b.mean - advantage.a.mean, abs=1e-9)
+
+
+def test_a_difference_that_differs_from_fold_to_fold_is_not_shown() -> None:
+    assert BEFORE.leakage is not None
+    names = tuple(one.patient for one in BEFORE.leakage.patients)
+    folds = tuple(
+        FoldRecord(fold=number, key=str(number), state=State.OK, patients=patients)
+        for number, patients in enumerate((names[:3], names[3:]), 1)
+    )
+    by = [0.05, 0.05, 0.05, 0.1, 0.1]
+    alone, _ = cell_deltas(BEFORE, moved_cell(BEFORE, by))
+    before = BEFORE.model_copy(update={"folds": folds})
+    spread, _ = cell_deltas(before, moved_cell(before, by))
+    assert (alone.reading, spread.reading) == (Reading.HIGHER, Reading.NOT_SHOWN)
+    assert spread.difference is not None
+    assert spread.difference.method == "wider of t over patients and t over folds"
 
 
 @settings(deadline=None)

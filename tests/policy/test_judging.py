@@ -13,6 +13,7 @@ from leakaudit.policy.figures import LEAST_FOR_P95, of_cell
 from leakaudit.records import (
     CellRecord,
     Control,
+    FoldRecord,
     Guarantee,
     Interval,
     MaskLeakage,
@@ -408,6 +409,22 @@ def test_dice_is_lost_to_the_undefended_network_of_the_same_cut_and_seed() -> No
     other_seed = plain.model_copy(update={"seed": plain.seed + 1})
     found = ended(limits, cell(0.4), targets=(other_seed, uneven))
     assert found == (Outcome.INCONCLUSIVE, Rule.UNMEASURED)
+
+
+def test_a_loss_that_differs_from_fold_to_fold_is_not_shown_to_be_small() -> None:
+    limits = policy(threshold("dice_loss", 0.05, quantifier="mean"), threshold(limit=0.9))
+    plain = dice(PLAIN, (0.7,) * 5)
+    ours = dice(TARGET, (0.68, 0.68, 0.68, 0.66, 0.66))
+    assert ended(limits, cell(0.4), targets=(plain, ours))[0] is Outcome.PASS
+    assert ours.utility is not None
+    names = tuple(one.patient for one in ours.utility.patients)
+    folds = tuple(
+        FoldRecord(fold=number, key=str(number), state=State.OK, patients=patients)
+        for number, patients in enumerate((names[:3], names[3:]), 1)
+    )
+    in_folds = ours.model_copy(update={"folds": folds})
+    found = ended(limits, cell(0.4), targets=(plain, in_folds))
+    assert found == (Outcome.INCONCLUSIVE, Rule.NOT_SHOWN)
 
 
 @pytest.mark.parametrize("whose", ["plain", "ours"])
