@@ -52,8 +52,8 @@ class ReleaseMatching(Attack):
     Args:
         passes: how often each candidate is asked about; twice if both releases are equal.
 
-    Reference: Hayes, Mahloujifar, Balle 2023, section 3 (the adversary's prior is a list of
-    candidates); Carlini et al. 2022, section V (Gaussian likelihoods, measured by queries).
+    Reference: Hayes, Mahloujifar, Balle 2023 (an adversary whose prior is a list of candidates);
+    Carlini et al. 2022 (Gaussian likelihoods, measured by asking).
     """
 
     passes: int = 8

@@ -50,8 +50,12 @@ def headline(record: ReportRecord, targets: Collection[str] | None = None) -> st
     )
     more = [_others_words(others)] if others else []
     more += [_masks_words(masks)] if masks else []
-    who = [found for cell in cells if (found := valid_matching(cell))]
-    more += [_who_words(max(who, key=lambda found: found.top1))] if who else []
+    who = max(
+        (shares for cell in cells if (shares := valid_matching(cell))),
+        key=lambda shares: shares.top1,
+        default=None,
+    )
+    more += [_who_words(who)] if who else []
     if images is None and not more:
         return (
             "Within the tested attacks, budgets and data, no attack gave a valid figure: "
