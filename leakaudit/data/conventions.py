@@ -82,12 +82,19 @@ def convention_of(family: Family, values: Mapping[str, tuple[float, ...]]) -> Co
         DataError: they leave several; the message asks which.
     """
     found = {value for each in values.values() for value in each if value}
-    if found and (found <= {1} or found <= {255}) and family != "brats-peds":
+    if found and (found <= {1} or found <= {255}) and family not in ("brats-peds", "brats-2012"):
         binary = CONVENTIONS["binary"]
         return Convention(words=binary.words, tissues={int(value): WHOLE for value in found})
     if family == "msd":
         return CONVENTIONS["msd"]
     if family == "brats-2012":
+        if found <= {1, 2}:
+            raise DataError(
+                f"the masks of BraTS 2012 to 2016 hold {_listed(found)} and neither 3 nor 4, which "
+                "can be two things: 1 edema, 2 tumour core (as first given out in 2012), or 1 "
+                "necrosis, 2 edema; say by data.labels which: {1: edema, 2: non-enhancing} or "
+                "brats-2012"
+            )
         return CONVENTIONS["brats-2012"]
     if family == "brats-peds":
         if 4 in found:

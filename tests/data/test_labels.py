@@ -62,6 +62,7 @@ def test_one_convention_is_left(
         ("brats-2023", [(1, 2, 4)], "which: brats-2018 or brats-2024$"),
         ("brats-2023", [(1, 2, 3), (4,)], "which: brats-2024 or brats-2012 or brats-peds, or {1: "),
         ("other", [(1, 2, 3, 4)], "which: brats-2024 or brats-2012 or brats-peds$"),
+        ("brats-2012", [(1, 2)], r"2 tumour core \(as first .*\{1: edema, 2: non-enhancing\} or"),
         ("brats-peds", [(1, 2, 3)], "brats-peds or brats-2023"),
         ("brats-peds", [(1,)], "brats-peds or brats-2023"),
     ],
