@@ -21,6 +21,7 @@ from tests.report.figures_sample import crowded_report, masks_report, watched_re
 from tests.report.sample import leakage, sample_gallery, sample_report
 from tests.report.test_junit import judged
 from tests.report.test_page import hostile_report
+from tests.report.test_told_apart import with_matching
 
 pytestmark = [
     pytest.mark.browser,
@@ -165,6 +166,7 @@ MADE: dict[str, Callable[[], ReportRecord]] = {
     "crowded": lambda: crowded_report((1, 2)),
     "watched": watched_report,
     "masks": lambda: masks_report(40),
+    "matched": lambda: with_matching(0.25),
     "many patients": many_patients,
 }
 
