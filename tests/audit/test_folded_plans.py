@@ -50,11 +50,11 @@ def test_each_fold_has_the_same_settings_and_attacks_under_keys_of_its_own(
         assert {(plan.attack, plan.threat, plan.missing) for plan in plans} == {
             (one.attack, one.threat, one.missing)
         }
-    keys = [plan.key for plan in (*made.matrix.targets, *made.matrix.cells)]
+    keys = [one.key for one in made.matrix.targets] + [one.key for one in made.matrix.cells]
     assert len(set(keys)) == len(keys)
-    for plans in made.matrix.settings:
-        assert [made.splits_of(plan) for plan in plans] == list(made.folds)
-        bare = [replace(plan, key="", fold=1) for plan in plans]
+    for trainings in made.matrix.settings:
+        assert [made.splits_of(plan) for plan in trainings] == list(made.folds)
+        bare = [replace(plan, key="", fold=1) for plan in trainings]
         assert bare == bare[:1] * 3
     assert {plan.in_fold for plan in alone.matrix.targets} == {""}
 
