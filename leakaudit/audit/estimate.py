@@ -61,10 +61,10 @@ def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
     return (learning + asked * _step_seconds(cell.target.spec, plan.cohort.spatial)) * runs
 
 
-def _configured(attack: AttackFacts, name: str, default: float) -> float:
+def _configured(attack: AttackFacts, name: str, default: int | float) -> int | float:
     """A number that the attack is configured with; by their names built-in ones say their cost."""
     value = attack.value(name)
-    return float(value) if type(value) in (int, float) else default
+    return value if isinstance(value, int | float) else default
 
 
 @cache
