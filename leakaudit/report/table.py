@@ -48,6 +48,7 @@ COLUMNS = (
     "matched_low",
     "matched_high",
     "matched_chance",
+    "queries",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -114,6 +115,7 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "matched_low": who.low if who else None,
         "matched_high": who.high if who else None,
         "matched_chance": who.chance if who else None,
+        "queries": cell.cost.queries if cell.cost else None,
         "disguise": cell.disguise,
     }
 

@@ -126,6 +126,7 @@ def test_the_share_stands_in_every_table_and_never_with_images() -> None:
     (row,) = (one for one in rows if one["cell"] == "cell-who-1")
     assert (row["recovers"], row["matched_top1"], row["ssim_brain"]) == ("identities", "1.0", "")
     assert float(row["matched_chance"]) == pytest.approx(1 / 15)
+    assert row["queries"] == "120"
     assert {one["matched_top1"] for one in rows if one["cell"] != "cell-who-1"} == {""}
     for table in (worst_table(record), cells_table(record)):
         assert "| identities |" in table

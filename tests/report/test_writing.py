@@ -56,7 +56,7 @@ def test_columns_stand_in_their_order_and_control_cells_are_marked() -> None:
     later = ["control_only", "ssim_tumour", "ncc", "site", "recovers", "mask_dice", "mask_floor"]
     of_training = ["gradient_batch", "gradient_checkpoints", "round_steps"]
     of_release = ["bottleneck", "tensor", "disguise"]
-    matched = ["matched_top1", "matched_low", "matched_high", "matched_chance"]
+    matched = ["matched_top1", "matched_low", "matched_high", "matched_chance", "queries"]
     assert list(COLUMNS) == [*REQUIRED, *later, *of_training, *of_release, *matched]
     record = sample_report()
     table = rows(cells_csv(record))
