@@ -171,7 +171,7 @@ def test_nothing_follows_a_constant_and_little_a_fresh_order() -> None:
         (OneChannel(noise=1.0), False),
         (LowDigits(), False),
     ],
-    ids=repr,
+    ids=lambda one: type(one).__name__ if isinstance(one, Defense) else str(one),
 )
 def test_hints_hold_where_releases_bear_them_out(defense: Defense, holds: bool) -> None:
     assert hints_hold(defense, LEVELS, measured(defense, LEVELS)) is holds
@@ -193,7 +193,11 @@ def test_what_most_draws_do_is_told_from_what_some_do() -> None:
         assert float(level.usual.mean()) == pytest.approx(9, rel=0.3)
 
 
-@pytest.mark.parametrize("defense", [GaussianNoise(), ActivationDropout(), OrderAndSign()])
+@pytest.mark.parametrize(
+    "defense",
+    [GaussianNoise(), ActivationDropout(), OrderAndSign()],
+    ids=lambda one: type(one).__name__,
+)
 def test_noise_and_fresh_orders_are_no_key_and_not_few(defense: Defense) -> None:
     assert not sends_its_key(defense, LEVELS)
     assert not few_draws_decide(defense, LEVELS, measured(defense, LEVELS))
