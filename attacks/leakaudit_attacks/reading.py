@@ -10,6 +10,7 @@ import torch
 
 from leakaudit.api import Images, Levels
 from leakaudit_attacks.digits import low_digits
+from leakaudit_attacks.mixing import FromEverywhere, varied
 from leakaudit_attacks.ordering import fixed_orders, keys, patterns
 from leakaudit_attacks.screening import Own, Places, local_error
 from leakaudit_attacks.standardising import Standard
@@ -26,6 +27,8 @@ _NOTHING = 0.9
 # Probe images by which a fixed order is found, and the positions beyond which it is not sought:
 # every released one is compared with every one of an image.
 _PROBES, _POSITIONS = 256, 2**14
+# Probe images for a ridge from all positions.
+_MIXED_PROBES = 768
 
 
 @final
@@ -109,9 +112,13 @@ def best_reading(
         if best.error > _NOTHING:
             best = _better(best, keys(level, sites), level, own)
         # The shallowest level tells whether the others are worth the search.
-        if best.error > _NOTHING and scrambled:
+        varies = bool((level != level[:1]).any())
+        if best.error > _NOTHING and scrambled and varies:
             ways = _orders(level, own.images, ask, place, generator)
             best = _better(best, ways, level, own)
+            if best.error > _NOTHING and not place:
+                ways = (_mixed(level, own, ask, place, generator),)
+                best = _better(best, ways, level, own)
             scrambled = best.error <= _NOTHING
         chosen[number] = best
     return Reading(levels=chosen)
@@ -167,3 +174,12 @@ def _orders(
     probes, shown = patterns(images, spatial, _PROBES, generator)
     answers = torch.cat([ask(some)[place] for some in probes.split(16)])
     return fixed_orders(answers, shown)
+
+
+def _mixed(
+    level: torch.Tensor, own: Own, ask: Released, place: int, generator: torch.Generator
+) -> Way:
+    """A coarse image from all positions of the level at this place of an answer."""
+    probes = varied(own, _MIXED_PROBES, generator)
+    answers = torch.cat([ask(some)[place] for some in probes.split(16)])
+    return FromEverywhere(level, answers, probes, own)

@@ -50,6 +50,11 @@ def order_of_each_channel(level: torch.Tensor, draws: torch.Generator) -> torch.
     return moved(level, torch.rand(CHANNELS, SIZE**2, generator=seeded(4)).argsort(dim=1))
 
 
+def rotation(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    turn, _ = torch.linalg.qr(torch.randn(SIZE**2, SIZE**2, generator=seeded(6)))
+    return (level.flatten(2) @ turn).view_as(level)
+
+
 def order_with_its_key(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
     order = torch.rand(len(level), 1, SIZE**2, generator=draws).argsort(dim=2)
     released = moved(level, order)
@@ -93,6 +98,7 @@ def read(disguise: Disguise, seed: int = 0) -> tuple[LevelReading, float]:
         (fixed_noise, "what is the same in every release subtracted"),
         (fixed_order, "a fixed order of positions undone, the same for all channels"),
         (order_of_each_channel, "a fixed order of positions undone, one for each channel"),
+        (rotation, "a coarse image found from all positions together"),
         (order_with_its_key, "the order that channel 2 holds undone"),
         (order_with_the_inverse_of_its_key, "the order that channel 2 holds undone"),
         (third_decimal, "the digits below"),
