@@ -13,6 +13,7 @@ _DRAWS = 5
 _SAMPLES = 4
 # Single drawn values that are exchanged, to see what follows.
 _PROBES = 128
+_TOGETHER = 8
 # What two samples may differ by, of what two draws do, where a value is made of the draw alone.
 _ALIKE = 1e-6
 # So many drawn values are few.
@@ -48,11 +49,7 @@ def sends_its_key(defense: Defense, levels: Levels, seed: int = 0) -> bool:
         shared = ~alone & (within > 0)
         if not bool(alone.any() & shared.any()):
             return False
-        exchanged = _exchanged(draws[0], draws[1], generator)
-        count = max(len(each) for each in exchanged)
-        many = tuple(level[:1].expand(count, *level.shape[1:]) for level in levels)
-        same = _rows(defense.apply(many, expanded(draws[0], count)))
-        moved = _rows(defense.apply(many, exchanged)) != same
+        moved = torch.cat(_moved(defense, first, draws[0], draws[1], generator), dim=1)
     return bool(((moved & alone).any(dim=1) & (moved & shared).any(dim=1)).any())
 
 
@@ -75,25 +72,16 @@ def few_draws_decide(defense: Defense, levels: Levels, found: Measured, seed: in
     one = tuple(level[:1].detach() for level in levels)
     first, other = found.drawn, defense.draw(one, generator)
     with torch.no_grad():
-        exchanged = _exchanged(first, other, generator)
-        count = len(exchanged[0])
-        many = tuple(level.expand(count, *level.shape[1:]) for level in one)
-        same = _by_level(defense.apply(many, expanded(first, count)))
-        moved = [
-            (a != b).any(dim=1)
-            for a, b in zip(_by_level(defense.apply(many, exchanged)), same, strict=True)
-        ]
-        again = [
-            bool((a != b[:1]).any())
-            for a, b in zip(_by_level(defense.apply(one, other)), same, strict=True)
-        ]
+        moved = [each.any(dim=1) for each in _moved(defense, one, first, other, generator)]
+        same, again = defense.apply(one, first), defense.apply(one, other)
+    count = len(moved[0])
     sizes = sum(each.numel() for each in first)
     return any(
         not level.additive
-        and changes
+        and not torch.equal(a, b)
         and _hidden(level)
         and float(effects.double().mean()) * sizes <= max(_FEW, 3 * sizes / count)
-        for level, effects, changes in zip(found.levels, moved, again, strict=True)
+        for level, effects, a, b in zip(found.levels, moved, same, again, strict=True)
     )
 
 
@@ -102,25 +90,36 @@ def _hidden(level: MeasuredLevel) -> bool:
     return float(level.signal.mean()) < _HIDDEN * float(level.noise.mean())
 
 
-def _by_level(levels: Levels) -> list[torch.Tensor]:
-    return [level.double().flatten(1) for level in levels]
+def _moved(
+    defense: Defense, one: Levels, drawn: Levels, other: Levels, generator: torch.Generator
+) -> list[torch.Tensor]:
+    """Per level ``(probes, values)``: which values move when one drawn value is that of ``other``.
 
-
-def _exchanged(drawn: Levels, other: Levels, generator: torch.Generator) -> Levels:
-    """The draw many times over, each time with one value of ``other``."""
+    A few probes at a time, so that little memory is needed.
+    """
     sizes = [each.numel() for each in drawn]
-    chosen = [
-        torch.randperm(size, generator=generator)[: max(16, _PROBES // len(sizes))]
-        for size in sizes
+    places = [
+        (tensor, int(place))
+        for tensor, size in enumerate(sizes)
+        for place in torch.randperm(size, generator=generator)[: max(16, _PROBES // len(sizes))]
     ]
-    count = sum(map(len, chosen))
-    rows = [each.flatten().expand(count, -1).clone() for each in drawn]
-    done = 0
-    for row, places, new in zip(rows, chosen, other, strict=True):
-        own = torch.arange(done, done + len(places))
-        row[own, places] = new.flatten()[places.to(new.device)]
-        done += len(places)
-    return tuple(row.view(count, *each.shape[1:]) for row, each in zip(rows, drawn, strict=True))
+    found: list[list[torch.Tensor]] = [[] for _ in one]
+    for start in range(0, len(places), _TOGETHER):
+        chosen = places[start : start + _TOGETHER]
+        count = len(chosen)
+        rows = [each.flatten().expand(count, -1).clone() for each in drawn]
+        for row, (tensor, place) in enumerate(chosen):
+            rows[tensor][row, place] = other[tensor].flatten()[place]
+        exchanged = tuple(
+            row.view(count, *each.shape[1:]) for row, each in zip(rows, drawn, strict=True)
+        )
+        many = tuple(level.expand(count, *level.shape[1:]) for level in one)
+        after = defense.apply(many, exchanged)
+        for seen, a, b in zip(
+            found, after, defense.apply(many, expanded(drawn, count)), strict=True
+        ):
+            seen.append((a != b).flatten(1))
+    return [torch.cat(seen) for seen in found]
 
 
 def _several(levels: Levels, generator: torch.Generator) -> Levels:

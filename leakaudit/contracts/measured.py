@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import torch
 
@@ -18,14 +18,13 @@ from leakaudit.contracts.lattice import cells, wrapped
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 
-# Draws that all samples share, for what depends on the draw alone; draws of their own, for noise.
-_SHARED = 6
-_OWN = 16
-_PROBES = 6
+# Draws that all samples share, for what depends on the draw alone; moves of the levels under each;
+# draws of their own, for noise; samples. The first of these that fits into memory.
+_PLANS = ((6, 6, 16, 6), (6, 6, 16, 2), (3, 3, 8, 2), (2, 2, 4, 2), (2, 1, 3, 2))
 # Levels are moved by so much of their channel's deviation to see what follows.
 _STEP = 0.5
-# Most bytes of float64 that the samples of one level may take.
-_MOST = 2**26
+# Bytes of float64 that what is released of one site's levels may take.
+_MOST = 2**27
 # An interaction of draw and levels below this share of noise or of signal is none.
 _LITTLE = 0.02
 # Below this share of the variance most draws do little, and a mean says less than a median.
@@ -88,18 +87,19 @@ def measured(defense: Defense, levels: Levels, seed: int = 0) -> Measured:
         levels: of samples of one's own at one site, each ``(N, C, *spatial)``, one at least.
         seed: of draws and moves.
     """
-    levels = _few(tuple(level.detach() for level in levels))
+    plan = _plan(levels)
+    levels = tuple(level.detach()[: plan.samples] for level in levels)
     generator = generator_for(seed, "measured")
     count = len(levels[0])
     none = not defense.draw(_first(levels), generator)
-    shared = [defense.draw(_first(levels), generator) for _ in range(1 if none else _SHARED)]
+    shared = [defense.draw(_first(levels), generator) for _ in range(1 if none else plan.shared)]
     spreads = [_spread(level) for level in levels]
     moves = [
         tuple(
             _STEP * spread * normal_like(level, generator)
             for level, spread in zip(levels, spreads, strict=True)
         )
-        for _ in range(_PROBES)
+        for _ in range(plan.moves)
     ]
     moved = [tuple(map(torch.add, levels, move)) for move in moves]
     with torch.no_grad():
@@ -108,13 +108,10 @@ def measured(defense: Defense, levels: Levels, seed: int = 0) -> Measured:
         after = [
             [_wide(defense.apply(each, expanded(one, count))) for each in moved] for one in shared
         ]
-        own = (
-            []
-            if none
-            else [
-                _wide(defense.apply(levels, defense.draw(levels, generator))) for _ in range(_OWN)
-            ]
-        )
+        own = [
+            _wide(defense.apply(levels, defense.draw(levels, generator)))
+            for _ in range(0 if none else plan.own)
+        ]
     drawn = expanded(shared[0], count)
     followed = agreement(lambda leaves: defense.apply(leaves, drawn), levels, moves, after[0])
     return Measured(
@@ -243,12 +240,28 @@ def _agreement(pairs: torch.Tensor) -> float:
     return float(said @ seen / (said.norm() * seen.norm()))
 
 
-def _few(levels: Levels) -> Levels:
-    """So many samples as memory allows, two at least where there are two."""
-    largest = max(level[0].numel() for level in levels)
-    copies = _SHARED * (_PROBES + 1) + _OWN
-    most = max(2, min(6, _MOST // (8 * largest * copies)))
-    return tuple(level[:most] for level in levels)
+@final
+class _Plan(NamedTuple):
+    """How often levels are released, and how many."""
+
+    shared: int
+    moves: int
+    own: int
+    samples: int
+
+
+def _plan(levels: Levels) -> _Plan:
+    """The most that fits into memory; of large levels little, which their many values make up."""
+    numbers = sum(level[0].numel() for level in levels)
+    for plan in map(_Plan._make, _PLANS):
+        copies = plan.samples * (plan.shared * (plan.moves + 1) + plan.own)
+        if 8 * numbers * copies <= _MOST:
+            break
+    return plan
+
+
+def _drawn_anew(defense: Defense, levels: Levels, generator: torch.Generator) -> Levels:
+    return _wide(defense.apply(levels, defense.draw(levels, generator)))
 
 
 def _first(levels: Levels) -> Levels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
@@ -119,6 +120,16 @@ def test_signal_is_in_units_of_the_release_and_noise_of_none_is_zero(by: float) 
         assert level.additive
         assert level.followed == pytest.approx(1, abs=1e-3)
         assert float(level.signal.mean()) == pytest.approx(by**2, rel=0.2)
+
+
+def test_large_levels_are_measured_in_less_memory_to_the_same_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules[measured.__module__], "_MOST", 1)
+    for level in measured(GaussianNoise(std=3.0), LEVELS).levels:
+        assert level.additive
+        assert float(level.noise.mean()) == pytest.approx(9, rel=0.3)
+        assert float(level.signal.mean()) == pytest.approx(1, rel=0.4)
 
 
 def test_noise_is_the_variance_of_what_is_drawn() -> None:
