@@ -13,7 +13,7 @@ class Caution(Record):
     """Something about the data that a reader must know before trusting a figure.
 
     Args:
-        kind: a short name that a policy can accept, such as ``intensities``.
+        kind: a short name that a policy can accept, such as ``z-scored``.
         grave: whether it could change a verdict; nothing passes with an open grave caution.
         words: what was found and decided, in sentences.
         patients: identifiers of the patients it is about; empty for all of them.
