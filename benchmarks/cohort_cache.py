@@ -78,9 +78,10 @@ def read(folder: Path, cache: Path) -> None:
     arrays = sum(one.images.nbytes + one.masks.nbytes for one in cohort.patients) / 1e9
     name = cohort.fingerprint[:12]
     print(
-        f"{len(cohort.patients)} patients, fingerprint {name}: {seconds:.1f} s, of which "
-        f"the processors worked {worked:.1f} s, told first after {first:.1f} s; arrays {arrays:.2f} GB, peak memory {_peak():.2f} GB (before {before:.2f})"
-        f", above the arrays {_peak() - arrays:.2f} GB"
+        f"{len(cohort.patients)} patients, fingerprint {name}: {seconds:.1f} s, of which the "
+        f"processors worked {worked:.1f} s, told first after {first:.1f} s; "
+        f"arrays {arrays:.2f} GB, peak memory {_peak():.2f} GB (before {before:.2f}), "
+        f"above the arrays {_peak() - arrays:.2f} GB"
     )
 
 
