@@ -77,7 +77,7 @@ def readings(
     if reads_none:
         raise ConfigError(f"{reads_none[0]} reads no releases, which are what a disguise changes")
     cells = {
-        (cell.attack_name, name): _disguised(cell, each) if each else cell
+        (cell.attack_name, name): _by_itself(cell, each)
         for cell in plain
         for name, each in {UNDISGUISED: None, **chosen}.items()
     }
@@ -123,7 +123,10 @@ def _threat_of(attack: str) -> str | None:
     return next(fits, None)
 
 
-def _disguised(cell: CellPlan, disguise: Disguise) -> CellPlan:
+def _by_itself(cell: CellPlan, disguise: Disguise | None) -> CellPlan:
+    """The cell, disguised if it is to be, and held to no control under a disguise."""
+    if disguise is None:
+        return replace(cell, disguise_control="")
     key = hashlib.sha256(f"{cell.key}{disguise!r}".encode()).hexdigest()[:32]
     return replace(cell, disguise=disguise, control_only=True, disguise_control="", key=key)
 

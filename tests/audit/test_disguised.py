@@ -19,7 +19,10 @@ BUDGETS = {
     "activation-inversion": {"iterations": 80},
     "decoder-inversion": {"steps": 60, "width": 16},
 }
-DECISIVE = ("scale down", "channel mix", "order of positions", "third decimal")
+DECISIVE = {
+    "activation-inversion": ("channel mix", "order of positions", "third decimal"),
+    "decoder-inversion": ("channel mix",),
+}
 
 
 def tried(attacks: Mapping[str, Mapping[str, Any]], folder: Path, only: Sequence[str]) -> Readings:
@@ -42,10 +45,14 @@ def test_what_can_not_be_tried_is_refused(tmp_path: Path) -> None:
         tried({"gradient-inversion": {}}, tmp_path, [])
 
 
-@pytest.mark.slow  # trains a network and attacks it ten times
+@pytest.mark.slow  # trains a network and attacks it six times
 def test_a_small_run_measures_what_the_shipped_table_says(tmp_path: Path) -> None:
-    found = tried(BUDGETS, tmp_path, DECISIVE)
     said = {(one.attack, one.disguise): one.reads for one in shipped().readings}
-    measured = {(one.attack, one.disguise): one.reads for one in found.readings}
-    assert len(measured) == 2 * (1 + len(DECISIVE))
-    assert measured == {key: said[key] for key in measured}
+    assert "activation-inversion" in shipped().attacks
+    for attack in filter(DECISIVE.__contains__, shipped().attacks):
+        names = DECISIVE[attack]
+        found = tried({attack: BUDGETS[attack]}, tmp_path, names).readings
+        assert [one.disguise for one in found] == ["none", *names]
+        assert {one.disguise: one.reads for one in found} == {
+            name: said[attack, name] for name in ("none", *names)
+        }
