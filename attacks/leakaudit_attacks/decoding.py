@@ -64,7 +64,7 @@ def fresh_decoder(
 
 
 def fit(
-    decoder: Decoder,
+    decoder: nn.Module,
     batch: Callable[[], Pairs],
     probe: Callable[[], Pairs],
     *,
@@ -124,7 +124,7 @@ def difference(found: Images, images: Images) -> torch.Tensor:
 
 
 def decoded(
-    decoder: Decoder,
+    decoder: nn.Module,
     releases: Sequence[SiteLevels],
     prepared: Callable[[Levels], Levels] | None = None,
 ) -> Images:

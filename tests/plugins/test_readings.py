@@ -52,7 +52,7 @@ def order_of_each_channel(level: torch.Tensor, draws: torch.Generator) -> torch.
 
 def rotation(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
     turn, _ = torch.linalg.qr(torch.randn(SIZE**2, SIZE**2, generator=seeded(6)))
-    return (level.flatten(2) @ turn).view_as(level)
+    return torch.matmul(level.flatten(2), turn).view_as(level)
 
 
 def order_with_its_key(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
