@@ -7,8 +7,16 @@ from functools import partial
 
 import torch
 
-from leakaudit.contracts import Attack, Attempt, Capability, Observation
-from leakaudit.errors import NotGranted
+from leakaudit.contracts import (
+    Attack,
+    AttackFacts,
+    Attempt,
+    Capability,
+    Observation,
+    as_text,
+    facts_from,
+)
+from leakaudit.errors import NotGranted, PluginError
 from leakaudit.testing.plugins import check_configuration, untouched
 
 
@@ -27,6 +35,7 @@ def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> 
     """
     name = type(attack).__name__
     check_configuration(attack)
+    _check_facts(attack)
     held = {capability: observation._get(capability) for capability in observation.granted}
     requires: frozenset[Capability] = getattr(attack, "requires", frozenset())
     assert requires, f"{name}.requires is empty; name the capabilities it uses"
@@ -53,6 +62,16 @@ def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> 
     result, again = attempt.reconstruction, quietly(observation).reconstruction
     assert torch.equal(result.images, again.images), f"{name} is not repeatable for a given seed"
     return attempt
+
+
+def _check_facts(attack: Attack) -> None:
+    """What an audit asks of it can be sent, and arrives as it was."""
+    try:
+        known = AttackFacts.of(attack)
+        arrived = facts_from(as_text(known))
+    except PluginError as error:
+        raise AssertionError(f"an audit cannot know {type(attack).__name__}: {error}") from error
+    assert arrived == known, f"{attack!r} says {arrived!r} of itself from another process"
 
 
 def _frozen(capability: Capability, value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from leakaudit.contracts import (
 )
 from leakaudit.errors import CellError
 from leakaudit.testing import check_attack, example_observation
+from leakaudit.testing.attacks import _check_facts
 from leakaudit.threat.presets import PRESETS
 from leakaudit_defenses.identity import Identity
 from tests.plugins.test_contracts import Honest
@@ -208,5 +210,24 @@ def test_an_example_of_what_a_threat_grants_is_there_for_every_preset(threat: st
     assert observation.granted == PRESETS[threat].capabilities
     assert observation.defense == Honest()
     assert observation.layout.image_shape == (2, 4, 32, 32)
-    if Grey.requires <= observation.granted:
+    pictures = Capability.CANDIDATES not in observation.granted  # else for identities alone
+    if pictures and Grey.requires <= observation.granted:
         assert check_attack(Grey(), observation).auxiliary_patients == 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithFunction(Attack):
+    """Cannot be sent to a process of its own."""
+
+    function: Callable[[], int] = int
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.ACTIVATIONS})
+
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        raise AssertionError
+
+
+def test_an_attack_that_cannot_travel_is_told_so() -> None:
+    with pytest.raises(AssertionError, match=r"an audit cannot know WithFunction: .* is a type"):
+        _check_facts(WithFunction())
