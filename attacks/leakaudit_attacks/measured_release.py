@@ -32,6 +32,8 @@ _DRAWS = 4
 _APART = 8.0
 # So many deviations off a value is taken for lost, where some draws throw values far off.
 _FAR = 3.0
+# Mixtures of less than this share of the largest are rounding.
+_SINGULAR = 1e-9
 
 
 @final
@@ -50,6 +52,7 @@ class MeasuredMatch:
         pulls: Sequence[Pull],
         *,
         robust: bool = False,
+        mixed: bool = False,
     ) -> None:
         """Take what was received.
 
@@ -58,13 +61,14 @@ class MeasuredMatch:
             sites: what was measured of each site's release.
             pulls: per site the way back from released values to levels.
             robust: take noise for what most draws do, and values that are far off for lost.
+            mixed: compare those mixtures of channels in which noise and signal are apart.
         """
         self._layout, self._encoders = observation.layout, observation.encoders
         self._sites, self._pulls = list(sites), list(pulls)
         releases = releases_of(observation)
         self._values = [
             [
-                _Value(measured, [release[site][level] for release in releases], robust)
+                _Value(measured, [release[site][level] for release in releases], robust, mixed)
                 for level, measured in enumerate(one.levels)
             ]
             for site, one in enumerate(sites)
@@ -126,11 +130,20 @@ class _Value:
     """What was received of one level, and how much each value counts."""
 
     def __init__(
-        self, measured: MeasuredLevel, received: Sequence[torch.Tensor], robust: bool
+        self,
+        measured: MeasuredLevel,
+        received: Sequence[torch.Tensor],
+        robust: bool,
+        mixed: bool,
     ) -> None:
         self._robust = robust
+        self._mixture: torch.Tensor | None = None
         spread = measured.usual if robust else measured.noise
         signal, noise = _own_or_pooled(measured.signal), _own_or_pooled(spread)
+        if mixed:
+            self._mixture, ratios = _mixtures(measured)
+            noise = ratios.view(-1, *(1,) * (signal.ndim - 1)).expand(-1, *signal.shape[1:])
+            signal = torch.ones_like(noise)
         noise = noise / len(received)
         seen = signal > 0
         safe = torch.where(seen, signal, 1.0)
@@ -152,7 +165,13 @@ class _Value:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Each candidate's misfit, and its gradient to ``released (restarts * victims, ...)``."""
         away = released.unflatten(0, (-1, len(self._value))) - self._value
-        relative = (wrapped(away, self._modulus) * self._inverse).flatten(0, 1)
+        near = wrapped(away, self._modulus)
+        if self._mixture is not None:
+            relative = torch.einsum("kc,rvc...->rvk...", self._mixture, near).flatten(0, 1)
+            trusted = scale * self.share * relative
+            back = torch.einsum("kc,bk...->bc...", self._mixture, 2 * trusted)
+            return (trusted * relative).flatten(1).sum(dim=1), back
+        relative = (near * self._inverse).flatten(0, 1)
         trusted = scale * self.share * relative
         if self._robust:  # Geman and McClure 1987: what is far off costs no more than _FAR squared
             kept = 1 / (1 + (relative / _FAR).square())
@@ -160,6 +179,25 @@ class _Value:
                 2 * trusted * kept.square() * self._inverse
             )
         return (trusted * relative).flatten(1).sum(dim=1), 2 * trusted * self._inverse
+
+
+def _mixtures(measured: MeasuredLevel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mixtures of channels ``(K, C)`` of signal 1 whose noises are uncorrelated, and these noises.
+
+    Generalised least squares: what several channels share is taken off where that leaves something
+    better known.
+    """
+    signal, noise = measured.signal_across, measured.noise_across
+    size = (signal + noise).diagonal()
+    unit = torch.where(size > 0, 1 / size.clamp_min(1e-300).sqrt(), 0.0)
+    both = unit[:, None] * (signal + noise) * unit
+    sizes, axes = torch.linalg.eigh(both)
+    kept = sizes > _SINGULAR * sizes.max().clamp_min(1e-300)
+    white = (axes[:, kept] / sizes[kept].sqrt()).T * unit
+    shares, turns = torch.linalg.eigh(white @ signal @ white.T)
+    told = shares > _SINGULAR
+    fraction = shares[told].clamp(max=1)
+    return (turns[:, told] / fraction.sqrt()).T @ white, (1 - fraction) / fraction
 
 
 def _own_or_pooled(variance: torch.Tensor) -> torch.Tensor:

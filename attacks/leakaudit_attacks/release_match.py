@@ -108,6 +108,8 @@ def release_match(
         makers["surrogate"] = lambda seen: MeasuredMatch(seen, found, around)
     if any(_calm(level) for one in found for level in one.levels):
         makers["robust"] = lambda seen: MeasuredMatch(seen, found, through, robust=True)
+    if any(level.entangled for one in found for level in one.levels):
+        makers["mixed"] = lambda seen: MeasuredMatch(seen, found, through, mixed=True)
     trial = _trial(observation, tried)
     start = others.mean(dim=0, keepdim=True).expand_as(tried)
     errors = {
@@ -127,6 +129,7 @@ def _note(best: str, errors: dict[str, float]) -> str:
         "told": "what the defense says of itself (Defense.evidence)",
         "measured": "what releases of own patients show",
         "robust": "what most releases of own patients show, values that are far off left out",
+        "mixed": "what releases of own patients show of mixtures of channels",
         "surrogate": "what releases of own patients show, with a learned way back",
     }
     rest = ", ".join(

@@ -90,6 +90,8 @@ def hints_hold(defense: Defense, levels: Levels, found: Measured, seed: int = 0)
         sized = signal[signal > 0] if level.additive else signal[:0]
         if len(sized) and float(sized.max() / sized.min()) > _UNEVEN:
             return False
+        if level.entangled:
+            return False
         # What is the same for everybody must not stand for what values differ by.
         fixed = level.additive and one.double().var() > _FIXED * signal.mean() > 0
         if bool(fixed):

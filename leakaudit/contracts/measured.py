@@ -29,6 +29,8 @@ _MOST = 2**27
 _LITTLE = 0.02
 # Below this share of the variance most draws do little, and a mean says less than a median.
 _CALM = 0.05
+# Channels whose least mixture has less than this share of the largest hide it behind the others.
+_ENTANGLED = 1e-2
 
 
 @final
@@ -42,6 +44,8 @@ class MeasuredLevel:
             smaller than ``noise`` where most draws leave a value alone and some throw it far off.
         signal: variance of each value's mean over draws when the level moves by its own deviation,
             of the same shape; at least what the means of different samples differ by.
+        signal_across: covariance of a channel's response with another's, ``(C, C)``.
+        noise_across: the same of what is drawn.
         offset: mean over draws of each value, less the value under draw 0; 0 where draws do more
             than to add something.
         modulus: of each channel, ``(C, 1, ...)``: what is drawn is a multiple of this, and what is
@@ -54,10 +58,24 @@ class MeasuredLevel:
     noise: torch.Tensor
     usual: torch.Tensor
     signal: torch.Tensor
+    signal_across: torch.Tensor
+    noise_across: torch.Tensor
     offset: torch.Tensor
     modulus: torch.Tensor
     additive: bool
     followed: float
+
+    @property
+    def entangled(self) -> bool:
+        """Whether channels share so much that mixtures of them tell more than each alone."""
+        both = self.signal_across + self.noise_across
+        size = both.diagonal()
+        seen = size > 0
+        if not self.additive or not bool(self.modulus.isinf().all()) or int(seen.sum()) < 2:
+            return False
+        unit = 1 / size[seen].sqrt()
+        sizes = torch.linalg.eigvalsh(unit[:, None] * both[seen][:, seen] * unit)
+        return bool(sizes.min() < _ENTANGLED * sizes.max())
 
 
 @final
@@ -147,6 +165,8 @@ def _level(
             noise=zero,
             usual=zero,
             signal=torch.maximum(signal, _pooled(apart)),
+            signal_across=_across(step) / _STEP**2,
+            noise_across=torch.zeros_like(_across(step)),
             offset=zero,
             modulus=modulus,
             additive=True,
@@ -176,6 +196,8 @@ def _level(
         noise=noise,
         usual=usual,
         signal=signal,
+        signal_across=_across(step[0]) / _STEP**2,
+        noise_across=_across(apart - apart.mean(dim=0)),
         offset=offset,
         modulus=modulus,
         additive=additive,
@@ -270,6 +292,12 @@ def _first(levels: Levels) -> Levels:
 
 def _wide(levels: Levels) -> Levels:
     return tuple(level.detach().double() for level in levels)
+
+
+def _across(values: torch.Tensor) -> torch.Tensor:
+    """Mean product of channels of ``(., N, C, ...)`` over all else, ``(C, C)``."""
+    rows = values.transpose(0, 2).flatten(1)
+    return rows @ rows.T / rows.shape[1]
 
 
 def _usual(apart: torch.Tensor) -> torch.Tensor:

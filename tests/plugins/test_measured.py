@@ -95,6 +95,20 @@ class HeavyTails(Bare):
         )
 
 
+class Shares(Bare):
+    """Noise in every second channel, and the channel before it less that noise."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(30 * normal_like(level[:, ::2], generator) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        pairs = (
+            torch.stack([level[:, ::2] - noise, noise], 2).flatten(1, 2)[:, : level.shape[1]]
+            for level, noise in zip(levels, drawn, strict=True)
+        )
+        return tuple(pairs)
+
+
 class LooksAtTheBatch(Bare):
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
         return tuple(level + (len(level) == 4) for level in levels)
@@ -212,6 +226,12 @@ def test_what_most_draws_do_is_told_from_what_some_do() -> None:
 def test_noise_and_fresh_orders_are_no_key_and_not_few(defense: Defense) -> None:
     assert not sends_its_key(defense, LEVELS)
     assert not few_draws_decide(defense, LEVELS, measured(defense, LEVELS))
+
+
+def test_channels_that_share_their_noise_are_entangled_and_no_others_are() -> None:
+    assert all(level.entangled for level in measured(Shares(), LEVELS).levels)
+    for defense in (Identity(), GaussianNoise(), TopK(), Constant(), OneChannel(noise=1.0)):
+        assert not any(level.entangled for level in measured(defense, LEVELS).levels)
 
 
 def test_a_way_back_is_found_where_there_is_no_gradient() -> None:
