@@ -62,10 +62,19 @@ def told_apart_sentence(record: ReportRecord) -> str:
     low, high = percent(min(shares)), percent(max(shares))
     share = high if low == high else f"{low} to {high}"
     chance = percent(max(figures.chance for _, figures in shown))
+    tried = any(
+        cell.recovers == "images" and valid_leakage(cell) is not None
+        for target, _ in shown
+        for cell in _cells(record, target)
+    )
+    pictures = (
+        "the tested attacks could not turn them into pictures; a better one may"
+        if tried
+        else "no attack on pictures gave a figure there; one may turn them into pictures"
+    )
     return (
         f"The messages tell patients apart ({whom}: whose they are was told for {share} of the "
-        f"patients, where chance is {chance}); the tested attacks could not turn them into "
-        "pictures; a better one may."
+        f"patients, where chance is {chance}); {pictures}."
     )
 
 

@@ -90,6 +90,7 @@ def test_who_is_told_apart_without_a_picture_is_said_in_one_sentence() -> None:
 def test_an_audit_of_nothing_else_says_what_it_found() -> None:
     alone = with_matching(0.25)
     alone = alone.model_copy(update={"cells": alone.cells[-1:]})
+    assert told_apart_sentence(alone).endswith("one may turn them into pictures.")
     said = headline(alone)
     assert "no attack on images gave a valid figure" in said
     assert "Whose message it is was told" in said
