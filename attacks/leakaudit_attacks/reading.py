@@ -120,6 +120,8 @@ def best_reading(
                 ways = (_mixed(level, own, ask, place, generator),)
                 best = _better(best, ways, level, own)
             scrambled = best.error <= _NOTHING
+        elif not place:
+            scrambled = False
         chosen[number] = best
     return Reading(levels=chosen)
 
