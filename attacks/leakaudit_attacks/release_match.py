@@ -36,6 +36,8 @@ _TRIED = 4
 _STEPS = 60
 # Below this what autograd says of a defence is not followed without a rival.
 _FOLLOWED = 0.5
+# A rival that leaves less than this share of the start's error needs no learned way back.
+_GOOD = 0.4
 # Below this share of the variance over draws most draws do little.
 _CALM = 0.05
 
@@ -100,21 +102,25 @@ def release_match(
     makers: dict[str, Callable[[Observation], ReleaseMatch]] = {"told": ActivationMatch}
     through = [Through(observation.defense) for _ in sites]
     makers["measured"] = lambda seen: MeasuredMatch(seen, found, through)
-    if any(level.followed < _FOLLOWED for one in found for level in one.levels):
-        around: list[Pull] = [
-            fitted_pull(observation.defense, levels, one)
-            for levels, one in zip(sites, found, strict=True)
-        ]
-        makers["surrogate"] = lambda seen: MeasuredMatch(seen, found, around)
     if any(_calm(level) for one in found for level in one.levels):
         makers["robust"] = lambda seen: MeasuredMatch(seen, found, through, robust=True)
     if any(level.entangled for one in found for level in one.levels):
         makers["mixed"] = lambda seen: MeasuredMatch(seen, found, through, mixed=True)
     trial = _trial(observation, tried)
     start = others.mean(dim=0, keepdim=True).expand_as(tried)
-    errors = {
-        name: _error(completed(maker(trial)), start, tried, rate) for name, maker in makers.items()
-    }
+    astray = any(level.followed < _FOLLOWED for one in found for level in one.levels)
+
+    def error_of(name: str) -> float:
+        return _error(completed(makers[name](trial)), start, tried, rate)
+
+    errors = {name: error_of(name) for name in makers}
+    if astray and min(errors.values()) > _GOOD * float(difference(start, tried)):
+        around: list[Pull] = [
+            fitted_pull(observation.defense, levels, one)
+            for levels, one in zip(sites, found, strict=True)
+        ]
+        makers["surrogate"] = lambda seen: MeasuredMatch(seen, found, around)
+        errors["surrogate"] = error_of("surrogate")
     best = min(errors, key=lambda name: errors[name])
     return Chosen(makers[best](observation), (_note(best, errors),))
 
