@@ -67,7 +67,10 @@ class CutGradientInversion(LearnsFromExamples):
         entering = {
             level: tensor.shape[1] for level, tensor in zip(layout.crossing, observed, strict=True)
         }
-        decoder = fresh_decoder(entering, self.width, observation.auxiliary, generator)
+        # A gradient lies where its image does, and few examples teach a small network best.
+        decoder = fresh_decoder(
+            entering, self.width, observation.auxiliary, generator, deepest=max(entering)
+        )
         own = examples(
             observation.auxiliary,
             self.examples,

@@ -28,19 +28,22 @@ class Decoder(nn.Module):
     released of the whole image, whichever levels crossed.
     """
 
-    def __init__(self, entering: Mapping[int, int], width: int, start: Images) -> None:
+    def __init__(
+        self, entering: Mapping[int, int], width: int, start: Images, deepest: int = _DEEPEST
+    ) -> None:
         """Build a decoder that puts out ``start`` until training says otherwise.
 
         Args:
             entering: channels of each level that crossed, by its number.
             width: channels of every block.
             start: ``(1, modalities, *spatial)``, values in [0, 1].
+            deepest: the level that it goes down to; never above one that crossed.
         """
         super().__init__()
         self.entering = dict(entering)
         dims = start.ndim - 2
         shallowest = min(entering)
-        self.deepest = max(_depth(start), max(entering))
+        self.deepest = max(min(deepest, _depth(start)), max(entering))
         down: dict[str, nn.Module] = {}
         carried: dict[int, int] = {}
         for level in range(shallowest, self.deepest):

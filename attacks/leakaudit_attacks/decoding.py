@@ -51,16 +51,19 @@ def fresh_decoder(
     generator: torch.Generator,
     *,
     base: Images | None = None,
+    deepest: int = 4,
 ) -> Decoder:
     """A decoder on the auxiliary patients' device that starts from ``base``, mirrored alike.
 
     ``base`` is ``(1, M, *spatial)``, values in [0, 1]; the auxiliary mean unless said otherwise.
+    ``deepest`` is the level that the decoder goes down to.
     """
     base = auxiliary_mean(auxiliary, 1) if base is None else base
     # Modules initialise from the global state: fork it, so that the attack leaves no trace.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(integer(2**62, generator))
-        return Decoder(entering, width, (base + base.flip(-1)) / 2).to(base.device)
+        start = (base + base.flip(-1)) / 2
+        return Decoder(entering, width, start, deepest).to(base.device)
 
 
 def fit(

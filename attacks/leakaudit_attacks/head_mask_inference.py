@@ -73,6 +73,7 @@ class HeadMaskInference(LearnsFromExamples):
             auxiliary,
             generator,
             base=targets.mean(dim=0, keepdim=True),
+            deepest=0,
         )
         first, last = self.learn(decoder, (given,), targets, generator, progress, mask_loss)
         shown = torch.cat(scaled(_levels(observation.head_messages)), dim=1)

@@ -72,6 +72,7 @@ class OwnSiteInversion(LearnsFromExamples):
             auxiliary,
             generator,
             base=self._usual(auxiliary, layout),
+            deepest=max(numbers),
         )
         targets = self.wanted(own.images, own.masks, layout)
         first, last = self.learn(decoder, given, targets, generator, progress, self.loss)

@@ -35,7 +35,7 @@ RANDOM = {"activation-dropout", "dp-gaussian", "gaussian-noise", "laplace-noise"
 FRESH = {
     "fresh order and sign": PRIVATE["fresh order and sign"],
     "a fresh order and its key": LISTED["a fresh order and its key"],
-    **{name: MORE[name] for name in ("shares", "products", "few pixels", "heavy tails")},
+    **{name: MORE[name] for name in ("shares", "products", "few pixels")},
     **{name: each for name, each in MORE.items() if name.startswith("fresh ")},
 }
 PATIENTS = tiny_patients(12, slices=2, seed=4)
@@ -142,6 +142,11 @@ def test_noise_that_hides_no_patient_is_read(defense: Defense) -> None:
 @pytest.mark.parametrize("name", FRESH)
 def test_what_is_drawn_afresh_and_hides_nobody_is_read(name: str) -> None:
     assert top1(FRESH[name]) == 1.0
+
+
+def test_huge_noise_in_some_values_leaves_some_patients_their_mark() -> None:
+    """Not all of them: means and variances say little of noise that is mostly absent."""
+    assert top1(MORE["heavy tails"]) > 3 / 12
 
 
 def test_where_a_guarantee_holds_it_is_at_chance() -> None:
