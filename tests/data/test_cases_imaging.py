@@ -177,6 +177,7 @@ def test_time_points_are_one_person() -> None:
     assert [tuple(name[-3:] for name in person) for person in together] == [("100", "101")] * 4
 
 
+@pytest.mark.slow
 def test_plan_says_the_cautions_in_80_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
