@@ -103,6 +103,8 @@ def assemble(
     # One fold alone may refute a claim, and all together what none of them does.
     left = contradicted_by_attacks(tuple(trained.values()), tuple(attacked.values()))
     targets = contradicted_by_attacks(_pooled_targets(matrix, left, folds), cells)
+    believed = {one.target: one.guarantee for one in targets}
+    cells = tuple(bounded(cell, believed[cell.target]) for cell in cells)
     data = _data(cohort, folds)
     return ReportRecord(
         name=config.name,
@@ -159,16 +161,17 @@ def _pooled_cell(
 
 
 def bounded(cell: CellRecord, claim: Guarantee | None) -> CellRecord:
-    """The cell with the reconstruction bound of its defence's guarantee, if that gives one."""
-    if claim is None or claim.mu is None or not claim.bounds_releases:
-        return cell
+    """The cell with the reconstruction bound of its defense's guarantee, if there is one left."""
+    mu = claim.mu if claim is not None and claim.bounds_releases else None
     changed = {}
     for name in ("leakage", "withheld"):
         figures: Leakage | None = getattr(cell, name)
         if figures is not None and figures.success is not None:
             # Where every blind guess may succeed, so may every reconstruction.
             limit = figures.success.blind_limit
-            bound = reconstruction_bound(limit, claim.mu) if limit < 1 else 1.0
+            bound = None
+            if mu is not None:
+                bound = reconstruction_bound(limit, mu) if limit < 1 else 1.0
             success = figures.success.model_copy(update={"bound": bound})
             changed[name] = figures.model_copy(update={"success": success})
     return cell.model_copy(update=changed)

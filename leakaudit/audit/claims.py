@@ -20,7 +20,14 @@ from leakaudit.errors import ConfigError
 from leakaudit.privacy.gaussian import epsilon_of
 from leakaudit.privacy.observed import chance_of_matches, chance_of_successes
 from leakaudit.randomness import generator_for
-from leakaudit.records import CellRecord, Guarantee, Leakage, TargetRecord
+from leakaudit.records import (
+    CellRecord,
+    Guarantee,
+    Leakage,
+    Matching,
+    Reidentification,
+    TargetRecord,
+)
 
 # Releases a side of the run's own audit: a second, and enough to refute a claim without noise.
 _DRAWS = 20_000
@@ -70,6 +77,8 @@ def checked_claim(
         )
     if stated := _states_another(claim, sites):
         return CheckedClaim(claim.withdrawn(stated), stated)
+    if unsure := _composes_without_curve(fitted, claim):
+        return CheckedClaim(claim.withdrawn(unsure))
     try:
         audit = audit_mechanism(defense, sites=sites, draws=_DRAWS)
     except ConfigError as error:
@@ -115,10 +124,15 @@ def _without_false_claim(target: TargetRecord, cells: Sequence[CellRecord]) -> T
 
 def _impossible(cell: CellRecord, claim: Guarantee) -> str:
     """Why a cell's figures cannot be under a claim, as a sentence; empty if they can."""
-    figures: Leakage | None = cell.leakage or cell.withheld
-    if figures is None or cell.victims != "inference":
+    if cell.victims != "inference":
         return ""
     claimed = f"an epsilon of {claim.epsilon:.4g} is contradicted by {cell.attack_name}"
+    matching = cell.matching or cell.withheld_matching
+    if matching is not None:
+        return _unlikely_matches(claimed, claim, matching)
+    figures: Leakage | None = cell.leakage or cell.withheld
+    if figures is None:
+        return ""
     success = figures.success
     if success is not None and success.bound is not None:
         chance = chance_of_successes(success.reached, success.n, success.bound)
@@ -127,18 +141,25 @@ def _impossible(cell: CellRecord, claim: Guarantee) -> str:
                 f"{claimed}: it rebuilt {success.reached} of {success.n} patients, which has a "
                 f"chance of {chance:.1g} under the claim's reconstruction bound"
             )
-    share = figures.reidentification
-    if cell.recovers == "images" and claim.epsilon is not None:
-        picked = int(share.top1 * share.n)  # a tie counts in part: never rounded up
-        chance = chance_of_matches(
-            picked, share.n, share.gallery, claim.epsilon, claim.delta or 0.0, claim.mu
-        )
-        if chance < _IMPOSSIBLE:
-            return (
-                f"{claimed}: it picked out {picked} of {share.n} patients among {share.gallery}, "
-                f"which has a chance of {chance:.1g} under the claim"
-            )
-    return ""
+    if cell.recovers != "images":
+        return ""
+    return _unlikely_matches(claimed, claim, figures.reidentification)
+
+
+def _unlikely_matches(claimed: str, claim: Guarantee, share: Reidentification | Matching) -> str:
+    """Why so many patients cannot have been picked out under a claim; empty if they can."""
+    if claim.epsilon is None:
+        return ""
+    picked = int(share.top1 * share.n + 1e-9)  # a tie counts in part: never rounded up
+    chance = chance_of_matches(
+        picked, share.n, share.gallery, claim.epsilon, claim.delta or 0.0, claim.mu
+    )
+    if chance >= _IMPOSSIBLE:
+        return ""
+    return (
+        f"{claimed}: it picked out {picked} of {share.n} patients among {share.gallery}, which has "
+        f"a chance of {chance:.1g} under the claim"
+    )
 
 
 def _repeats(fitted: Defense) -> bool:
@@ -148,6 +169,25 @@ def _repeats(fitted: Defense) -> bool:
         fitted.release(levels, generator=generator_for(0, "repeats")) for _ in range(2)
     )
     return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def _composes_without_curve(fitted: Defense, claim: PrivacyGuarantee) -> str:
+    """Why a claim over several releases cannot be believed; empty if it can.
+
+    Without a Gaussian-DP parameter only basic composition is known: epsilons add up.
+    """
+    if claim.mu is not None or claim.releases <= 1 or claim.epsilon is None:
+        return ""
+    one = fitted.guarantee(1, reproducible=False)
+    if one is None or one.epsilon is None:
+        return "it claims an epsilon of many releases, and none of one"
+    least = claim.releases * one.epsilon
+    if claim.epsilon >= least * (1 - _ROUNDING):
+        return ""
+    return (
+        f"it claims an epsilon of {claim.epsilon:.4g} over {claim.releases} releases; one has "
+        f"{one.epsilon:.4g}, and together they have {least:.4g} by basic composition"
+    )
 
 
 def _states_another(claim: PrivacyGuarantee, sites: int) -> str:

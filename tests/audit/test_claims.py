@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 
+from leakaudit.audit.assemble import bounded
 from leakaudit.audit.claims import checked_claim, contradicted_by_attacks
 from leakaudit.contracts import PrivacyGuarantee, ReleaseSetting
 from leakaudit.contracts.defense import PUBLISHED_SEED
 from leakaudit.privacy.gaussian import mu_of
 from leakaudit.privacy.observed import chance_of_matches, chance_of_successes
 from leakaudit.randomness import generator_for, normal_like
-from leakaudit.records import Guarantee, Outcome, Reidentification, Rule, Success
+from leakaudit.records import Guarantee, Matching, Outcome, Reidentification, Rule, Success
 from leakaudit.types import Levels
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from tests.policy.test_judging import TARGET, cell, ended, policy, threshold
@@ -68,6 +69,14 @@ class TooLittleSecretNoise(SecretNoise):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForgetsToCompose(SecretNoise):
+    """Claims of many releases what it claims of one, without a curve to hold it to."""
+
+    def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
+        return replace(super().guarantee(releases, reproducible=reproducible), mu=None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatesLessNoise(SecretNoise):
     """Claims an epsilon that the noise which it states does not give."""
 
@@ -76,14 +85,14 @@ class StatesLessNoise(SecretNoise):
         return replace(claim, epsilon=0.5, mu=mu_of(0.5, self.delta))
 
 
-def checked(defense: Any) -> Any:
+def checked(defense: Any, releases: int = 1) -> Any:
     setting = ReleaseSetting(
         sites=SITES,
         releases_per_patient=1,
         auxiliary_levels=((torch.randn(4, 2, 2, 2, generator=generator_for(0, "a")),),) * SITES,
     )
     fitted = defense.fit(setting)
-    claim = fitted.guarantee(1, reproducible=True)
+    claim = fitted.guarantee(releases, reproducible=True)
     return checked_claim(defense, fitted, claim, SITES)
 
 
@@ -117,6 +126,14 @@ def test_a_true_claim_with_secret_noise_stands() -> None:
     assert found.claim.claimed
     assert found.claim.epsilon == 4.0
     assert not found.contradiction
+
+
+def test_a_claim_without_a_curve_adds_up_over_its_releases() -> None:
+    defense = ForgetsToCompose(epsilon=4.0)
+    assert checked(defense).claim.claimed
+    many = checked(defense, releases=10)
+    assert not many.claim.claimed
+    assert "basic composition" in many.claim.reason
 
 
 def test_the_built_in_mechanism_keeps_what_secret_noise_would_claim() -> None:
@@ -189,6 +206,25 @@ def test_what_the_claim_makes_all_but_impossible_withdraws_it(found: dict[str, A
 def test_what_the_claim_allows_leaves_it(found: dict[str, Any]) -> None:
     attacked = cell(leakage=leakage(0.2).model_copy(update=found))
     assert contradicted_by_attacks((CLAIMING,), (attacked,)) == (CLAIMING,)
+
+
+def test_who_matches_releases_contradicts_a_claim_as_who_rebuilds_images() -> None:
+    matching = Matching(top1=1.0, low=0.5, high=1.0, chance=1 / 15, gallery=15, n=20, patients=())
+    matched = cell(leakage=None, matching=matching, recovers="identities")
+    (left,) = contradicted_by_attacks((CLAIMING,), (matched,))
+    assert left.guarantee is not None
+    assert "picked out 20 of 20 patients among 15" in left.guarantee.reason
+
+
+def test_no_bound_is_left_of_a_claim_that_fell() -> None:
+    success = rebuilt(6, 0.1)
+    attacked = cell(leakage=leakage(0.2).model_copy(update={"success": success}))
+    fallen = CLAIM.model_copy(update={"mu": None})
+    for claim, bound in ((CLAIM, True), (fallen, False), (None, False)):
+        figures = bounded(attacked, claim).leakage
+        assert figures is not None
+        assert figures.success is not None
+        assert (figures.success.bound is not None) is bound
 
 
 def test_of_training_patients_a_claim_about_patients_in_use_says_nothing() -> None:
