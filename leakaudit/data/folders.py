@@ -17,7 +17,7 @@ from typing import Final
 
 from leakaudit.data.labels import Hint, patients_in_words
 from leakaudit.data.patient_files import FOREIGN, PatientFiles, files_below
-from leakaudit.data.scan_names import MASK, family_of, is_nifti, scan_named
+from leakaudit.data.scan_names import MASK, Scan, family_of, is_nifti, scan_named
 from leakaudit.data.sources import Found, Source, readable
 from leakaudit.errors import DataError, raise_problems
 from leakaudit.records import Caution
@@ -25,6 +25,19 @@ from leakaudit.records import Caution
 _CHUNK: Final = 2**20
 _WITHOUT_MASKS: Final = re.compile(
     r"(^|[-_ ])(val|validation|test|testing)([-_ ]|$)", re.IGNORECASE
+)
+
+
+_UNLIKE: Final = (
+    "A mask is named unlike the images, as happens in BraTS 2020; the only one in the folder was "
+    "taken"
+)
+_LONGER: Final = (
+    "The only mask is named as the images and a word more, so it may mark something else than the "
+    "tumour, as the brain; look at it, and name the tumour's mask NAME_seg.nii.gz"
+)
+_PREFERRED: Final = (
+    "Beside the mask that is named as the images lies another; the first was taken for the tumour's"
 )
 
 
@@ -106,7 +119,10 @@ def _identifiers(everybody: Sequence[PatientFiles], root: Path) -> list[str]:
 
 def _source(patient: str, files: PatientFiles) -> Source:
     by_kind: dict[str, Path] = {}
+    named_apart = _masks_named_apart(files)
     for scan in files.scans:
+        if scan in named_apart:
+            continue
         if scan.kind in by_kind and not _same_image(by_kind[scan.kind], scan.path):
             raise DataError(
                 f"a second file for {'the mask' if scan.kind == MASK else scan.kind} beside "
@@ -140,6 +156,14 @@ def _source(patient: str, files: PatientFiles) -> Source:
     )
 
 
+def _masks_named_apart(files: PatientFiles) -> list[Scan]:
+    """The masks beside those that are named as all images are; what they mark is not known."""
+    of_images = {scan.stem for scan in files.scans if scan.kind != MASK}
+    masks = [scan for scan in files.scans if scan.kind == MASK]
+    apart = [scan for scan in masks if scan.stem not in of_images]
+    return apart if len(of_images) == 1 and len(apart) < len(masks) else []
+
+
 def _same_image(one: Path, other: Path) -> bool:
     """Whether one is the other, compressed or not."""
     plain = {str(path).lower().removesuffix(".gz") for path in (one, other)}
@@ -161,19 +185,26 @@ def _uncompressed(path: Path) -> BufferedIOBase:
 
 def _of_odd_masks(sources: Iterable[Source], everybody: Sequence[PatientFiles]) -> list[Caution]:
     """A caution about patients whose masks are named unlike their images."""
-    stems = {scan.path: scan.stem for files in everybody for scan in files.scans}
-    odd = []
+    owners = {scan.path: (scan.stem, files) for files in everybody for scan in files.scans}
+    odd: dict[str, list[str]] = {_UNLIKE: [], _LONGER: [], _PREFERRED: []}
     for source in sources:
-        of_images = {stems[path] for path, _ in source.modalities.values()}
-        if len(of_images) == 1 and stems[source.label] not in of_images:
-            odd.append(source.patient)
-    if not odd:
-        return []
-    words = (
-        "A mask is named unlike the images, as that of patient 355 of BraTS 2020; the only one in "
-        f"the folder was taken: {patients_in_words(len(odd))}."
-    )
-    return [Caution(kind="mask-name", grave=False, words=words, patients=tuple(odd))]
+        of_images = {owners[path][0] for path, _ in source.modalities.values()}
+        stem, files = owners[source.label]
+        if _masks_named_apart(files):
+            odd[_PREFERRED].append(source.patient)
+        elif len(of_images) == 1 and stem not in of_images:
+            longer = stem.startswith(of_images.pop()) and stem != files.name
+            odd[_LONGER if longer else _UNLIKE].append(source.patient)
+    return [
+        Caution(
+            kind="mask-name",
+            grave=words == _LONGER,
+            words=f"{words}: {patients_in_words(len(patients))}.",
+            patients=tuple(patients),
+        )
+        for words, patients in odd.items()
+        if patients
+    ]
 
 
 def _nothing_here(other: Counter[str], root: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -14,9 +15,11 @@ MASK: Final = "mask"
 """The kind of a file that is no modality but what marks the tumour."""
 
 _NIFTI: Final = re.compile(r"(.*)\.nii(\.gz)?", re.IGNORECASE | re.DOTALL)
-_MASKS: Final = frozenset(
+_MASKS_OF_ANYTHING: Final = frozenset(
+    ("seg", "segm", "segmentation", "segmentationmask", "mask", "label", "labels")
+)
+_MASKS: Final = _MASKS_OF_ANYTHING | frozenset(
     (
-        *("seg", "segm", "segmentation", "segmentationmask", "mask", "label", "labels"),
         *("tumorseg", "tumorsegm", "tumorsegmentation", "tumormask", "tumorlabel"),
         *("tumourseg", "tumoursegm", "tumoursegmentation", "tumourmask", "tumourlabel"),
         *("gt", "groundtruth", "glistrboostmanuallycorrected"),
@@ -24,7 +27,10 @@ _MASKS: Final = frozenset(
 )
 # Masks of something else: UCSF-PDGM has brain_segmentation beside tumor_segmentation.
 _NO_TUMOUR: Final = frozenset(
-    ("brain", "parenchyma", "tissue", "skull", "vessel", "head", "wm", "gm", "csf")
+    (
+        *("brain", "parenchyma", "tissue", "skull", "vessel", "head", "wm", "gm", "csf"),
+        *("bet", "hdbet", "brainmask", "strip", "stripped", "skullstripped", "synthstrip"),
+    )
 )
 _MOST_WORDS: Final = 4
 
@@ -80,14 +86,29 @@ def scan_named(path: Path) -> Scan | None:
         if start < 0:
             continue
         written = "".join(words[start::2]).lower()
-        before = words[start - 2].lower() if start >= 2 else ""
         kind = MASK if written in _MASKS else modality_named("".join(words[start:]))
-        if kind == MASK and before in _NO_TUMOUR:
+        if kind == MASK and _marks_something_else(written, words[: max(start - 1, 0)]):
             return None
         if kind is not None:
             stem = "".join(words[: max(start - 1, 0)])
             return Scan(path=path, stem=stem, kind=kind, newer=written in ("t1n", "t2f"))
     return None
+
+
+def _marks_something_else(written: str, before: Sequence[str]) -> bool:
+    """Whether a mask is one of the brain or of what one modality shows.
+
+    HD-BET writes the brain's mask as x_t1_mask, FSL as x_flair_bet_mask. A name that says tumour is
+    believed.
+
+    Args:
+        written: what the name ends with.
+        before: the words before it and, between them, the separators.
+    """
+    if before and before[-1].lower() in _NO_TUMOUR:
+        return True
+    ends = ("".join(before[-2 * count + 1 :]) for count in range(1, _MOST_WORDS + 1))
+    return written in _MASKS_OF_ANYTHING and any(modality_named(end) for end in ends)
 
 
 def family_of(names: tuple[str, ...], *, newer: bool) -> Family:

@@ -303,6 +303,39 @@ def test_a_mask_named_unlike_the_images(brats: Write) -> None:
         load_folder(root, **SMALL)
 
 
+def test_masks_of_the_brain_are_none_of_the_tumour(brats: Write) -> None:
+    root = brats(2018)
+    before = load_folder(root, **SMALL)
+    for folder in root.iterdir():
+        for kind in ("t1_mask", "flair_bet_mask", "t1ce_seg", "hdbet_mask"):
+            save(np.uint8(head(0)[..., 0] > 0), folder / f"{folder.name}_{kind}.nii.gz")
+    cohort = load_folder(root, **SMALL)
+    assert same(cohort, before)
+    assert cohort.cautions == before.cautions
+    (root / "Brats18_X_1_1" / "Brats18_X_1_1_seg.nii.gz").unlink()
+    with pytest.raises(DataError, match="label is missing") as caught:
+        load_folder(root, **SMALL)
+    assert caught.value.patient == "Brats18_X_1_1"
+
+
+def test_of_several_masks_the_one_named_as_the_images(brats: Write) -> None:
+    root = brats(2018)
+    before = load_folder(root, **SMALL)
+    folder = root / "Brats18_X_1_1"
+    mask = folder / "Brats18_X_1_1_seg.nii.gz"
+    other = folder / "Brats18_X_1_1_deepbrain_mask.nii.gz"
+    save(np.uint8(head(0)[..., 0] > 0), other)
+    cohort = load_folder(root, **SMALL)
+    assert same(cohort, before)
+    (told,) = (one for one in cohort.cautions if one.kind == "mask-name")
+    assert (told.grave, told.patients) == (False, ("Brats18_X_1_1",))
+    mask.replace(other)  # the only one: its name says a word more than those of the images
+    cohort = load_folder(root, **SMALL)
+    assert same(cohort, before)
+    (told,) = (one for one in cohort.cautions if one.kind == "mask-name")
+    assert (told.grave, told.patients) == (True, ("Brats18_X_1_1",))
+
+
 @pytest.mark.parametrize("place", ["Validation/Brats18_Y_{}", "Brats18_Validation_{}"])
 def test_a_part_without_masks_is_left_out(brats: Write, place: str) -> None:
     root = brats(2018)
@@ -357,6 +390,7 @@ def test_what_is_no_layout_is_named(tmp_path: Path, names: list[str], message: s
         ("sub-01_ce-gadolinium_T1w.nii.gz", "T1gd", "sub-01"),
         ("T2.nii.gz", "T2w", ""),
         ("x_T2_FLAIR.NII.GZ", "FLAIR", "x"),
+        ("x_t1ce_tumor_mask.nii.gz", MASK, "x_t1ce"),
         ("TCGA-02_1997.06.08_GlistrBoost_ManuallyCorrected.nii.gz", MASK, "TCGA-02_1997.06.08"),
     ],
 )
@@ -368,7 +402,11 @@ def test_names_of_files(name: str, kind: str, stem: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["x_brain_segmentation.nii.gz", "x_T1_bias.nii.gz", "x_adc.nii", "._x_t1.nii.gz", "x_t1.mha"],
+    [
+        *("x_brain_segmentation.nii.gz", "x_t1_mask.nii.gz", "x_t1_ce_seg.nii.gz"),
+        *("x_flair_bet_mask.nii.gz", "x_brainmask.nii.gz", "t2_label.nii"),
+        *("x_T1_bias.nii.gz", "x_adc.nii", "._x_t1.nii.gz", "x_t1.mha"),
+    ],
 )
 def test_names_of_other_files(name: str) -> None:
     assert scan_named(Path(name)) is None
