@@ -186,8 +186,8 @@ def decide_labels(masks: Sequence[MaskValues], asked: LabelsAsked | None = None)
         words = f"{_in_words(tissues)} ({why})"
         told[words] = told.get(words, 0) + len(group)
         cautions += _of_cavities(group, tissues)
-        if asked is None and hint == Hint(family="other") and 3 in tissues:
-            cautions.append(_by_values_alone(group))
+        if asked is None and hint.family == "other" and hint.names is None:
+            cautions += _by_values_alone(group, tissues)
     raise_problems(problems)
     cautions += _of_classes(masks, classes)
     if len(told) == 1:
@@ -212,7 +212,10 @@ def _tissues(
     convention = convention_of(hint.family, {mask.patient: mask.values for mask in group})
     if hint.family == "msd":
         return _of(convention), f"{convention.words}, since dataset.json names no labels"
-    return _of(convention), f"{convention.words}, by the names of the files and the values"
+    decided = (
+        "the values alone" if hint.family == "other" else "the names of the files and the values"
+    )
+    return _of(convention), f"{convention.words}, by {decided}"
 
 
 def _of(convention: Convention) -> dict[int, str]:
@@ -267,14 +270,39 @@ def _of_cavities(group: Sequence[MaskValues], tissues: Mapping[int, str]) -> lis
     return [Caution(kind="labels", grave=False, words=words, patients=patients)]
 
 
-def _by_values_alone(group: Sequence[MaskValues]) -> Caution:
+def _by_values_alone(group: Sequence[MaskValues], tissues: Mapping[int, str]) -> list[Caution]:
+    """A caution if other conventions give the values that occur another meaning.
+
+    It is grave if neither 3 nor 4 occurs: most conventions have the values 1 and 2.
+    """
+    found = sorted(
+        {int(value) for mask in group for value in mask.values if value in tissues} - {0}
+    )
+    taken = [name for name, one in CONVENTIONS.items() if _of(one) == tissues]
+    rivals = [name for name, one in CONVENTIONS.items() if _differs(one, tissues, found)]
+    if not taken or not rivals:
+        return []
+    meanings = ", or ".join(_meaning(CONVENTIONS[name], found) for name in rivals)
     words = (
-        "Only the values 1, 2, 3 say what the masks show. They are read as in BraTS: 1 necrosis, 2 "
-        "edema. If 1 is edema, as in MSD Task01, write data.labels: msd."
+        "Nothing but the values says what the masks show. They are read as "
+        f"{_meaning(CONVENTIONS[taken[0]], found)}. As well they can be {meanings}. Say by "
+        f"data.labels which: {' or '.join((taken[0], *rivals))}."
     )
-    return Caution(
-        kind="labels", grave=False, words=words, patients=tuple(mask.patient for mask in group)
-    )
+    patients = tuple(mask.patient for mask in group)
+    return [Caution(kind="labels", grave=max(found) < 3, words=words, patients=patients)]
+
+
+def _differs(one: Convention, tissues: Mapping[int, str], found: Sequence[int]) -> bool:
+    """Whether a convention explains all values that occur, and takes some for another class."""
+    if not one.tissues.keys() >= set(found):
+        return False
+    return any(CLASS_OF[one.tissues[value]] != CLASS_OF[tissues[value]] for value in found)
+
+
+def _meaning(one: Convention, found: Sequence[int]) -> str:
+    """``1 edema, 2 non-enhancing (MSD Task01)``."""
+    told = ", ".join(f"{value} {one.tissues[value]}" for value in found)
+    return f"{told} ({one.words})"
 
 
 def _of_classes(

@@ -102,6 +102,12 @@ def test_every_value_without_a_meaning_is_named_with_its_patient() -> None:
     assert "p2: p2_seg.nii.gz: label values 7 are outside" in str(caught.value)
 
 
+@pytest.mark.parametrize("values", [(1, 255), (1, 3, 4.5), (2, 9)])
+def test_values_in_no_convention_are_refused(values: tuple[float, ...]) -> None:
+    with pytest.raises(DataError, match=r"label values .* are outside"):
+        decide_labels(masks("other", values))
+
+
 def test_values_that_scaling_left_a_little_off_are_whole() -> None:
     stored = np.array([0, 1, 2, 3, 3], np.int16) * (3 / 32767) * 10922.0
     values = stored + np.array([0, 4e-4, -4e-4, 0, 0])
@@ -120,9 +126,32 @@ def test_cautions() -> None:
     assert told((1, 2), (2,)) == [("labels", False, ())]
     assert told((1,), family="other") == [("labels", True, ())]
     assert told((1, 2, 3), (4,), family="other", asked="brats-2024") == [("labels", False, ("p1",))]
-    (alone,) = decide_labels(masks("other", (1, 2, 3))).cautions
-    assert "write data.labels: msd" in alone.words
-    assert decide_labels(masks("other", (1, 2, 3)), "msd").cautions == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "grave", "which"),
+    [
+        ((1, 2, 3), False, "brats-2023 or msd or brats-2012 or brats-peds."),
+        ((1, 2, 4), False, "brats-2018 or brats-2024 or brats-peds."),
+        ((1, 2), True, "brats-2018 or msd or brats-peds."),
+        ((2,), True, "brats-2018 or msd or brats-peds."),
+    ],
+)
+def test_what_rests_on_values_alone_is_said_with_the_other_meanings(
+    values: tuple[float, ...], grave: bool, which: str
+) -> None:
+    decided = decide_labels(masks("other", values))
+    assert decided.words.endswith("by the values alone)")
+    told = next(one for one in decided.cautions if one.words.startswith("Nothing but the values"))
+    assert (told.kind, told.grave, told.patients) == ("labels", grave, ("p0",))
+    assert told.words.endswith(f"Say by data.labels which: {which}")
+    if values == (1, 2):
+        assert "read as 1 necrosis and non-enhancing, 2 edema (BraTS 2017 to 2021)" in told.words
+        assert "As well they can be 1 edema, 2 non-enhancing (MSD Task01), or 1 enh" in told.words
+    answered = decide_labels(masks("other", values), "brats-2018" if 3 not in values else "msd")
+    assert not any("Nothing but the values" in one.words for one in answered.cautions)
+    known = decide_labels(masks("brats-2018", values))
+    assert not any("Nothing but the values" in one.words for one in known.cautions)
 
 
 def test_groups_of_a_folder_are_decided_apart() -> None:

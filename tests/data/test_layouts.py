@@ -308,7 +308,7 @@ def test_masks_of_the_brain_are_none_of_the_tumour(brats: Write) -> None:
     before = load_folder(root, **SMALL)
     for folder in root.iterdir():
         for kind in ("t1_mask", "flair_bet_mask", "t1ce_seg", "hdbet_mask"):
-            save(np.uint8(head(0)[..., 0] > 0), folder / f"{folder.name}_{kind}.nii.gz")
+            save((head(0)[..., 0] > 0).astype(np.uint8), folder / f"{folder.name}_{kind}.nii.gz")
     cohort = load_folder(root, **SMALL)
     assert same(cohort, before)
     assert cohort.cautions == before.cautions
@@ -324,7 +324,7 @@ def test_of_several_masks_the_one_named_as_the_images(brats: Write) -> None:
     folder = root / "Brats18_X_1_1"
     mask = folder / "Brats18_X_1_1_seg.nii.gz"
     other = folder / "Brats18_X_1_1_deepbrain_mask.nii.gz"
-    save(np.uint8(head(0)[..., 0] > 0), other)
+    save((head(0)[..., 0] > 0).astype(np.uint8), other)
     cohort = load_folder(root, **SMALL)
     assert same(cohort, before)
     (told,) = (one for one in cohort.cautions if one.kind == "mask-name")
