@@ -61,7 +61,7 @@ def test_help_names_every_command_and_waits_for_no_torch(
     listed = done.stdout.partition("Commands:")[2].split("\n")
     assert [line.split()[0] for line in listed if line.strip()] == [
         *("run", "plan", "report", "verify", "gate", "schema", "table"),
-        *("compare", "list", "show", "init", "dp"),
+        *("compare", "list", "show", "init", "disguises", "dp"),
     ]
     code = "import sys, leakaudit.cli; print([m for m in ('torch', 'monai') if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -359,9 +359,9 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
     assert "interrupted: waiting for 1 running jobs" in err
     assert err.endswith("leakaudit: interrupted; the same command goes on from here\n")
     assert "Traceback" not in err
-    assert [line.split()[:2] for line in err.splitlines() if "train" in line] == [["1/8", "ok"]]
+    assert [line.split()[:2] for line in err.splitlines() if "train" in line] == [["1/10", "ok"]]
     assert not (run / "report").exists()
     again = leakaudit("run", "tiny.yaml", cwd=tmp_path)
     assert again.returncode == 0
-    assert again.stderr.startswith("1 of 8 jobs were done before\n2/8 ok")
-    assert len(again.stderr.splitlines()) == 8
+    assert again.stderr.startswith("1 of 10 jobs were done before\n2/10 ok")
+    assert len(again.stderr.splitlines()) == 10

@@ -34,7 +34,7 @@ def test_a_finished_run_is_whole(run: Path, leakaudit: Leakaudit, tmp_path: Path
         done = leakaudit("verify", named, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         first, second, third, fourth = done.stdout.splitlines()
-        assert first == f"whole: {files} files, the report and 8 results"
+        assert first == f"whole: {files} files, the report and 10 results"
         assert second == "covered by no hash: .lock, events.jsonl"
         assert third == "signature: none"
         assert fourth.startswith(UNSIGNED)
@@ -48,7 +48,7 @@ def test_a_report_alone_says_that_the_results_are_not_here(
     assert done.returncode == 0
     assert done.stdout.splitlines()[:2] == [
         "whole: 6 files, the report alone",
-        "not here to check: the 8 results of the run that the report rests on",
+        "not here to check: the 10 results of the run that the report rests on",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Noise only where somebody looks is found out, or there is no telling where that is."""
+"""Noise only where somebody looks is found out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ QUICK: dict[str, Any] = {
 }
 FOUND = {
     "quiet at first": "the same slice with the same draws in two ways",
-    "loud in cells": "not those that the network's worth was measured on",
+    # Two are quiet in the training as well: there is nothing that they could hide.
+    "loud in cells": "a defense that was off",
+    "loud for queries": "a defense that was off",
+    "loud for batches": "a sample another output in a batch than alone",
 }
 
 
@@ -38,15 +41,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Audited]:
 @pytest.mark.parametrize("name", FOUND)
 def test_it_is_found_out(found: dict[str, Audited], name: str) -> None:
     (cell,) = found[name].cells
-    assert cell.state is State.FAILED
+    assert cell.state in (State.FAILED, State.NOT_RUN)  # not run where the training was refused
     assert cell.leakage is None
     assert FOUND[name] in cell.reason or "worth was measured on" in cell.reason
     assert found[name].outcome is Outcome.INCONCLUSIVE
-
-
-@pytest.mark.parametrize("name", ["loud for batches", "loud for queries"])
-def test_it_is_seen_through(found: dict[str, Audited], name: str) -> None:
-    """It never finds what it waits for, so what is released is what is measured."""
-    (cell,) = found[name].cells
-    assert cell.state in (State.OK, State.FAILED, State.CONTROL_FAILED)
-    assert found[name].outcome is not Outcome.PASS
