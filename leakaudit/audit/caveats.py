@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from leakaudit.contracts import AttackFacts, Capability, Defense, hints_hold, measured
+from leakaudit.contracts import RELEASES, AttackFacts, Capability, Defense, hints_hold, measured
 from leakaudit.contracts.keys import few_draws_decide, sends_its_key
 from leakaudit.contracts.measured import Measured
 from leakaudit.contracts.steadiness import unsteady
@@ -15,8 +15,6 @@ from leakaudit.records import Doubt
 from leakaudit.threat.system import System, images_of
 from leakaudit.types import Levels
 
-# What an attack reads that the defence made.
-_RELEASES = frozenset({Capability.ACTIVATIONS, Capability.REPEATED_RELEASES, Capability.TRANSCRIPT})
 # A release whose values follow the levels less than this says too little to be misread.
 _TELLING = 0.05
 
@@ -29,7 +27,7 @@ def caveats(attack: AttackFacts, system: System, patient: Patient) -> tuple[Doub
         system: what it met.
         patient: an auxiliary one, on whose slices the defence is tried.
     """
-    if not attack.needs() & _RELEASES:
+    if not attack.needs() & RELEASES:
         return ()
     views = images_of(patient).to(system.device).split(list(system.network.spec.channels), 1)
     with torch.no_grad():

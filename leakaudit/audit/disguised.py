@@ -10,21 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from leakaudit.asking import kind_of, usable_attacks
 from leakaudit.audit.assemble import shown_at_work
 from leakaudit.audit.executors import Events
 from leakaudit.audit.plans import CellPlan, Matrix
 from leakaudit.audit.runner import plan_audit, run_audit
 from leakaudit.audit.store import RunStore
 from leakaudit.config import AuditConfig
-from leakaudit.contracts import Capability
+from leakaudit.contracts import RELEASES, Capability
 from leakaudit.errors import ConfigError
 from leakaudit.records import CellRecord, Leakage, MaskLeakage, Matching
 from leakaudit.records.readings import UNDISGUISED, Reading, Readings
-from leakaudit.registry import load, usable
 from leakaudit.threat.disguises import Disguise, disguises
 from leakaudit.threat.presets import PRESETS
 
-_RELEASES = {Capability.ACTIVATIONS, Capability.REPEATED_RELEASES, Capability.TRANSCRIPT}
 _ADAPTIVE = {
     Capability.DEFENSE_PARAMETERS,
     Capability.ENCODER_QUERIES,
@@ -34,12 +33,12 @@ _ADAPTIVE = {
 
 def adaptive_attacks() -> tuple[str, ...]:
     """Installed attacks that read releases and claim to answer to a defense."""
-    found = []
-    for plugin in usable("attack")[0]:
-        requires: frozenset[Capability] = getattr(plugin.cls, "requires", frozenset())
-        if requires & _RELEASES and requires & _ADAPTIVE and _threat_of(plugin.name):
-            found.append(plugin.name)
-    return tuple(found)
+    kinds, _ = usable_attacks()
+    return tuple(
+        name
+        for name, kind in kinds.items()
+        if kind.requires & RELEASES and kind.requires & _ADAPTIVE and _threat_of(name)
+    )
 
 
 def readings(
@@ -118,7 +117,7 @@ def _audit(
 
 def _threat_of(attack: str) -> str | None:
     """The first preset that grants an attack what it requires."""
-    requires: frozenset[Capability] = getattr(load("attack", attack).cls, "requires", frozenset())
+    requires = kind_of(attack).requires
     fits = (name for name, threat in PRESETS.items() if requires <= threat.capabilities)
     return next(fits, None)
 

@@ -19,7 +19,7 @@ from typing import Any
 from leakaudit.asking import attack_code
 from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
 from leakaudit.config import AuditConfig, PluginUse, expand, expand_stack
-from leakaudit.contracts import AttackFacts, Capability, Defense
+from leakaudit.contracts import RELEASES, AttackFacts, Capability, Defense
 from leakaudit.data import Splits
 from leakaudit.errors import ConfigError
 from leakaudit.randomness import derive_seed
@@ -44,7 +44,6 @@ _GRADIENTS = frozenset(
         Capability.HEAD_QUERIES,
     }
 )
-_RELEASES = frozenset({Capability.ACTIVATIONS, Capability.REPEATED_RELEASES, Capability.TRANSCRIPT})
 _UPDATES = frozenset({Capability.WEIGHT_UPDATES, Capability.UPDATE_QUERIES})
 _DETERMINING = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
@@ -250,7 +249,7 @@ class _Planner:
         whole = {
             cell.threat.name
             for cell in cells
-            if cell.attack.reads() is None and not cell.missing and cell.attack.needs() & _RELEASES
+            if cell.attack.reads() is None and not cell.missing and cell.attack.needs() & RELEASES
         }
         for name, attack in self.attacks:
             tensor = attack.reads()
@@ -368,7 +367,7 @@ def _can_be_disguised(attack: AttackFacts) -> bool:
 
     A gradient comes back from a network that was trained without the disguise.
     """
-    return bool(attack.needs() & _RELEASES) and not attack.needs() & _GRADIENTS
+    return bool(attack.needs() & RELEASES) and not attack.needs() & _GRADIENTS
 
 
 def _needs_others(attack: AttackFacts) -> bool:

@@ -39,6 +39,7 @@ from leakaudit.contracts.hints import hints_hold
 from leakaudit.contracts.lattice import wrapped
 from leakaudit.contracts.measured import Measured, MeasuredLevel, expanded, measured
 from leakaudit.contracts.observation import (
+    RELEASES,
     AuxiliaryPatients,
     Capability,
     Exchange,
@@ -62,6 +63,7 @@ __all__ = [
     "NEIGHBORS",
     "NOT_COVERED",
     "PUBLISHED_SEED",
+    "RELEASES",
     "Applied",
     "Attack",
     "AttackFacts",

@@ -124,7 +124,10 @@ class Attack(abc.ABC):
         """
 
     def needs(self) -> frozenset[Capability]:
-        """What this configuration requires; at least `requires`."""
+        """What this configuration requires; at least `requires`.
+
+        Without activations, repeated releases or a transcript in it, `run` can read no release.
+        """
         return self.requires
 
     def shuffled(self) -> Attack:
@@ -187,6 +190,8 @@ def attempted(
 ) -> Attempt:
     """Let an attack run, wherever it does, and check what comes back.
 
+    An attack that requires no releases is shown none, even where they are granted.
+
     Args:
         observation: what the threat model grants.
         name: of the attack, for messages.
@@ -211,7 +216,7 @@ def attempted(
             f"{observation.threat!r} shows images of the victims among its candidates, so only "
             "an attack that recovers identities may run under it"
         )
-    counter = _QueryCounter(observation)
+    counter = _QueryCounter(observation.for_needs(needs))
     result = run(counter.observation)
     _check(result, observation.layout.shape_of(recovers), recovers)
     auxiliary = 0

@@ -259,9 +259,17 @@ def kind_from(text: str) -> AttackKind:
 
 
 def facts_from(text: str) -> AttackFacts:
-    """The same of a configured attack."""
+    """The same of a configured attack.
+
+    Raises:
+        PluginError: as `kind_from`, or it needs less than every configuration requires.
+    """
     with _refused(text):
-        return _FACTS.validate_json(text, strict=True)
+        found: AttackFacts = _FACTS.validate_json(text, strict=True)
+    missing = found.kind.requires - found.needed
+    if missing:
+        raise PluginError(f"needs() leaves out {', '.join(sorted(missing))}, which it requires")
+    return found
 
 
 @contextmanager

@@ -43,6 +43,10 @@ class Capability(StrEnum):
     ACTIVE_MANIPULATION = "active-manipulation"
 
 
+# What a cell holds of the victims' releases. An attack that requires none of these sees none.
+RELEASES = frozenset({Capability.ACTIVATIONS, Capability.REPEATED_RELEASES, Capability.TRANSCRIPT})
+_OF_PATIENTS = RELEASES | {Capability.COHORT_RELEASES}
+
 # What comes back: every modality, the modalities of the other sites, the tumour's mask, or how well
 # each candidate patient fits what was released.
 Recovers = Literal["images", "other-site images", "masks", "identities"]
@@ -231,10 +235,27 @@ class Observation:
         """
         if name in Observation.__slots__:  # unset while a copy is being made
             raise AttributeError(name)
+        hint = ""
+        if name.replace("_", "-") in _OF_PATIENTS:
+            hint = f"; releases are shown where an attack requires {' or '.join(sorted(RELEASES))}"
         raise NotGranted(
             f"threat model {self.threat!r} grants no {name!r}; it grants "
-            f"{', '.join(sorted(self.granted)) or 'nothing'}"
+            f"{', '.join(sorted(self.granted)) or 'nothing'}{hint}"
         )
+
+    def for_needs(self, needs: frozenset[Capability]) -> Observation:
+        """What an attack with these needs is shown: all of it, or all but the releases.
+
+        An attack is disguised and doubted by what it requires, so it reads no release unless it
+        requires releases. What else is granted it may use without requiring it.
+
+        Args:
+            needs: what the attack requires.
+        """
+        if needs & RELEASES:
+            return self
+        held = {one: value for one, value in self._held.items() if one not in _OF_PATIENTS}
+        return Observation(threat=self.threat, layout=self.layout, held=held)
 
     def _get(self, capability: Capability) -> object:
         if capability not in self._held:

@@ -42,7 +42,6 @@ def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> 
     unknown = sorted(map(str, set(requires) - set(Capability)))
     assert not unknown, f"{name}.requires names {', '.join(unknown)}, which no threat grants"
     assert isinstance(requires, frozenset), f"{name}.requires must be a frozenset"
-    assert attack.requires <= attack.needs(), f"{name}.needs leaves out what it requires"
     quietly = partial(attack, seed=seed, progress=lambda done, total: None)
     for lacking in sorted(attack.needs()):
         poorer = {each: value for each, value in held.items() if each != lacking}

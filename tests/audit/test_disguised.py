@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leakaudit.audit.disguised import adaptive_attacks, readings
+from leakaudit.audit.disguised import _audit, adaptive_attacks, readings
 from leakaudit.audit.executors import Events
 from leakaudit.audit.store import RunStore
 from leakaudit.errors import ConfigError
 from leakaudit.records.readings import Readings
+from leakaudit.registry import installed
 from leakaudit.report.unread import shipped
 
 BUDGETS = {
@@ -43,6 +45,40 @@ def test_what_can_not_be_tried_is_refused(tmp_path: Path) -> None:
         tried({"decoder-inversion": {}}, tmp_path, ["masks"])
     with pytest.raises(ConfigError, match="gradient-inversion reads no releases"):
         tried({"gradient-inversion": {}}, tmp_path, [])
+
+
+ATTACK = """
+from leakaudit.api import Attack, Capability
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere(Attack):
+    requires = frozenset({Capability.ACTIVATIONS, Capability.ENCODER_QUERIES})
+
+    def run(self, observation, *, generator, progress):
+        raise AssertionError("nobody runs it")
+"""
+
+
+def test_no_attack_is_imported_where_the_run_folder_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "attack_from_elsewhere.py").write_text(ATTACK)
+    information = tmp_path / "elsewhere-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(
+        "[leakaudit.attacks]\nelsewhere = attack_from_elsewhere:Elsewhere\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    installed.cache_clear()
+    try:
+        assert "elsewhere" in adaptive_attacks()
+        assert _audit({"elsewhere": {}}, 32, 12, 0).threats == {"curious-server": ("elsewhere",)}
+        assert "attack_from_elsewhere" not in sys.modules
+    finally:
+        installed.cache_clear()
 
 
 @pytest.mark.slow  # trains a network and attacks it six times

@@ -11,12 +11,15 @@ import torch
 
 from leakaudit.contracts import (
     Attack,
+    AttackFacts,
     Capability,
     Observation,
     Progress,
     Reconstruction,
+    as_text,
+    facts_from,
 )
-from leakaudit.errors import CellError
+from leakaudit.errors import CellError, NotGranted, PluginError
 from leakaudit.testing import check_attack, example_observation
 from leakaudit.testing.attacks import _check_facts
 from leakaudit.threat.presets import PRESETS
@@ -107,6 +110,55 @@ class NeedsLessThanItRequires(Grey):
         return frozenset()
 
 
+class Understates(Grey):
+    """Says that it reads nothing that was released, and does."""
+
+    requires: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.ENCODER_QUERIES, Capability.AUXILIARY_PATIENTS}
+    )
+    releases: ClassVar[tuple[str, ...]] = (
+        *("activations", "repeated_releases", "transcript", "cohort_releases"),
+    )
+
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        assert callable(observation.query)
+        assert len(observation.auxiliary.images)
+        assert observation.defense == Identity()  # granted, and used without being required
+        for name in self.releases:
+            with pytest.raises(NotGranted, match="releases are shown where an attack requires"):
+                getattr(observation, name)
+        observation.activations  # noqa: B018
+        raise AssertionError("it was shown releases that it does not require")
+
+
+class ReadsMoreThanItRequires(Grey):
+    """Reads every release, of which it requires the first."""
+
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        assert len(observation.repeated_releases) == 1
+        return Grey.run(self, observation, generator=generator, progress=progress)
+
+
+def quietly(done: int, total: int) -> None:
+    pass
+
+
+def test_an_attack_that_requires_no_releases_is_shown_none(observation: Observation) -> None:
+    with pytest.raises(NotGranted, match="'activations'"):
+        Understates()(observation, seed=0, progress=quietly)
+    assert ReadsMoreThanItRequires()(observation, seed=0, progress=quietly).queries == 0
+
+
+def test_facts_of_an_attack_that_needs_less_than_it_requires_are_refused() -> None:
+    said = as_text(AttackFacts.of(NeedsLessThanItRequires()))
+    with pytest.raises(PluginError, match=r"needs\(\) leaves out activations, which it requires"):
+        facts_from(said)
+
+
 class OvershootsItsTotal(Grey):
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress
@@ -124,7 +176,7 @@ class OvershootsItsTotal(Grey):
         (WritesToTheActivations(), r"modified its observation \(activations"),
         (UnfreezesTheEncoders(), r"modified its observation \(encoder-weights\)"),
         (RequiresNothing(), "requires is empty"),
-        (NeedsLessThanItRequires(), "leaves out what it requires"),
+        (NeedsLessThanItRequires(), r"needs\(\) leaves out activations, which it requires"),
         (OvershootsItsTotal(), "progress past its end"),
     ],
     ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
