@@ -8,9 +8,19 @@ from typing import Final
 import numpy as np
 
 from leakaudit.data.findings import Finding
-from leakaudit.data.identity import merged, same_person_by_name
-from leakaudit.data.likeness import SAME_IMAGES, SAME_NAME, find_likeness, foreign_modality
+from leakaudit.data.identity import merged, names_a_time, person_of, same_person_by_name
+from leakaudit.data.likeness import (
+    DOUBTFUL_NAME,
+    NOT_BY_NAME,
+    SAME_IMAGES,
+    SAME_NAME,
+    Likeness,
+    find_likeness,
+    foreign_modality,
+)
 from leakaudit.data.preparing import BADLY_DISTORTED, DISTORTED, Prepared
+
+_FEWEST: Final = 4  # persons that can be split, as of split_patients
 
 
 def between_patients(
@@ -27,11 +37,13 @@ def between_patients(
     """
     found: dict[str, list[Finding]] = {one.patient: [] for one in patients}
     names = [one.patient for one in patients]
-    groups = same_person_by_name(names)
-    for scans in groups:
-        for name in scans:
-            found[name].append(SAME_NAME)
     like = find_likeness([one.signature for one in patients])
+    groups = []
+    for scans, finding in _by_name(names, like):
+        for name in scans:
+            found[name].append(finding)
+        if finding != NOT_BY_NAME:
+            groups.append(scans)
     known = {frozenset(pair) for scans in groups for pair in _pairs(scans)}
     for first, second in like.together:
         pair = (names[first], names[second])
@@ -46,6 +58,27 @@ def between_patients(
     _compare_spacing(patients, found)
     _compare_orientation(patients, found)
     return merged(groups), found
+
+
+def _by_name(names: Sequence[str], like: Likeness) -> list[tuple[tuple[str, ...], Finding]]:
+    """Names that say one person, and what is said of each group.
+
+    Words such as ``scan_2`` say the time, or number the patients of a hospital. They are doubted if
+    they leave fewer than half as many persons as names and less than half of the groups hold two
+    like images; and not followed if too few persons would be left to split.
+    """
+    groups = same_person_by_name(names)
+    doubted = [scans for scans in groups if any(names_a_time(name) for name in scans)]
+    timed = [name for name in names if names_a_time(name)]
+    alike = {frozenset((names[first], names[second])) for first, second in like.together}
+    shown = sum(any(frozenset(pair) in alike for pair in _pairs(scans)) for scans in doubted)
+    if 2 * len({person_of(name).lower() for name in timed}) >= len(timed) or (
+        2 * shown >= len(doubted)
+    ):
+        return [(scans, SAME_NAME) for scans in groups]
+    left = len(names) - sum(len(scans) - 1 for scans in groups)
+    finding = DOUBTFUL_NAME if left >= _FEWEST else NOT_BY_NAME
+    return [(scans, finding if scans in doubted else SAME_NAME) for scans in groups]
 
 
 def _pairs(scans: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 # Conventions in which the name says the person and, behind it, the scan.
-_CONVENTIONS: Final = tuple(
+_NUMBERED: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # BraTS 2021 to 2024: BraTS-GLI-00005-101, BraTS-PED-00001-000.
@@ -25,6 +25,11 @@ _CONVENTIONS: Final = tuple(
         r"(?P<person>ucsf-pdgm-\d{4})(_fu\d+d?)?(_nifti)?",
         # BIDS: sub-01_ses-02.
         r"(?P<person>sub-[a-z0-9]+)[-_/]ses-[a-z0-9]+.*",
+    )
+)
+_IN_WORDS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
         # A time point in words: P07_time2, case12-visit-3, Patient-005/week-012-1, anna_followup.
         r"(?P<person>.+?)[-_/ ](tp|time|timepoint|time-point|visit|week|month|day|session|ses|scan)"
         r"[-_ ]?\d+([-_]\d+)?",
@@ -42,10 +47,34 @@ def person_of(name: str) -> str:
     Returns:
         The name without its time point; the name itself under no known convention.
     """
-    for convention in _CONVENTIONS:
+    for convention in _NUMBERED:
         if found := convention.fullmatch(name):
             return found["person"]
-    return name
+    return _person_in_words(name) or name
+
+
+def names_a_time(name: str) -> bool:
+    """Whether a name says a time point in words and under no convention of a data set.
+
+    Args:
+        name: as of `person_of`.
+    """
+    numbered = any(convention.fullmatch(name) for convention in _NUMBERED)
+    return not numbered and bool(_person_in_words(name))
+
+
+def _person_in_words(name: str) -> str:
+    """What stands before a time point in words; empty without one.
+
+    MRI_scan_001 and MRI_scan_002 are two persons: where a number counts the scans, another number
+    must say the person.
+    """
+    for convention in _IN_WORDS:
+        if found := convention.fullmatch(name):
+            person = found["person"]
+            counted = any(one.isdigit() for one in name[len(person) :])
+            return person if not counted or any(one.isdigit() for one in person) else ""
+    return ""
 
 
 def same_person_by_name(names: Iterable[str]) -> list[tuple[str, ...]]:

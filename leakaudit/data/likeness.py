@@ -115,6 +115,21 @@ SAME_NAME: Final = Finding(
 )
 
 
+DOUBTFUL_NAME: Final = Finding(
+    kind="same-person",
+    grave=True,
+    words="Scans are taken for one person by words in their names, such as P1_scan_2, which "
+    "leaves fewer than half as many persons as names, and their images are not alike. If they are "
+    "of different persons, as where P1 is a hospital, rename them; else accept this.",
+)
+NOT_BY_NAME: Final = Finding(
+    kind="same-person",
+    grave=True,
+    words="Names such as P1_scan_2 say few persons, too few to split, and images are not alike: "
+    "each name counts as a person. If several are scans of one person, name them sub-P1_ses-2.",
+)
+
+
 def foreign_modality(modality: str) -> Finding:
     """What is said of patients who share one modality and differ in the others.
 

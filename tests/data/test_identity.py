@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from leakaudit.data.comparing import between_patients
+from leakaudit.data.findings import Finding
 from leakaudit.data.identity import merged, person_of, same_person_by_name
+from leakaudit.data.preparing import Prepared
 
 
 @pytest.mark.parametrize(
@@ -19,6 +23,7 @@ from leakaudit.data.identity import merged, person_of, same_person_by_name
         ("P07_time2", "P07"),
         ("Patient-005_week-012-1", "Patient-005"),
         ("anna_baseline", "anna"),
+        ("P3_followup_2", "P3"),
         # Numbers that are the patient and no time point.
         ("BRATS_801", "BRATS_801"),
         ("BraTS20_Training_001", "BraTS20_Training_001"),
@@ -26,6 +31,10 @@ from leakaudit.data.identity import merged, person_of, same_person_by_name
         ("patient-001", "patient-001"),
         ("case_12_03", "case_12_03"),
         ("UCSF-PDGM-0431", "UCSF-PDGM-0431"),
+        ("MRI_scan_001", "MRI_scan_001"),
+        ("glioma_day_003", "glioma_day_003"),
+        ("siteA_scan_001", "siteA_scan_001"),
+        ("glioma_followup_07", "glioma_followup_07"),
     ],
 )
 def test_the_person_in_a_name(name: str, person: str) -> None:
@@ -42,3 +51,45 @@ def test_groups_that_share_a_member_are_one() -> None:
         ("A", "B", "C", "D"),
         ("E", "F"),
     )
+
+
+def prepared(name: str, like: int) -> Prepared:
+    """A patient whose images resemble those of the same number, and of no other."""
+    signature = np.random.default_rng(like).normal(size=(2, 8 * 4 * 4)).astype(np.float32)
+    signature /= np.linalg.norm(signature, axis=1, keepdims=True)
+    return Prepared(
+        patient=name,
+        images=np.ones((1, 2, 16, 16), np.float32),
+        masks=np.ones((1, 16, 16), np.int8),
+        cut_off=0.0,
+        clipped=(0.0, 0.0),
+        spacing=(1.0, 1.0, 1.0),
+        is_oriented=True,
+        signature=signature,
+        findings=(),
+    )
+
+
+def told(names: list[str], *, alike: bool = False) -> tuple[int, set[tuple[str, bool]]]:
+    """How many groups are one person, and the kinds of what is said."""
+    persons = [name.split("_")[0] for name in names]
+    patients = [
+        prepared(name, persons.index(person) if alike else number)
+        for number, (name, person) in enumerate(zip(names, persons, strict=True))
+    ]
+    together, found = between_patients(patients, ("T1w", "FLAIR"))
+    said: list[Finding] = [finding for each in found.values() for finding in each]
+    return len(together), {(finding.kind, finding.grave) for finding in said}
+
+
+def test_words_in_names_are_doubted_where_they_leave_few_persons() -> None:
+    mild, grave = {("same-person", False)}, {("same-person", True)}
+    assert told([f"MRI_scan_{n:03}" for n in range(20)]) == (0, set())
+    assert told([f"P{n}_time{t}" for n in range(6) for t in range(2)]) == (6, mild)
+    # A long study, or six hospitals.
+    long = [f"P{n}_scan{t}" for n in range(6) for t in range(5)]
+    assert told(long) == (6, grave)
+    assert told(long, alike=True) == (6, mild)
+    # Two hospitals: nobody could be split.
+    assert told([f"site{n}_scan_{t:03}" for n in (1, 2) for t in range(10)]) == (0, grave)
+    assert told([f"BraTS-GLI-0000{n}-10{t}" for n in range(2) for t in range(5)]) == (2, mild)
