@@ -99,7 +99,7 @@ class PreparedCache:
             found.append(known[-1])
             told(number + 1, len(wanted))
         if changed:
-            self._write(self._folder / _MEMO, _sealed({"files": memo}))
+            self._write(self._folder / _MEMO, _sealed({"key": _MEMO, "files": memo}))
         return found
 
     def load_cohort(
@@ -112,7 +112,7 @@ class PreparedCache:
             told: is called with how many patients are read, and how many there are.
         """
         path = self._folder / f"{key}{_COHORT}"
-        record = self._read(path)
+        record = self._read(path, key)
         if record is None:
             return None
         keys = record["patients"]
@@ -139,7 +139,7 @@ class PreparedCache:
             StoreError: the folder cannot be written.
         """
         path = self._folder / f"{key}{_COHORT}"
-        self._write(path, _sealed({"about": dict(about), "patients": list(patients)}))
+        self._write(path, _sealed({"key": key, "about": dict(about), "patients": list(patients)}))
         self._forget_all_but_the_latest()
 
     def load_patient(self, key: str) -> CachedPatient | None:
@@ -220,13 +220,13 @@ class PreparedCache:
         return self.load_patient(key)
 
     def _read_memo(self) -> dict[str, list[Any]]:
-        stored = self._read(self._folder / _MEMO)
+        stored = self._read(self._folder / _MEMO, _MEMO)
         return dict(stored["files"]) if stored is not None else {}
 
-    def _read(self, path: Path) -> Any:
-        """The content of a file of ours; None if it is not there or damaged."""
+    def _read(self, path: Path, key: str) -> Any:
+        """The content of a file of ours; None if it is not there, damaged or another entry's."""
         try:
-            return _verified(path.read_bytes(), None)
+            return _verified(path.read_bytes(), key)
         except OSError:
             return None
 
@@ -241,7 +241,7 @@ class PreparedCache:
         cohorts = sorted(self._folder.glob(f"*{_COHORT}"), key=_age, reverse=True)
         needed: set[str] = set()
         for path in cohorts[:_KEPT]:
-            record = self._read(path)
+            record = self._read(path, path.stem)
             needed.update(record["patients"] if record is not None else ())
         for path in cohorts[_KEPT:]:
             path.unlink(missing_ok=True)
@@ -266,13 +266,13 @@ def _sealed(content: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(text).hexdigest().encode() + b"\n" + text
 
 
-def _verified(block: bytes, key: str | None) -> Any:
+def _verified(block: bytes, key: str) -> Any:
     """The content of sealed JSON; None if it is damaged, or is another entry's."""
     digest, _, text = block.partition(b"\n")
     if hashlib.sha256(text).hexdigest().encode() != digest:
         return None
     content = json.loads(text)
-    return content if key is None or content["key"] == key else None
+    return content if content["key"] == key else None
 
 
 def _start_of(length: int) -> int:

@@ -190,7 +190,7 @@ class Reading:
         return [
             images,
             label,
-            repr((source.hint.family, source.hint.names)),
+            repr((source.hint.family, source.hint.names, source.hint.fault)),
             source.others,
             len(source.modalities),
         ]

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,34 @@ def test_damage_is_found_and_mended(msd: Path, cache: Path, kind: str, damage: s
     assert same(plain, read(msd, cache)[0])
     assert same(plain, read(msd, cache)[0])
     assert read(msd, cache)[1].kinds == {"files", "patients"}
+
+
+def test_entries_of_two_cohorts_changed_over_are_read_anew(msd: Path, cache: Path) -> None:
+    orders = [{"modalities": ("T1w", "FLAIR")}, {"modalities": ("FLAIR", "T1w")}]
+    plain = [read(msd, None, **order)[0] for order in orders]
+    for order in orders:
+        read(msd, cache, **order)
+    first, second = cache.glob("*.cohort")
+    one, other = first.read_bytes(), second.read_bytes()
+    first.write_bytes(other)
+    second.write_bytes(one)
+    for cohort, order in zip(plain, orders, strict=True):
+        assert same(cohort, read(msd, cache, **order)[0])
+    memo = cache / "files.json"
+    for file in cache.glob("*.cohort"):
+        file.write_bytes(memo.read_bytes())
+    memo.write_bytes(other)
+    for cohort, order in zip(plain, orders, strict=True):
+        assert same(cohort, read(msd, cache, **order)[0])
+        assert read(msd, cache, **order)[1].kinds == {"files", "patients"}
+
+
+def test_names_that_are_refused_are_refused_though_the_files_are_known(
+    msd: Path, cache: Path, rewrite: Callable[..., Path]
+) -> None:
+    read(rewrite(labels=None), cache)
+    with pytest.raises(DataError, match="liver"):
+        read(rewrite(labels={"1": "liver"}), cache)
 
 
 def test_bad_patients_are_refused_as_without_a_cache(msd: Path, cache: Path) -> None:
