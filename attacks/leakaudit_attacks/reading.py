@@ -105,23 +105,21 @@ def best_reading(
         generator: of every draw.
     """
     chosen: dict[int, LevelReading] = {}
-    scrambled = True
+    sought, mixed = True, False
     for place, (number, level) in enumerate(zip(numbers, released, strict=True)):
         best = _plain(level, own)
         best = _better(best, _digits(level, own, generator), level, own)
         if best.error > _NOTHING:
             best = _better(best, keys(level, sites), level, own)
-        # The shallowest level tells whether the others are worth the search.
-        varies = bool((level != level[:1]).any())
-        if best.error > _NOTHING and scrambled and varies:
+        if best.error > _NOTHING and sought and bool((level != level[:1]).any()):
             ways = _orders(level, own.images, ask, place, generator)
             best = _better(best, ways, level, own)
-            if best.error > _NOTHING and not place:
+            if best.error > _NOTHING and not mixed:
+                mixed = True
                 ways = (_mixed(level, own, ask, place, generator),)
                 best = _better(best, ways, level, own)
-            scrambled = best.error <= _NOTHING
-        elif not place:
-            scrambled = False
+        # Where a level is read well, deeper ones add little: not worth the search.
+        sought = sought and best.error > _NOTHING
         chosen[number] = best
     return Reading(levels=chosen)
 

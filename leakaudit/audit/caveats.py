@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from leakaudit.contracts import RELEASES, AttackFacts, Capability, Defense, hints_hold, measured
+from leakaudit.contracts.hints import hints_tell
 from leakaudit.contracts.keys import few_draws_decide, sends_its_key
 from leakaudit.contracts.measured import Measured
 from leakaudit.contracts.steadiness import unsteady
@@ -69,8 +70,11 @@ def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
 
 def _hidden_by_few(defense: Defense, levels: Levels) -> bool:
     found = measured(defense, levels)
-    # Where the defence truly says what was drawn, as of dropped values, nobody need guess.
-    return few_draws_decide(defense, levels, found) and not hints_hold(defense, levels, found)
+    if not few_draws_decide(defense, levels, found):
+        return False
+    # Where the defence truly says what was drawn, as of dropped values, nobody need guess. To say
+    # that nothing is known is true as well, and excuses nothing.
+    return not (hints_hold(defense, levels, found) and hints_tell(defense, levels, found))
 
 
 def _of_hints(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:

@@ -20,6 +20,8 @@ LED = 0.5
 _UNEVEN = 1e4
 # A level may vary by so much of what follows when it moves, in squares.
 _FIXED = 30.0
+# Hints that say less than this of what follows the levels leave the draw to be guessed.
+_MUCH = 0.25
 
 
 def hint_errors(defense: Defense, levels: Levels, seed: int = 0) -> tuple[float, ...]:
@@ -97,7 +99,46 @@ def hints_hold(defense: Defense, levels: Levels, found: Measured, seed: int = 0)
         if bool(fixed):
             return False
         known = seen.double().mean() * _told(said, follows)
+        # Of what moves with the input some is to be learned, if only by a guess of the draw.
+        if level.follows and float(known) == 0:
+            return False
         if known < 0.5 * _told(level.noise.flatten(1).mean(dim=1), signal):
+            return False
+    return True
+
+
+def hints_tell(defense: Defense, levels: Levels, found: Measured, seed: int = 0) -> bool:
+    """Whether the hints positively say much of every level that moves with the input.
+
+    What is said of a release, on average over its values, must be a good part of what follows the
+    levels, and must go with it over samples and places.
+
+    Args:
+        defense: fitted.
+        levels: of one site, each ``(N, C, *spatial)``.
+        found: what was `measured` of it.
+        seed: of the release and of the moves.
+    """
+    released = defense.release(levels, generator=generator_for(seed, "tells"))
+    evidence, wanted = defense.evidence(released), defense.expected(levels)
+    generator = generator_for(seed, "tell")
+    move = tuple(0.5 * level.std() * normal_like(level, generator) for level in levels)
+    moved = defense.expected(tuple(map(torch.add, levels, move)))
+    for value, variance, one, other, level in zip(
+        evidence.values, evidence.variances, wanted, moved, found.levels, strict=True
+    ):
+        if not level.follows:
+            continue
+        seen = variance.isfinite().expand_as(value)
+        follows = _by_channel((other - one).double().square(), torch.ones_like(seen)) / 0.25
+        told = _told(_by_channel(variance.double().expand_as(value), seen), follows)
+        pair = torch.stack([value, one]).double().transpose(1, 2).flatten(2)
+        kept = seen.transpose(0, 1).flatten(1)
+        mean = torch.where(kept, pair, 0.0).sum(dim=2) / kept.sum(dim=1).clamp_min(1)
+        apart = torch.where(kept, pair - mean[..., None], 0.0).flatten(1)
+        lengths = apart.norm(dim=1).prod()
+        alike = float(apart[0] @ apart[1] / lengths) if lengths > 0 else 0.0
+        if float(seen.double().mean()) * min(float(told), alike * abs(alike)) < _MUCH:
             return False
     return True
 

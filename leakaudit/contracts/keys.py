@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import final
+
 import torch
 
 from leakaudit.contracts.defense import Defense
-from leakaudit.contracts.measured import Measured, MeasuredLevel, expanded
+from leakaudit.contracts.measured import Measured, expanded
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 
@@ -15,11 +18,19 @@ _SAMPLES = 4
 _PROBES = 128
 _TOGETHER = 8
 # What two samples may differ by, of what two draws do, where a value is made of the draw alone.
-_ALIKE = 1e-6
+_ALIKE = 1e-2
 # So many drawn values are few.
 _FEW = 64
 # Below this share of the variance over draws what follows the levels is hidden by them.
 _HIDDEN = 0.25
+# Draws by which this is told, and draws of which some do other than the first.
+_MANY_DRAWS, _OTHERS = 32, 16
+# Levels are moved by so much of their deviation to see what follows.
+_STEP = 0.5
+# Steps of the levels that vary by less than this share over draws do not depend on these.
+_LITTLE = 0.02
+# Bytes of float64 that what is held of one site's levels may take.
+_MOST = 2**27
 
 
 def sends_its_key(defense: Defense, levels: Levels, seed: int = 0) -> bool:
@@ -36,21 +47,28 @@ def sends_its_key(defense: Defense, levels: Levels, seed: int = 0) -> bool:
     """
     generator = generator_for(seed, "key")
     levels = _several(levels, generator)
+    count = len(levels[0])
     first = tuple(level[:1] for level in levels)
     draws = [defense.draw(first, generator) for _ in range(_DRAWS)]
     if not draws[0]:
         return False
     with torch.no_grad():
-        released = [_rows(defense.apply(levels, expanded(each, len(levels[0])))) for each in draws]
-        table = torch.stack(released)  # (draws, samples, values)
-        between = table.amax(dim=0).sub(table.amin(dim=0)).amax(dim=0)
-        within = table.amax(dim=1).sub(table.amin(dim=1)).amax(dim=0)
+        least = most = _rows(defense.apply(levels, expanded(draws[0], count)))  # (samples, values)
+        within = most.amax(dim=0) - least.amin(dim=0)
+        for drawn in draws[1:]:
+            released = _rows(defense.apply(levels, expanded(drawn, count)))
+            within = torch.maximum(within, released.amax(dim=0) - released.amin(dim=0))
+            least, most = torch.minimum(least, released), torch.maximum(most, released)
+        between = (most - least).amax(dim=0)
         alone = (between > 0) & (within <= _ALIKE * between)
         shared = ~alone & (within > 0)
         if not bool(alone.any() & shared.any()):
             return False
-        moved = torch.cat(_moved(defense, first, draws[0], draws[1], generator), dim=1)
-    return bool(((moved & alone).any(dim=1) & (moved & shared).any(dim=1)).any())
+        for chunk in _moved(defense, first, draws[0], draws[1], generator):
+            moved = torch.cat(chunk, dim=1)
+            if bool(((moved & alone).any(dim=1) & (moved & shared).any(dim=1)).any()):
+                return True
+    return False
 
 
 def few_draws_decide(defense: Defense, levels: Levels, found: Measured, seed: int = 0) -> bool:
@@ -66,34 +84,87 @@ def few_draws_decide(defense: Defense, levels: Levels, found: Measured, seed: in
         found: what was `measured` of it.
         seed: of the draws.
     """
-    if not found.random or all(level.additive for level in found.levels):
+    if not found.random:
         return False
     generator = generator_for(seed, "few")
     one = tuple(level[:1].detach() for level in levels)
-    first, other = found.drawn, defense.draw(one, generator)
-    with torch.no_grad():
-        moved = [each.any(dim=1) for each in _moved(defense, one, first, other, generator)]
-        same, again = defense.apply(one, first), defense.apply(one, other)
-    count = len(moved[0])
+    first = found.drawn
     sizes = sum(each.numel() for each in first)
-    return any(
-        not level.additive
-        and not torch.equal(a, b)
-        and _hidden(level)
-        and float(effects.double().mean()) * sizes <= max(_FEW, 3 * sizes / count)
-        for level, effects, a, b in zip(found.levels, moved, same, again, strict=True)
+    with torch.no_grad():
+        hidden = _hidden(defense, one, found, generator)
+        if not any(hidden):
+            return False
+        # A draw that happens to do the same, as every second coin, shows nothing: the next may.
+        same = defense.apply(one, first)
+        others: dict[int, Levels] = {}
+        for _ in range(_OTHERS):
+            other = defense.draw(one, generator)
+            for index, (a, b) in enumerate(zip(same, defense.apply(one, other), strict=True)):
+                if hidden[index] and index not in others and not torch.equal(a, b):
+                    others[index] = other
+            if len(others) == sum(hidden):
+                break
+        for index, other in others.items():
+            chunks = _moved(defense, one, first, other, generator)
+            effects = torch.cat([chunk[index].any(dim=1) for chunk in chunks]).double()
+            if float(effects.mean()) * sizes <= max(_FEW, 3 * sizes / len(effects)):
+                return True
+    return False
+
+
+def _hidden(
+    defense: Defense, one: Levels, found: Measured, generator: torch.Generator
+) -> list[bool]:
+    """Per level whether draws hide most of what follows it, and do more than to add something.
+
+    Of many draws of one sample: among few of them a coin is too often nearly always the same.
+    """
+    moved = tuple(
+        level + _STEP * level.std() * normal_like(level, generator) if level.numel() > 1 else level
+        for level in one
     )
+    steps, values = [_Moments() for _ in one], [_Moments() for _ in one]
+    for _ in range(_MANY_DRAWS):
+        drawn = defense.draw(one, generator)
+        released, after = defense.apply(one, drawn), defense.apply(moved, drawn)
+        for index, (a, b) in enumerate(zip(released, after, strict=True)):
+            steps[index].add((b.double() - a.double()) / _STEP)
+            values[index].add(a.double())
+    hidden = []
+    for level, step, value in zip(found.levels, steps, values, strict=True):
+        size = step.mean.square() + step.variance
+        signal = (step.mean.square() - step.variance / _MANY_DRAWS).mean()
+        cells = level.additive and not bool(level.modulus.isinf().all())
+        adds = cells or bool(step.variance.mean() <= _LITTLE * size.mean())
+        hidden.append(not adds and bool(signal < _HIDDEN * value.variance.mean()))
+    return hidden
 
 
-def _hidden(level: MeasuredLevel) -> bool:
-    """Whether draws hide most of what follows the levels."""
-    return float(level.signal.mean()) < _HIDDEN * float(level.noise.mean())
+@final
+class _Moments:
+    """Mean and variance of tensors that come one after another (Welford, 1962)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = torch.zeros(())
+        self.squares = torch.zeros(())
+
+    def add(self, value: torch.Tensor) -> None:
+        self.count += 1
+        apart = value - self.mean
+        self.mean = self.mean + apart / self.count
+        self.squares = self.squares + apart * (value - self.mean)
+
+    @property
+    def variance(self) -> torch.Tensor:
+        """Unbiased."""
+        return self.squares / (self.count - 1)
 
 
 def _moved(
     defense: Defense, one: Levels, drawn: Levels, other: Levels, generator: torch.Generator
-) -> list[torch.Tensor]:
-    """Per level ``(probes, values)``: which values move when one drawn value is that of ``other``.
+) -> Iterator[list[torch.Tensor]]:
+    """Which values move when one drawn value is that of ``other``: per level ``(probes, values)``.
 
     A few probes at a time, so that little memory is needed.
     """
@@ -103,9 +174,9 @@ def _moved(
         for tensor, size in enumerate(sizes)
         for place in torch.randperm(size, generator=generator)[: max(16, _PROBES // len(sizes))]
     ]
-    found: list[list[torch.Tensor]] = [[] for _ in one]
-    for start in range(0, len(places), _TOGETHER):
-        chosen = places[start : start + _TOGETHER]
+    together = max(1, min(_TOGETHER, _MOST // (8 * _numbers(one))))
+    for start in range(0, len(places), together):
+        chosen = places[start : start + together]
         count = len(chosen)
         rows = [each.flatten().expand(count, -1).clone() for each in drawn]
         for row, (tensor, place) in enumerate(chosen):
@@ -115,20 +186,25 @@ def _moved(
         )
         many = tuple(level.expand(count, *level.shape[1:]) for level in one)
         after = defense.apply(many, exchanged)
-        for seen, a, b in zip(
-            found, after, defense.apply(many, expanded(drawn, count)), strict=True
-        ):
-            seen.append((a != b).flatten(1))
-    return [torch.cat(seen) for seen in found]
+        before = defense.apply(many, expanded(drawn, count))
+        yield [(a != b).flatten(1) for a, b in zip(after, before, strict=True)]
 
 
 def _several(levels: Levels, generator: torch.Generator) -> Levels:
-    """Four samples, moved copies where there are fewer."""
+    """Four samples, two of large levels, each moved.
+
+    Moved, because what all samples have in common, as a background, would seem to be made of the
+    draw alone.
+    """
     count = len(levels[0])
-    chosen = tuple(level.detach()[torch.arange(_SAMPLES) % count] for level in levels)
-    if count >= _SAMPLES:
-        return chosen
-    return tuple(level + 0.5 * level.std() * normal_like(level, generator) for level in chosen)
+    samples = _SAMPLES if 24 * _SAMPLES * _numbers(levels) <= _MOST else 2
+    chosen = tuple(level.detach()[torch.arange(samples) % count] for level in levels)
+    return tuple(level + _STEP * level.std() * normal_like(level, generator) for level in chosen)
+
+
+def _numbers(levels: Levels) -> int:
+    """Values of one sample."""
+    return sum(level[0].numel() for level in levels)
 
 
 def _rows(levels: Levels) -> torch.Tensor:

@@ -19,8 +19,9 @@ from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 
 # Draws that all samples share, for what depends on the draw alone; moves of the levels under each;
-# draws of their own, for noise; samples. The first of these that fits into memory.
-_PLANS = ((6, 6, 16, 6), (6, 6, 16, 2), (3, 3, 8, 2), (2, 2, 4, 2), (2, 1, 3, 2))
+# draws of their own, for noise; samples. The first of these that fits into memory. Few shared draws
+# would take a drawn sign, which a few times in a row is the same, for nothing.
+_PLANS = ((6, 6, 16, 6), (6, 6, 16, 2), (6, 1, 4, 2), (6, 1, 3, 1))
 # Levels are moved by so much of their channel's deviation to see what follows.
 _STEP = 0.5
 # Bytes of float64 that what is released of one site's levels may take.
@@ -31,6 +32,8 @@ _LITTLE = 0.02
 _CALM = 0.05
 # Channels whose least mixture has less than this share of the largest hide it behind the others.
 _ENTANGLED = 1e-2
+# Pairs that a correlation is made of: of fewer it is large by chance.
+_PAIRS = 6
 
 
 @final
@@ -64,6 +67,11 @@ class MeasuredLevel:
     modulus: torch.Tensor
     additive: bool
     followed: float
+
+    @property
+    def follows(self) -> bool:
+        """Whether anything moves with the levels."""
+        return self.followed == self.followed
 
     @property
     def entangled(self) -> bool:
@@ -231,7 +239,8 @@ def agreement(
         steps = [each[index].double() - level.detach().double() for each in after]
         scale = _channel_root(torch.stack(steps))
         pairs = []
-        for step, move in zip(steps, moves, strict=True):
+        repeats = -(-_PAIRS // (len(moves) * len(level)))
+        for step, move in repeats * list(zip(steps, moves, strict=True)):
             weight = normal_like(step, weights) / scale
             weight = torch.where(scale > 0, weight, 0.0)
             top = weight.abs().amax().clamp_min(1e-300)

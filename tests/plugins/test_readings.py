@@ -131,3 +131,34 @@ def test_where_nothing_is_told_nothing_is_found() -> None:
         found, _ = read(nothing)
         assert found.error > 0.9
         assert not found.words
+
+
+def nothing_at_all(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return torch.zeros_like(level)
+
+
+def fresh_noise(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return torch.randn(level.shape, generator=draws)
+
+
+@pytest.mark.parametrize(
+    ("shallow", "deep", "words"),
+    [
+        (nothing_at_all, fixed_order, "a fixed order of positions undone"),
+        (fresh_noise, fixed_order, "a fixed order of positions undone"),
+        (nothing_at_all, rotation, "a coarse image found from all positions together"),
+    ],
+)
+def test_a_level_is_searched_below_one_that_says_nothing(
+    shallow: Disguise, deep: Disguise, words: str
+) -> None:
+    draws = seeded()
+
+    def ask(images: Images) -> Levels:
+        level = encoded(images)
+        return shallow(level, draws), deep(level, draws)
+
+    found = best_reading([0, 1], OWN, ask(IMAGES), ask, 1, draws).levels
+    assert found[0].error > 0.9
+    assert found[1].error < 0.5
+    assert any(words in each for each in found[1].words)
