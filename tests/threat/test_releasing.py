@@ -20,6 +20,7 @@ from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
 from leakaudit.threat.releasing import (
     ReleasePath,
+    _same,
     digest_of,
     require_same_draw,
     seeds_from,
@@ -36,6 +37,8 @@ from leakaudit.threat.system import (
 from leakaudit.types import Levels, SiteLevels
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
+from leakaudit_defenses.quantization import Quantization
+from leakaudit_defenses.top_k import TopK
 from tests.tiny import tiny_patients, tiny_system
 
 VICTIMS = tiny_patients(6, seed=1)
@@ -172,6 +175,58 @@ def test_rounding_of_another_processor_is_a_note() -> None:
     rounded = tuple(tuple(level * (1 + 1e-6) for level in site) for site in observation.activations)
     told = require_same_draw(digest_of(observation.activations), digest_of(rounded))
     assert "except for rounding" in told
+
+
+def many_levels() -> Levels:
+    """Of eight slices."""
+    generator = generator_for(0, "levels")
+    return tuple(torch.randn(8, 16, side, side, generator=generator) for side in (64, 32))
+
+
+@pytest.mark.parametrize(
+    ("defense", "rounding"),
+    [(Quantization(bits=1), 3e-6), (Quantization(bits=2), 3e-6), (TopK(keep=0.1), 1e-4)],
+)
+def test_what_an_honest_defense_rounds_otherwise_elsewhere_is_a_note(
+    defense: Defense, rounding: float
+) -> None:
+    generator = generator_for(0, "rounding")
+    levels = many_levels()
+    elsewhere = tuple(
+        level + rounding * torch.randn(level.shape, generator=generator) for level in levels
+    )
+    here, there = (defense.apply(each, ()) for each in (levels, elsewhere))
+    moved = sum(int(((a - b).abs() > 0.1).sum()) for a, b in zip(here, there, strict=True))
+    assert 1 <= moved <= 40
+    told = require_same_draw(digest_of((here,)), digest_of((there,)))
+    assert "except for rounding" in told
+    assert _same((here,), (there,), exact=False)
+    assert not _same((here,), (there,), exact=True)
+
+
+def test_a_few_flips_of_a_sparse_release_of_one_bit_are_rounding() -> None:
+    """Most values are the lower, so that each flip changes the norm as well."""
+    (here,) = Quantization(bits=1).apply((many_levels()[0].relu(),), ())
+    flat, top = here.flatten().clone(), float(here.max())
+    low = (flat == flat.min()).nonzero().flatten()
+    flat[low[torch.randperm(len(low), generator=generator_for(0, "flips"))[:3]]] = top
+    there = flat.view_as(here)
+    told = require_same_draw(digest_of(((here,),)), digest_of(((there,),)))
+    assert "except for rounding" in told
+    assert _same(((here,),), ((there,),), exact=False)
+
+
+@pytest.mark.parametrize("std", [0.1, 1.0])
+def test_another_draw_is_no_rounding(std: float) -> None:
+    noise = GaussianNoise(std=std)
+    for rounds in (Identity(), Quantization(bits=1)):
+        one, other = (
+            rounds.apply(noise.release(many_levels(), generator=generator_for(seed, "draw")), ())
+            for seed in (1, 2)
+        )
+        assert not _same((one,), (other,), exact=False)
+        with pytest.raises(CellError, match="not those that the network's worth was measured on"):
+            require_same_draw(digest_of((one,)), digest_of((other,)))
 
 
 def test_a_defense_that_spares_the_victims_alone_shows_in_the_moments() -> None:
