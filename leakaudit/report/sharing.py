@@ -191,13 +191,22 @@ def _patients(value: Any, place: Place = ()) -> set[str]:
         return {name for key, item in value.items() for name in _patients(item, (*place, key))}
     if isinstance(value, list):
         return {name for item in value for name in _patients(item, (*place, 0))}
-    is_one = (
-        place[-1:] == ("patient",)
-        or place[:2] in (("data", "split"), ("data", "folds"), ("data", "excluded"))
-        or place[:3] == ("audit", "data", "exclude")
-        or ("cautions" in place and place[-2:-1] == ("patients",))
+    return {value} if isinstance(value, str) and _is_identifier(place) else set()
+
+
+def _is_identifier(place: Place) -> bool:
+    """Whether what stands there is a patient's identifier, whatever word it may be."""
+    if place[-1:] == ("patient",):
+        return True
+    if not place or not isinstance(place[-1], int):
+        return False
+    of_list = place[:-1]
+    return (
+        of_list in (("data", "excluded"), ("audit", "data", "exclude"))
+        or (of_list[:2] == ("data", "split") and len(of_list) == 3)
+        or (of_list[:2] == ("data", "folds") and len(of_list) == 4)
+        or ("cautions" in of_list and of_list[-1] == "patients")
     )
-    return {value} if isinstance(value, str) and is_one else set()
 
 
 def _known(record: ReportRecord, machine: Surroundings) -> tuple[Surroundings, list[str]]:
@@ -240,7 +249,7 @@ def _require_nothing_left(
     places: dict[str, Place] = {}
     for place, text in _texts(clean, ()):
         places.setdefault(text, place)
-        if place[-1:] == ("patient",) and text not in pseudonyms:
+        if _is_identifier(place) and text not in pseudonyms:
             raise _left(place, "patient identifier")
     for text, place in places.items():
         if text not in pseudonyms and (kind := scrubber.finds(text)):
@@ -286,7 +295,7 @@ def _patient_of(item: Any) -> str:
 def _holds_patients(place: Place) -> bool:
     """Whether an identifier is what a field is for, by its name."""
     key = str(_key_of(place)).casefold()
-    return "patient" in key or (key in _SPLIT and place[-1] == 0)
+    return "patient" in key or (key in _SPLIT and place[-1] == 0) or _is_identifier(place)
 
 
 def _key_of(place: Place) -> str | int:

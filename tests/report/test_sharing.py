@@ -403,6 +403,33 @@ def test_an_identifier_that_is_a_word_of_the_report_breaks_nothing() -> None:
     assert "no defence" in render_html(clean).lower()
 
 
+def test_a_further_scan_or_an_excluded_patient_may_be_called_as_a_word_of_the_report() -> None:
+    record = sample_report()
+    split = record.data.split.model_copy(update={"repeats": ("May", "B", "ok")})
+    caution = Caution(kind="left-out", grave=False, words="No mask.", patients=("training",))
+    data = record.data.model_copy(
+        update={
+            "split": split,
+            "folds": (split, split),
+            "excluded": ("images", "7"),
+            "cautions": (caution,),
+        }
+    )
+    audit = {**record.audit, "data": {"exclude": ["images", 7]}}
+    clean = shared(record.model_copy(update={"data": data, "audit": audit}), KEY)
+    assert clean.data.cautions[0].words == "No mask."
+    told = [
+        *clean.data.split.repeats,
+        *(name for fold in clean.data.folds for name in fold.repeats),
+        *clean.data.excluded,
+        *clean.audit["data"]["exclude"],
+        *clean.data.cautions[0].patients,
+    ]
+    assert len(told) == 14
+    assert all(name.startswith("P-") for name in told)
+    assert sorted(clean.audit["data"]["exclude"]) == sorted(clean.data.excluded)
+
+
 def test_it_fails_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scrubber, "text", lambda self, value: value)
     for text, kind in (
