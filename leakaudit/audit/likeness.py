@@ -11,7 +11,7 @@ from leakaudit.measure.permutation import LEVEL, difference_p
 from leakaudit.types import SiteLevels
 
 
-def require_alike(victims: SiteLevels, others: SiteLevels, *, seed: int) -> None:
+def require_alike(victims: SiteLevels, others: SiteLevels, *, seed: int) -> str:
     """Compare moments of both; those of different patients differ, but not by more than chance.
 
     Args:
@@ -19,16 +19,26 @@ def require_alike(victims: SiteLevels, others: SiteLevels, *, seed: int) -> None
         others: the same of patients that stand in for them.
         seed: of the permutations of patients.
 
+    Returns:
+        A note where patients are too few for the comparison; else empty.
+
     Raises:
         CellError: they differ more than fewer than one permutation in a thousand makes them.
     """
     p = difference_p(_measures(victims), _measures(others), seed=seed)
-    if p is not None and p < LEVEL:
+    if p is None:
+        return (
+            f"Victims ({len(victims[0][0])}) and auxiliary patients ({len(others[0][0])}) are too "
+            "few for the comparison of moments: whether the defense spares victims was not tested "
+            "by it."
+        )
+    if p < LEVEL:
         raise CellError(
             "the victims' releases differ from auxiliary patients' in their moments by more than "
             f"chance makes patients differ (p {p:.2g}, permutations of patients): the defense may "
             "tell victims from others"
         )
+    return ""
 
 
 def _measures(released: SiteLevels) -> NDArray[np.float64]:

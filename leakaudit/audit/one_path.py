@@ -55,12 +55,13 @@ def require_one_release(
     granted = observation.granted
     if Capability.ACTIVATIONS not in granted or Capability.TRANSCRIPT in granted:
         return ()
-    note = ""
+    notes = []
     in_use = plan.threat.victims == "inference"
     measured = target.released if in_use else target.released_of_training
     if measured is not None and plan.disguise is None:  # no training knew the disguise
-        note = require_same_draw(measured, digest_of(observation.activations))
+        notes.append(require_same_draw(measured, digest_of(observation.activations)))
     if in_use:  # to the others the network was fitted
         asked = path.release(middle_slices(auxiliary), auxiliary_seeds(system, auxiliary))
-        require_alike(observation.activations, asked, seed=derive_seed(system.seed, "alike"))
-    return (note,) if note else ()
+        seed = derive_seed(system.seed, "alike")
+        notes.append(require_alike(observation.activations, asked, seed=seed))
+    return tuple(filter(None, notes))

@@ -234,9 +234,18 @@ def test_a_defense_that_spares_the_victims_alone_shows_in_the_moments() -> None:
     victims, others = tiny_patients(8, seed=1), tiny_patients(8, seed=2)
     plain, noisy = tiny_system(Identity()), tiny_system(GaussianNoise(std=0.3))
     of_victims = plainly(plain, middle_slices(victims))
-    require_alike(of_victims, plainly(plain, middle_slices(others)), seed=0)
+    assert require_alike(of_victims, plainly(plain, middle_slices(others)), seed=0) == ""
     with pytest.raises(CellError, match="may tell victims from others"):
         require_alike(of_victims, plainly(noisy, middle_slices(others)), seed=0)
+
+
+def test_too_few_patients_for_the_moments_are_told() -> None:
+    noisy, plain = (
+        plainly(tiny_system(defense), middle_slices(tiny_patients(5, seed=seed)))
+        for defense, seed in ((GaussianNoise(std=0.3), 1), (Identity(), 2))
+    )
+    told = require_alike(plain, noisy, seed=0)
+    assert told.startswith("Victims (5) and auxiliary patients (5) are too few for the comparison")
 
 
 def test_chance_alone_fails_a_cell_in_one_of_a_thousand_at_most() -> None:
