@@ -43,8 +43,8 @@ def matched_settings(record: ReportRecord) -> tuple[Matched, ...]:
 def told_apart_sentence(record: ReportRecord) -> str:
     """One sentence on the settings whose messages tell patients apart without a picture of them.
 
-    That is where the interval of the matched share lies above chance, and no attack on images is
-    shown to beat the blind guess, or none exceeds a limit that a policy sets on images. Empty where
+    That is where the interval of the matched share lies above chance, no attack on images is shown
+    to beat the blind guess, and none exceeds a limit that a policy sets on images. Empty where
     there is none.
     """
     shown = [
@@ -88,10 +88,13 @@ def _best(record: ReportRecord, target: TargetRecord) -> tuple[CellRecord, Match
 
 
 def _pictured(record: ReportRecord, target: TargetRecord) -> bool:
-    """Whether some attack rebuilt images here, by the policy's limits or else beyond a guess."""
-    limits = _limits(record, target)
-    if limits:
-        return any(check.outcome == "violates" for check in limits)
+    """Whether some attack rebuilt images here: beyond a policy's limit, or beyond a guess.
+
+    A policy may allow more than a guess; what is rebuilt within its limits is a picture all the
+    same.
+    """
+    if any(check.outcome == "violates" for check in _limits(record, target)):
+        return True
     advantages = [
         figures.advantage
         for cell in _cells(record, target)

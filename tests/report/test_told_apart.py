@@ -102,16 +102,18 @@ def test_nothing_is_said_where_pictures_were_rebuilt_or_nobody_is_matched() -> N
     assert told_apart_sentence(sample_report()) == ""
 
 
-def test_below_the_policys_limit_on_images_no_picture_was_rebuilt() -> None:
-    def judged(limit: float) -> ReportRecord:
-        record = with_matching(0.5)
+def test_a_picture_is_one_beyond_a_guess_or_beyond_the_policys_limit() -> None:
+    def judged(ssim: float, limit: float) -> ReportRecord:
+        record = with_matching(ssim)
         target = matching_cell(5).target
         asked = policy(threshold("ssim", limit=limit))
         verdict = judge(asked, record.targets, record.cells, {target})
         return record.model_copy(update={"verdict": verdict})
 
-    assert told_apart_sentence(judged(0.9)).endswith(SAYS)
-    assert told_apart_sentence(judged(0.4)) == ""
+    assert told_apart_sentence(judged(0.25, 0.9)).endswith(SAYS)
+    assert told_apart_sentence(judged(0.25, 0.2)) == ""
+    assert told_apart_sentence(judged(0.5, 0.4)) == ""
+    assert told_apart_sentence(judged(0.5, 0.9)) == ""  # within the limit, yet beyond a guess
 
 
 def test_the_share_stands_in_every_table_and_never_with_images() -> None:
