@@ -24,13 +24,14 @@ _FEWEST: Final = 4  # persons that can be split, as of split_patients
 
 
 def between_patients(
-    patients: Sequence[Prepared], modalities: Sequence[str]
+    patients: Sequence[Prepared], modalities: Sequence[str], spatial_dims: int = 2
 ) -> tuple[tuple[tuple[str, ...], ...], dict[str, list[Finding]]]:
     """Who is one person, and what is uncertain because patients differ.
 
     Args:
         patients: all of a cohort.
         modalities: their names in channel order.
+        spatial_dims: 3 if whole volumes are kept, so that the distance of slices counts as well.
 
     Returns:
         Identifiers that are one person, and findings by patient.
@@ -55,7 +56,7 @@ def between_patients(
         groups.append(pair)
         for name in pair:
             found[name].append(foreign_modality(modalities[modality]))
-    _compare_spacing(patients, found)
+    _compare_spacing(patients, found, spatial_dims)
     _compare_orientation(patients, found)
     return merged(groups), found
 
@@ -85,12 +86,14 @@ def _pairs(scans: Sequence[str]) -> list[tuple[str, str]]:
     return [(one, other) for one in scans for other in scans if one < other]
 
 
-def _compare_spacing(patients: Sequence[Prepared], found: dict[str, list[Finding]]) -> None:
-    """Add what is said of patients whose voxels have another size than most."""
-    usual = float(np.median([one.spacing[0] for one in patients]))
-    for one in patients:
-        size = one.spacing[0]
-        differs = max(size, usual) / min(size, usual) - 1
+def _compare_spacing(
+    patients: Sequence[Prepared], found: dict[str, list[Finding]], spatial_dims: int
+) -> None:
+    """Add what is said of patients whose voxels have another size than most, on any axis kept."""
+    sizes = np.asarray([one.spacing[:spatial_dims] for one in patients])
+    usual = np.median(sizes, axis=0)
+    differing = (np.maximum(sizes, usual) / np.minimum(sizes, usual) - 1).max(axis=1)
+    for one, differs in zip(patients, differing.tolist(), strict=True):
         if differs > DISTORTED:
             found[one.patient].append(
                 Finding(

@@ -168,7 +168,7 @@ def _read(
         told("patients", number + 1, len(sources))
     raise_problems(problems)
     every = [one.prepared for one in patients]
-    together, findings = between_patients(every, reading.modalities)
+    together, findings = between_patients(every, reading.modalities, spatial_dims)
     cautions += cautions_of({one.patient: (*one.findings, *findings[one.patient]) for one in every})
     about = About(
         cut_off=max(one.cut_off for one in every),

@@ -53,7 +53,9 @@ def test_groups_that_share_a_member_are_one() -> None:
     )
 
 
-def prepared(name: str, like: int) -> Prepared:
+def prepared(
+    name: str, like: int, spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+) -> Prepared:
     """A patient whose images resemble those of the same number, and of no other."""
     signature = np.random.default_rng(like).normal(size=(2, 8 * 4 * 4)).astype(np.float32)
     signature /= np.linalg.norm(signature, axis=1, keepdims=True)
@@ -63,7 +65,7 @@ def prepared(name: str, like: int) -> Prepared:
         masks=np.ones((1, 16, 16), np.int8),
         cut_off=0.0,
         clipped=(0.0, 0.0),
-        spacing=(1.0, 1.0, 1.0),
+        spacing=spacing,
         is_oriented=True,
         signature=signature,
         findings=(),
@@ -93,3 +95,24 @@ def test_words_in_names_are_doubted_where_they_leave_few_persons() -> None:
     # Two hospitals: nobody could be split.
     assert told([f"site{n}_scan_{t:03}" for n in (1, 2) for t in range(10)]) == (0, grave)
     assert told([f"BraTS-GLI-0000{n}-10{t}" for n in range(2) for t in range(5)]) == (2, mild)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "in_2d", "in_3d"),
+    [
+        ((1.0, 1.0, 1.0), set(), set()),
+        ((1.0, 1.2, 1.0), {True}, {True}),
+        ((1.05, 1.0, 1.0), {False}, {False}),
+        ((1.0, 1.0, 5.0), set(), {True}),
+        ((1.05, 1.0, 0.5), {False}, {True}),
+    ],
+)
+def test_voxel_sizes_are_compared_on_every_axis_that_is_kept(
+    spacing: tuple[float, float, float], in_2d: set[bool], in_3d: set[bool]
+) -> None:
+    patients = [prepared(f"p{number}", number) for number in range(4)]
+    patients.append(prepared("odd", 9, spacing))
+    for dims, grave in ((2, in_2d), (3, in_3d)):
+        _, found = between_patients(patients, ("T1w", "FLAIR"), dims)
+        assert {one.grave for one in found.pop("odd")} == grave
+        assert not any(found.values())
