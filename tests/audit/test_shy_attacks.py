@@ -56,10 +56,22 @@ class UndefendedAlone(Shy):
 
     def dares(self, observation):
         return type(observation.defense).__name__ == "Identity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Understated(Attack):
+    """Reads releases, gives up wherever the system is defended, and says neither."""
+
+    requires: ClassVar = frozenset({Capability.ENCODER_QUERIES, Capability.AUXILIARY_PATIENTS})
+
+    def run(self, observation, *, generator, progress):
+        shy = UndefendedAlone()
+        return shy.run(observation, generator=generator, progress=progress)
 '''
 _ENTRY_POINTS = """[leakaudit.attacks]
 shallow-alone = shy_attacks:ShallowAlone
 undefended-alone = shy_attacks:UndefendedAlone
+understated = shy_attacks:Understated
 """
 
 
@@ -77,7 +89,7 @@ def record(
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: shy\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(_ENTRY_POINTS)
-    names = ["shallow-alone", "undefended-alone"]
+    names = ["shallow-alone", "undefended-alone", "understated"]
     limit = {"advantage": 0.2, "rationale": "a test"}
     audit = {
         **tiny_audit,
@@ -128,4 +140,17 @@ def test_their_silence_never_becomes_a_pass(record: ReportRecord) -> None:
     assert record.verdict is not None
     assert record.verdict.outcome is Outcome.INCONCLUSIVE
     (setting,) = record.verdict.settings
+    assert len(setting.missing) == 3
     assert all("control-failed" in one for one in setting.missing)
+
+
+def test_an_attack_that_understates_what_it_needs_is_shown_no_releases(
+    record: ReportRecord,
+) -> None:
+    (plain,) = cells(record, "understated", defended=False)
+    assert (plain.state, plain.leakage) == (State.FAILED, None)
+    assert "grants no 'activations'" in plain.reason
+    # Where it gives up it reads nothing, and so runs; but nothing shows that it works anywhere.
+    (defended,) = cells(record, "understated", defended=True)
+    assert (defended.state, defended.leakage) == (State.CONTROL_FAILED, None)
+    assert defended.reason.startswith("positive control failed: ")
