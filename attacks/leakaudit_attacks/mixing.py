@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import final
 
 import torch
@@ -26,13 +27,13 @@ class FromEverywhere:
     """
 
     def __init__(
-        self, level: torch.Tensor, answers: torch.Tensor, probes: Images, own: Own
+        self, level: torch.Tensor, answers: Iterable[torch.Tensor], probes: Images, own: Own
     ) -> None:
         """Fit.
 
         Args:
             level: released of the own slices, ``(N, C, *spatial)``.
-            answers: released of the probes, ``(K, C, *spatial)``.
+            answers: released of the probes, some at a time, each ``(K, C, *spatial)``.
             probes: made of slices that are not held back, see `varied`.
             own: the slices.
         """
@@ -41,7 +42,7 @@ class FromEverywhere:
         self._channels = min(self._standard.channels, max(1, _VALUES // positions))
         self._shape = [min(_SIDE, side) for side in probes.shape[2:]]
         self._modalities = probes.shape[1]
-        self._examples = self._values(answers)
+        self._examples = torch.cat([self._values(some) for some in answers])
         self._usual = self._examples.mean(dim=0)
         self._examples = self._examples - self._usual
         targets = pooled(probes, torch.Size(self._shape)).flatten(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
@@ -13,6 +14,8 @@ from leakaudit.api import Images
 # Channels by which an order is found, where every channel's own would take minutes.
 _CHANNELS, _MANY_POSITIONS = 8, 4096
 _POSITIONS_AT_ONCE = 1024
+# Released values of probe images beyond which the best channels alone are held.
+_MOST = 2**26
 # Sorted values of a channel that holds a fresh order are alike in every release.
 _ALIKE = 0.05
 
@@ -108,26 +111,20 @@ def patterns(
     return probes, 2 * drawn.flatten(1) - 1
 
 
-def fixed_orders(answers: torch.Tensor, shown: torch.Tensor) -> tuple[Reordered, ...]:
+def fixed_orders(answers: Iterable[torch.Tensor], shown: torch.Tensor) -> tuple[Reordered, ...]:
     """Orders in which released positions follow the patterns of probe images.
 
     Args:
-        answers: what was released of the probes, one level, ``(N, C, *spatial)``.
+        answers: what was released of the probes, one level, some at a time, each
+            ``(., C, *spatial)``. Of large ones only the channels are held that follow best.
         shown: the patterns, ``(N, positions)``.
 
     Returns:
         One order of all channels, and one for each channel.
     """
-    flat = torch.nan_to_num(answers.flatten(2).double())
-    flat = flat - flat.mean(dim=0)
-    size = flat.square().mean(dim=0).sqrt()
-    flat = torch.where(size > 0, flat / torch.where(size > 0, size, 1.0), 0.0).float()
+    flat, kept, channels = _held(answers, shown)
     shown = shown - shown.mean(dim=0)
-    # How well a channel follows some position: the largest correlation, at a few positions.
-    some = shown[:, :: max(1, shown.shape[1] // 64)]
-    follows = torch.einsum("np,ncq->cpq", some, flat).abs().amax(dim=2).mean(dim=1)
-    most = _CHANNELS if shown.shape[1] > _MANY_POSITIONS else 4 * _CHANNELS
-    chosen = follows.argsort(descending=True)[:most]
+    chosen = _following(flat, shown)
     together, alone = [], []
     for positions in shown.T.split(_POSITIONS_AT_ONCE):
         of_all = positions.new_zeros(len(positions), flat.shape[2])
@@ -139,8 +136,47 @@ def fixed_orders(answers: torch.Tensor, shown: torch.Tensor) -> tuple[Reordered,
                 of_all += correlation
         together.append(of_all.argmax(dim=1))
         alone.append(torch.stack(of_each))
-    everything = torch.arange(flat.shape[1])
     return (
-        Reordered(channels=everything, order=torch.cat(together)[None]),
-        Reordered(channels=chosen, order=torch.cat(alone, dim=1)),
+        Reordered(channels=torch.arange(channels), order=torch.cat(together)[None]),
+        Reordered(channels=kept[chosen], order=torch.cat(alone, dim=1)),
     )
+
+
+def _held(
+    answers: Iterable[torch.Tensor], shown: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Standardised ``(N, K, positions)``, which channels these are, and how many there were."""
+    parts: list[torch.Tensor] = []
+    kept, channels = torch.zeros(0, dtype=torch.long), 0
+    for some in answers:
+        if not parts:
+            channels = some.shape[1]
+            kept = torch.arange(channels)
+        parts.append(some.flatten(2)[:, kept.to(some.device)])
+        if len(kept) == channels and sum(map(torch.Tensor.numel, parts)) > _MOST:
+            so_far = torch.cat(parts)
+            best = _following(_standardised(so_far), shown[: len(so_far)]).to(so_far.device)
+            parts, kept = [so_far[:, best]], best.cpu()
+    return _standardised(torch.cat(parts)), kept.to(shown.device), channels
+
+
+def _standardised(flat: torch.Tensor) -> torch.Tensor:
+    """Of mean 0 and variance 1 over samples, channel by channel to spare memory."""
+    found = torch.empty_like(flat, dtype=torch.float32)
+    for channel in range(flat.shape[1]):
+        values = torch.nan_to_num(flat[:, channel].double())
+        values = values - values.mean(dim=0)
+        size = values.square().mean(dim=0).sqrt()
+        found[:, channel] = torch.where(size > 0, values / torch.where(size > 0, size, 1.0), 0.0)
+    return found
+
+
+def _following(flat: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
+    """The channels that follow some position best: by the largest correlation, at a few."""
+    some = shown[:, :: max(1, shown.shape[1] // 64)]
+    some = some - some.mean(dim=0)
+    follows = torch.stack(
+        [(some.T @ channel).abs().amax(dim=1).mean() for channel in flat.unbind(dim=1)]
+    )
+    most = _CHANNELS if shown.shape[1] > _MANY_POSITIONS else 4 * _CHANNELS
+    return follows.argsort(descending=True)[:most]

@@ -127,7 +127,7 @@ def _released(
 ) -> tuple[Own, Levels]:
     """Some own slices and one release of each, asked for in batches."""
     one = ask(auxiliary.images[:1], generator)
-    most = min(_SLICES, max(8, _VALUES // sum(level.numel() for level in one)))
+    most = min(_SLICES, max(2, _VALUES // sum(level.numel() for level in one)))
     own = Own.of(auxiliary, most)
     parts = [ask(images, generator) for images in own.images.split(8)]
     return own, tuple(torch.cat(level) for level in zip(*parts, strict=True))

@@ -172,8 +172,7 @@ def _orders(
     if spatial.numel() > _POSITIONS:
         return ()
     probes, shown = patterns(images, spatial, _PROBES, generator)
-    answers = torch.cat([ask(some)[place] for some in probes.split(16)])
-    return fixed_orders(answers, shown)
+    return fixed_orders((ask(some)[place] for some in probes.split(16)), shown)
 
 
 def _mixed(
@@ -181,5 +180,4 @@ def _mixed(
 ) -> Way:
     """A coarse image from all positions of the level at this place of an answer."""
     probes = varied(own, _MIXED_PROBES, generator)
-    answers = torch.cat([ask(some)[place] for some in probes.split(16)])
-    return FromEverywhere(level, answers, probes, own)
+    return FromEverywhere(level, (ask(some)[place] for some in probes.split(16)), probes, own)

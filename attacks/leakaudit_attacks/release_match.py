@@ -33,6 +33,8 @@ from leakaudit_attacks.surrogate import fitted_pull
 
 # Own patients that candidates are tried on, and steps of a trial.
 _TRIED = 4
+# Other own patients whose levels are released again and again.
+_MEASURED = 8
 _STEPS = 60
 # Below this what autograd says of a defence is not followed without a rival.
 _FOLLOWED = 0.5
@@ -91,7 +93,7 @@ def release_match(
     tried = mine[-max(1, min(_TRIED, observation.layout.victims, len(mine) // 2)) :]
     others = mine[: max(1, len(mine) - len(tried))]
     with torch.no_grad():
-        sites = _encoded(observation, others)
+        sites = _encoded(observation, others[:_MEASURED])
         found = [measured(observation.defense, levels) for levels in sites]
         hold = all(
             hints_hold(observation.defense, levels, one)
@@ -107,7 +109,10 @@ def release_match(
     if any(level.entangled for one in found for level in one.levels):
         makers["mixed"] = lambda seen: MeasuredMatch(seen, found, through, mixed=True)
     trial = _trial(observation, tried)
-    start = others.mean(dim=0, keepdim=True).expand_as(tried)
+    # One patient alone is no start: that is who is looked for.
+    start = torch.full_like(tried, 0.5)
+    if len(mine) > len(tried):
+        start = others.mean(dim=0, keepdim=True).expand_as(tried)
     astray = any(level.followed < _FOLLOWED for one in found for level in one.levels)
 
     def error_of(name: str) -> float:

@@ -17,7 +17,9 @@ from leakaudit.api import AuxiliaryPatients, Images
 _STRENGTHS = (1e-4, 1e-2, 1.0)
 # Rows of a fit: enough for some hundred features.
 _ROWS = 12_000
-# The same of a quick one, at positions where an image differs from the mean by so much.
+# Features of a fit and channels of a quick one: of more, many epochs', the fit takes hours.
+_FEATURES, _CHANNELS = 256, 64
+# Rows of a quick fit, at positions where an image differs from the mean by so much.
 _PLACES, _DIFFERENT = 4000, 0.03
 
 
@@ -61,6 +63,7 @@ def local_error(features: torch.Tensor, own: Own) -> float:
     """
     if bool(own.held.all()) or not bool(own.held.any()):
         return 1.0
+    features = features[:, :_FEATURES]
     targets = pooled(own.images, features.shape[2:])
     around = _box(features)
     mean = targets[~own.held].mean(dim=0, keepdim=True)
@@ -89,7 +92,10 @@ class Places:
         places = torch.nonzero(rows).flatten().cpu()
         drawn = torch.randperm(len(places), generator=generator)[:_PLACES]
         chosen = places[drawn].to(level.device)
-        self._values = _positions(level)[chosen]
+        # Of many channels, as of many epochs, some, spread evenly.
+        count = level.shape[1]
+        some = torch.linspace(0, count - 1, min(_CHANNELS, count)).round().long()
+        self._values = _positions(level[:, some.to(level.device)])[chosen]
         self._wanted = _positions(apart)[chosen]
         self._held = own.held.repeat_interleave(level[0, 0].numel())[chosen.cpu()]
 

@@ -14,8 +14,11 @@ _MOVES = 48
 _STEP = 0.5
 # A map at every place that explains this share of what moves is taken.
 _EXPLAINED = 0.3
-# Rows of a table of correlations that are held at a time.
-_ROWS = 2048
+# Values of a table of correlations that are held at a time, values of a level beyond which it would
+# take hours, and moved levels that are released together.
+_TABLE, _LARGE, _TOGETHER = 2**24, 2**19, 8
+# Of large levels fewer moves, so that they have so many values together.
+_MOVED = 2**24
 
 
 @final
@@ -46,17 +49,22 @@ def fitted_pull(defense: Defense, levels: Levels, found: Measured) -> Fitted:
     """
     generator = torch.Generator().manual_seed(0)
     one = tuple(level[:1].detach() for level in levels)
-    count = _MOVES
+    largest = max(level[0].numel() for level in levels)
+    count = min(_MOVES, max(_TOGETHER, _MOVED // largest))
     moves = tuple(
         _STEP * level.std() * torch.randn((count, *level.shape[1:]), generator=generator).to(level)
         for level in one
     )
-    drawn = expanded(found.drawn, count)
     with torch.no_grad():
         still = defense.apply(one, found.drawn)
-        after = defense.apply(
-            tuple(level + move for level, move in zip(one, moves, strict=True)), drawn
-        )
+        groups = [
+            defense.apply(
+                tuple(level + move for level, move in zip(one, some, strict=True)),
+                expanded(found.drawn, len(some[0])),
+            )
+            for some in zip(*(move.split(_TOGETHER) for move in moves), strict=True)
+        ]
+    after = [torch.cat(parts) for parts in zip(*groups, strict=True)]
     return Fitted(
         defense,
         [
@@ -76,7 +84,8 @@ def _map(
         weights = torch.linalg.lstsq(inputs, outputs).solution
         left = (outputs - inputs @ weights).square().sum(dim=0)
         whole = outputs.square().sum(dim=0).clamp_min(1e-300)
-        if float((1 - left / whole).mean()) >= _EXPLAINED:
+        large = move[0].numel() > _LARGE
+        if large or float((1 - left / whole).mean()) >= _EXPLAINED:
             return weights.T, None
     slopes, sources = _sources(move.flatten(1), step.flatten(1))
     return slopes, sources
@@ -88,7 +97,7 @@ def _sources(move: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, torc
     length = step.norm(dim=0)
     follower = (step / length.clamp_min(1e-300)).float()
     best, where = [], []
-    for rows in follower.T.split(_ROWS):
+    for rows in follower.T.split(max(1, _TABLE // unit.shape[1])):
         table = rows @ unit
         index = table.abs().argmax(dim=1)
         best.append(table.gather(1, index[:, None])[:, 0])

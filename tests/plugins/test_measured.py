@@ -15,7 +15,10 @@ from leakaudit.randomness import generator_for, normal_like
 from leakaudit.threat.disguises import LowDigits, OneChannel, PositionMix, Scale
 from leakaudit.types import Levels
 from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.engine import Objective
 from leakaudit_attacks.pull import Through
+from leakaudit_attacks.release_match import ReleaseMatch, release_match, smoothed
+from leakaudit_attacks.starts import middle_slices
 from leakaudit_attacks.surrogate import fitted_pull
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.gaussian_noise import GaussianNoise
@@ -285,3 +288,36 @@ def test_a_release_that_says_nothing_ends_in_figures_that_fall(defense: Defense)
     found = ActivationInversion(iterations=10)(observation, seed=0, progress=quietly)
     result = found.reconstruction
     assert result.objective_last < result.objective_first
+
+
+def test_one_own_patient_is_not_where_the_trials_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    observation = observation_for("curious-server-with-encoder", Detached(), SHALLOW)
+    lone = middle_slices(observation.auxiliary)[:1]
+    module = sys.modules[release_match.__module__]
+    monkeypatch.setattr(module, "middle_slices", lambda auxiliary: lone)
+    monkeypatch.setattr(module, "_STEPS", 1)
+    started: list[torch.Tensor] = []
+
+    def noticed(match: ReleaseMatch) -> Objective:
+        misfit = smoothed(match)
+
+        def objective(images: torch.Tensor, step: int) -> torch.Tensor:
+            if step == 0:
+                started.append(images.detach().clone())
+            return misfit(images, step)
+
+        return objective
+
+    release_match(observation, noticed)
+    assert started
+    assert all(bool((start == 0.5).all()) for start in started)
+
+
+def test_a_large_level_is_undone_by_channel_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[fitted_pull.__module__], "_LARGE", 1)
+    monkeypatch.setattr(sys.modules[fitted_pull.__module__], "_TABLE", 1)
+    defense = Scale(by=1e-6)
+    pull = fitted_pull(defense, LEVELS, measured(defense, LEVELS))
+    own = tuple(level[:2] for level in LEVELS)
+    for back, level in zip(pull.back(own, (), own), own, strict=True):
+        torch.testing.assert_close(back, 1e-6 * level, rtol=1e-3, atol=1e-9)

@@ -9,8 +9,9 @@ import torch
 from torch.nn import functional
 
 from leakaudit.types import Images, Levels
+from leakaudit_attacks import ordering
 from leakaudit_attacks.reading import LevelReading, best_reading
-from leakaudit_attacks.screening import Own, local_error
+from leakaudit_attacks.screening import Own, Places, local_error
 from leakaudit_attacks.standardising import Standard
 from tests.tiny import tiny_patients
 
@@ -162,3 +163,30 @@ def test_a_level_is_searched_below_one_that_says_nothing(
     assert found[0].error > 0.9
     assert found[1].error < 0.5
     assert any(words in each for each in found[1].words)
+
+
+def test_an_order_is_found_where_few_channels_fit_into_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ordering, "_MOST", 100 * CHANNELS * SIZE**2)
+    monkeypatch.setattr(ordering, "_CHANNELS", 1)
+    for disguise, words in ((fixed_order, "all channels"), (order_of_each_channel, "each channel")):
+        found, _ = read(disguise)
+        assert found.error < 0.6
+        assert words in found.words[0]
+
+
+def test_of_many_channels_some_are_compared() -> None:
+    few = encoded(IMAGES)
+    level = few.repeat(1, 60, 1, 1)
+    compared: list[int] = []
+
+    def way(values: torch.Tensor) -> torch.Tensor:
+        compared.append(values.shape[1])
+        return values
+
+    # Copies of channels tell no more than these.
+    wanted = Places(few, OWN, seeded()).error(lambda values: values)
+    assert Places(level, OWN, seeded()).error(way) == pytest.approx(wanted, rel=0.02)
+    assert compared == [64]
+    assert local_error(level, OWN) == pytest.approx(local_error(few, OWN), rel=0.05)
