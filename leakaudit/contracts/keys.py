@@ -199,7 +199,12 @@ def _several(levels: Levels, generator: torch.Generator) -> Levels:
     count = len(levels[0])
     samples = _SAMPLES if 24 * _SAMPLES * _numbers(levels) <= _MOST else 2
     chosen = tuple(level.detach()[torch.arange(samples) % count] for level in levels)
-    return tuple(level + _STEP * level.std() * normal_like(level, generator) for level in chosen)
+    return tuple(level + _STEP * _size(level) * normal_like(level, generator) for level in chosen)
+
+
+def _size(level: torch.Tensor) -> torch.Tensor:
+    """The deviation; of a level that hardly varies a tenth of its root mean square."""
+    return torch.maximum(level.std(), 0.1 * level.square().mean().sqrt())
 
 
 def _numbers(levels: Levels) -> int:

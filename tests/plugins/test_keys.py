@@ -171,5 +171,6 @@ def test_what_sends_no_key_is_not_doubted_even_with_a_background(defense: Defens
     framed = tuple(level.clone() for level in LEVELS)
     for level in framed:
         level[..., :2] = level[..., -2:] = 0.3
-    for levels in (LEVELS, framed, tuple(level[:1] for level in framed)):
+    flat = (framed[0], torch.full_like(framed[1], 0.3))
+    for levels in (LEVELS, framed, flat, tuple(level[:1] for level in framed)):
         assert not list(caveats._of_defense(defense, (levels,)))
