@@ -30,6 +30,7 @@ BUILT_IN = {
         "medical-gradient-inversion",
         "other-site-inversion",
         "pseudo-client-inversion",
+        "release-matching",
         "tensor-inversion",
         "transcript-inversion",
         "unsplit",
