@@ -363,5 +363,5 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
     assert not (run / "report").exists()
     again = leakaudit("run", "tiny.yaml", cwd=tmp_path)
     assert again.returncode == 0
-    assert again.stderr.startswith("1 of 10 jobs were done before\n2/10 ok")
+    assert again.stderr.startswith("1 of 10 jobs were done before\n 2/10 ok")
     assert len(again.stderr.splitlines()) == 10
