@@ -115,7 +115,7 @@ def observe(
     if paths is not None:
         paths += [path, *epochs]
     held: dict[Capability, object] = {}
-    for capability in threat.capabilities:
+    for capability in sorted(threat.capabilities):  # victims first, in every process
         match capability:
             case Capability.ACTIVATIONS if Capability.TRANSCRIPT in threat.capabilities:
                 pass  # the last epoch's, below: no pass is counted twice

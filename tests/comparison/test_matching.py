@@ -481,7 +481,7 @@ def wider() -> ReportRecord:
         (
             SAMPLE,
             SAMPLE.model_copy(update={"schema_version": "99"}),
-            *("schema", "schema_version", ("2", "99"), 0, 0),
+            *("schema", "schema_version", (SAMPLE.schema_version, "99"), 0, 0),
         ),
         (training(), training(batch_size=4), "training", "batch_size", ("8", "4"), 14, 24),
         (
