@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment
@@ -172,6 +173,16 @@ def measured_between(record: ReportRecord) -> tuple[float, float] | None:
 
 
 def _environment(templates: Templates) -> Environment:
+    """With the filters that the templates use; the program's own are compiled once."""
+    return _filled(templates) if templates.replaced else _own_environment()
+
+
+@cache
+def _own_environment() -> Environment:
+    return _filled(Templates())
+
+
+def _filled(templates: Templates) -> Environment:
     environment = templates.environment()
     environment.filters.update(
         figure=formatting.figure,
