@@ -72,7 +72,7 @@ def negative_control(
     if scores_on_wrong is None or len(floor) < 2:
         return _not_made("another patient's observation needs at least two victims")
     difference = paired(scores_on_wrong, floor)
-    exceeds = difference.mean > NEGATIVE_MARGIN and _lower_end(difference) > 0
+    exceeds = difference.mean > NEGATIVE_MARGIN and _surely_above(difference)
     words = "above" if exceeds else "not above"
     return Control(
         passed=not exceeds,
@@ -105,9 +105,9 @@ def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Co
     if len(floor) < 2:
         return _not_made("its interval needs at least two victims")
     difference = paired(scores, floor)
-    half = (1 - float(floor.mean(dtype=np.float64))) / 2
+    half = (1 - float(floor.mean())) / 2
     needed = max(2 * NEGATIVE_MARGIN, min(POSITIVE_MARGIN, half))
-    works = difference.mean >= needed and _lower_end(difference) > 0
+    works = difference.mean >= needed and _surely_above(difference)
     return Control(
         passed=works,
         detail=f"{_figures(difference, 'the blind floor', unit)}; it needs {needed:.3f} "
@@ -135,7 +135,7 @@ def advantage(scores: Scores, floor: Scores, *, folds: Folds | None = None) -> I
         CellError: different lengths, a value that is not finite, or a mean floor of 1.
     """
     difference = paired(scores, floor, folds=folds)
-    room = room_above(float(floor.mean(dtype=np.float64)))
+    room = room_above(float(floor.mean()))
     if room is None:
         raise CellError("the blind guess is already the original; an advantage over it has no unit")
 
@@ -156,10 +156,8 @@ def _not_made(why: str) -> Control:
     return Control(passed=None, detail=why)
 
 
-def _lower_end(difference: Interval) -> float:
-    if difference.low is None:
-        raise CellError("a control needs an interval, which one patient does not have")
-    return difference.low
+def _surely_above(difference: Interval) -> bool:
+    return difference.low is not None and difference.low > 0
 
 
 def _figures(difference: Interval, reference: str, unit: str) -> str:

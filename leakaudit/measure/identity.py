@@ -91,13 +91,13 @@ def share_picked_out(
     low, high = share_interval(hits, folds)
     n = len(hits)
     return Reidentification(
-        top1=float(sum(hits, Fraction(0)) / n),
+        top1=float(sum(hits) / n),
         low=low,
         high=high,
-        chance=float(sum((Fraction(1, each) for each in galleries), Fraction(0)) / n),
+        chance=float(sum(Fraction(1, each) for each in galleries) / n),
         gallery=min(galleries),
         n=n,
-        blind_top1=float(sum(blind_hits, Fraction(0)) / n),
+        blind_top1=float(sum(blind_hits) / n),
     )
 
 

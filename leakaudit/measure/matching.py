@@ -81,6 +81,8 @@ def matching(
 
 def _hits(scores: CandidateScores, own: Sequence[int]) -> list[Fraction]:
     """Per victim 1/k if its own image is among the k that fit best, else 0."""
+    if len(scores) != len(own):
+        raise CellError(f"got scores of {len(scores)} victims, expected {len(own)}")
     if not np.isfinite(scores).all():
         raise CellError("expected finite scores of candidates, got NaN or infinity")
     hits = []
@@ -91,7 +93,7 @@ def _hits(scores: CandidateScores, own: Sequence[int]) -> list[Fraction]:
 
 
 def _matched(hits: Sequence[Fraction]) -> Matched:
-    total = sum(hits, Fraction(0))
+    total = sum(hits)
     low, high = clopper_pearson(total, len(hits))
     return Matched(top1=float(total / len(hits)), low=low, high=high)
 

@@ -33,10 +33,10 @@ def difference_p(
     """
     together = np.concatenate([first, second])
     count, chosen = len(together), len(first)
-    if not chosen or chosen == count or comb(count, chosen) * LEVEL < 1:
+    if comb(count, chosen) * LEVEL < 1:
         return None
     spread = together.std(axis=0)
-    varied = spread > 1e-12 * (np.abs(together).max(axis=0) + 1e-300)
+    varied = spread > 1e-12 * np.abs(together).max(axis=0)
     scaled = (together[:, varied] - together[:, varied].mean(axis=0)) / spread[varied]
     if not scaled.shape[1]:
         return 1.0

@@ -147,7 +147,7 @@ def share_interval(hits: Sequence[Fraction], folds: Folds | None = None) -> tupl
     Raises:
         CellError: there is no patient.
     """
-    total = sum(hits, Fraction(0))
+    total = sum(hits)
     low, high = clopper_pearson(total, len(hits))
     if folds is None:
         return low, high

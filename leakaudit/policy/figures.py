@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-import numpy as np
 from scipy.stats import binom
 
 from leakaudit.measure import statistics
@@ -25,7 +24,7 @@ LEAST_FOR_P95 = 59
 @final
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What was observed.
+    """What was observed; records hold finite numbers alone, and so does this.
 
     Args:
         observed: the figure under the quantifier; None if there is none.
@@ -216,8 +215,3 @@ def _p95(named: Sequence[tuple[str, float]]) -> Figure:
 def _mean(mean: Interval) -> Figure:
     why_not = "" if mean.high is not None else "one patient has no interval"
     return Figure(observed=mean.mean, upper=mean.high, n=mean.n, why_not=why_not)
-
-
-def finite(value: float | None) -> bool:
-    """Whether there is a number at all; NaN and infinity decide nothing."""
-    return value is not None and bool(np.isfinite(value))

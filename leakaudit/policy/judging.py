@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from leakaudit.policy.figures import Figure, applies, finite, of_cell, of_dice_loss, of_epsilon
+from leakaudit.policy.figures import Figure, applies, of_cell, of_dice_loss, of_epsilon
 from leakaudit.records import Caution, CellRecord, State, TargetRecord
 from leakaudit.records.verdict import (
     GRAVITY,
@@ -144,21 +144,21 @@ def _check(
         patient=figure.patient,
         outcome="open",
     )
-    if finite(figure.observed) and (figure.observed or 0.0) > threshold.limit:
+    if figure.observed is None:
+        if threshold.measure == "epsilon" and trained:
+            # Nothing bounds what is learned: that is an answer, not a missing measurement.
+            not_claimed = {"rule": Rule.NOT_CLAIMED, "reason": figure.why_not}
+            return bare.model_copy(update={"outcome": "violates", **not_claimed})
+        return _open(bare, Rule.UNMEASURED, figure.why_not)
+    if figure.observed > threshold.limit:
         return bare.model_copy(update={"outcome": "violates"})
-    if threshold.measure == "epsilon" and figure.observed is None and trained:
-        # Nothing bounds what is learned: that is an answer, not a missing measurement.
-        not_claimed = {"rule": Rule.NOT_CLAIMED, "reason": figure.why_not}
-        return bare.model_copy(update={"outcome": "violates", **not_claimed})
-    if not finite(figure.observed):
-        return _open(bare, Rule.UNMEASURED, figure.why_not or "the figure is not finite")
     if figure.shows_nothing:
         return _open(bare, Rule.UNMEASURED, figure.shows_nothing)
     if threshold.measure != "epsilon" and figure.n < threshold.n_min:
         return _open(bare, Rule.TOO_FEW_PATIENTS, "fewer patients than the policy asks for")
-    if not finite(held):
-        return _open(bare, Rule.NOT_SHOWN, figure.why_not or "there is no upper end")
-    if (held or 0.0) > threshold.limit:
+    if held is None:
+        return _open(bare, Rule.NOT_SHOWN, figure.why_not)
+    if held > threshold.limit:
         return _open(bare, Rule.NOT_SHOWN, "the interval reaches beyond the limit")
     return bare.model_copy(update={"outcome": "holds"})
 
@@ -192,9 +192,8 @@ def _setting(
 
     violated = [(number, check) for number, check in mine if check.outcome == "violates"]
     if violated:
-        number = _gravest(violated, policy)
-        rule = checks[number].rule if number is not None else None
-        return decided(Outcome.FAIL, rule or Rule.VIOLATED, number)
+        number = _gravest(violated)
+        return decided(Outcome.FAIL, checks[number].rule or Rule.VIOLATED, number)
     if target.state is not State.OK:
         return decided(Outcome.INCONCLUSIVE, Rule.NOT_TRAINED)
     if not any(_has_figures(cell) for cell in cells if cell.reads_all):
@@ -204,10 +203,10 @@ def _setting(
     set_aside = _set_aside(policy.required, cells, [check for _, check in mine])
     counted = [(number, check) for number, check in mine if number - first not in set_aside]
     for rule in _OPEN:
-        number = next((n for n, check in counted if check.rule is rule), None)
-        if number is not None:
-            return decided(Outcome.INCONCLUSIVE, rule, number)
-    return decided(Outcome.PASS, Rule.ALL_HOLD, _gravest(counted, policy))
+        open_check = next((n for n, check in counted if check.rule is rule), None)
+        if open_check is not None:
+            return decided(Outcome.INCONCLUSIVE, rule, open_check)
+    return decided(Outcome.PASS, Rule.ALL_HOLD, _gravest(counted) if counted else None)
 
 
 def _set_aside(
@@ -237,14 +236,11 @@ def _asks_for(required: RequiredAttack, cell: CellRecord) -> bool:
     return cell.attack_name == required.attack and required.threat in ("", cell.threat)
 
 
-def _gravest(checks: Sequence[tuple[int, Check]], policy: Policy) -> int | None:
+def _gravest(checks: Sequence[tuple[int, Check]]) -> int:
     """The check that lies furthest beyond its limit, or nearest to it, of the first threshold."""
-    if not checks:
-        return None
     first = min(check.threshold for _, check in checks)
-    limit = policy.thresholds[first].limit
     of_first = [(number, check) for number, check in checks if check.threshold == first]
-    return max(of_first, key=lambda one: (one[1].observed or 0.0) - limit)[0]
+    return max(of_first, key=lambda one: one[1].observed or 0.0)[0]
 
 
 def _missing(required: tuple[RequiredAttack, ...] | None, cells: Sequence[CellRecord]) -> list[str]:

@@ -157,8 +157,8 @@ def _bounds(
         0.0, _log_ratio(detected - delta, alarmed), _log_ratio(1 - alarmed - delta, 1 - detected)
     )
     # Phi^-1(1 - FPR_up) - Phi^-1(FNR_up); by symmetry, which is exact where 1 - FPR_up rounds.
-    mu = float(ndtri(detected) - ndtri(alarmed)) if detected > 0 and alarmed < 1 else 0.0
-    mu = max(0.0, mu)
+    # Where nothing was detected, or everything alarmed, it is minus infinity.
+    mu = max(0.0, float(ndtri(detected) - ndtri(alarmed)))
     gaussian = 0.0
     if mu > 0:
         gaussian = epsilon_of(delta, mu) if delta else math.inf

@@ -14,7 +14,6 @@ from leakaudit.audit.claims import checked_claim, contradicted_by_attacks
 from leakaudit.contracts import PrivacyGuarantee, ReleaseSetting
 from leakaudit.contracts.defense import PUBLISHED_SEED
 from leakaudit.privacy.gaussian import mu_of
-from leakaudit.privacy.observed import chance_of_matches, chance_of_successes
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.records import Guarantee, Matching, Outcome, Reidentification, Rule, Success
 from leakaudit.types import Levels
@@ -233,15 +232,3 @@ def test_of_training_patients_a_claim_about_patients_in_use_says_nothing() -> No
         victims="training",
     )
     assert contradicted_by_attacks((CLAIMING,), (attacked,)) == (CLAIMING,)
-
-
-def test_chances_agree_with_counting() -> None:
-    assert chance_of_successes(0, 5, 0.0) == 1.0
-    assert chance_of_successes(5, 5, 0.5) == pytest.approx(0.5**5)
-    assert chance_of_successes(1, 2, 0.25) == pytest.approx(1 - 0.75**2)
-    # Without any epsilon every candidate is as good as the others.
-    assert chance_of_matches(2, 2, 10, 0.0, 0.0, None) == pytest.approx(0.01)
-    assert chance_of_matches(2, 2, 10, 0.0, 0.0, 0.0) == pytest.approx(0.01)
-    # The smaller of the two bounds counts.
-    loose = chance_of_matches(3, 4, 10, 1.0, 1e-5, None)
-    assert chance_of_matches(3, 4, 10, 1.0, 1e-5, 0.1) < loose

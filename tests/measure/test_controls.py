@@ -55,6 +55,22 @@ def test_the_medoid_is_one_of_the_patients_and_the_most_central(make_brains: Mak
     assert np.array_equal(medoid, patients[int(np.argmin(sums))])
 
 
+def test_the_medoid_is_nearest_to_the_others_not_to_their_mean() -> None:
+    patients = np.zeros((5, 1, 12, 12))
+    patients[:, 0, 0, 0] = (0.3, 0.1, 1.0, 0.2, 0.0)
+    assert blind_guesses(patients)[3].images[0, 0, 0] == 0.2
+
+
+def test_one_auxiliary_patient_is_enough_and_many_keep_their_mean(make_brains: MakeBrains) -> None:
+    (alone,) = make_brains(1)
+    guesses = blind_guesses(alone[None])
+    assert not guesses[0].images.any()
+    assert all(np.array_equal(guess.images, alone) for guess in guesses[1:])
+    many = np.random.default_rng(0).random((500, 1, 2, 2), dtype=np.float32)
+    mean = blind_guesses(many)[1].images
+    assert np.array_equal(mean, many.astype(np.float64).mean(axis=0).astype(np.float32))
+
+
 def test_the_guess_with_the_best_mean_inside_the_brain_wins(make_brains: MakeBrains) -> None:
     truth = make_brains(4)
     brain = brain_mask(truth)
@@ -88,6 +104,7 @@ def test_the_outline_floor_is_the_true_outline_filled_with_auxiliary_means() -> 
     brain[0, 5:7, 5:7] = True
     filled = outline_floor(brain, auxiliary, brain_mask(auxiliary))
     assert filled.shape == (1, 2, 12, 12)
+    assert filled.dtype == np.float32
     # 4 voxels of 0.3 and 8 of 0.6; 4 of 0.1 and 8 of 0.4: voxels are pooled, not patients.
     np.testing.assert_allclose(filled[0, 0][brain[0]], 0.5, rtol=1e-6)
     np.testing.assert_allclose(filled[0, 1][brain[0]], 0.3, rtol=1e-6)
@@ -109,18 +126,22 @@ def test_knowing_the_outline_beats_knowing_nothing(
 def test_floors_refuse_missing_and_broken_auxiliary_patients(make_brains: MakeBrains) -> None:
     patients = make_brains(2)
     brain = brain_mask(patients)
-    with pytest.raises(CellError, match="at least one auxiliary patient"):
+    with pytest.raises(
+        CellError, match=r"^a blind guess needs at least one auxiliary patient, got"
+    ):
         blind_guesses(patients[:0])
-    with pytest.raises(CellError, match="at least one auxiliary patient"):
+    with pytest.raises(
+        CellError, match=r"^the outline floor needs at least one auxiliary patient,"
+    ):
         outline_floor(brain, patients[:0], brain[:0])
-    with pytest.raises(CellError, match="at least one guess"):
+    with pytest.raises(CellError, match=r"^the blind floor needs at least one guess, got none$"):
         best_blind_guess((), patients, brain)
     with pytest.raises(CellError, match=r"\[0, 1\] is empty"):
         outline_floor(brain, patients, np.zeros_like(brain))
     patients[0, 0, 0, 0] = np.nan
-    with pytest.raises(CellError, match="NaN"):
+    with pytest.raises(CellError, match=r"^the auxiliary patients has NaN or infinite values; no"):
         blind_guesses(patients)
-    with pytest.raises(CellError, match="NaN"):
+    with pytest.raises(CellError, match=r"^the auxiliary patients has NaN or infinite values; no"):
         outline_floor(brain, patients, brain)
 
 
@@ -134,6 +155,9 @@ def test_a_derangement_gives_each_victim_another_patient() -> None:
         assert sorted(order) == list(range(n))
         assert (order != np.arange(n)).all()
     assert derangement(1) is None
+    order = derangement(4)
+    assert order is not None
+    assert order.tolist() == [1, 2, 3, 0]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +214,50 @@ def test_above_a_high_floor_half_of_the_room_is_asked_for(
     found = positive_control(floor + gain + STEADY / 10, floor, unit="Dice")
     assert found.passed is passed
     assert found.detail.endswith(f"it needs {needed:.3f} and an interval above 0")
+
+
+def test_what_is_exactly_at_a_margin_is_within_it() -> None:
+    nothing = np.zeros(2)
+    assert negative_control(np.full(2, 0.02), nothing).passed is True
+    assert negative_control(np.full(2, 0.0201), nothing).passed is False
+    assert positive_control(np.full(2, 0.10), nothing).passed is True
+    assert positive_control(np.full(2, 0.0999), nothing).passed is False
+
+
+def test_an_interval_that_ends_at_0_is_not_above_it() -> None:
+    rare = np.zeros(25)
+    rare[:3] = 1.0
+    found = negative_control(rare, np.zeros(25))
+    assert found.difference is not None
+    assert (found.difference.mean, found.difference.low) == (0.12, 0.0)
+    assert found.passed is True
+    assert positive_control(rare, np.zeros(25)).passed is False
+
+
+@pytest.mark.parametrize(
+    ("excess", "words"),
+    [
+        (0.05, "0.050 Dice above own images alone (difference 0.050 to 0.050, 2 patients), above"),
+        (0.01, "0.010 Dice above own images alone (difference 0.010 to 0.010, 2 patients), not"),
+        (
+            -0.05,
+            "0.050 Dice below own images alone "
+            "(difference \N{MINUS SIGN}0.050 to \N{MINUS SIGN}0.050, 2 patients), not",
+        ),
+    ],
+)
+def test_a_negative_control_says_what_was_found(excess: float, words: str) -> None:
+    found = negative_control(np.full(2, excess), np.zeros(2), "own images alone", unit="Dice")
+    ending = " above it (margin 0.02)" if words.endswith("not") else " it (margin 0.02)"
+    assert found.detail == f"on another patient's observation: {words}{ending}"
+
+
+def test_a_positive_control_says_what_was_found_and_what_it_needs() -> None:
+    found = positive_control(np.full(2, 0.25), np.zeros(2), unit="Dice")
+    assert found.detail == (
+        "0.250 Dice above the blind floor (difference 0.250 to 0.250, 2 patients); "
+        "it needs 0.100 and an interval above 0"
+    )
 
 
 def test_a_control_on_one_victim_is_not_made_rather_than_passed() -> None:

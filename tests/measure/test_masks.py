@@ -51,3 +51,16 @@ def test_without_any_auxiliary_tumour_the_guess_is_none() -> None:
     nothing = np.zeros((2, 4, 4), dtype=bool)
     name, floor = best_mask_guess(mask_guesses(nothing), ~nothing)
     assert (name, floor.tolist()) == ("no tumour", [0.0, 0.0])
+
+
+def test_the_guesses_are_masks_of_one_slice_and_the_average_is_cut_where_it_is_best() -> None:
+    apart = np.eye(10, 30, dtype=bool).reshape(10, 5, 6)
+    nothing, average = mask_guesses(apart)
+    assert nothing.mask.shape == (5, 6)
+    assert not nothing.mask.any()
+    # Ten tumours that never meet: what one in ten has is all that there is.
+    assert np.array_equal(average.mask, apart.any(axis=0))
+    apart[:, 0, 0] = True
+    apart[1:, 1:] = False
+    apart[0] = True
+    assert mask_guesses(apart)[1].mask.sum() == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
 from leakaudit.errors import CellError
 from leakaudit.measure.matching import matching
@@ -65,7 +66,12 @@ def test_differences_of_rounding_are_ties_and_large_scores_keep_theirs() -> None
     [
         (np.zeros((0, 4)), [], "needs victims"),
         (np.zeros((1, 1)), [0], "at least two candidates"),
-        (np.array([[0.0, np.nan]]), [0], "finite scores"),
+        (np.array([[0.0, np.nan]]), [0], "^expected finite scores of candidates, got NaN or inf"),
+        (
+            np.zeros((2, 3)),
+            [0],
+            r"^matching needs victims and .*; got scores of 2 victims and 3 ca",
+        ),
     ],
 )
 def test_what_can_not_be_scored_is_refused(
@@ -73,3 +79,14 @@ def test_what_can_not_be_scored_is_refused(
 ) -> None:
     with pytest.raises(CellError, match=message):
         matching(scores, own, NAMES[: len(own)])
+
+
+def test_every_victim_needs_its_scores_its_column_and_its_name() -> None:
+    two = np.eye(2, 3)
+    with pytest.raises(CellError, match=r"3 candidates for 1 victims$"):
+        matching(two, [0, 1], NAMES[:1])
+    with pytest.raises(CellError, match=r"2 victims and 3 candidates for 2 victims$"):
+        matching(two, [0], NAMES[:2])
+    for other in ({"other_slice": SCORES}, {"other_pass": SCORES}):
+        with pytest.raises((CellError, TypeCheckError)):
+            matching(two, [0, 1], NAMES[:2], **other)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from leakaudit.errors import CellError
 from leakaudit.measure.statistics import interval
-from leakaudit.measure.utility import dice_patient, gained, utility
-from leakaudit.records import PatientDice, Utility
+from leakaudit.measure.utility import beside_untrained, dice_patient, gained, utility
+from leakaudit.records import FoldRecord, PatientDice, State, Utility
 
 labels = arrays(np.int64, (2, 4, 4), elements=st.integers(0, 3))
 
@@ -99,7 +99,10 @@ def test_utility_counts_the_absent_and_averages_the_present() -> None:
 
 def test_utility_without_any_tumour_is_refused() -> None:
     empty = masks([0, 0, 0, 0])
-    with pytest.raises(CellError, match="none of the 1 patients"):
+    message = (
+        "^none of the 1 patients has a tumour class in the truth; Dice needs tumour-bearing slices$"
+    )
+    with pytest.raises(CellError, match=message):
         utility([dice_patient(empty, empty, "a")])
     with pytest.raises(CellError, match="none of the 0 patients"):
         utility([])
@@ -115,31 +118,59 @@ def test_refuses_labels_of_another_convention_and_shapes_that_differ() -> None:
         dice_patient(masks([0, 1, 2]), good, "p")
 
 
-def test_a_gain_is_paired_by_patient_and_leaves_out_who_has_no_dice() -> None:
-    def worth(*dice: float | None) -> Utility:
-        patients = tuple(
-            PatientDice(
-                patient=str(number),
-                edema=one,
-                non_enhancing=None,
-                enhancing=None,
-                whole_tumour=one,
-                tumour_core=None,
-                mean=one,
-            )
-            for number, one in enumerate(dice)
+def patients_of(*dice: float | None) -> tuple[PatientDice, ...]:
+    return tuple(
+        PatientDice(
+            patient=str(number),
+            edema=one,
+            non_enhancing=None,
+            enhancing=None,
+            whole_tumour=one,
+            tumour_core=None,
+            mean=one,
         )
-        return Utility(
-            mean=interval([one for one in dice if one is not None]),
-            by_class={},
-            absent={},
-            patients=patients,
-        )
+        for number, one in enumerate(dice)
+    )
 
+
+def worth(*dice: float | None) -> Utility:
+    mean = interval([one for one in dice if one is not None])
+    return Utility(mean=mean, by_class={}, absent={}, patients=patients_of(*dice))
+
+
+def test_a_mean_dice_ends_at_0_and_1_and_counts_folds() -> None:
+    wide = utility(patients_of(0.0, 1.0, None, 0.5)).mean
+    assert (wide.mean, wide.low, wide.high, wide.n) == (0.5, 0.0, 1.0, 3)
+    given = patients_of(0.6, None, 0.61, 0.4, 0.41)
+    folds = tuple(
+        FoldRecord(fold=number, key=str(number), state=State.OK, patients=patients)
+        for number, patients in enumerate((("0", "1", "2"), ("3", "4")), 1)
+    )
+    alone, folded = utility(given).mean, utility(given, folds).mean
+    assert alone == interval([0.6, 0.61, 0.4, 0.41])
+    assert alone.low is not None
+    assert folded.low is not None
+    assert folded.low < alone.low
+    assert folded.method == "wider of t over patients and t over folds"
+
+
+def test_dice_before_the_training_stands_beside_each_patient() -> None:
+    after, before = worth(0.9, None, 0.5), worth(0.1, 0.2, None)
+    found = beside_untrained(after, before)
+    assert [one.untrained for one in found.patients] == [0.1, 0.2, None]
+    assert [one.mean for one in found.patients] == [0.9, None, 0.5]
+    assert found.mean == after.mean
+    with pytest.raises(ValueError, match="shorter"):
+        beside_untrained(after, worth(0.1, 0.2))
+
+
+def test_a_gain_is_paired_by_patient_and_leaves_out_who_has_no_dice() -> None:
     # Patients differ by far more than they gain, and still all gain.
-    found = gained(worth(0.9, 0.5, None, 0.1), worth(0.8, 0.41, None, 0.0))
+    found = gained(worth(0.9, 0.5, None, 0.1, 0.7, None), worth(0.8, 0.41, None, 0.0, None, 0.7))
     assert found.mean == pytest.approx(0.29 / 3)
     assert found.low is not None
     assert found.low > 0
-    with pytest.raises(CellError, match="same patients"):
+    with pytest.raises(
+        CellError, match=r"^a gain in Dice is that of the same patients in the same"
+    ):
         gained(worth(0.9, 0.5), worth(0.9))

@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.stats import binom, norm
+from scipy.stats import beta, binom, norm
 
 from leakaudit.errors import ConfigError
-from leakaudit.privacy.gaussian import epsilon_of
+from leakaudit.privacy.gaussian import MU_LARGEST, epsilon_of
 from leakaudit.privacy.selfaudit import (
     ceiling,
     fixed_thresholds,
@@ -71,6 +71,7 @@ def test_a_test_that_is_wrong_shows_nothing_and_its_lower_tail_as_much_as_its_up
 @pytest.mark.parametrize("draws", [1000, 200_000])
 def test_no_draws_show_more_than_the_ceiling(draws: int) -> None:
     top = ceiling(draws, delta=1e-5, error=0.01)
+    assert (top.threshold, top.detected, top.false_alarms) == (0.0, 1.0, 0.0)
     # By hand: nothing was seen in n draws, so the share is at most 1 - (error / 2)^(1 / n).
     alarm = 1 - 0.005 ** (1 / draws)
     assert top.epsilon == pytest.approx(math.log((1 - alarm - 1e-5) / alarm), rel=1e-9)
@@ -93,8 +94,11 @@ def test_thresholds_come_from_the_claim_alone_and_lie_where_the_bound_is_best() 
 
 
 def test_refuses_a_delta_and_a_mu_out_of_range() -> None:
-    with pytest.raises(ConfigError, match="delta is 1"):
-        ceiling(1000, delta=1.0, error=0.01)
+    for delta in (1.0, -0.1):
+        with pytest.raises(
+            ConfigError, match=r"expected at least 0 and less than 1, such as 1e-5$"
+        ):
+            ceiling(1000, delta=delta, error=0.01)
     with pytest.raises(ConfigError, match="mu is 0"):
         fixed_thresholds(0.0, 1000, delta=1e-5, error=0.01)
 
@@ -103,3 +107,52 @@ def test_torch_is_not_loaded_by_the_import() -> None:
     code = "import sys, leakaudit.privacy.selfaudit; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def expected_epsilon(threshold: float, mu: float, draws: int, delta: float, error: float) -> float:
+    """What the counts that a threshold can be expected to give would show."""
+
+    def ratio(above: float, below: float) -> float:
+        hits, alarms = draws * above, draws * below
+        least = beta.ppf(error / 2, hits, draws - hits + 1)
+        most = beta.ppf(1 - error / 2, alarms + 1, draws - alarms)
+        return math.log((least - delta) / most) if least > delta else 0.0
+
+    seen, alarmed = norm.sf(threshold, mu / 2), norm.sf(threshold, -mu / 2)
+    return max(ratio(seen, alarmed), ratio(1 - alarmed, 1 - seen))
+
+
+@pytest.mark.parametrize("mu", [0.25, 0.8, 1.666, 3.0])
+def test_thresholds_are_searched_from_the_middle_to_six_deviations_beyond_a_mean(mu: float) -> None:
+    tried = np.linspace(0.0, mu / 2 + 6, 161)
+    shown = [expected_epsilon(t, mu, 5000, 1e-3, 0.05) for t in tried]
+    best = tried[int(np.argmax(shown))]
+    assert fixed_thresholds(mu, 5000, delta=1e-3, error=0.05) == pytest.approx((-best, 0.0, best))
+
+
+def test_without_any_overlap_the_middle_is_looked_at_alone() -> None:
+    assert fixed_thresholds(MU_LARGEST, 1000, delta=1e-5, error=0.01) == (0.0,)
+
+
+def test_a_score_at_the_threshold_is_not_above_it() -> None:
+    first, second = np.array([0.0, 1.0, 2.0, 2.0]), np.array([1.0, 1.0, 2.0, 0.0])
+    found = lower_bounds(first, second, 1.0, delta=0.0, error=0.05)
+    assert (found.threshold, found.detected, found.false_alarms) == (1.0, 0.5, 0.25)
+
+
+@pytest.mark.parametrize("delta", [0.0, 1e-5])
+def test_who_calls_nothing_or_everything_the_first_shows_nothing(delta: float) -> None:
+    high, low = np.ones(50), np.zeros(50)
+    for first, second in ((low, low), (low, high), (high, high)):
+        found = lower_bounds(first, second, 0.5, delta=delta, error=0.05)
+        assert (found.epsilon, found.mu, found.epsilon_if_gaussian) == (0, 0, 0)
+
+
+def test_a_small_shift_has_its_epsilon_and_without_a_delta_none_is_finite() -> None:
+    rng = np.random.default_rng(4)
+    first, second = rng.normal(0.2, 1, 20_000), rng.normal(-0.2, 1, 20_000)
+    found = lower_bounds(first, second, 0.0, delta=1e-5, error=0.01)
+    assert 0 < found.mu < 0.4
+    assert found.epsilon_if_gaussian == epsilon_of(1e-5, found.mu) > 0
+    pure = lower_bounds(first, second, 0.0, delta=0.0, error=0.01)
+    assert pure.epsilon_if_gaussian == math.inf
