@@ -200,8 +200,8 @@ def correlation(a: Float[np.ndarray, "m v"], b: Float[np.ndarray, "m v"]) -> flo
 
     A modality in which ``a`` or ``b`` has no variance (`FLAT`) counts 0.
     """
-    a = a.astype(np.float64) - a.mean(axis=1, keepdims=True, dtype=np.float64)
-    b = b.astype(np.float64) - b.mean(axis=1, keepdims=True, dtype=np.float64)
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     spread_a, spread_b = np.sqrt((a**2).mean(axis=1)), np.sqrt((b**2).mean(axis=1))
     varied = (spread_a > FLAT) & (spread_b > FLAT)
     together = np.where(varied, spread_a * spread_b, 1.0)

@@ -123,7 +123,7 @@ def outline_floor(
     require_brain(auxiliary_images, auxiliary_brain)
     by_modality = np.moveaxis(auxiliary_images, 1, 0)
     means = np.array([one[auxiliary_brain].mean(dtype=np.float64) for one in by_modality])
-    filled = means.reshape(1, -1, *(1,) * (truth_brain.ndim - 1)) * truth_brain[:, None]
+    filled = means.reshape(-1, *(1,) * (truth_brain.ndim - 1)) * truth_brain[:, None]
     return np.asarray(filled, dtype=auxiliary_images.dtype)
 
 

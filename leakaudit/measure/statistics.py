@@ -64,26 +64,13 @@ def interval(
     given = np.sort(checked)
     n = len(given)
     mean = float(given.mean())
-    if folds is not None and (widest := reach_of_folds(checked, folds, COVERAGE)) is not None:
-        alone = interval(checked, least=least, most=most)
-        low, high = (mean if end is None else end for end in (alone.low, alone.high))
-        return Interval(
-            mean=mean,
-            low=max(min(low, mean - widest), least),
-            high=min(max(high, mean + widest), most),
-            n=n,
-            method=f"wider of {alone.method} over patients and t over folds",
-        )
     if n == 1:
         return Interval(mean=mean, low=None, high=None, n=1, method="none")
-    if n < BOOTSTRAP_FROM:
-        reach = float(student_t.ppf((1 + COVERAGE) / 2, n - 1) * given.std(ddof=1) / math.sqrt(n))
-        low, high = max(mean - reach, least), min(mean + reach, most)
-        return Interval(mean=mean, low=low, high=high, n=n, method="t")
-    drawn = np.random.default_rng(BOOTSTRAP_SEED).integers(n, size=(BOOTSTRAP_RESAMPLES, n))
-    tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(given[drawn].mean(axis=1), [tail, 1 - tail])
-    return Interval(mean=mean, low=float(low), high=float(high), n=n, method="bootstrap")
+    low, high, method = _over_patients(given, mean)
+    if folds is not None and (reach := reach_of_folds(checked, folds, COVERAGE)) is not None:
+        low, high = min(low, mean - reach), max(high, mean + reach)
+        method = f"wider of {method} over patients and t over folds"
+    return Interval(mean=mean, low=max(low, least), high=min(high, most), n=n, method=method)
 
 
 def paired(a: Values, b: Values, *, folds: Folds | None = None) -> Interval:
@@ -154,6 +141,18 @@ def share_interval(hits: Sequence[Fraction], folds: Folds | None = None) -> tupl
     reach = reach_of_folds(np.array([float(hit) for hit in hits]), folds, COVERAGE) or 0.0
     share = float(total / len(hits))
     return max(0.0, min(low, share - reach)), min(1.0, max(high, share + reach))
+
+
+def _over_patients(given: Scores, mean: float) -> tuple[float, float, str]:
+    """Both ends and the method, for two sorted values or more."""
+    n = len(given)
+    if n < BOOTSTRAP_FROM:
+        reach = float(student_t.ppf((1 + COVERAGE) / 2, n - 1) * given.std(ddof=1) / math.sqrt(n))
+        return mean - reach, mean + reach, "t"
+    drawn = np.random.default_rng(BOOTSTRAP_SEED).integers(n, size=(BOOTSTRAP_RESAMPLES, n))
+    tail = (1 - COVERAGE) / 2
+    low, high = np.quantile(given[drawn].mean(axis=1), [tail, 1 - tail])
+    return float(low), float(high), "bootstrap"
 
 
 def _checked(values: Values) -> Scores:

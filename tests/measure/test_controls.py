@@ -69,6 +69,9 @@ def test_one_auxiliary_patient_is_enough_and_many_keep_their_mean(make_brains: M
     many = np.random.default_rng(0).random((500, 1, 2, 2), dtype=np.float32)
     mean = blind_guesses(many)[1].images
     assert np.array_equal(mean, many.astype(np.float64).mean(axis=0).astype(np.float32))
+    inside = np.ones((500, 2, 2), dtype=bool)
+    filled = outline_floor(inside[:1], many, inside)
+    assert (filled == np.float32(many.astype(np.float64).mean())).all()
 
 
 def test_the_guess_with_the_best_mean_inside_the_brain_wins(make_brains: MakeBrains) -> None:

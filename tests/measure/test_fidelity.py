@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from leakaudit.data.cohort import brain_mask
 from leakaudit.errors import CellError
+from leakaudit.measure._checks import require_brain, require_finite, require_pair
 from leakaudit.measure.fidelity import (
     mae,
     ncc,
@@ -228,7 +230,7 @@ def test_refuses_an_empty_brain(make_brains: MakeBrains, measure: Any) -> None:
 
 def test_refuses_an_image_smaller_than_the_window(make_brains: MakeBrains) -> None:
     truth = make_brains(1, spatial=(10, 32))
-    with pytest.raises(CellError, match="at least 11 voxels"):
+    with pytest.raises(CellError, match=r"at least 11 voxels along each axis, got \(10, 32\)$"):
         ssim_map(truth, truth)
     wide_enough = make_brains(1, spatial=(11, 32))
     assert np.isfinite(ssim_image(wide_enough, wide_enough)).all()
@@ -268,3 +270,19 @@ def test_shapes_that_would_broadcast_are_refused_at_run_time_too() -> None:
         [sys.executable, "-c", BROADCASTING], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["13", "13"]
+
+
+def test_images_and_brains_that_do_not_fit_are_told_with_their_shapes() -> None:
+    images = np.zeros((2, 1, 4, 4))
+    message = "reconstruction (2, 1, 4, 4) and truth (1, 1, 4, 4) differ in shape"
+    with pytest.raises(CellError, match=f"^{re.escape(message)}$"):
+        require_pair(images, images[:1])
+    brain = np.ones((2, 4, 5), dtype=bool)
+    message = "brain (2, 4, 5) does not fit images of shape (2, 1, 4, 4)"
+    with pytest.raises(CellError, match=f"^{re.escape(message)}$"):
+        require_brain(images, brain)
+    message = "the brain of the patients at [0, 1] is empty; choose another slice"
+    with pytest.raises(CellError, match=f"^{re.escape(message)}$"):
+        require_brain(images, np.zeros((2, 4, 4), dtype=bool))
+    with pytest.raises(CellError, match=r"^the scan has NaN or infinite values; no figure can be"):
+        require_finite("scan", images / np.float64("nan"))

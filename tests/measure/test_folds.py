@@ -18,11 +18,13 @@ def alike(numbers: list[int]) -> Folds:
     return Folds(numbers=tuple(numbers), shares=tuple(map(tuple, np.eye(count).tolist())))
 
 
-def test_without_sharing_it_is_the_t_interval_of_the_means_of_the_folds() -> None:
-    values = np.random.default_rng(0).normal(0.5, 0.2, 20)
-    numbers = [number for number in range(4) for _ in range(5)]
+@pytest.mark.parametrize("count", [2, 4])
+def test_without_sharing_it_is_the_t_interval_of_the_means_of_the_folds(count: int) -> None:
+    values = np.random.default_rng(0).normal(0.5, 0.2, 5 * count)
+    numbers = [number for number in range(count) for _ in range(5)]
     reach = reach_of_folds(values, alike(numbers), 0.95)
-    low, high = stats.ttest_1samp(values.reshape(4, 5).mean(axis=1), 0).confidence_interval(0.95)
+    means = values.reshape(count, 5).mean(axis=1)
+    low, high = stats.ttest_1samp(means, 0).confidence_interval(0.95)
     assert reach == pytest.approx((high - low) / 2)
 
 
@@ -83,7 +85,10 @@ def test_the_interval_says_what_it_is_and_ends_where_a_mean_can_lie() -> None:
     found = interval(values, least=0.0, most=1.0, folds=folds)
     assert found.method == "wider of bootstrap over patients and t over folds"
     assert (found.n, found.low, found.high) == (20, 0.0, 1.0)
-    assert paired(values, values * 0, folds=folds).mean == pytest.approx(0.5)
+    assert paired(values, values * 0, folds=folds) == interval(values, folds=folds)
+    short = alike([0, 0, 1, 1])
+    cut = interval([0.1, 0.1, 0.9, 0.9], least=0.05, most=0.95, folds=short)
+    assert (cut.mean, cut.low, cut.high) == (0.5, 0.05, 0.95)
     equal = interval([0.1, 0.9] * 4, folds=alike([0, 0, 1, 1, 2, 2, 3, 3]))
     assert equal.method == "wider of t over patients and t over folds"
     assert (equal.low, equal.high) == (

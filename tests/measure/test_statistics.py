@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -79,10 +80,26 @@ def test_the_bootstrap_is_the_same_every_time() -> None:
     assert interval(values) == interval(values.copy())
 
 
-@pytest.mark.parametrize("values", [[], [0.1, float("nan")], [0.1, float("inf")]])
-def test_refuses_no_patients_and_values_that_are_not_finite(values: list[float]) -> None:
-    with pytest.raises(CellError, match="expected"):
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], "expected a figure for at least one patient, got none"),
+        *(
+            ([0.1, bad], "expected finite figures, got NaN or infinity; leave such patients null")
+            for bad in (math.nan, math.inf, -math.inf)
+        ),
+    ],
+)
+def test_refuses_no_patients_and_values_that_are_not_finite(
+    values: list[float], message: str
+) -> None:
+    with pytest.raises(CellError, match=f"^{message}$"):
         interval(values)
+
+
+def test_figures_of_single_precision_are_averaged_in_double() -> None:
+    values = np.random.default_rng(0).random(19, dtype=np.float32)
+    assert interval(values) == interval(values.astype(np.float64))
 
 
 def test_paired_is_narrow_where_the_patients_differ_and_the_differences_do_not() -> None:
@@ -90,7 +107,8 @@ def test_paired_is_narrow_where_the_patients_differ_and_the_differences_do_not()
     found = paired(a + 0.1 + np.array([0.001, -0.001, 0.001, -0.001]), a)
     assert found.mean == pytest.approx(0.1)
     assert found.low == pytest.approx(0.0982, abs=1e-4)
-    with pytest.raises(CellError, match="4 and 3"):
+    message = "^paired figures need the same patients, got 4 and 3 values; give one value per "
+    with pytest.raises(CellError, match=message + "patient on both sides$"):
         paired(a, a[:3])
 
 
