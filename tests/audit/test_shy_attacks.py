@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from leakaudit.randomness import derive_seed, generator_for
 from leakaudit.records import CellRecord, Outcome, ReportRecord, State
 from tests.conftest import Audit, Leakaudit
 
@@ -38,7 +39,11 @@ class Shy(Attack):
         mean = own.images[own.middle].mean(0, keepdim=True).clamp(0, 1)
         images = mean.expand(observation.layout.image_shape).contiguous()
         return Reconstruction(
-            images=images, objective_first=1.0, objective_last=0.5, iterations=1
+            images=images,
+            objective_first=1.0,
+            objective_last=0.5,
+            iterations=1,
+            notes=(f"It drew from {generator.initial_seed()}.",),
         )
 
 
@@ -94,6 +99,7 @@ def record(
     audit = {
         **tiny_audit,
         "target": {**tiny_audit["target"], "cut_level": 1},
+        "seeds": [7],
         "attacks": names,
         "threats": {"curious-server-with-encoder": names},
         "policy": {"owner": "a test", "date": "2026-11-30", "n_min": 3, "thresholds": [limit]},
@@ -134,6 +140,14 @@ def test_an_attack_that_gives_up_where_it_is_defended_fails_its_control(
     assert plain.state is State.OK
     assert plain.leakage is not None
     assert [doubt.kind for doubt in plain.doubts] == ["disguise"]
+
+
+def test_every_attack_draws_from_a_seed_that_the_audits_seed_gives(record: ReportRecord) -> None:
+    drawn = generator_for(derive_seed(7, "cell"), "attack").initial_seed()
+    for defended in (True, False):
+        (cell,) = cells(record, "shallow-alone", defended=defended)
+        assert cell.seed == 7
+        assert f"It drew from {drawn}." in cell.notes
 
 
 def test_their_silence_never_becomes_a_pass(record: ReportRecord) -> None:
