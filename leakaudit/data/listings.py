@@ -11,21 +11,29 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
-from leakaudit.data.labels import Hint
+from leakaudit.data.announced import for_validation, with_what_is_announced
+from leakaudit.data.labels import Hint, patients_in_words
+from leakaudit.data.listed_images import (
+    NOT_NAMED,
+    Channels,
+    channels_named,
+    common_stem,
+    modalities_in,
+)
 from leakaudit.data.listed_labels import tissues_listed
 from leakaudit.data.listed_paths import listed_path
-from leakaudit.data.modalities import modality_named
-from leakaudit.data.scan_names import is_nifti
+from leakaudit.data.scan_names import family_of, is_nifti
 from leakaudit.data.sources import Found, Source, readable
 from leakaudit.errors import DataError, raise_problems
+from leakaudit.records import Caution
 
 _MAX_JSON: Final = 2**24
-_MAX_CHANNEL: Final = 2**15
+_OF_MSD: Final = re.compile(r"BRATS_\d{3}(_\d{4})?\.nii")  # Task01_BrainTumour
 
 
 @final
@@ -35,15 +43,13 @@ class _Listing:
 
     Args:
         file: the listing.
-        channels: channel of each modality.
-        others: names of channels that are none of our modalities.
-        hint: what it says of the masks' values.
+        channels: which channel is which modality.
+        hint: what it says of the masks' values; None if nothing.
     """
 
     file: Path
-    channels: Mapping[str, int]
-    others: tuple[str, ...]
-    hint: Hint
+    channels: Channels
+    hint: Hint | None
 
     @property
     def root(self) -> Path:
@@ -51,26 +57,14 @@ class _Listing:
 
     def source(self, patient: str, images: list[Path], label: Path) -> Source:
         """One patient, from a 4D image or from one file for each channel."""
-        if len(images) == 1 and not images[0].exists():
-            by_channel = [_of_channel(images[0], number) for number in self.channels.values()]
-            if any(os.path.lexists(path) for path in by_channel):
-                images = [_of_channel(images[0], n) for n in range(max(self.channels.values()) + 1)]
-        files: dict[str, tuple[Path, int | None]]
-        if len(images) == 1:
-            files = {name: (images[0], number) for name, number in self.channels.items()}
-        else:
-            files = {
-                name: (images[number], None)
-                for name, number in self.channels.items()
-                if number < len(images)
-            }
         return Source(
             patient=patient,
             listed_in=self.file,
-            modalities=files,
+            modalities=modalities_in(images, self.channels, patient=patient),
             label=label,
-            hint=self.hint,
-            others=self.others,
+            hint=self.hint or _hint_of_names(self.file, (*images, label)),
+            others=self.channels.others,
+            channels=self.channels.count,
         )
 
 
@@ -86,15 +80,16 @@ def patients_listed(file: Path) -> Found:
     """
     fields = _read(file)
     listing = _listing(file, fields)
-    if fields.get("training") is None and "channel_names" in fields:
+    training = fields.get("training")
+    if training is None and "channel_names" in fields:
         cases = fields.get("dataset")
         if isinstance(cases, dict) and cases:
-            return _entries(listing, cases.items())
-        return _cases(listing, fields)
-    training = fields.get("training")
+            return with_what_is_announced(_entries(listing, cases.items()), fields)
+        return with_what_is_announced(_cases(listing, fields), fields)
     if not isinstance(training, list) or not training:
         raise _refused(file, "expected 'modality' (a mapping) and 'training' (a list with entries)")
-    return _entries(listing, [(None, entry) for entry in training])
+    found = _entries(listing, [(None, entry) for entry in (*training, *for_validation(fields))])
+    return with_what_is_announced(found, fields)
 
 
 def _entries(listing: _Listing, entries: Iterable[tuple[str | None, Any]]) -> Found:
@@ -138,40 +133,54 @@ def _listing(file: Path, fields: Mapping[str, Any]) -> _Listing:
     named = fields.get("modality", fields.get("channel_names"))
     if isinstance(named, list):
         named = dict(enumerate(named))
-    if not isinstance(named, dict) or not named:
+    if named is None and _lists_files(fields):
+        channels = NOT_NAMED
+    elif not isinstance(named, dict) or not named:
         raise _refused(
             file,
             "expected 'modality' (a mapping of channel to name) and 'training' (a list with "
             "entries), or 'channel_names' as nnU-Net writes it",
         )
-    channels: dict[str, int] = {}
-    others: list[str] = []
-    for key, name in named.items():
-        if not re.fullmatch("[0-9]{1,5}", str(key)) or int(key) >= _MAX_CHANNEL:
-            raise _refused(file, f"modality {key!r}: {name!r} is not a channel and a name")
-        modality = modality_named(str(name))
-        if modality is None:
-            others.append(str(name))
-        elif modality in channels:
-            raise _refused(file, f"modality {name!r} occurs twice, as {modality}")
-        else:
-            channels[modality] = int(key)
-    return _Listing(
-        file=file,
-        channels=channels,
-        others=tuple(others),
-        hint=_hint(fields.get("labels"), file),
+    else:
+        try:
+            channels = channels_named(named)
+        except DataError as error:
+            raise _refused(file, str(error)) from None
+    return _Listing(file=file, channels=channels, hint=_hint(fields.get("labels"), file))
+
+
+def _lists_files(fields: Mapping[str, Any]) -> bool:
+    """Whether every image is a list of files, as MONAI writes it, which may say what they show."""
+    training = fields.get("training")
+    return isinstance(training, list) and all(
+        isinstance(entry, dict) and len(_texts(entry.get("image"))) > 1 for entry in training
     )
 
 
-def _hint(named: Any, file: Path) -> Hint:
+def _hint(named: Any, file: Path) -> Hint | None:
     """What a listing says of labels; a fault in it counts only where the user does not say more."""
     if named is None:
-        return Hint(family="msd")
+        return None
     try:
         return Hint(family="msd", names=tissues_listed(named), listing=str(file))
     except DataError as error:
         return Hint(family="msd", listing=str(file), fault=str(error))
+
+
+def _hint_of_names(file: Path, paths: Sequence[Path]) -> Hint:
+    """Whose masks these are where the listing names no labels, by the names of the files."""
+    names = tuple(name for path in paths for name in (path.parent.name, path.name))
+    if all(_OF_MSD.match(path.name) for path in paths):
+        return Hint(family="msd")
+    family = family_of(names, newer=False)
+    if family != "other":
+        return Hint(family=family)
+    return Hint(
+        family="msd",
+        listing=str(file),
+        fault="it names no 'labels', and the files bear the names of no known data set; say by "
+        "data.labels what the values are, such as msd or brats-2023",
+    )
 
 
 def _entry(listing: _Listing, entry: Any, case: str | None) -> Source | None:
@@ -184,6 +193,8 @@ def _entry(listing: _Listing, entry: Any, case: str | None) -> Source | None:
     if name.startswith("._"):
         return None
     stem = re.sub(r"(_0000)?\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)
+    if len(images) > 1:
+        stem = common_stem(images) or stem
     patient = readable(stem if case is None else case)
     if len(label) != 1:
         raise DataError(
@@ -197,14 +208,6 @@ def _texts(written: Any) -> list[str]:
     """One name or a list of names; nothing if it is neither."""
     listed = written if isinstance(written, list) else [written]
     return listed if all(isinstance(each, str) and each for each in listed) else []
-
-
-def _of_channel(image: Path, number: int) -> Path:
-    """nnU-Net's file of one channel: NAME_0002.nii.gz of NAME.nii.gz."""
-    found = re.fullmatch(r"(.*?)(_0000)?(\.nii(\.gz)?)", image.name, re.IGNORECASE | re.DOTALL)
-    if found is None:
-        return image
-    return image.with_name(f"{found[1]}_{number:04d}{found[3]}")
 
 
 def _told_apart(sources: list[Source], root: Path) -> list[Source]:
@@ -223,9 +226,10 @@ def _told_apart(sources: list[Source], root: Path) -> list[Source]:
 
 
 def _twice(sources: Iterable[Source], file: Path) -> list[DataError]:
-    """A problem for each patient who is listed twice."""
-    counted = Counter(source.patient for source in sources)
-    return [
+    """A problem for each patient who is listed twice, or with a file of somebody else."""
+    everybody = list(sources)
+    counted = Counter(source.patient for source in everybody)
+    problems = [
         DataError(
             f"listed {count} times: this identifier occurs twice in the cohort, expected once",
             patient=patient,
@@ -234,6 +238,19 @@ def _twice(sources: Iterable[Source], file: Path) -> list[DataError]:
         for patient, count in counted.items()
         if count > 1
     ]
+    owners: dict[Path, str] = {}
+    for source in everybody:
+        for path in {source.label, *(path for path, _ in source.modalities.values())}:
+            owner = owners.setdefault(path, source.patient)
+            if owner != source.patient:
+                problems.append(
+                    DataError(
+                        f"the same file is listed for {owner}; give each patient their own",
+                        patient=source.patient,
+                        file=str(path),
+                    )
+                )
+    return problems
 
 
 def _cases(listing: _Listing, fields: Mapping[str, Any]) -> Found:
@@ -241,24 +258,39 @@ def _cases(listing: _Listing, fields: Mapping[str, Any]) -> Found:
     ending = fields.get("file_ending", ".nii.gz")
     if not isinstance(ending, str) or not is_nifti(f"x{ending}"):
         raise _refused(listing.file, f"file_ending is {ending!r}; only NIfTI is read, convert it")
-    folder = listing.root / "labelsTr"
-    names = [
+    folder, images = listing.root / "labelsTr", listing.root / "imagesTr"
+    names = _ending_in(ending, folder)
+    if not names:
+        raise _refused(listing.file, f"labelsTr has no mask that ends in {ending}")
+    sources, problems = [], []
+    for name in names:
+        try:
+            sources.append(
+                listing.source(readable(name[: -len(ending)]), [images / name], folder / name)
+            )
+        except DataError as error:
+            problems.append(error)
+    first = f"_0000{ending}"
+    scanned = {name[: -len(first)] for name in _ending_in(first, images)}
+    without = sorted(map(readable, scanned - {name[: -len(ending)] for name in names}))
+    cautions = []
+    if without:
+        words = f"Left out, since labelsTr has no mask of them: {patients_in_words(len(without))}."
+        cautions.append(Caution(kind="left-out", grave=False, words=words, patients=tuple(without)))
+    return Found(
+        sources=tuple(sources),
+        problems=tuple(problems),
+        cautions=tuple(cautions),
+        left_out=tuple(without),
+    )
+
+
+def _ending_in(ending: str, folder: Path) -> list[str]:
+    """Names of NIfTI files that end so; none if there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return [
         name
         for name in sorted(os.listdir(folder))
         if is_nifti(name) and name.lower().endswith(ending.lower())
     ]
-    if not names:
-        raise _refused(listing.file, f"labelsTr has no mask that ends in {ending}")
-    return Found(
-        sources=tuple(
-            listing.source(
-                readable(name[: -len(ending)]),
-                [
-                    _of_channel(listing.root / "imagesTr" / name, number)
-                    for number in range(max(listing.channels.values(), default=0) + 1)
-                ],
-                folder / name,
-            )
-            for name in names
-        )
-    )

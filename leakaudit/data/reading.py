@@ -192,6 +192,7 @@ class Reading:
             label,
             repr((source.hint.family, source.hint.names, source.hint.fault)),
             source.others,
+            source.channels,
             len(source.modalities),
         ]
 

@@ -25,6 +25,7 @@ class Source:
         label: file of the mask.
         hint: what is known of the mask's values.
         others: names of images there that are none of our modalities.
+        channels: how many channels a listing names; 0 if none does.
     """
 
     patient: str
@@ -33,6 +34,7 @@ class Source:
     label: Path
     hint: Hint
     others: tuple[str, ...] = ()
+    channels: int = 0
 
 
 @final

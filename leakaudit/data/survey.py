@@ -74,6 +74,13 @@ def channel_of(source: Source, modality: str, shape: tuple[int, ...]) -> int | N
         channel = None
     depth = 3 if channel is None else 4
     where = {"patient": source.patient, "file": str(file)}
+    if channel is not None and len(shape) == 4 and shape[3] != source.channels:
+        mend = "mend the file" if shape[3] < source.channels else "name every channel"
+        raise DataError(
+            f"the file holds {shape[3]} channels, and {source.listed_in.name} names "
+            f"{source.channels}, so which is which is not certain; {mend}",
+            **where,
+        )
     if len(shape) != depth or (channel or 0) >= (*shape, 1)[3]:
         raise DataError(
             f"expected {depth} dimensions with {modality} in channel {channel or 0}, "
@@ -125,21 +132,44 @@ def _survey(source: Source, modalities: Sequence[str]) -> list[DataError]:
             file=str(source.label),
         )
     headers = {file: header_of(file) for file, _ in (source.modalities[m] for m in modalities)}
+    if label is None or source.label in problems:
+        return list(problems.values())
     for modality in modalities:
         file, _ = source.modalities[modality]
         header = headers[file]
-        if label is None or len(label.shape) != 3 or header is None or file in problems:
-            continue
-        try:
-            channel_of(source, modality, header.shape)
-        except DataError as error:
-            problems[file] = error
-            continue
-        # The axes may be stored in another order, which the headers say.
-        if sorted(header.shape[:3]) != sorted(label.shape):
-            problems[file] = DataError(
-                f"shape {header.shape[:3]} of {modality} differs from the label's {label.shape}",
-                patient=source.patient,
-                file=str(file),
-            )
+        if header is not None and file not in problems:
+            try:
+                _check_shape(source, modality, header.shape, label.shape)
+            except DataError as error:
+                problems[file] = error
+    extents = {header.shape[:3] for header in headers.values() if header is not None}
+    if len(headers) > 1 and set(problems) == set(headers) and len(extents) == 1:
+        images = extents.pop()
+        if sorted(images) != sorted(label.shape):  # one file is unlike all others: the label
+            return [
+                DataError(
+                    f"shape {label.shape} of the label differs from {images} of the images",
+                    patient=source.patient,
+                    file=str(source.label),
+                )
+            ]
     return list(problems.values())
+
+
+def _check_shape(
+    source: Source, modality: str, shape: tuple[int, ...], label: tuple[int, ...]
+) -> None:
+    """Refuse an image that has not the modality, or other extents than the label."""
+    where = {"patient": source.patient, "file": str(source.modalities[modality][0])}
+    if len(shape) == 4 and sorted(shape[1:]) == sorted(label) != sorted(shape[:3]):
+        raise DataError(
+            f"shape {shape}: the channels lie along the first axis; write the file with its "
+            "channels along the last one",
+            **where,
+        )
+    channel_of(source, modality, shape)
+    # The axes may be stored in another order, which the headers say.
+    if sorted(shape[:3]) != sorted(label):
+        raise DataError(
+            f"shape {shape[:3]} of {modality} differs from the label's {label}", **where
+        )

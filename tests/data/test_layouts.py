@@ -112,7 +112,7 @@ def test_the_archive_s_own_folder_around_it(msd: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "modality",
     [
-        {**MODALITIES, "4": "ADC"},
+        {name: int(channel) for channel, name in MODALITIES.items()},
         ["FLAIR", "T1w", "T1ce", "T2w"],
         {"0": "T2-FLAIR", "1": "T1-weighted", "2": "T1-Gd", "3": "T2-weighted"},
     ],

@@ -231,7 +231,7 @@ def test_modalities_of_unequal_shape(msd: Path, brats: Callable[..., Path]) -> N
     nib.save(nib.Nifti1Image(values[:, :, :5], np.eye(4)), file)
     refused(msd, file, "differs from the label")
     nib.save(nib.Nifti1Image(values[..., :3], np.eye(4)), file)
-    refused(msd, file, "T2w in channel 3")
+    refused(msd, file, "holds 3 channels, and dataset.json names 4")
     root = brats(2018)
     odd = root / "Brats18_X_1_1" / "Brats18_X_1_1_t2.nii.gz"
     values = np.asarray(nib.load(odd).dataobj)
