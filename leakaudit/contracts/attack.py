@@ -320,7 +320,7 @@ def _kept(images: torch.Tensor, recovers: Recovers) -> torch.Tensor:
 
 
 def _check(result: Reconstruction, shape: tuple[int, ...], recovers: Recovers) -> None:
-    images = result.images
+    images = result.images.detach()
     if tuple(images.shape) != shape:
         raise CellError(f"the attack returned shape {tuple(images.shape)}, expected {shape}")
     if not bool(torch.isfinite(images).all()):

@@ -102,7 +102,11 @@ def test_an_attack_on_one_tensor_never_stands_for_all_nor_is_left_out_in_silence
         return change
 
     matrix(tiny_audit, of({}, ["decoder-inversion"]))
-    with pytest.raises(ConfigError, match="says nothing of all together; let curious-server meet"):
+    message = (
+        "^tensor-inversion reads one tensor alone, which says nothing of all together; let "
+        "curious-server meet an attack that reads all of them too, such as decoder-inversion$"
+    )
+    with pytest.raises(ConfigError, match=message):
         matrix(tiny_audit, of({}, []))
 
     def beside_unsupported(audit: dict[str, Any]) -> None:
@@ -111,8 +115,12 @@ def test_an_attack_on_one_tensor_never_stands_for_all_nor_is_left_out_in_silence
 
     with pytest.raises(ConfigError, match="says nothing of all together"):
         matrix(tiny_audit, beside_unsupported)
-    for nowhere in ({"level": 5}, {"site": 3}):
-        with pytest.raises(ConfigError, match="crosses none of the audited cuts"):
+    for nowhere, where in (({"level": 5}, "5 of site 1"), ({"site": 3}, "0 of site 3")):
+        message = (
+            f"^tensor-inversion: level {where} crosses none of the audited cuts; the target has 2 "
+            "sites$"
+        )
+        with pytest.raises(ConfigError, match=message):
             matrix(tiny_audit, of(nowhere, ["decoder-inversion"]))
 
 
@@ -506,7 +514,8 @@ def test_every_site_is_tried_and_a_site_without_others_is_refused(
     assert set(held) == {"T1w+T1gd", "FLAIR+T2w"}
     assert held["T1w+T1gd"].recovered == ("FLAIR", "T2w")
     assert held["T1w+T1gd"].positive_control != held["FLAIR+T2w"].positive_control
-    with pytest.raises(ConfigError, match="the target has one site alone"):
+    message = "^other-site-inversion recovers what other sites hold; the target has one site alone$"
+    with pytest.raises(ConfigError, match=message):
         matrix(tiny_audit, one_site)
 
 

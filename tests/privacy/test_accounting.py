@@ -50,9 +50,18 @@ def test_releases_that_are_made_for_epsilon_8_one_by_one(releases: int, total: f
 
 @pytest.mark.parametrize(("z", "releases"), [(0.01, 1), (10.0, 201), (1.0, 10_000)])
 def test_prv_is_refused_where_its_arithmetic_does_not_hold(z: float, releases: int) -> None:
-    with pytest.raises(ConfigError, match="use the exact curve"):
+    message = rf"^epsilon is [\d.e+]+ after {releases} releases; the PRV accountant is used up to "
+    with pytest.raises(ConfigError, match=message + "310 and 200, use the exact curve$"):
         prv_epsilon(z, releases, 1e-5)
     assert rdp_epsilon(z, releases, 1e-5) >= epsilon(z, releases, 1e-5)
+
+
+def test_prv_is_used_up_to_its_limits() -> None:
+    exact = epsilon(10.0, 200, 1e-5)
+    assert exact <= prv_epsilon(10.0, 200, 1e-5) <= exact + 0.02
+    exact = epsilon(0.055, 1, 1e-12)
+    assert 290 < exact < 310
+    assert exact <= prv_epsilon(0.055, 1, 1e-12) <= exact + 0.02
 
 
 def test_much_noise_does_not_warn() -> None:

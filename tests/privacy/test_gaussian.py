@@ -214,4 +214,6 @@ def test_refuses_no_noise_no_release_and_a_promise_of_nothing() -> None:
         noise_multiplier(1.0, 1e-5, 0)
     with pytest.raises(ConfigError, match="at most 1e15"):
         mu_of(1e16, 1e-5)
+    with pytest.raises(ConfigError, match="at most 1e15"):
+        mu_of(1e15 + 0.5, 1e-5)
     assert mu_of(1e15, 1e-5) == pytest.approx(math.sqrt(2e15), rel=1e-6)
