@@ -15,6 +15,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
 
+from leakaudit.data.identity import is_a_time
 from leakaudit.data.labels import Hint, patients_in_words
 from leakaudit.data.patient_files import FOREIGN, PatientFiles, files_below
 from leakaudit.data.scan_names import MASK, Scan, family_of, is_nifti, scan_named
@@ -101,12 +102,15 @@ def _part_of(files: PatientFiles) -> tuple[Path, bool]:
 
 
 def _identifiers(everybody: Sequence[PatientFiles], root: Path) -> list[str]:
-    """The folder's name, or the stem of the files where folders are shared or named alike."""
+    """The folder's name, or the stem of the files where folders are shared or named alike.
+
+    A folder that is named by a time alone, as ses-2 in sub-01, is named with those above it.
+    """
     by_folder = Counter(files.name for files in everybody)
     by_stem = Counter(files.stem for files in everybody)
     named = []
     for files in everybody:
-        if files.name and by_folder[files.name] == 1:
+        if files.name and by_folder[files.name] == 1 and not is_a_time(files.name):
             name = files.name
         elif files.stem and by_stem[files.stem] == 1:
             name = files.stem
@@ -140,7 +144,7 @@ def _source(patient: str, files: PatientFiles) -> Source:
         rename = f"; if it is {others[0]}, rename that" if len(others) == 1 else ""
         raise DataError(
             "the label is missing, expected a file that ends in _seg.nii.gz or -seg.nii.gz"
-            + rename,
+            + (rename or "; leave out who has none by data.exclude"),
             patient=patient,
             file=str(files.folder),
         )

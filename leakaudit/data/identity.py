@@ -8,6 +8,7 @@ and images tell what names do not.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -34,6 +35,8 @@ _IN_WORDS: Final = tuple(
         r"(?P<person>.+?)[-_/ ](tp|time|timepoint|time-point|visit|week|month|day|session|ses|scan)"
         r"[-_ ]?\d+([-_]\d+)?",
         r"(?P<person>.+?)[-_/ ](baseline|follow[-_ ]?up[-_ ]?\d*|pre[-_]?op|post[-_]?op)",
+        # A date: P01_2019-03-02, TCGA-02-0003_1997.06.08.
+        r"(?P<person>.+?)[-_/ .](19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d([-_T].*)?",
     )
 )
 
@@ -77,6 +80,20 @@ def _person_in_words(name: str) -> str:
     return ""
 
 
+def is_a_time(name: str) -> bool:
+    """Whether a name says when and not who, such as ``ses-02``, ``week-012`` or ``2019-03-02``.
+
+    Args:
+        name: of a folder, without those above it.
+    """
+    return any(convention.fullmatch(f"x1_{name}") for convention in _IN_WORDS)
+
+
+def _spelling(name: str) -> str:
+    """A name without the differences that file systems make: case, composed accents, spaces."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 def same_person_by_name(names: Iterable[str]) -> list[tuple[str, ...]]:
     """The names that say one person, at least two each.
 
@@ -85,7 +102,7 @@ def same_person_by_name(names: Iterable[str]) -> list[tuple[str, ...]]:
     """
     by_person: dict[str, list[str]] = {}
     for name in sorted(names):
-        by_person.setdefault(person_of(name).lower(), []).append(name)
+        by_person.setdefault(_spelling(person_of(name)), []).append(name)
     return [tuple(scans) for scans in by_person.values() if len(scans) > 1]
 
 

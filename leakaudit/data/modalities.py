@@ -24,7 +24,8 @@ _SPELLINGS: Final = {
     "T1gd": """
         t1c t1ce t1gd t1km t1gado t1gadolinium t1post t1contrast t1contrastenhanced
         t1postcontrast t1cw t1wc t1wce t1wgd t1wpost t1wpostcontrast t1weightedgd
-        t1weightedpostcontrast t1weightedcontrastenhanced cet1 cet1w gdt1 cegadoliniumt1w
+        t1weightedpostcontrast t1weightedcontrastenhanced cet1 cet1w gdt1 gdt1w cegadoliniumt1w ct1
+        t1gad
         contrastenhancedt1 contrastenhancedt1w contrastenhancedt1weighted postcontrastt1
         postcontrastt1w postcontrastt1weighted t1+ t1+c t1+ce t1+gd t1+km t1+contrast t1w+
         t1w+c t1w+gd

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
-from leakaudit.data.scan_names import MASK, Scan, is_nifti, scan_named
+from leakaudit.data.scan_names import MASK, Scan, is_nifti, scan_named, with_contrast
 from leakaudit.errors import DataError
 
 FOREIGN: Final = (".mha", ".mhd", ".nrrd", ".dcm", ".hdr", ".img", ".mgz", ".npy", ".h5")
@@ -69,7 +69,40 @@ def files_below(root: Path) -> tuple[list[PatientFiles], Counter[str]]:
             loose += scans
         else:
             everybody += found
-    return _with_loose(everybody, loose, root), other
+    return _with_loose(_in_several_folders(everybody, root), loose, root), other
+
+
+def _in_several_folders(everybody: list[PatientFiles], root: Path) -> list[PatientFiles]:
+    """Put together who has a folder for each file, as BraTS 2013 (VSD) and EGD have it.
+
+    Folders below one are one patient's if none shows what another shows, at most one holds more
+    than one kind, and their files are not named apart.
+    """
+    for above in range(2):
+        by_folder: dict[Path, list[PatientFiles]] = {}
+        for files in everybody:
+            by_folder.setdefault(files.folder.parents[above], []).append(files)
+        put = []
+        for folder, parts in by_folder.items():
+            scans = [scan for files in parts for scan in files.scans]
+            kinds = {scan.kind for scan in scans}
+            stems = {scan.stem for scan in scans} - {""}
+            single = sum(len(files.scans) == 1 for files in parts)
+            is_one = len(kinds) == len(scans) and len(stems) < 2 and single >= len(parts) - 1
+            if len(parts) > 1 and is_one and root in folder.parents:
+                put.append(
+                    PatientFiles(
+                        folder=folder,
+                        group=folder.parent,
+                        name=folder.name,
+                        stem=next(iter(stems), ""),
+                        scans=tuple(scans),
+                    )
+                )
+            else:
+                put += parts
+        everybody = put
+    return everybody
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -134,6 +167,8 @@ def _patients_of(folder: Path, scans: Sequence[Scan], root: Path) -> list[Patien
     repeated = len({scan.kind for scan in scans}) < len({(s.stem, s.kind) for s in scans})
     if repeated and all(len(each) == 1 for each in kinds.values()):
         return None
+    if scans and folder != root and all(s.kind == MASK and s.stem for s in scans):
+        return None  # masks beside the images' folders, as BIDS has them under derivatives
     if repeated and sum(len(each) > 1 for each in kinds.values()) > 1:
         return [
             PatientFiles(folder=folder, group=folder, name="", stem=stem, scans=tuple(each))
@@ -141,6 +176,7 @@ def _patients_of(folder: Path, scans: Sequence[Scan], root: Path) -> list[Patien
         ]
     if not scans:
         return []
+    scans = with_contrast(scans)
     stem = Counter(scan.stem for scan in scans).most_common(1)[0][0]
     name = "" if folder == root else folder.name
     group = folder if folder == root else folder.parent
@@ -157,9 +193,19 @@ def _with_loose(
     complete = []
     for files in everybody:
         have = {scan.kind for scan in files.scans}
-        given = [scan for scan in by_stem.pop(files.stem, ()) if scan.kind not in have]
+        loose_ones = by_stem.pop(files.stem, []) if files.stem else []
+        given = [scan for scan in loose_ones if scan.kind not in have]
         complete.append(replace(files, scans=(*files.scans, *given)))
+    shared = Counter(scan.path.parent for scan in loose)
     for stem, scans in by_stem.items():
+        alone = scans[0].path.parent
+        if len(scans) == 1 and shared[alone] == 1:  # a patient's folder without the images
+            complete.append(
+                PatientFiles(
+                    folder=alone, group=alone.parent, name=alone.name, stem=stem, scans=tuple(scans)
+                )
+            )
+            continue
         # A mask of nobody, as of patients whose images were not copied, is no patient.
         if any(scan.kind != MASK for scan in scans):
             complete.append(

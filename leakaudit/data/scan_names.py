@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
+from leakaudit.data.bids_names import bids_parts
 from leakaudit.data.conventions import Family
 from leakaudit.data.modalities import modality_named
 
@@ -33,6 +34,18 @@ _NO_TUMOUR: Final = frozenset(
     )
 )
 _MOST_WORDS: Final = 4
+# Between what was registered and onto what: x_flair_to_t1, x_t2_reg_t1.
+_ONTO: Final = frozenset(
+    ("to", "in", "on", "onto", "reg", "registered", "coreg", "aligned", "space")
+)
+# BraTS 2012 to 2015: VSD.Brain.XX.O.MR_Flair.54512, and VSD.Brain_3more.XX.O.OT.54517 for the mask.
+_VIRTUAL_SKELETON: Final = re.compile(
+    r"vsd\.brain[._].*\.(mr_(?P<modality>\w+)|ot)\.\d+", re.IGNORECASE
+)
+_WITH_CONTRAST: Final = frozenset(
+    ("post", "postcontrast", "contrast", "enhanced", "ce", "gd", "gad", "gado", "km")
+)
+_WITHOUT_CONTRAST: Final = frozenset(("pre", "precontrast", "native", "plain"))
 
 # Years are those of the challenges; the first that fits a name counts.
 _FAMILIES: Final[tuple[tuple[Family, re.Pattern[str]], ...]] = (
@@ -80,6 +93,13 @@ def scan_named(path: Path) -> Scan | None:
     found = _NIFTI.fullmatch(path.name)
     if found is None or path.name.startswith("."):
         return None
+    if known := _VIRTUAL_SKELETON.fullmatch(found[1]):
+        written = known["modality"]
+        kind = MASK if written is None else modality_named(written)
+        return None if kind is None else Scan(path=path, stem="", kind=kind, newer=False)
+    if parts := bids_parts(found[1]):
+        shown = scan_named(path.with_name(f"{parts[1]}.nii"))
+        return None if shown is None else replace(shown, path=path, stem=parts[0])
     words = re.split(r"([-_. ])", found[1])  # the separators stand at odd places
     for count in range(_MOST_WORDS, 0, -1):
         start = len(words) - 2 * count + 1
@@ -87,12 +107,59 @@ def scan_named(path: Path) -> Scan | None:
             continue
         written = "".join(words[start::2]).lower()
         kind = MASK if written in _MASKS else modality_named("".join(words[start:]))
-        if kind == MASK and _marks_something_else(written, words[: max(start - 1, 0)]):
+        before = words[: max(start - 1, 0)]
+        if kind == MASK and _marks_something_else(written, before):
             return None
+        if kind not in (None, MASK):
+            kind, before = _registered(kind, before)
         if kind is not None:
-            stem = "".join(words[: max(start - 1, 0)])
-            return Scan(path=path, stem=stem, kind=kind, newer=written in ("t1n", "t2f"))
+            return Scan(path=path, stem="".join(before), kind=kind, newer=written in ("t1n", "t2f"))
+        if written in _MASKS or modality_named("".join(words[start:])):
+            return None
     return None
+
+
+def _registered(onto: str, before: list[str]) -> tuple[str | None, list[str]]:
+    """The modality that was laid on another, and the words before it; itself if none was.
+
+    Args:
+        onto: the modality that the name ends with.
+        before: the words before it and, between them, the separators.
+
+    Returns:
+        Modality and words; no modality if the name has two and does not say which it is.
+    """
+    left = before
+    while left and left[-1].lower() in _ONTO:
+        left = left[: max(len(left) - 2, 0)]
+    for count in range(_MOST_WORDS, 0, -1):
+        start = len(left) - 2 * count + 1
+        laid = modality_named("".join(left[start:])) if start >= 0 else None
+        if laid is not None and laid != onto:
+            return (laid if len(left) < len(before) else None), left[: max(start - 1, 0)]
+    return onto, before
+
+
+def with_contrast(scans: Sequence[Scan]) -> list[Scan]:
+    """The same with x_post_T1 as T1gd beside x_flair, and x_pre_T1 as what it is.
+
+    Where all files are named x_post, that is a time: nothing changes.
+
+    Args:
+        scans: of one patient.
+    """
+    told = []
+    for scan in scans:
+        before, _, word = re.sub("[-_. ]", "_", scan.stem).rpartition("_")
+        others = {other.stem for other in scans if other.kind not in ("T1w", "T1gd")}
+        if scan.kind == "T1w" and others and scan.stem not in others:
+            stem = scan.stem[: len(before)]
+            if word.lower() in _WITH_CONTRAST:
+                scan = replace(scan, stem=stem, kind="T1gd")
+            elif word.lower() in _WITHOUT_CONTRAST:
+                scan = replace(scan, stem=stem)
+        told.append(scan)
+    return told
 
 
 def _marks_something_else(written: str, before: Sequence[str]) -> bool:
