@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -58,6 +59,16 @@ class ClipsByPrivateData(PenalizesInSilence):
             reason="the clip bound was taken from private data",
             mu=0.1,
             covers="training releases",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaysNoCurve(ClipsByPrivateData):
+    """Claims something for the training's releases, but by no Gaussian-DP parameter."""
+
+    def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
+        return replace(
+            super().guarantee(releases, reproducible=reproducible), claimed=True, mu=None
         )
 
 
@@ -159,10 +170,36 @@ def test_returned_gradients_pass_every_part() -> None:
 
 
 def test_what_is_no_stack_is_refused() -> None:
-    with pytest.raises(ConfigError, match="two defenses"):
+    message = r"^a stack needs two defenses, as \[nopeek, gaussian-noise\]$"
+    with pytest.raises(ConfigError, match=message):
         Stack(chain=(GaussianNoise(),))
-    with pytest.raises(ConfigError, match="both privatize"):
-        Stack(chain=(DpSgd(), DpSgd(parties="encoders")))
+    for first, second in ((DpSgd(), DpSgd(parties="encoders")), (DpSgd(), DpSgd(epsilon=1.0))):
+        message = f"{first!r} and {second!r} both privatize the training; keep one"
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            Stack(chain=(first, GaussianNoise(), second))
+
+
+def test_the_steps_of_a_stack_are_numbered_and_lead_into_each_other() -> None:
+    levels, stack = levels_of(), fitted(TopK(keep=0.5), GaussianNoise(std=2.0))
+    drawn = stack.draw(levels, generator_for(0, "test"))
+    first, second = stack.trace(levels, drawn)
+    assert (first.part, second.part) == (0, 1)
+    assert first.before is levels
+    assert second.before is first.after
+    assert all(map(torch.equal, first.expected, stack.chain[0].expected(levels)))
+    assert all(map(torch.equal, second.expected, stack.chain[1].expected(first.after)))
+    halved = fitted(PenalizesInSilence(), PenalizesInSilence()).expected(levels)
+    assert all(torch.equal(one, level / 4) for one, level in zip(halved, levels, strict=True))
+    back = fitted(CutGradientNoise(std=1.0), CutGradientNoise(std=3.0))
+    returned = back.draw_returned(levels, generator_for(0, "test"))
+    first, second = back.trace_returned(levels, returned)
+    assert (first.part, second.part) == (0, 1)
+    assert first.before is first.expected is levels
+    assert second.before is second.expected is first.after
+    by_hand = back.chain[1].apply_returned(
+        back.chain[0].apply_returned(levels, returned[:2]), returned[2:]
+    )
+    assert all(map(torch.equal, second.after, by_hand))
 
 
 # --- what the whole claims -----------------------------------------------------------------------
@@ -238,6 +275,44 @@ def test_a_claim_about_releases_is_not_lost_beside_one_about_weights() -> None:
     assert claim is not None
     assert claim.claimed
     assert (claim.covers, claim.epsilon) == ("releases", 6.0)
+
+
+def test_a_composed_claim_says_what_it_rests_on_and_takes_the_smaller_delta() -> None:
+    private, noisy = DpSgd(epsilon=4.0, delta=1e-6), DpGaussian(epsilon=6.0, scope="training")
+    for chain in ((private, noisy), (noisy, private)):
+        stack = fitted(*chain)
+        parts = {each.covers: each for each in claims_of(stack)}
+        weights, sent = parts["weights"], parts["training releases"]
+        claim = stack.guarantee(3, reproducible=False)
+        assert claim is not None
+        mu = math.hypot(mu_of(4.0, 1e-6), mu_of(6.0, 1e-5))
+        assert (claim.delta, claim.reason) == (1e-6, "")
+        assert claim.mu == pytest.approx(mu)
+        assert claim.epsilon == pytest.approx(epsilon_of(1e-6, mu))
+        assert claim.mechanism == f"{weights.mechanism}; {sent.mechanism}"
+        both = [*weights.assumptions, *sent.assumptions]
+        assert claim.assumptions == tuple(dict.fromkeys(both))
+        assert not claim.lacks_private_training
+
+
+def claims_of(stack: Stack) -> list[PrivacyGuarantee]:
+    found = [part.guarantee(3, reproducible=False) for part in stack.chain]
+    return [one for one in found if one is not None]
+
+
+def test_a_part_without_a_curve_composes_to_no_claim() -> None:
+    stack = fitted(DpSgd(), SaysNoCurve())
+    claim = stack.guarantee(3, reproducible=False)
+    assert claim is not None
+    assert not claim.claimed
+    assert claim.reason == "one of the parts does not say its Gaussian-DP parameter"
+
+
+def test_of_claims_that_nobody_knows_together_none_is_left() -> None:
+    claim = fitted(SaysNoCurve(), SaysNoCurve()).guarantee(3, reproducible=False)
+    assert claim is not None
+    assert not claim.claimed
+    assert claim.reason == "leakaudit knows no claim of these defenses together, only of each alone"
 
 
 def test_of_two_claims_about_releases_the_smaller_epsilon_stands() -> None:
