@@ -34,6 +34,7 @@ _NO_TUMOUR: Final = frozenset(
     )
 )
 _MOST_WORDS: Final = 4
+_IN_ONE_WORD: Final = frozenset(("ct1",))  # P_C_t1 is the T1 of somebody called P_C
 # Between what was registered and onto what: x_flair_to_t1, x_t2_reg_t1.
 _ONTO: Final = frozenset(
     ("to", "in", "on", "onto", "reg", "registered", "coreg", "aligned", "space")
@@ -106,6 +107,8 @@ def scan_named(path: Path) -> Scan | None:
         if start < 0:
             continue
         written = "".join(words[start::2]).lower()
+        if count > 1 and written in _IN_ONE_WORD:
+            continue
         kind = MASK if written in _MASKS else modality_named("".join(words[start:]))
         before = words[: max(start - 1, 0)]
         if kind == MASK and _marks_something_else(written, before):

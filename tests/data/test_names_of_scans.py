@@ -174,6 +174,7 @@ def test_names_of_bids(name: str, parts: tuple[str, str] | None) -> None:
         ("VSD.Brain_3more.XX.O.OT.54517.nii", MASK, ""),
         ("VSD.Brain.XX.O.MR_T1c.54514.nii.gz", "T1gd", ""),
         ("CT1.nii.gz", "T1gd", ""),
+        ("P_C_t1.nii.gz", "T1w", "P_C"),
     ],
 )
 def test_names_of_files(name: str, kind: str, stem: str) -> None:
