@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,6 +21,7 @@ from leakaudit.data.likeness import (
 )
 from leakaudit.data.preparing import BADLY_DISTORTED, DISTORTED, Prepared
 
+_FEW_VOXELS: Final = 20  # so small masks can be equal by chance
 _FEWEST: Final = 4  # persons that can be split, as of split_patients
 
 
@@ -56,6 +58,7 @@ def between_patients(
         groups.append(pair)
         for name in pair:
             found[name].append(foreign_modality(modalities[modality]))
+    _compare_masks(patients, groups, found)
     _compare_spacing(patients, found, spatial_dims)
     _compare_orientation(patients, found)
     return merged(groups), found
@@ -84,6 +87,35 @@ def _by_name(names: Sequence[str], like: Likeness) -> list[tuple[tuple[str, ...]
 
 def _pairs(scans: Sequence[str]) -> list[tuple[str, str]]:
     return [(one, other) for one in scans for other in scans if one < other]
+
+
+def _compare_masks(
+    patients: Sequence[Prepared], groups: Sequence[Sequence[str]], found: dict[str, list[Finding]]
+) -> None:
+    """Add what is said of different persons whose masks are equal to the voxel."""
+    persons = {name: person[0] for person in merged(groups) for name in person}
+    everybody = {persons.get(one.patient, one.patient) for one in patients}
+    by_mask: dict[bytes, dict[str, list[str]]] = {}
+    for one in patients:
+        if np.count_nonzero(one.masks) >= _FEW_VOXELS:
+            content = repr(one.masks.shape).encode() + one.masks.tobytes()
+            person = persons.get(one.patient, one.patient)
+            of = by_mask.setdefault(hashlib.sha256(content).digest(), {})
+            of.setdefault(person, []).append(one.patient)
+    for owners in by_mask.values():
+        # Where most have it, masks were drawn by a program that draws one.
+        if len(owners) > 1 and 2 * len(owners) <= len(everybody):
+            for names in owners.values():
+                for name in names:
+                    found[name].append(_ONE_MASK)
+
+
+_ONE_MASK: Final = Finding(
+    kind="mask-place",
+    grave=True,
+    words="Masks are equal to the voxel although the images are different persons': all but one "
+    "are somebody else's.",
+)
 
 
 def _compare_spacing(

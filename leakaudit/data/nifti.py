@@ -209,8 +209,8 @@ def _choose_slices(
     found = np.flatnonzero(bears) if slices == "tumour" else np.arange(len(masks))
     if not found.size:
         raise DataError(
-            "no slice bears tumour after the crop; make data.crop larger, or leave the patient "
-            "out by data.exclude",
+            "no slice bears tumour after the crop and at this size; make data.crop or data.size "
+            "larger, or leave the patient out by data.exclude",
             patient=source.patient,
             file=str(source.label),
         )

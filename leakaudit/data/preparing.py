@@ -24,6 +24,7 @@ from leakaudit.data.intensities import rescale
 from leakaudit.data.labels import to_classes
 from leakaudit.data.likeness import Signature, signature
 from leakaudit.data.outlines import check_outlines
+from leakaudit.data.plausible import check_copies, check_mask
 from leakaudit.data.sources import Source
 from leakaudit.data.survey import channel_of
 from leakaudit.errors import DataError
@@ -101,7 +102,7 @@ def prepare_patient(
         channels = [turned(values, reference, UPRIGHT)[0] for values in channels]
     else:
         upright = reference
-        findings.append(_NOT_ORIENTED)
+        findings.append(_NOT_AXIAL if _seems_not_axial(reference) else _NOT_ORIENTED)
     findings += _of_the_voxels(upright)
     images, cut_off = [], 0.0
     for scan, values in zip(scans, channels, strict=True):
@@ -120,6 +121,7 @@ def prepare_patient(
     findings += check_outlines(images, wanted)
     thinned = thin_masks(centre_crop(masks.T, crop), factor)
     stacked = np.stack(images, axis=1)
+    findings += [*check_copies(images, wanted), *check_mask(thinned, stacked)]
     return Prepared(
         patient=source.patient,
         images=stacked,
@@ -139,12 +141,25 @@ _NOT_ORIENTED: Final = Finding(
     words="The headers do not say which way the patients lie (an identity, or none); their voxels "
     "were taken as stored, the third axis as the slices.",
 )
+_NOT_AXIAL: Final = Finding(
+    kind="no-orientation",
+    grave=True,
+    words="The headers do not say which way the patients lie, and the slices do not seem to lie "
+    "along the third axis: it is as long as one of the others, which differ, as in arrays whose "
+    "axes were exchanged. Write the files with their slices last, or with an orientation.",
+)
 _TOO_DARK: Final = Finding(
     kind="dark",
     grave=True,
     words="A few voxels are so bright that most of the brain falls below 2 % of them and does not "
     "count as brain. Look for artefacts, and cut off their intensities.",
 )
+
+
+def _seems_not_axial(grid: Grid) -> bool:
+    """Whether another pair of axes than the first two is square."""
+    x, y, z = grid.shape
+    return x != y and z in (x, y)
 
 
 def _read_scans(
