@@ -18,6 +18,9 @@ from leakaudit_attacks.starts import middle_slices
 # them are in memory at once.
 _SLICES, _VALUES = 48, 2**25
 
+# Seed of their second release, by which it is seen what draws do.
+_AGAIN = 11
+
 # Own images in, what is released of them out, per level and joined along channels.
 Asked = Callable[[Images, torch.Generator], Levels]
 
@@ -95,8 +98,10 @@ class LearnsFromQueries(Attack):
             sites: how many sites' channels stand one after another in each of these levels.
         """
         own, released = _released(auxiliary, ask, generator)
+        # By draws of its own, so that a look at noise changes nothing where there is none.
+        again = _again(own, released, ask, torch.Generator().manual_seed(_AGAIN))
         reading = best_reading(
-            numbers, own, released, lambda images: ask(images, generator), sites, generator
+            numbers, own, released, lambda images: ask(images, generator), sites, generator, again
         )
         decoder = fresh_decoder(reading.entering, self.width, auxiliary, generator)
         middles = middle_slices(auxiliary)
@@ -131,3 +136,12 @@ def _released(
     own = Own.of(auxiliary, most)
     parts = [ask(images, generator) for images in own.images.split(8)]
     return own, tuple(torch.cat(level) for level in zip(*parts, strict=True))
+
+
+def _again(own: Own, released: Levels, ask: Asked, generator: torch.Generator) -> Levels | None:
+    """Another release of the same slices; None where nothing seems to be drawn."""
+    first = ask(own.images[:1], generator)
+    if all(torch.equal(one, level[:1]) for one, level in zip(first, released, strict=True)):
+        return None
+    parts = [first, *(ask(images, generator) for images in own.images[1:].split(8))]
+    return tuple(torch.cat(level) for level in zip(*parts, strict=True))

@@ -10,6 +10,7 @@ import torch
 
 from leakaudit.api import Images, Levels
 from leakaudit_attacks.digits import low_digits
+from leakaudit_attacks.looks import best_looks
 from leakaudit_attacks.mixing import FromEverywhere, varied
 from leakaudit_attacks.ordering import fixed_orders, keys, patterns
 from leakaudit_attacks.screening import Own, Places, local_error
@@ -27,6 +28,8 @@ _NOTHING = 0.9
 # Probe images by which a fixed order is found, and the positions beyond which it is not sought:
 # every released one is compared with every one of an image.
 _PROBES, _POSITIONS = 256, 2**14
+# Looks that are tried where noise is shared.
+_LOOKS = 3
 # Probe images for a ridge from all positions.
 _MIXED_PROBES = 768
 
@@ -93,6 +96,7 @@ def best_reading(
     ask: Released,
     sites: int,
     generator: torch.Generator,
+    again: Levels | None = None,
 ) -> Reading:
     """The way to read each level that tells most of held-back patients.
 
@@ -103,12 +107,15 @@ def best_reading(
         ask: what would be released of any images.
         sites: how many sites' channels stand one after another in a level.
         generator: of every draw.
+        again: what was released of the own slices another time, joined.
     """
     chosen: dict[int, LevelReading] = {}
     sought, mixed = True, False
     for place, (number, level) in enumerate(zip(numbers, released, strict=True)):
         best = _plain(level, own)
         best = _better(best, _digits(level, own, generator), level, own)
+        if again is not None and not torch.equal(level, again[place]):
+            best = _better(best, _shared(level, again[place]), level, own)
         if best.error > _NOTHING:
             best = _better(best, keys(level, sites), level, own)
         if best.error > _NOTHING and sought and bool((level != level[:1]).any()):
@@ -162,6 +169,12 @@ def _digits(level: torch.Tensor, own: Own, generator: torch.Generator) -> tuple[
         return ()
     found = low_digits()[best]
     return found, replace(found, beside=True)
+
+
+def _shared(level: torch.Tensor, again: torch.Tensor) -> tuple[Way, ...]:
+    """Looks in which noise that many values share is gone; most levels have none."""
+    drawn = again.double() - level.double()
+    return tuple(best_looks(drawn - drawn.mean(dim=0), level, again, _LOOKS))
 
 
 def _orders(

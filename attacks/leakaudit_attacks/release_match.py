@@ -7,7 +7,7 @@ whom nothing was measured on decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, final, runtime_checkable
 
@@ -16,6 +16,7 @@ import torch
 from leakaudit.api import (
     Capability,
     Images,
+    Measured,
     MeasuredLevel,
     Observation,
     SiteLevels,
@@ -25,6 +26,7 @@ from leakaudit.api import (
 from leakaudit_attacks.activations import ActivationMatch
 from leakaudit_attacks.decoding import difference, releases_of
 from leakaudit_attacks.engine import Objective, StepRule, search, weighted
+from leakaudit_attacks.looked import Looked, looked_at
 from leakaudit_attacks.measured_release import MeasuredMatch
 from leakaudit_attacks.priors import total_variation
 from leakaudit_attacks.pull import Pull, Through
@@ -108,6 +110,13 @@ def release_match(
         makers["robust"] = lambda seen: MeasuredMatch(seen, found, through, robust=True)
     if any(level.entangled for one in found for level in one.levels):
         makers["mixed"] = lambda seen: MeasuredMatch(seen, found, through, mixed=True)
+    looks = _looks(observation, sites, found)
+    if looks is not None:
+        makers["looked"] = lambda seen: MeasuredMatch(
+            _as_seen(seen, looks),
+            [each.found for each in looks],
+            [Through(each.looked) for each in looks],
+        )
     trial = _trial(observation, tried)
     # One patient alone is no start: that is who is looked for.
     start = torch.full_like(tried, 0.5)
@@ -127,7 +136,49 @@ def release_match(
         makers["surrogate"] = lambda seen: MeasuredMatch(seen, found, around)
         errors["surrogate"] = error_of("surrogate")
     best = min(errors, key=lambda name: errors[name])
-    return Chosen(makers[best](observation), (_note(best, errors),))
+    note = _note(best, errors)
+    if best == "looked" and looks is not None:
+        words = dict.fromkeys(each.looked.words for each in looks)
+        note += f" They were looked at so: {'; '.join(filter(None, words))}."
+    return Chosen(makers[best](observation), (note,))
+
+
+@final
+@dataclass(frozen=True)
+class _Site:
+    """How one site's releases are looked at, and what was measured so."""
+
+    looked: Looked
+    found: Measured
+
+
+def _looks(
+    observation: Observation, sites: SiteLevels, found: Sequence[Measured]
+) -> list[_Site] | None:
+    """A look at each site's releases where draws hide them; None where none tells more."""
+    if not all(one.random for one in found):
+        return None
+    chosen = []
+    for levels in sites:
+        best = looked_at(observation.defense, levels)
+        if best is None:
+            return None
+        chosen.append(_Site(*best))
+    return chosen
+
+
+def _as_seen(observation: Observation, looks: Sequence[_Site]) -> Observation:
+    """The observation with what the looks make of its releases."""
+    releases = tuple(
+        tuple(each.looked.seen(levels) for each, levels in zip(looks, release, strict=True))
+        for release in releases_of(observation)
+    )
+    held = {
+        Capability.ACTIVATIONS: releases[0],
+        Capability.REPEATED_RELEASES: releases,
+        Capability.ENCODER_WEIGHTS: observation.encoders,
+    }
+    return Observation(threat=observation.threat, layout=observation.layout, held=held)
 
 
 def _calm(level: MeasuredLevel) -> bool:
@@ -140,6 +191,7 @@ def _note(best: str, errors: dict[str, float]) -> str:
         "told": "what the defense says of itself (Defense.evidence)",
         "measured": "what releases of own patients show",
         "robust": "what most releases of own patients show, values that are far off left out",
+        "looked": "what releases of own patients show in another look at them",
         "mixed": "what releases of own patients show of mixtures of channels",
         "surrogate": "what releases of own patients show, with a learned way back",
     }

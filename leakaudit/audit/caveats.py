@@ -8,7 +8,7 @@ import torch
 
 from leakaudit.contracts import RELEASES, AttackFacts, Capability, Defense, hints_hold, measured
 from leakaudit.contracts.hints import hints_tell
-from leakaudit.contracts.keys import few_draws_decide, sends_its_key
+from leakaudit.contracts.keys import few_draws_decide, seed_decides, sends_its_key
 from leakaudit.contracts.measured import Measured
 from leakaudit.contracts.steadiness import unsteady
 from leakaudit.data import Patient
@@ -70,6 +70,8 @@ def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
 
 def _hidden_by_few(defense: Defense, levels: Levels) -> bool:
     found = measured(defense, levels)
+    if seed_decides(defense, levels, found):
+        return True
     if not few_draws_decide(defense, levels, found):
         return False
     # Where the defence truly says what was drawn, as of dropped values, nobody need guess. To say

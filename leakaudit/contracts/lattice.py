@@ -48,7 +48,8 @@ def cells(drawn: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
             number = torch.tensor(modulus, dtype=noise.dtype)
             left = float(wrapped(noise, number).square().mean())
             kept = float(wrapped(signal, number).square().mean())
-            if left <= _GONE * kept:
+            # Where nothing is kept, as of bits, the number is that of the levels as well.
+            if kept and left <= _GONE * kept:
                 found[channel] = modulus
                 break
     return found.view(-1, *(1,) * (drawn.ndim - 3))

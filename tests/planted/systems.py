@@ -350,6 +350,121 @@ class FreshSum(Planted):
         return level + 1e9 * gaussian(drawn[0])
 
 
+@final
+class FreshOffset(Planted):
+    """A huge number drawn afresh for each channel added at all its positions."""
+
+    draws = 1
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        return level + 1000.0 * (drawn[0][:, :, :1, :1] - 0.5)
+
+
+@final
+class FreshLines(Planted):
+    """The same for each row of a channel."""
+
+    draws = 1
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        return level + 100.0 * gaussian(drawn[0][:, :, :, :1])
+
+
+@final
+class FreshTiles(Planted):
+    """The same for each tile of 4 x 4 values."""
+
+    draws = 1
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        tile = gaussian(drawn[0][:, :, ::4, ::4])
+        return level + 100.0 * tile.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+@final
+class FreshWaves(Planted):
+    """Smooth noise, interpolated from 4 x 4 drawn values."""
+
+    draws = 1
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        coarse = gaussian(drawn[0][..., :4, :4])
+        waves = torch.nn.functional.interpolate(coarse, size=level.shape[2:], mode="bilinear")
+        return level + 50.0 * waves
+
+
+@final
+class FreshPatterns(Planted):
+    """Three fixed patterns, each of a strength drawn afresh."""
+
+    draws = 1
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        shape = (3, *level.shape[1:])
+        patterns = torch.randn(shape, generator=generator_for(21, "patterns")).to(level)
+        strengths = gaussian(drawn[0]).flatten(1)[:, :3]
+        return level + 100.0 * torch.einsum("bk,k...->b...", strengths, patterns)
+
+
+@final
+class FreshGains(Planted):
+    """Each channel in a unit and from an origin drawn afresh."""
+
+    draws = 2
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        gain, origin = (each[:, :, :1, :1] for each in drawn)
+        return level * 10.0 ** (2 * gain - 1) + 100.0 * (origin - 0.5)
+
+
+@final
+class FreshSigns(Planted):
+    """Each value with a sign of its own."""
+
+    draws = 1
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        return (level + 1.0) * ((drawn[0] < 0.5).to(level) * 2 - 1)
+
+
+class SeedSent(Planted):
+    """Noise from a seed, and the seed in one value."""
+
+    draws = 1
+    sent = True
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        released = []
+        for one, uniform in zip(level, drawn[0], strict=True):
+            seed = int(float(uniform.flatten()[0]) * 1000)
+            noise = torch.randn(one.shape, generator=generator_for(seed, "sent")).to(one)
+            noisy = one + 100.0 * noise
+            if self.sent:
+                noisy[0, 0, 0] = seed
+            released.append(noisy)
+        return torch.stack(released)
+
+
+@final
+class SeedKept(SeedSent):
+    """Noise from one of a thousand seeds."""
+
+    sent = False
+
+
+@final
+class FreshDirection(Planted):
+    """Noise of the length that the level has: one number for each level."""
+
+    draws = 1
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        noise = gaussian(drawn[0])
+        length = level.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
+        released: torch.Tensor = noise * length[:, None, None, None]
+        return released
+
+
 SLICES = 4
 _OF_ISSUE = disguises(11)
 # What the issue of 2026-11-30 lists, and what got PASS then.
@@ -366,6 +481,11 @@ LISTED: Mapping[str, Defense] = {
     "a fresh order and its key": KeyedOrder(),
     "noise for queries": NoiseForQueries(),
     "an evidence that lies": LyingEvidence(),
+}
+# What got PASS after that, and has a test of its own attack.
+FOUND: Mapping[str, Defense] = {
+    "a fresh offset of each channel": FreshOffset(),
+    "a seed that is sent": SeedSent(),
 }
 MORE: Mapping[str, Defense] = {
     "noise for gradients": NoiseForGradients(),
@@ -397,6 +517,13 @@ MORE: Mapping[str, Defense] = {
     "fresh roll": FreshRoll(),
     "few pixels": FewPixels(),
     "heavy tails": HeavyTails(),
+    "fresh lines": FreshLines(),
+    "fresh tiles": FreshTiles(),
+    "fresh waves": FreshWaves(),
+    "fresh patterns": FreshPatterns(),
+    "fresh gains": FreshGains(),
+    "fresh signs": FreshSigns(),
+    "one seed of a thousand": SeedKept(),
 }
 PRIVATE: Mapping[str, Defense] = {
     "constant": Constant(),
@@ -404,5 +531,6 @@ PRIVATE: Mapping[str, Defense] = {
     "fresh order and sign": FreshOrderAndSign(),
     "one number per channel": SpatialMean(),
     "noise without end": FreshSum(),
+    "a fresh direction": FreshDirection(),
     "dp-gaussian(epsilon=0.1)": DpGaussian(epsilon=0.1),
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from leakaudit.audit import caveats
 from leakaudit.contracts import Defense, Evidence, hints_hold, measured
-from leakaudit.contracts.keys import few_draws_decide, sends_its_key
+from leakaudit.contracts.keys import few_draws_decide, seed_decides, sends_its_key
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 from leakaudit_defenses.activation_dropout import ActivationDropout
@@ -174,3 +175,85 @@ def test_what_sends_no_key_is_not_doubted_even_with_a_background(defense: Defens
     flat = (framed[0], torch.full_like(framed[1], 0.3))
     for levels in (LEVELS, framed, flat, tuple(level[:1] for level in framed)):
         assert not list(caveats._of_defense(defense, (levels,)))
+
+
+def noise_of(seeds: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    """Noise from a seed for each sample."""
+    return torch.stack(
+        [
+            normal_like(one, generator_for(int(seed), "noise"))
+            for seed, one in zip(seeds, level, strict=True)
+        ]
+    )
+
+
+def seed_sent(level: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    seeds = (1000 * drawn.flatten(1)[:, 7]).long()
+    released = level + 100 * noise_of(seeds, level)
+    released[:, 0, 0, 0] = seeds.to(level)
+    return released
+
+
+def seed_kept(level: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    return level + 100 * noise_of((1000 * drawn.flatten(1)[:, 7]).long(), level)
+
+
+def seed_beneath_noise(level: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    return seed_kept(level, drawn) + 100 * drawn.roll(1, 1)
+
+
+def rarely_kept(level: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    return level * (drawn.abs() > 3.2)
+
+
+def norm_alone(level: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    size = level.flatten(1).norm(dim=1) / drawn.flatten(1).norm(dim=1)
+    released: torch.Tensor = drawn * size[:, None, None, None]
+    return released
+
+
+def offset_and_noise(level: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    return level + 1e3 * drawn[:, :, :1, :1] + 100 * drawn.roll(1, 1)
+
+
+def waves(level: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    coarse = drawn[:, :, :3, :3]
+    noise = torch.nn.functional.interpolate(coarse, size=level.shape[2:], mode="bilinear")
+    return level + 50 * noise
+
+
+class Drawn(Defense):
+    """What becomes of each level with a draw of its shape."""
+
+    def __init__(self, change: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+        self.change = change
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return tuple(normal_like(level, generator) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(map(self.change, levels, drawn))
+
+
+def test_a_seed_that_is_sent_in_one_value_is_a_key() -> None:
+    for seed in SEEDS:
+        assert sends_its_key(Drawn(seed_sent), LEVELS, seed)
+
+
+def test_noise_out_of_one_number_may_be_guessed() -> None:
+    defense = Drawn(seed_kept)
+    for seed in SEEDS:
+        assert seed_decides(defense, LEVELS, measured(defense, LEVELS, seed), seed)
+    assert [doubt.kind for doubt in caveats._of_defense(defense, (LEVELS,))] == ["few draws"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [seed_beneath_noise, rarely_kept, norm_alone, offset_and_noise, waves],
+    ids=lambda one: one.__name__,
+)
+def test_what_no_guess_and_no_value_unlocks_is_not_doubted(
+    change: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> None:
+    for levels in (LEVELS, tuple(level[:1] for level in LEVELS)):
+        assert not list(caveats._of_defense(Drawn(change), (levels,)))

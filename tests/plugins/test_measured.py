@@ -177,6 +177,18 @@ def test_what_is_no_cell_is_taken_for_none(defense: Defense) -> None:
         assert bool(level.modulus.isinf().all())
 
 
+def test_bits_under_noise_are_no_cells() -> None:
+    class Bits(OrderAndSign):
+        def apply(self, levels: Levels, drawn: Levels) -> Levels:
+            return tuple(
+                (level + 0.5 * noise).sign() for level, noise in zip(levels, drawn, strict=True)
+            )
+
+    for level in measured(Bits(), LEVELS).levels:
+        assert bool(level.modulus.isinf().all())
+        assert float(level.signal.mean()) > 0
+
+
 def test_nothing_follows_a_constant_and_little_a_fresh_order() -> None:
     for level in measured(Constant(), LEVELS).levels:
         assert not bool(level.signal.any())
