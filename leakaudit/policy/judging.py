@@ -206,7 +206,7 @@ def _setting(
         open_check = next((n for n, check in counted if check.rule is rule), None)
         if open_check is not None:
             return decided(Outcome.INCONCLUSIVE, rule, open_check)
-    return decided(Outcome.PASS, Rule.ALL_HOLD, _gravest(counted) if counted else None)
+    return decided(Outcome.PASS, Rule.ALL_HOLD, _gravest(counted))
 
 
 def _set_aside(

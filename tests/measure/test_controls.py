@@ -22,6 +22,7 @@ from leakaudit.measure.controls import (
     positive_control,
 )
 from leakaudit.measure.fidelity import ssim_brain
+from leakaudit.measure.folds import Folds
 
 MakeBrains = Callable[..., NDArray[np.float32]]
 FLOOR = np.array([0.20, 0.35, 0.28, 0.31])
@@ -313,10 +314,21 @@ def test_what_would_pass_1_ends_there(count: int) -> None:
     assert found.low < found.mean < 1
 
 
+def test_folds_that_differ_widen_the_interval_of_the_advantage() -> None:
+    scores, floors = np.array([0.5, 0.51, 0.3, 0.31]), np.full(4, 0.2)
+    folds = Folds(numbers=(0, 0, 1, 1), shares=((1.0, 0.0), (0.0, 1.0)))
+    alone, spread = advantage(scores, floors), advantage(scores, floors, folds=folds)
+    assert alone.low is not None
+    assert spread.low is not None
+    assert spread.low < alone.low
+    assert spread.method == "wider of t over patients and t over folds"
+
+
 def test_advantage_of_one_patient_has_no_interval_and_of_a_perfect_guess_is_refused() -> None:
     found = advantage(np.array([0.6]), np.array([0.2]))
     assert found.mean == pytest.approx(0.5)
     assert found.low is None
     assert found.high is None
-    with pytest.raises(CellError, match="already the original"):
+    message = "^the blind guess is already the original; an advantage over it has no unit$"
+    with pytest.raises(CellError, match=message):
         advantage(np.ones(3), np.ones(3))

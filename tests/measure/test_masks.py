@@ -24,7 +24,9 @@ def test_it_is_the_dice_of_the_whole_tumour(seed: int) -> None:
 
 def test_a_slice_without_tumour_has_no_dice() -> None:
     empty = np.zeros((1, 4, 4), dtype=bool)
-    with pytest.raises(CellError, match="shows no tumour"):
+    with pytest.raises(
+        CellError, match=r"^a victim's slice shows no tumour; Dice of its mask is not defined$"
+    ):
         dice_masks(~empty, empty)
 
 

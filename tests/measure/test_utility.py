@@ -110,7 +110,11 @@ def test_utility_without_any_tumour_is_refused() -> None:
 
 def test_refuses_labels_of_another_convention_and_shapes_that_differ() -> None:
     good = masks([0, 1, 2, 3])
-    with pytest.raises(CellError, match="truth has labels 0 to 4"):
+    message = (
+        "^p: truth has labels 0 to 4, expected 0 to 3; map the data set's labels to 1 edema, "
+        "2 non-enhancing, 3 enhancing$"
+    )
+    with pytest.raises(CellError, match=message):
         dice_patient(good, masks([0, 1, 2, 4]), "p")
     with pytest.raises(CellError, match="prediction has labels -1 to 3"):
         dice_patient(masks([-1, 1, 2, 3]), good, "p")

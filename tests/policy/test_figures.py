@@ -151,6 +151,11 @@ def test_shares_and_masks_are_what_the_attack_reached() -> None:
     found = of_cell(cell(0.8), threshold("reidentification", 0.3))
     assert found == Figure(observed=share.top1, upper=share.high, n=share.n)
     masks = cell(leakage=None, mask_leakage=MASKS, recovers="masks")
+    mean = of_cell(cell(0.4), threshold("advantage", 0.3, quantifier="mean"))
+    reached = leakage(0.4).advantage
+    assert mean == Figure(observed=reached.mean, upper=reached.high, n=reached.n)
+    assert of_cell(cell(0.4), threshold("mask_dice", 0.3)) is None
+    assert of_cell(masks, threshold("ssim", 0.3)) is None
     found = of_cell(masks, threshold("mask_dice", 0.3, quantifier="mean"))
     assert found == Figure(observed=MASKS.dice.mean, upper=MASKS.dice.high, n=MASKS.dice.n)
 
