@@ -26,6 +26,7 @@ from leakaudit.errors import DataError
 _MAX_TRAILING: Final = 2**16  # padding after the data: blocks of a tape, a line break of an editor
 _DEFLATE_RATIO: Final = 1040  # deflate can not expand a byte to more than this
 _CHUNK: Final = 2**22
+_POINTERS: Final = (b"vers", b"/ann")  # "version https://git-lfs...", "/annex/objects/..."
 _APPLE_DOUBLE: Final = b"\0\5\x16\7"
 
 
@@ -174,9 +175,17 @@ def _is_gzip(handle: BufferedIOBase, path: Path, size: int) -> bool:
         )
     if start == _APPLE_DOUBLE:
         raise DataError("not an image but what macOS notes about one; delete it")
+    if start in _POINTERS:
+        raise DataError(
+            "a pointer of Git LFS or git-annex, not the file; fetch it (git lfs pull, or "
+            "git annex get)"
+        )
     compressed = start[:2] == b"\x1f\x8b"
     if path.name.lower().endswith(".gz") and not compressed:
-        raise DataError("not a gzip file although it is named .gz; rename it to .nii if it is one")
+        raise DataError(
+            "not a gzip file although it is named .gz: a download that failed, or a file to be "
+            "named .nii"
+        )
     return compressed
 
 

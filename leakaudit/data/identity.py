@@ -24,6 +24,8 @@ _NUMBERED: Final = tuple(
         r"(?P<person>upenn-gbm-\d{5})_\d{2}",
         # UCSF-PDGM-0431_FU002d: a follow-up.
         r"(?P<person>ucsf-pdgm-\d{4})(_fu\d+d?)?(_nifti)?",
+        # UCSD-PTGBM-0002_01 and RHUH-0001_2: the last number is the scan.
+        r"(?P<person>ucsd-ptgbm-\d{4}|rhuh(-gbm)?-\d{4})[-_]\d{1,2}",
         # BIDS: sub-01_ses-02.
         r"(?P<person>sub-[a-z0-9]+)[-_/]ses-[a-z0-9]+.*",
     )

@@ -29,6 +29,8 @@ _CENTRED: Final = 0.1
 # In brats_slabs the 0.1th percentile of a brain lies at up to 0.32 of its 99.5th: far beyond this
 # the background is not where the scale begins.
 _GAP: Final = 0.55
+# Traces of arithmetic around a brain: a twentieth of `BRAIN_THRESHOLD`.
+_TRACE: Final = 0.001
 _Z_SCORE: Final = 0.1  # how far mean and standard deviation may be from 0 and 1
 _OUTLIER: Final = 0.5
 # So much of a brain at its least value, and more than in the next hundredth of its range, was cut
@@ -80,6 +82,10 @@ def rescale(values: NDArray[Any]) -> Rescaled:
         raise DataError(f"holds one value everywhere, {low:g}, and so no image")
     background, share = _background(values)
     findings: list[Finding] = []
+    if share < _STRIPPED and (even := _without_traces(values)) is not None:
+        values = even
+        background, share = _background(values)
+        findings.append(_TRACES)
     if share < _STRIPPED:
         findings.append(
             Finding(
@@ -139,6 +145,12 @@ def rescale(values: NDArray[Any]) -> Rescaled:
     return Rescaled(values=values, clipped=below, findings=tuple(findings))
 
 
+_TRACES: Final = Finding(
+    kind="traces",
+    grave=False,
+    words=f"Around the brain were traces (less than {_TRACE:.1%} of its brightness), as "
+    "registering or resampling leaves them: they were set to the background.",
+)
 _Z_SCORED_ON_A_CONSTANT: Final = Finding(
     kind="z-scored",
     grave=True,
@@ -195,15 +207,33 @@ def _is_z_scored(inside: NDArray[Any]) -> bool:
 
 def _background(values: NDArray[Any]) -> tuple[float, float]:
     """The commonest value along the edges of the volume's box, and its share there."""
-    edges = np.concatenate(
+    edges = _edges(values)
+    found, counts = np.unique(edges, return_counts=True)
+    return float(found[counts.argmax()]), float(counts.max() / len(edges))
+
+
+def _edges(values: NDArray[Any]) -> NDArray[Any]:
+    """The voxels along the twelve edges of the volume's box."""
+    return np.concatenate(
         [
             np.moveaxis(values, axis, 0)[:, one, other].ravel()
             for axis in range(3)
             for one, other in itertools.product((0, -1), repeat=2)
         ]
     )
-    found, counts = np.unique(edges, return_counts=True)
-    return float(found[counts.argmax()]), float(counts.max() / len(edges))
+
+
+def _without_traces(values: NDArray[Any]) -> NDArray[Any] | None:
+    """The same with a background that is even but for traces made even; None if it is not."""
+    if values.dtype.kind != "f":
+        return None
+    edges = _edges(values)
+    background = np.median(edges)
+    trace = _TRACE * (np.percentile(values, 99.5) - background)
+    if trace <= 0 or (np.abs(edges - background) <= trace).mean() < _STRIPPED:
+        return None
+    even = 0.0 if abs(background) <= trace else background
+    return np.where(np.abs(values - background) <= trace, even, values)
 
 
 def _shifted_without_background() -> Finding:

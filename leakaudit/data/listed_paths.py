@@ -44,9 +44,13 @@ def listed_path(root: Path, text: str, *, patient: str) -> Path:
             patient=patient,
             file=text,
         )
-    for other in _spellings(str(path)):
-        if os.path.lexists(root / other):
-            return root / other
+    below = [path]
+    if len(path.parts) > 2:  # written from above: Task01_BrainTumour/imagesTr/BRATS_001.nii.gz
+        below.append(PurePosixPath(*path.parts[1:]))
+    for written in below:
+        for other in _spellings(str(written)):
+            if os.path.lexists(root / other):
+                return root / other
     return root / path
 
 

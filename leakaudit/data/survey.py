@@ -145,7 +145,11 @@ def _survey(source: Source, modalities: Sequence[str]) -> list[DataError]:
     extents = {header.shape[:3] for header in headers.values() if header is not None}
     if len(headers) > 1 and set(problems) == set(headers) and len(extents) == 1:
         images = extents.pop()
-        if sorted(images) != sorted(label.shape):  # one file is unlike all others: the label
+        first = next(header for header in headers.values() if header is not None)
+        is_last = sorted(first.shape[1:]) != sorted(label.shape)
+        if is_last and sorted(images) != sorted(
+            label.shape
+        ):  # one file is unlike all others: the label
             return [
                 DataError(
                     f"shape {label.shape} of the label differs from {images} of the images",

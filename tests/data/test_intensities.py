@@ -163,3 +163,12 @@ def test_a_z_score_of_real_patients_keeps_ssim(real_patients: Path) -> None:
         ):
             scores.append(ssim_brain(np.asarray(seen, np.float32), images, brain).mean())
     np.testing.assert_allclose(scores[3:], scores[:3], atol=0.005)
+
+
+@pytest.mark.parametrize("noise", [1e-6, -1e-6])
+def test_traces_around_a_brain_are_background(noise: float) -> None:
+    values = scan().astype(np.float64)
+    traces = np.abs(np.random.default_rng(0).normal(0, abs(noise), values.shape)) * np.sign(noise)
+    rescaled = rescale(np.where(values == 0, traces * values.max(), values))
+    assert [(one.kind, one.grave) for one in rescaled.findings] == [("traces", False)]
+    np.testing.assert_array_equal(rescaled.values, values)

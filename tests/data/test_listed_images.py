@@ -134,6 +134,12 @@ def test_entries_for_validation_are_patients_and_those_for_test_are_said(
     assert "announces 3 patients (numTraining), and 1 is there" in said[1]
 
 
+def test_paths_written_from_above_the_folder(msd: Path, rewrite: Write) -> None:
+    entries = json.loads((msd / "dataset.json").read_text())["training"]
+    above = [{key: f"Task01/{path[2:]}" for key, path in entry.items()} for entry in entries]
+    assert load_folder(rewrite(training=above), **SMALL).ids == ("BRATS_951", "BRATS_952")
+
+
 def test_a_file_of_somebody_else(msd: Path, rewrite: Write) -> None:
     first, second = json.loads((msd / "dataset.json").read_text())["training"]
     rewrite(training=[first, {**second, "label": first["label"]}])

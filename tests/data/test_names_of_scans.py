@@ -128,6 +128,8 @@ def test_sessions_of_one_person_are_named_with_the_person(tmp_path: Path) -> Non
         ("TCGA-02-0003_1997.06.08", "TCGA-02-0003_19980608"),
         ("M\u00fcller", "Mu\u0308ller"),
         ("Anna 1", "anna  1"),
+        ("UCSD-PTGBM-0002_01", "UCSD-PTGBM-0002_02"),
+        ("RHUH-0001_0", "RHUH-0001_2"),
     ],
 )
 def test_one_person_written_otherwise(names: tuple[str, str]) -> None:

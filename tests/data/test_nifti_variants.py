@@ -100,6 +100,8 @@ def test_much_more_than_the_header_announces(plain: Path, compressed: bool) -> N
     [
         (b"", r"empty \(0 bytes\).*fetch it again"),
         (b"\0\5\x16\7\0\2\0\0Mac OS X", "macOS notes about one; delete it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS or git-annex"),
+        (b"/annex/objects/MD5E-s1--0.nii.gz\n", "a pointer of Git LFS or git-annex"),
     ],
 )
 def test_placeholders_are_named(plain: Path, content: bytes, message: str) -> None:
