@@ -25,6 +25,7 @@ from leakaudit.data.labels import to_classes
 from leakaudit.data.likeness import Signature, signature
 from leakaudit.data.outlines import check_outlines
 from leakaudit.data.plausible import check_copies, check_mask
+from leakaudit.data.skulls import check_skull
 from leakaudit.data.sources import Source
 from leakaudit.data.survey import channel_of
 from leakaudit.errors import DataError
@@ -122,6 +123,8 @@ def prepare_patient(
     thinned = thin_masks(centre_crop(masks.T, crop), factor)
     stacked = np.stack(images, axis=1)
     findings += [*check_copies(images, wanted), *check_mask(thinned, stacked)]
+    if not any(one.kind == "not-stripped" for one in findings):
+        findings += check_skull(stacked)
     return Prepared(
         patient=source.patient,
         images=stacked,
