@@ -28,7 +28,7 @@ def check_skull(images: NDArray[np.float32]) -> list[Finding]:
     Args:
         images: prepared, ``(slices, modalities, y, x)``, background 0.
     """
-    heads = (images > 0).any(axis=1)
+    heads = np.asarray((images > 0).any(axis=1))
     heights = np.flatnonzero(heads.any(axis=(1, 2)))
     if not heights.size:
         return []
