@@ -494,6 +494,9 @@ def test_references_are_trained_beside_and_never_attacked(tiny_audit: dict[str, 
     made = matrix(tiny_audit, lambda a: a.update(references={"cut_level": 1, "seeds": [0, 1]}))
     kinds = [t.kind for t in made.targets]
     assert kinds.count("centralised") == 2
+    everything, own = ("T1w", "T1gd", "FLAIR", "T2w"), {("T1w", "T1gd"), ("FLAIR", "T2w")}
+    assert {t.sites for t in made.targets if t.kind == "centralised"} == {(everything,)}
+    assert {t.sites for t in made.targets if t.kind == "single-site"} == {(one,) for one in own}
     assert kinds.count("single-site") == 2 * 2
     assert sum(t.kind == "split" and t.spec.cut_level == 1 for t in made.targets) == 2
     assert {c.target.spec.cut_level for c in made.cells} == {0}
