@@ -198,6 +198,7 @@ def _of_odd_masks(sources: Iterable[Source], everybody: Sequence[PatientFiles]) 
             odd[_PREFERRED].append(source.patient)
         elif len(of_images) == 1 and stem not in of_images:
             longer = stem.startswith(of_images.pop()) and stem != files.name
+            longer &= "tumo" not in source.label.name.lower()  # then the name says what it marks
             odd[_LONGER if longer else _UNLIKE].append(source.patient)
     return [
         Caution(

@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
-from leakaudit.data.scan_names import MASK, Scan, is_nifti, scan_named, with_contrast
+from leakaudit.data.scan_names import (
+    MASK,
+    Scan,
+    is_nifti,
+    kind_of_folder,
+    scan_named,
+    stem_of,
+    with_contrast,
+)
 from leakaudit.errors import DataError
 
 FOREIGN: Final = (".mha", ".mhd", ".nrrd", ".dcm", ".hdr", ".img", ".mgz", ".npy", ".h5")
@@ -69,7 +77,13 @@ def files_below(root: Path) -> tuple[list[PatientFiles], Counter[str]]:
             loose += scans
         else:
             everybody += found
-    return _with_loose(_in_several_folders(everybody, root), loose, root), other
+    complete = []
+    for files in _in_several_folders(everybody, root):
+        if files.name and files.stem and all(scan.kind == MASK for scan in files.scans):
+            loose += files.scans  # beside the images' folders, as BIDS has masks as derivatives
+        else:
+            complete.append(files)
+    return _with_loose(complete, loose, root), other
 
 
 def _in_several_folders(everybody: list[PatientFiles], root: Path) -> list[PatientFiles]:
@@ -153,6 +167,12 @@ def _scans(folder: Path) -> tuple[list[Scan], list[str]]:
             unknown.append(name)
         else:
             unknown += [ending for ending in FOREIGN if name.lower().endswith(ending)]
+    images = [name for name in unknown if is_nifti(name)]
+    if images and not scans and (kind := kind_of_folder(folder.name)):
+        scans = [
+            Scan(path=folder / name, stem=stem_of(name), kind=kind, newer=False) for name in images
+        ]
+        unknown = [name for name in unknown if name not in images]
     return scans, unknown
 
 
@@ -167,8 +187,6 @@ def _patients_of(folder: Path, scans: Sequence[Scan], root: Path) -> list[Patien
     repeated = len({scan.kind for scan in scans}) < len({(s.stem, s.kind) for s in scans})
     if repeated and all(len(each) == 1 for each in kinds.values()):
         return None
-    if scans and folder != root and all(s.kind == MASK and s.stem for s in scans):
-        return None  # masks beside the images' folders, as BIDS has them under derivatives
     if repeated and sum(len(each) > 1 for each in kinds.values()) > 1:
         return [
             PatientFiles(folder=folder, group=folder, name="", stem=stem, scans=tuple(each))
@@ -190,19 +208,24 @@ def _with_loose(
     by_stem: dict[str, list[Scan]] = {}
     for scan in loose:
         by_stem.setdefault(scan.stem, []).append(scan)
+    patients = Counter(files.stem for files in everybody if files.stem)
     complete = []
     for files in everybody:
         have = {scan.kind for scan in files.scans}
-        loose_ones = by_stem.pop(files.stem, []) if files.stem else []
+        loose_ones = by_stem.pop(files.stem, []) if patients[files.stem] == 1 else []
         given = [scan for scan in loose_ones if scan.kind not in have]
         complete.append(replace(files, scans=(*files.scans, *given)))
     shared = Counter(scan.path.parent for scan in loose)
     for stem, scans in by_stem.items():
-        alone = scans[0].path.parent
-        if len(scans) == 1 and shared[alone] == 1:  # a patient's folder without the images
+        folder = scans[0].path.parent
+        if len(scans) == 1 and shared[folder] == 1:  # a patient's folder without the images
             complete.append(
                 PatientFiles(
-                    folder=alone, group=alone.parent, name=alone.name, stem=stem, scans=tuple(scans)
+                    folder=folder,
+                    group=folder.parent,
+                    name=folder.name,
+                    stem=stem,
+                    scans=tuple(scans),
                 )
             )
             continue

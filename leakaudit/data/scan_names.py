@@ -26,6 +26,7 @@ _MASKS: Final = _MASKS_OF_ANYTHING | frozenset(
         *("gt", "groundtruth", "glistrboostmanuallycorrected"),
     )
 )
+_FOLDERS_OF_MASKS: Final = _MASKS | frozenset(("masks", "segmentations", "segs", "annotations"))
 # Masks of something else: UCSF-PDGM has brain_segmentation beside tumor_segmentation.
 _NO_TUMOUR: Final = frozenset(
     (
@@ -83,6 +84,25 @@ class Scan:
 def is_nifti(name: str) -> bool:
     """Whether a file is named as NIfTI and not hidden, as what macOS notes about files is."""
     return not name.startswith(".") and _NIFTI.fullmatch(name) is not None
+
+
+def stem_of(name: str) -> str:
+    """A file's name without its ending; the name itself if it is no NIfTI.
+
+    Args:
+        name: of a file, such as ``P01.nii.gz``.
+    """
+    found = _NIFTI.fullmatch(name)
+    return name if found is None else found[1]
+
+
+def kind_of_folder(name: str) -> str | None:
+    """What all files of a folder show that is named as a modality or as masks; None if it is not.
+
+    Args:
+        name: of the folder, such as ``T1ce`` or ``masks``.
+    """
+    return MASK if name.lower() in _FOLDERS_OF_MASKS else modality_named(name)
 
 
 def scan_named(path: Path) -> Scan | None:

@@ -80,6 +80,20 @@ def test_other_data_sets(
     assert len(set(cohort.ids)) == 2
 
 
+@pytest.mark.parametrize("image", ["{kind}/{patient}.nii", "{patient}/{kind}/image.nii"])
+def test_folders_named_by_what_their_files_show(brats: Write, tmp_path: Path, image: str) -> None:
+    root = brats(2018)
+    before = load_folder(root, labels="brats-2018", **SMALL)
+    for file in root.glob("*/*.nii.gz"):
+        kind = file.name.rsplit("_", 1)[1].removesuffix(".nii.gz").replace("seg", "masks")
+        name = image.format(kind=kind, patient=file.parent.name)
+        (tmp_path / "by-kind" / name).parent.mkdir(parents=True, exist_ok=True)
+        file.rename(tmp_path / "by-kind" / name)
+    cohort = load_folder(tmp_path / "by-kind", labels="brats-2018", **SMALL)
+    assert same(cohort, before)
+    assert cohort.ids == before.ids
+
+
 @pytest.mark.parametrize("kind", ["post_T1", "ce-gd_T1w", "flair_to_t1"])
 def test_an_image_with_contrast_is_never_taken_for_one_without(brats: Write, kind: str) -> None:
     root = brats(2018)
