@@ -29,7 +29,15 @@ PARTS: dict[str, tuple[list[str], list[str]] | None] = {
         ["leakaudit/contracts/*"],
         [
             f"tests/plugins/test_{name}.py"
-            for name in ("contracts", "attack_contracts", "stacks", "keys", "measured", "readings")
+            for name in (
+                "contracts",
+                "attack_contracts",
+                "attempts",
+                "stacks",
+                "keys",
+                "measured",
+                "readings",
+            )
         ],
     ),
     "matrix": (

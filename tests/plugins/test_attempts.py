@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
 from leakaudit.contracts import (
+    Attack,
+    AttackFacts,
     AuxiliaryPatients,
     Capability,
     Observation,
+    Progress,
     Reconstruction,
     SystemLayout,
     attempted,
 )
 from leakaudit.errors import CellError, NotGranted
+from leakaudit_defenses.identity import Identity
 
 LAYOUT = SystemLayout(
     channels=(2, 1, 3),
@@ -211,3 +216,53 @@ def test_the_layout_says_which_channels_cross_and_which_are_foreign() -> None:
 
 def vars_of(layout: SystemLayout) -> dict[str, Any]:
     return {name: getattr(layout, name) for name in layout.__dataclass_fields__}
+
+
+@pytest.mark.parametrize(
+    ("held", "name", "message"),
+    [
+        ({}, "encoders", "threat model 'a threat' grants no 'encoders'; it grants nothing"),
+        (
+            {Capability.ENCODER_QUERIES: None, Capability.CUT_GRADIENTS: None},
+            "secret",
+            "threat model 'a threat' grants no 'secret'; it grants cut-gradients, encoder-queries",
+        ),
+        (
+            {Capability.ENCODER_QUERIES: None},
+            "transcript",
+            "threat model 'a threat' grants no 'transcript'; it grants encoder-queries; releases "
+            "are shown where an attack requires activations or repeated-releases or transcript",
+        ),
+    ],
+)
+def test_what_is_not_granted_is_refused_in_a_sentence(
+    held: dict[Capability, object], name: str, message: str
+) -> None:
+    seen = Observation(threat="a threat", layout=LAYOUT, held=held)
+    with pytest.raises(NotGranted, match=f"^{re.escape(message)}$"):
+        getattr(seen, name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted(Attack):
+    """Has a field that is found, not configured."""
+
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.ACTIVATIONS})
+    steps: int = 3
+    found: float = field(default=0.0, metadata={"fitted": True})
+
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        return gray()
+
+
+def test_what_an_attack_finds_is_no_part_of_its_configuration() -> None:
+    assert AttackFacts.of(Fitted(found=2.0)).configuration == (("steps", 3),)
+
+
+def test_a_defense_alone_shows_what_returns_as_one_step() -> None:
+    gradients = (torch.ones(2, 3, 4, 4),)
+    (step,) = Identity().trace_returned(gradients, ())
+    assert (step.part, step.before, step.expected) == (0, gradients, gradients)
+    assert torch.equal(step.after[0], gradients[0])
