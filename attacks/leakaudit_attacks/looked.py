@@ -15,6 +15,8 @@ from leakaudit_attacks.looks import AS_IT_IS, Look, best_looks
 _DRAWS = 48
 # Values of these that are held at a time.
 _MOST = 2**25
+# What a trial is worth.
+_MORE = 0.1
 # Own samples by which looks are compared, and what they are moved by, in deviations.
 _SAMPLES, _STEP = 16, 0.5
 
@@ -63,7 +65,7 @@ def looked_at(defense: Defense, levels: Levels) -> tuple[Looked, Measured] | Non
     with torch.no_grad():
         first, again = (defense.apply(samples, defense.draw(samples, generator)) for _ in range(2))
     chosen = tuple(
-        next(iter(best_looks(*level, 1)), AS_IT_IS)
+        next(iter(best_looks(*level, 1, _MORE)), AS_IT_IS)
         for level in zip(residuals, first, again, strict=True)
     )
     if all(look is AS_IT_IS for look in chosen):

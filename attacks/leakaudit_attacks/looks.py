@@ -13,10 +13,11 @@ from torch.nn import functional
 # A few directions hold this share of what is drawn, or they are not taken off; of so many drawn
 # releases at most one in so many is a direction.
 _HELD, _DIRECTIONS = 0.9, 3
-# A look must tell so much more than the values themselves, and a later one than an earlier.
-_MORE, _SHARE, _EARLIER = 0.05, 1.2, 0.05
+# A look must tell so many times as much as the values themselves, and a later one than an earlier
+# so much more.
+_SHARE, _EARLIER = 1.2, 0.05
 # Where most values are far off, those near 0 may be true.
-_SMALL = (0.1, 0.3)
+_SMALL = (0.05, 0.1, 0.2, 0.4)
 # Values a side of a block.
 _BLOCK = 4
 
@@ -75,7 +76,11 @@ def looks(residuals: torch.Tensor) -> Iterator[Look]:
 
 
 def best_looks(
-    residuals: torch.Tensor, first: torch.Tensor, again: torch.Tensor, count: int
+    residuals: torch.Tensor,
+    first: torch.Tensor,
+    again: torch.Tensor,
+    count: int,
+    more: float = 0.03,
 ) -> list[Look]:
     """The looks that tell most, where that is clearly more than the values themselves tell.
 
@@ -84,9 +89,10 @@ def best_looks(
         first: released of samples, ``(N, C, *spatial)``.
         again: of the same samples, drawn anew.
         count: how many at most; the best first.
+        more: by how much a look must be more reliable than the values themselves.
     """
     plain = reliability(first, again, AS_IT_IS)
-    bar = max(_SHARE * plain, plain + _MORE)
+    bar = max(_SHARE * plain, plain + more)
     told = [(reliability(first, again, look), look) for look in looks(residuals)]
     # The simpler of two that tell about as much comes first.
     rank = sorted(

@@ -29,7 +29,7 @@ _NOTHING = 0.9
 # every released one is compared with every one of an image.
 _PROBES, _POSITIONS = 256, 2**14
 # Looks that are tried where noise is shared.
-_LOOKS = 3
+_LOOKS = 4
 # Probe images for a ridge from all positions.
 _MIXED_PROBES = 768
 
@@ -132,23 +132,27 @@ def best_reading(
 
 
 def _plain(level: torch.Tensor, own: Own, ways: tuple[Way, ...] = ()) -> LevelReading:
-    """Standardised by channel or, if that is clearly better, by position."""
+    """Standardised by channel or, if that is clearly better, by position.
+
+    In a unit for each position only where nothing is told otherwise.
+    """
     words = tuple(str(way) for way in ways)
-    found = []
-    for by_position in (False, True):
-        standard = Standard(level, by_position=by_position)
+
+    def read(said: str = "", **how: bool) -> LevelReading:
+        standard = Standard(level, **how)
         error = local_error(standard(level), own)
-        found.append(
-            LevelReading(
-                ways=ways,
-                standard=standard,
-                error=error,
-                words=(*words, "what is the same in every release subtracted") * by_position
-                or words,
-            )
-        )
-    channel, position = found
-    return position if position.error < _BETTER * channel.error else channel
+        named = (*words, said) if said else words
+        return LevelReading(ways=ways, standard=standard, error=error, words=named)
+
+    best = read()
+    position = read("what is the same in every release subtracted", by_position=True)
+    if position.error < _BETTER * best.error:
+        best = position
+    if best.error > _NOTHING:
+        scaled = read("each position in its own unit", by_position=True, scaled=True)
+        if scaled.error < _BETTER * best.error:
+            best = scaled
+    return best
 
 
 def _better(best: LevelReading, ways: Sequence[Way], level: torch.Tensor, own: Own) -> LevelReading:

@@ -24,13 +24,17 @@ class Standard:
     channel that is the same for every own patient is left out.
     """
 
-    def __init__(self, released: torch.Tensor, *, by_position: bool = False) -> None:
+    def __init__(
+        self, released: torch.Tensor, *, by_position: bool = False, scaled: bool = False
+    ) -> None:
         """Measure.
 
         Args:
             released: one level of own patients, ``(samples, C, *spatial)``.
             by_position: subtract each position's own mean instead of the channel's. What is the
                 same in every release is gone then, such as noise from a fixed seed.
+            scaled: take each position in its own unit as well, so that those that vary most, by
+                noise, say, do not drown the others.
         """
         values, known = _finite(released)
         axes = (0, *range(2, released.ndim))
@@ -41,7 +45,9 @@ class Standard:
             axes, keepdim=True
         )
         self._mean = positions if by_position else _mean(values, known, axes)
-        apart = _mean((values - self._mean).square(), known, axes).sqrt()
+        apart = _mean((values - self._mean).square(), known, (0,) if scaled else axes).sqrt()
+        if scaled:
+            self._varies = self._varies & (apart > _ROUNDING * size)
         self._deviation = torch.where(self._varies, apart, 1.0)
         self._turn = _whitening(self._standard(released))
         self.channels = len(self._turn)

@@ -78,6 +78,11 @@ def offset_of_each_line(level: torch.Tensor, draws: torch.Generator) -> torch.Te
     return level + 1e3 * torch.randn(*level.shape[:3], 1, generator=draws)
 
 
+def offset_of_each_tile(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    tiles = torch.randn(*level.shape[:2], SIZE // 4, SIZE // 4, generator=draws)
+    return level + 1e3 * tiles.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
 def third_decimal(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
     coarse = torch.randn(level.shape, generator=draws).mul(100).round() / 100
     return coarse + 0.001 * (level - level.min()) / 20
@@ -201,3 +206,10 @@ def test_of_many_channels_some_are_compared() -> None:
     assert Places(level, OWN, seeded()).error(way) == pytest.approx(wanted, rel=0.02)
     assert compared == [64]
     assert local_error(level, OWN) == pytest.approx(local_error(few, OWN), rel=0.05)
+
+
+def test_tiles_are_read_by_differences_each_in_its_own_unit() -> None:
+    found, plain = read(offset_of_each_tile)
+    assert plain > 0.9
+    assert found.error < 0.85
+    assert "each position in its own unit" in found.words
