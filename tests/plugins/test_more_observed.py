@@ -41,6 +41,7 @@ ATTACKS: tuple[Attack, ...] = (
     ActivationInversion(iterations=80),
     DecoderInversion(steps=80, refine=80),
 )
+SERVER, WITH_ENCODER = "curious-server", "curious-server-with-encoder"
 Scores = np.ndarray
 
 
@@ -79,18 +80,42 @@ def seen(threat: str, system: System, releases: int = 1) -> Observation:
     )
 
 
-def worst(observation: Observation, attacks: Sequence[Attack] = ATTACKS) -> Scores:
-    """Per victim the SSIM of the attack that is best on average, of those that are granted."""
-    scores = [
-        ssim_brain(
-            attack(observation, seed=0, progress=quietly).reconstruction.images.numpy(),
-            TRUTH,
-            brain_mask(TRUTH),
-        )
-        for attack in attacks
-        if attack.needs() <= observation.granted
-    ]
+def scored(attack: Attack, observation: Observation) -> Scores:
+    """SSIM of each victim."""
+    images = attack(observation, seed=0, progress=quietly).reconstruction.images
+    return ssim_brain(images.numpy(), TRUTH, brain_mask(TRUTH))
+
+
+@cache
+def reached(
+    attack: Attack, threat: str, defense: Defense, skips: tuple[int, ...], releases: int
+) -> Scores:
+    """What an attack scores, measured once for all tests that compare it."""
+    return scored(attack, seen(threat, trained(defense, skips), releases))
+
+
+def best(scores: Sequence[Scores]) -> Scores:
+    """The scores of the attack that is best on average."""
     return max(scores, key=lambda each: float(each.mean()))
+
+
+def worst(
+    threat: str,
+    defense: Defense,
+    skips: tuple[int, ...],
+    *,
+    releases: int = 1,
+    attacks: Sequence[Attack] = ATTACKS,
+) -> Scores:
+    """Per victim the SSIM of the best of the attacks that the threat grants all they need."""
+    granted = threat_named(threat).capabilities
+    return best(
+        [
+            reached(attack, threat, defense, skips, releases)
+            for attack in attacks
+            if attack.needs() <= granted
+        ]
+    )
 
 
 def gain(more: Scores, less: Scores) -> float:
@@ -149,30 +174,29 @@ SYSTEMS = [
 def test_who_holds_the_encoders_too_recovers_no_less(
     defense: Defense, skips: tuple[int, ...]
 ) -> None:
-    system = trained(defense, skips)
-    more = seen("curious-server-with-encoder", system)
-    less = worst(seen("curious-server", system))
-    assert gain(worst(more), less) >= -ALLOWED
+    less = worst(SERVER, defense, skips)
+    assert gain(worst(WITH_ENCODER, defense, skips), less) >= -ALLOWED
     # Nor does the refined decoder by itself, without a rival beside it.
-    assert gain(worst(more, ATTACKS[1:]), less) >= -ALLOWED
+    alone = worst(WITH_ENCODER, defense, skips, attacks=ATTACKS[1:])
+    assert gain(alone, less) >= -ALLOWED
 
 
 def test_the_weights_alone_recover_less_where_skips_are_withheld() -> None:
     # Otherwise the test above could not fail: what holds it up is the decoder.
-    system = trained(Identity(), ())
-    less = worst(seen("curious-server", system))
-    more = seen("curious-server-with-encoder", system)
-    assert gain(worst(more, ATTACKS[:1]), less) < -5 * ALLOWED
+    less = worst(SERVER, Identity(), ())
+    alone = worst(WITH_ENCODER, Identity(), (), attacks=ATTACKS[:1])
+    assert gain(alone, less) < -5 * ALLOWED
 
 
-@pytest.mark.parametrize("threat", ["curious-server", "curious-server-with-encoder"])
+@pytest.mark.parametrize("threat", [SERVER, WITH_ENCODER])
 def test_who_keeps_more_releases_recovers_no_less(threat: str) -> None:
-    system = trained(GaussianNoise(std=1.0), (0, 1))
-    gains = gain(worst(seen(threat, system, 5)), worst(seen(threat, system)))
+    noisy = GaussianNoise(std=1.0)
+    gains = gain(worst(threat, noisy, (0, 1), releases=5), worst(threat, noisy, (0, 1)))
     assert gains > ALLOWED, "and more: five releases average the noise"
 
 
 @pytest.mark.parametrize("defense", [Identity(), GaussianNoise(std=1.0)], ids=repr)
 def test_who_sees_all_levels_recovers_no_less_than_who_sees_the_deepest(defense: Defense) -> None:
-    everything = seen("curious-server-with-encoder", trained(defense, (0, 1)))
-    assert gain(worst(everything), worst(deepest_alone(everything))) >= -ALLOWED
+    deepest = deepest_alone(seen(WITH_ENCODER, trained(defense, (0, 1))))
+    less = best([scored(attack, deepest) for attack in ATTACKS])
+    assert gain(worst(WITH_ENCODER, defense, (0, 1)), less) >= -ALLOWED
