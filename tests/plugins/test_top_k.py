@@ -107,6 +107,7 @@ def test_the_stated_variance_is_that_of_a_trained_network(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("system", [0.3, 0.03], indirect=True)  # the weakest and the strongest
 def test_an_attack_that_is_told_the_truth_and_trusts_what_is_exact_recovers_more(
     system: System, patients: list[Patient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
