@@ -15,7 +15,7 @@ from leakaudit.audit.likeness import require_alike
 from leakaudit.contracts import Defense, Observation, ReleaseSetting
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for, normal_like
-from leakaudit.threat.observing import observe
+from leakaudit.threat.observing import auxiliary_seeds, observe
 from leakaudit.threat.presets import threat_named
 from leakaudit.threat.releasing import (
     ReleasePath,
@@ -254,6 +254,12 @@ def test_seeds_of_a_query_are_of_the_kind_that_victims_have() -> None:
     for seeds in (drawn, derived):
         assert len(set(seeds)) == 200
         assert 0 <= min(seeds) < 2**58 < 2**62 < max(seeds) < 2**63
+
+
+def test_own_patients_are_released_with_draws_of_their_own_and_of_the_audits_seed() -> None:
+    system = tiny_system(Identity())
+    one, other = (auxiliary_seeds(replace(system, seed=seed), AUXILIARY) for seed in (1, 2))
+    assert len({*one, *other}) == 2 * len(AUXILIARY)
 
 
 def seen(system: System) -> tuple[Observation, list[ReleasePath]]:
