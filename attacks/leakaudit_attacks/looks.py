@@ -18,6 +18,8 @@ _HELD, _DIRECTIONS = 0.9, 3
 _SHARE, _EARLIER = 1.2, 0.05
 # Where most values are far off, those near 0 may be true.
 _SMALL = (0.05, 0.1, 0.2, 0.4)
+# Values a side of a neighborhood, which holds some of them.
+_NEARBY = 5
 # Values a side of a block.
 _BLOCK = 4
 
@@ -73,6 +75,10 @@ def looks(residuals: torch.Tensor) -> Iterator[Look]:
     yield Look("digits of values, not their powers of two", _mantissas)
     for share in _SMALL:
         yield Look(f"the smallest {share:.0%} of each channel's values alone", _smallest(share))
+        yield Look(
+            f"the smallest {share:.0%} of each channel's values and their means nearby",
+            _smallest_nearby(share),
+        )
 
 
 def best_looks(
@@ -157,6 +163,20 @@ def _smallest(share: float) -> Callable[[torch.Tensor], torch.Tensor]:
         rank = max(1, round(share * size.shape[2]))
         most = size.kthvalue(rank, dim=2).values
         return torch.where(size <= most[..., None], level.flatten(2), 0.0).view_as(level)
+
+    return made
+
+
+def _smallest_nearby(share: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    alone = _smallest(share)
+
+    def made(level: torch.Tensor) -> torch.Tensor:
+        small = alone(level)
+        there = (small != 0).to(small)
+        pool = functional.avg_pool2d if level.ndim == 4 else functional.avg_pool3d
+        around, count = (pool(each, _NEARBY, 1, _NEARBY // 2) for each in (small, there))
+        mean = torch.where(count > 0, around / torch.where(count > 0, count, 1.0), 0.0)
+        return torch.cat([mean, small], dim=1)
 
     return made
 

@@ -29,7 +29,7 @@ _NOTHING = 0.9
 # every released one is compared with every one of an image.
 _PROBES, _POSITIONS = 256, 2**14
 # Looks that are tried where noise is shared.
-_LOOKS = 4
+_LOOKS = 6
 # Probe images for a ridge from all positions.
 _MIXED_PROBES = 768
 

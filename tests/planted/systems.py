@@ -294,6 +294,16 @@ class FewPixels(Planted):
 
 
 @final
+class TrueNowAndThen(Planted):
+    """Every value as it is with a chance of 0.15, else noise fifty times as large."""
+
+    draws = 2
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        return torch.where(drawn[0] < 0.15, level, 50 * gaussian(drawn[1]))
+
+
+@final
 class HeavyTails(Planted):
     """Noise that is huge in one value of five and absent elsewhere."""
 
@@ -517,6 +527,7 @@ MORE: Mapping[str, Defense] = {
     "fresh roll": FreshRoll(),
     "few pixels": FewPixels(),
     "heavy tails": HeavyTails(),
+    "true now and then": TrueNowAndThen(),
     "fresh lines": FreshLines(),
     "fresh tiles": FreshTiles(),
     "fresh waves": FreshWaves(),

@@ -14,6 +14,7 @@ from leakaudit.types import Levels
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.looked import looked_at
 from leakaudit_attacks.looks import AS_IT_IS, best_looks, looks, reliability
+from leakaudit_attacks.screening import Own, local_error
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
 from tests.plugins.attacked import observation_for, quietly, score
@@ -140,6 +141,20 @@ def test_nothing_is_told_by_noise_alone_in_any_look() -> None:
     residuals = other - one
     assert not best_looks(residuals, one, other, 3)
     assert all(abs(reliability(one, other, look)) < 0.03 for look in looks(residuals))
+
+
+def test_few_true_values_among_many_are_read_by_their_means_nearby() -> None:
+    drawn = normal_like(torch.empty(2, 24, 8, 32, 32), generator_for(5, "now and then"))
+    coarse = functional.avg_pool2d(drawn[0], 8)  # an image is smooth, noise is not
+    truth = 8 * functional.interpolate(coarse, (32, 32), mode="bilinear")
+    released = torch.where(drawn[1].abs() < 0.2, truth, 50 * drawn[1])
+    own = Own(images=truth[:, :1], held=torch.arange(24) % 4 == 0)
+    noise = released - released.mean(dim=0)
+    alone, nearby = (
+        min(local_error(look(released).float(), own) for look in looks(noise) if words in str(look))
+        for words in ("values alone", "means nearby")
+    )
+    assert nearby < 0.8 * alone
 
 
 def test_what_never_varies_tells_nothing() -> None:
