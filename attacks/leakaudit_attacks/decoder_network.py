@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import final
 
 import torch
-from monai.networks.blocks.convolutions import Convolution
-from monai.networks.nets.basic_unet import TwoConv
 from torch import nn
 from torch.nn import functional
 
@@ -39,6 +37,10 @@ class Decoder(nn.Module):
             start: ``(1, modalities, *spatial)``, values in [0, 1].
             deepest: the level that it goes down to; never above one that crossed.
         """
+        # Slow to import, and an attack is often only described.
+        from monai.networks.blocks.convolutions import Convolution
+        from monai.networks.nets.basic_unet import TwoConv
+
         super().__init__()
         self.entering = dict(entering)
         dims = start.ndim - 2

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from monai.losses import SSIMLoss
 from torch import nn
 from torch.nn import functional
 
@@ -122,6 +121,8 @@ def fit(
 
 def difference(found: Images, images: Images) -> torch.Tensor:
     """Mean absolute error plus 1 - SSIM, over all images together."""
+    from monai.losses import SSIMLoss  # slow to import, and an attack is often only described
+
     distance: torch.Tensor = SSIMLoss(images.ndim - 2, data_range=1.0)(found, images)
     return functional.l1_loss(found, images) + distance
 

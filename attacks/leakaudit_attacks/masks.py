@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from monai.losses import DiceLoss
 from torch.nn import functional
 
 from leakaudit.api import Images, Masks
@@ -16,5 +15,7 @@ def tumour(masks: Masks, like: torch.Tensor) -> torch.Tensor:
 
 def mask_loss(found: Images, wanted: Images) -> torch.Tensor:
     """Cross-entropy plus soft Dice, over all masks together."""
+    from monai.losses import DiceLoss  # slow to import, and an attack is often only described
+
     overlap: torch.Tensor = DiceLoss(batch=True)(found, wanted)
     return functional.binary_cross_entropy(found, wanted) + overlap

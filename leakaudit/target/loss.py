@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import final
 
 import torch
-from monai.losses import DiceCELoss
 from torch import nn
 
 
@@ -16,9 +15,7 @@ class SummedLoss(nn.Module):
     def __init__(self) -> None:
         """Nothing is configured: the terms are those of `segmentation_loss`."""
         super().__init__()
-        self.mean: nn.Module = DiceCELoss(
-            include_background=False, to_onehot_y=True, softmax=True, batch=False
-        )
+        self.mean: nn.Module = _dice_and_cross_entropy(batch=False)
 
     def forward(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """A scalar of logits ``(B, C, *spatial)`` and masks ``(B, 1, *spatial)``."""
@@ -34,7 +31,13 @@ def segmentation_loss(*, per_sample: bool = False) -> nn.Module:
     """
     if per_sample:
         return SummedLoss()
+    return _dice_and_cross_entropy(batch=True)
+
+
+def _dice_and_cross_entropy(*, batch: bool) -> nn.Module:
+    from monai.losses import DiceCELoss  # slow to import, and most commands train nothing
+
     loss: nn.Module = DiceCELoss(
-        include_background=False, to_onehot_y=True, softmax=True, batch=True
+        include_background=False, to_onehot_y=True, softmax=True, batch=batch
     )
     return loss

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import torch
-from monai.networks.layers.factories import Conv
-from monai.networks.nets.basic_unet import Down, TwoConv, UpCat
 from torch import nn
 
 from leakaudit.errors import ConfigError
@@ -112,6 +110,10 @@ class SiteEncoder(nn.Module):
             spec: the whole network.
             site: index into ``spec.channels``.
         """
+        # Imported where a network is built: it takes seconds, and most commands build none.
+        from monai.networks.layers.factories import Conv
+        from monai.networks.nets.basic_unet import Down, TwoConv
+
         super().__init__()
         self.crossing = spec.crossing
         dims, widths = spec.spatial_dims, spec.features
@@ -151,6 +153,9 @@ class Server(nn.Module):
 
     def __init__(self, spec: SplitUNetSpec) -> None:
         """Build the label site's network for ``spec``; its widths are multiplied by the sites."""
+        from monai.networks.layers.factories import Conv
+        from monai.networks.nets.basic_unet import Down, UpCat
+
         super().__init__()
         self.crossing = spec.crossing
         self.cut_level = spec.cut_level
