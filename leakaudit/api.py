@@ -1,4 +1,4 @@
-"""What the author of an attack or a defence imports, and nothing else."""
+"""What the author of an attack or a defense imports, and nothing else."""
 
 from leakaudit.contracts import (
     NEIGHBORS,

@@ -154,7 +154,7 @@ def _in_words(error: Any) -> str:
 def line_of(tree: Any, location: list[int | str]) -> int:
     """The line of the deepest part of ``location`` that stands in the file.
 
-    An index into what is no list is passed over: a defence that stands alone is a stack of one.
+    An index into what is no list is passed over: a defense that stands alone is a stack of one.
     """
     line = 1
     for part in location:

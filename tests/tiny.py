@@ -68,7 +68,7 @@ def tiny_system(
     auxiliary: list[Patient] | None = None,
     seed: int = 0,
 ) -> System:
-    """An untrained system with other weights after each of two epochs, defence fitted."""
+    """An untrained system with other weights after each of two epochs, defense fitted."""
     spec = tiny_spec() if spec is None else spec
     initial = build(spec, seed).eval()
     others = tiny_patients(2, modalities=sum(spec.channels), seed=99)

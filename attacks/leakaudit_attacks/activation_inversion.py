@@ -29,10 +29,10 @@ from leakaudit_attacks.starts import start_image
 class ActivationInversion(Attack):
     """Recover images by matching released activations under the known encoder, with a TV prior.
 
-    Knows the encoders' weights and the defence. With patients of its own it measures by releasing
+    Knows the encoders' weights and the defense. With patients of its own it measures by releasing
     them how far each released value can be trusted; without, it goes by `Defense.evidence`. Dropped
     values are ignored, noisy ones trusted less and the prior more, whatever the scale of a value.
-    Where own patients do not bear out what the defence says of itself, they decide which of the two
+    Where own patients do not bear out what the defense says of itself, they decide which of the two
     is followed. Repeated releases are averaged.
 
     Not a bound: what this does not recover, another attack may.

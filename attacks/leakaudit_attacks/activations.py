@@ -31,7 +31,7 @@ class ActivationMatch:
     def __init__(
         self, observation: Observation, encoders: Sequence[torch.nn.Module] | None = None
     ) -> None:
-        """Take activations, the defence and, unless others are given, encoders as observed."""
+        """Take activations, the defense and, unless others are given, encoders as observed."""
         self.layout = observation.layout
         self.encoders = observation.encoders if encoders is None else tuple(encoders)
         self.defense = observation.defense
@@ -68,7 +68,7 @@ class ActivationMatch:
                 continue
             here = view.detach().requires_grad_()
             of_site = self._of_site(site, here)
-            if of_site.requires_grad:  # a defence may let nothing through that can be followed
+            if of_site.requires_grad:  # a defense may let nothing through that can be followed
                 (slopes,) = torch.autograd.grad(of_site.sum(), here, materialize_grads=True)
                 of_site = differentiable_once(of_site.detach(), view, slopes)
             misfit = misfit + of_site
@@ -151,7 +151,7 @@ def _pooled_evidence(observation: Observation) -> list[Evidence]:
 
 
 def _compact(variance: torch.Tensor) -> torch.Tensor:
-    """One number that broadcasts, if a defence says one for all: a number that was expanded."""
+    """One number that broadcasts, if a defense says one for all: a number that was expanded."""
     alike = not any(variance.stride())
     return variance[(slice(1),) * variance.ndim] if alike else variance
 

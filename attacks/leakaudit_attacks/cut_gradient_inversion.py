@@ -27,14 +27,14 @@ class CutGradientInversion(LearnsFromExamples):
     A cut gradient is a map as large as the level it belongs to. On its way back through the label
     site's network it is multiplied by what every normalisation and activation was given on the way
     there, and so carries the image that caused it. The adversary computes the gradients that its
-    own patients would cause at the observed checkpoints, with the defence on, and learns the way
+    own patients would cause at the observed checkpoints, with the defense on, and learns the way
     back from all checkpoints together. Each level is divided by its root mean square, so that the
     size of a gradient does not matter. Starts from the auxiliary patients' mean.
 
     In a batch of several slices the label site returns a gradient for each, so that the batch hides
     a slice only as far as it takes part in the others' gradients.
 
-    Needs whatever computes the gradients of its own patients: encoders, defence, the label site's
+    Needs whatever computes the gradients of its own patients: encoders, defense, the label site's
     network and masks of its own. Of the victims it sees the cut gradients alone, no weight gradient
     and no activation. The gradients of all examples are kept in memory.
 

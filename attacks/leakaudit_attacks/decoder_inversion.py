@@ -32,11 +32,11 @@ from leakaudit_attacks.starts import middle_slices
 @final
 @dataclass(frozen=True, kw_only=True)
 class DecoderInversion(LearnsFromQueries):
-    """Recover images with a decoder trained on the adversary's own patients, the defence on.
+    """Recover images with a decoder trained on the adversary's own patients, the defense on.
 
     Knows no weights: it queries the sites' encoders with auxiliary patients, gets what they would
     release, and learns the way back; every step asks for fresh releases, so that it learns to
-    undo the defence's randomness. It starts from the auxiliary patients' mean and learns where to
+    undo the defense's randomness. It starts from the auxiliary patients' mean and learns where to
     doubt it, so that a release that says nothing leaves it with a blind guess. Repeated releases
     of a victim are decoded one by one and averaged.
 

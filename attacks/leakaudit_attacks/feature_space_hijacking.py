@@ -46,7 +46,7 @@ class FeatureSpaceHijacking(Attack):
     The label site wants every channel of the shallowest level that crosses to show one of the
     site's modalities, at the level's resolution and normalised as an encoder's output is: that is
     its pilot. It trains a decoder from what the pilot would release of its own patients, the
-    defence on. What it returns is not the segmentation's gradient but that of the distance between
+    defense on. What it returns is not the segmentation's gradient but that of the distance between
     how the sites' releases and the pilot's are distributed, and nothing for deeper levels, so that
     the encoders learn to send what the pilot would. At the end the decoder reads the victims'
     releases. It needs no weights, no queries and no masks; a site that watches its Dice would see

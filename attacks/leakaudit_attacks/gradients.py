@@ -41,7 +41,7 @@ _TOGETHER = 8
 class GradientMatch:
     """Distance between a candidate's weight gradients and the observed ones at one checkpoint.
 
-    The cut gradient is known, so that the label site's network needs not be simulated. The defence
+    The cut gradient is known, so that the label site's network needs not be simulated. The defense
     is simulated with draws of the adversary's own, which are those of the step; what the victim's
     site drew is unknown.
 
@@ -59,7 +59,7 @@ class GradientMatch:
         """Take one checkpoint of ``observation``.
 
         Args:
-            observation: with weight gradients, cut gradients, encoders and the defence.
+            observation: with weight gradients, cut gradients, encoders and the defense.
             checkpoint: index into ``observation.weight_gradients``.
             generator: source of the draws; step -1 always sees the same.
             distance: ``cosine``, 1 - cosine over all parameters together, 0 to 2; or ``squared``,

@@ -20,7 +20,7 @@ class LearnedGradientInversion(WeightRegression):
 
     The adversary sees no cut gradient and holds no label site's network. It has batches of its own
     patients' slices, varied in pose and brightness, trained on at the observed checkpoints with the
-    defence on, divides each layer's gradient by its norm, and fits a kernel ridge regression from
+    defense on, divides each layer's gradient by its norm, and fits a kernel ridge regression from
     there to the images. How strong the ridge is and which checkpoint is read, one alone or all, is
     chosen by the error on own patients that were left out; where nothing is learned the choice is
     their mean. A weight gradient is a sum over its batch and does not say which slice is whose:

@@ -20,7 +20,7 @@ class LearnedUpdateInversion(WeightRegression):
 
     As `learned-gradient-inversion`, from what federated averaging sends: how far a round of several
     optimizer steps moved the encoders. The adversary lets the same round be trained on batches of
-    its own patients, the defence on, and so learns what the steps make of an image.
+    its own patients, the defense on, and so learns what the steps make of an image.
 
     Args:
         batches: of own slices, to learn from.

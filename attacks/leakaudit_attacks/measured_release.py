@@ -1,6 +1,6 @@
-"""How far a candidate's release is from the received one, by a defence that was measured.
+"""How far a candidate's release is from the received one, by a defense that was measured.
 
-The defence is run, not believed: each released value counts by how far it follows the levels and
+The defense is run, not believed: each released value counts by how far it follows the levels and
 how far it moves between draws, on releases of own patients, whatever its scale.
 """
 
@@ -57,7 +57,7 @@ class MeasuredMatch:
         """Take what was received.
 
         Args:
-            observation: releases, encoders, defence.
+            observation: releases, encoders, defense.
             sites: what was measured of each site's release.
             pulls: per site the way back from released values to levels.
             robust: take noise for what most draws do, and values that are far off for lost.

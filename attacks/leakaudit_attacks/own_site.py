@@ -27,7 +27,7 @@ from leakaudit_attacks.decoding import fresh_decoder
 class OwnSiteInversion(LearnsFromExamples):
     """A network from a site's own images and returned cut gradients to what it lacks; abstract.
 
-    Learned on the site's own patients, which it enrols in training, with the defence on. What the
+    Learned on the site's own patients, which it enrols in training, with the defense on. What the
     same network finds where every gradient is zero, from the own images alone, is its floor.
     """
 

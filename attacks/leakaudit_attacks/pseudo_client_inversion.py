@@ -36,7 +36,7 @@ class PseudoClientInversion(Attack):
     """Recover images with a decoder trained on encoders that imitate the sites' own.
 
     Knows what a passive label site does: how the encoders are built, its own part of the network,
-    what training patients released, the defence, and patients of its own with masks. It asks no
+    what training patients released, the defense, and patients of its own with masks. It asks no
     site to encode anything and holds no encoder's weights. The imitations are trained together
     with the decoder: the label site's network must segment what they release, its statistics must
     be those of the cohort's releases, and the image decoded from a cohort's release must be

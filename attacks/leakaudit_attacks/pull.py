@@ -11,14 +11,14 @@ from leakaudit.api import Defense, Levels
 
 
 class Pull(abc.ABC):
-    """Runs a defence forward, and leads a gradient back."""
+    """Runs a defense forward, and leads a gradient back."""
 
     def __init__(self, defense: Defense) -> None:
-        """Keep the defence, fitted."""
+        """Keep the defense, fitted."""
         self._defense = defense
 
     def release(self, levels: Levels, drawn: Levels) -> Levels:
-        """What crosses, by the defence itself, which is not shown that anybody differentiates."""
+        """What crosses, by the defense itself, which is not shown that anybody differentiates."""
         with torch.no_grad():
             return self._defense.apply(tuple(level.detach() for level in levels), drawn)
 
@@ -41,7 +41,7 @@ class Pull(abc.ABC):
 
 @final
 class Through(Pull):
-    """By autograd, as the defence says."""
+    """By autograd, as the defense says."""
 
     def back(self, levels: Levels, drawn: Levels, slopes: Levels) -> Levels:
         """The gradient of `Defense.apply`, scaled to 1 on its way, whatever type it passes."""

@@ -1,4 +1,4 @@
-"""Which misfit to a release an attack descends on: what the defence says, or what was measured.
+"""Which misfit to a release an attack descends on: what the defense says, or what was measured.
 
 `Defense.expected` and `Defense.evidence` are hints. Where releases of the adversary's own patients
 bear them out they are followed; where not, they compete with what was measured, and own patients
@@ -38,7 +38,7 @@ _TRIED = 4
 # Other own patients whose levels are released again and again.
 _MEASURED = 8
 _STEPS = 60
-# Below this what autograd says of a defence is not followed without a rival.
+# Below this what autograd says of a defense is not followed without a rival.
 _FOLLOWED = 0.5
 # A rival that leaves less than this share of the start's error needs no learned way back.
 _GOOD = 0.4
@@ -85,7 +85,7 @@ def release_match(
     """The misfit that serves best on the adversary's own patients.
 
     Args:
-        observation: releases, encoders and defence; without own patients the hints are followed.
+        observation: releases, encoders and defense; without own patients the hints are followed.
         completed: what is minimised in a trial, from a misfit.
         rate: learning rate of a trial.
     """

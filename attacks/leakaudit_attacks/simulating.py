@@ -17,7 +17,7 @@ from leakaudit_attacks.release_statistics import ReleaseStatistics
 class PseudoClients:
     """Untrained encoders of the known architecture, and what they are to satisfy.
 
-    Their releases, the defence on, are to be segmented by the label site's own network, to look
+    Their releases, the defense on, are to be segmented by the label site's own network, to look
     like the cohort's releases, and, taken from the decoder's image of a cohort's release, to be
     that release again.
     """
@@ -35,7 +35,7 @@ class PseudoClients:
         """Build them.
 
         Args:
-            observation: architecture, server, cohort's releases, defence, auxiliary patients.
+            observation: architecture, server, cohort's releases, defense, auxiliary patients.
             generator: of every draw.
             batch_size: auxiliary slices, and cohort's releases, per step.
             weights: of segmentation, of the statistics, of the way back and forth.

@@ -1,4 +1,4 @@
-"""A learned way back where a defence's own gradient leads nowhere, or astray."""
+"""A learned way back where a defense's own gradient leads nowhere, or astray."""
 
 from __future__ import annotations
 

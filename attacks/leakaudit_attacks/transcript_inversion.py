@@ -31,8 +31,8 @@ class TranscriptInversion(LearnsFromQueries):
     """Recover training images from what every epoch released of them, by one decoder of all epochs.
 
     Each epoch sends the same slice once more, through an encoder that has moved on and with fresh
-    draws of the defence. The adversary asks what the epochs' encoders release of its own patients,
-    the defence on, and learns the way back from all epochs together, so that the network itself
+    draws of the defense. The adversary asks what the epochs' encoders release of its own patients,
+    the defense on, and learns the way back from all epochs together, so that the network itself
     finds how much to trust each. Knows no weights.
 
     Args:

@@ -31,7 +31,7 @@ from leakaudit_attacks.starts import start_image
 class Unsplit(Attack):
     """Recover images by matching released activations under encoders that are learned along.
 
-    Knows the encoders' architecture and the defence; no weights, no queries, no patients, no
+    Knows the encoders' architecture and the defense; no weights, no queries, no patients, no
     masks. Weights and images take turns: one is moved while the other stands still. All victims
     share the weights. It starts from the auxiliary patients' mean where there are any, which tells
     bright from dark and one modality from another; without, from mid-grey as published. Nothing

@@ -32,7 +32,7 @@ class WeightRegression(Attack):
     """Kernel ridge regression from what reaches an aggregator to images; abstract.
 
     The adversary has batches of its own patients' slices, varied in pose and brightness, trained on
-    at the observed checkpoints with the defence on, divides each layer's tensor by its norm, and
+    at the observed checkpoints with the defense on, divides each layer's tensor by its norm, and
     fits a regression from there to the images. How strong the ridge is and which checkpoint is
     read, one alone or all, is chosen by the error on own patients that were left out; where nothing
     is learned the choice is their mean. What reaches an aggregator does not say which slice is

@@ -1,1 +1,1 @@
-"""The built-in defences; plug-ins like anybody's."""
+"""The built-in defenses; plug-ins like anybody's."""

@@ -1,4 +1,4 @@
-"""What defences that add noise share: its scale, and what an adversary who knows it knows."""
+"""What defenses that add noise share: its scale, and what an adversary who knows it knows."""
 
 from __future__ import annotations
 

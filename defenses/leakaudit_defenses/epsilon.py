@@ -1,4 +1,4 @@
-"""What the defences with a guarantee ask of an epsilon."""
+"""What the defenses with a guarantee ask of an epsilon."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def require_epsilon(who: str, epsilon: float) -> None:
     """Refuse an epsilon that no noise can be made for.
 
     Args:
-        who: the defence, for the message.
+        who: the defense, for the message.
         epsilon: 1e-6 to 1e6, or infinity for no noise.
 
     Raises:

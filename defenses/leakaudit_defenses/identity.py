@@ -1,4 +1,4 @@
-"""No defence: the levels cross as they are."""
+"""No defense: the levels cross as they are."""
 
 from __future__ import annotations
 

@@ -58,5 +58,5 @@ class LaplaceNoise(Defense):
         return told_of_noise(released, 2 * self.scale**2, relative=self.relative)
 
     def evidence_from(self, estimate: Evidence) -> Evidence:
-        """The same, of a release that a later defence left known with an error only."""
+        """The same, of a release that a later defense left known with an error only."""
         return told_of_noise_before(estimate, 2 * self.scale**2, relative=self.relative)

@@ -1,4 +1,4 @@
-"""The papers behind the defences."""
+"""The papers behind the defenses."""
 
 from __future__ import annotations
 

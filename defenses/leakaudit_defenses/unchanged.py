@@ -1,4 +1,4 @@
-"""What defences share that leave the release as it is and act elsewhere, or nowhere."""
+"""What defenses share that leave the release as it is and act elsewhere, or nowhere."""
 
 from __future__ import annotations
 

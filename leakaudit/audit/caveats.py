@@ -1,4 +1,4 @@
-"""What keeps an attack from being an answer to the defence it meets."""
+"""What keeps an attack from being an answer to the defense it meets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def caveats(attack: AttackFacts, system: System, patient: Patient) -> tuple[Doub
     Args:
         attack: what was run.
         system: what it met.
-        patient: an auxiliary one, on whose slices the defence is tried.
+        patient: an auxiliary one, on whose slices the defense is tried.
     """
     if not attack.needs() & RELEASES:
         return ()
@@ -74,13 +74,13 @@ def _hidden_by_few(defense: Defense, levels: Levels) -> bool:
         return True
     if not few_draws_decide(defense, levels, found):
         return False
-    # Where the defence truly says what was drawn, as of dropped values, nobody need guess. To say
+    # Where the defense truly says what was drawn, as of dropped values, nobody need guess. To say
     # that nothing is known is true as well, and excuses nothing.
     return not (hints_hold(defense, levels, found) and hints_tell(defense, levels, found))
 
 
 def _of_hints(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
-    """Of an attack that goes by what the defence says: whether it is so."""
+    """Of an attack that goes by what the defense says: whether it is so."""
     for levels in sites:
         found = measured(defense, levels)
         if _telling(found) and not hints_hold(defense, levels, found):

@@ -401,7 +401,7 @@ def _training_data(people: People, ids: Sequence[str], channels: tuple[int, ...]
 
 
 def _guarantee(claim: PrivacyGuarantee | None, idle: str) -> Guarantee | None:
-    """What is recorded of a claim; of a defence that was off, that nothing is claimed and why."""
+    """What is recorded of a claim; of a defense that was off, that nothing is claimed and why."""
     if claim is None:
         return None
     if idle:

@@ -109,7 +109,7 @@ class _Planner:
         entries = [one for uses in stacks for one in expand_stack(uses, config.target)]
         grid = list(product(config.target.withheld_skips, config.target.bottleneck))
         # What an entry says of the architecture itself comes after what the target says for all,
-        # each beside the same network without a further defence, or one would get the credit of
+        # each beside the same network without a further defense, or one would get the credit of
         # the other.
         plain = next(one for one in entries if one.name == "identity")
         self.settings_met = [(*point, one) for point in grid for one in entries if not one.own]

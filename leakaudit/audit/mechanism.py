@@ -1,4 +1,4 @@
-"""Whether a defence's privacy claim survives its own releases.
+"""Whether a defense's privacy claim survives its own releases.
 
 The adversary of differential privacy chooses two records, knows everything else, and says which of
 the two was released. So does this audit, through the real `Defense.release`; what it finds are
@@ -65,7 +65,7 @@ class MechanismAudit:
     """A claim beside the lower bounds that were found.
 
     Args:
-        defense: repr of the fitted defence.
+        defense: repr of the fitted defense.
         claim: what it claims for one release with secret noise.
         sites: how many sites release at once.
         pairs: what each pair shows; all bounds hold jointly with `CONFIDENCE`.
@@ -92,9 +92,9 @@ class MechanismAudit:
 def audit_mechanism(
     defense: Defense, *, sites: int = 2, draws: int = 200_000, seed: int = 0
 ) -> MechanismAudit:
-    """Audit one release of a defence; seconds on one thread.
+    """Audit one release of a defense; seconds on one thread.
 
-    The defence is fitted to random auxiliary levels. With C its clip and u a fixed random unit
+    The defense is fitted to random auxiliary levels. With C its clip and u a fixed random unit
     vector over the levels, all sites at once release +kCu or -kCu, and the score is the sum over
     the sites of <released, u>. In the pairs of contrasts u is a difference of values instead,
     in which noise that they share is gone. The pairs:
@@ -116,7 +116,7 @@ def audit_mechanism(
         seed: of the levels, of u and of the noise.
 
     Raises:
-        ConfigError: the defence claims nothing that could be audited, or an argument is out of
+        ConfigError: the defense claims nothing that could be audited, or an argument is out of
             its range.
     """
     if sites < 1 or draws < 1000:
@@ -245,7 +245,7 @@ def _scores(
     """Scores of releases of ``scale`` times u, ``(draws,)``.
 
     Args:
-        fitted: the defence.
+        fitted: the defense.
         direction: u, a unit vector.
         scale: of the record.
         known: norm of the known record that follows each, within the clip; None for none.

@@ -55,7 +55,7 @@ class ImageScorer:
             names: what these modalities are called; without names none has a figure of its own.
             segmenter: finds tumours, trained on other patients than the victims; None if there is
                 no such one.
-            bounded: whether the defence bounds reconstructions of these victims, so that its
+            bounded: whether the defense bounds reconstructions of these victims, so that its
                 bound's prior is wanted.
         """
         self._segmenter = segmenter

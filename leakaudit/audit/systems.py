@@ -1,4 +1,4 @@
-"""A job's system: the patients of one network, the network with its defence, what it is worth."""
+"""A job's system: the patients of one network, the network with its defense, what it is worth."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def training_slices(people: People, ids: Iterable[str]) -> dict[str, int]:
 
 
 def untrained_system(task: Task, people: People) -> System:
-    """The freshly built network with its defence fitted to it."""
+    """The freshly built network with its defense fitted to it."""
     plan = task.target
     device = choose_device(task.device)
     initial = build(plan.spec, plan.seed).to(device).eval()
@@ -144,7 +144,7 @@ def untrained_system(task: Task, people: People) -> System:
 def _release_setting(
     task: Task, people: People, initial: SplitUNet, device: torch.device
 ) -> ReleaseSetting:
-    """What a defence may be fitted to; auxiliary patients are encoded one by one."""
+    """What a defense may be fitted to; auxiliary patients are encoded one by one."""
     encoded = []
     for patient in people.each(task.splits.auxiliary):
         views = images_of(patient).to(device).split(list(initial.spec.channels), dim=1)
@@ -213,7 +213,7 @@ def _after(
 def utility_of(
     system: System, patients: Sequence[Patient], seen: list[SiteLevels] | None = None
 ) -> Utility:
-    """Dice with the defence on; the release that is segmented is the one an adversary sees.
+    """Dice with the defense on; the release that is segmented is the one an adversary sees.
 
     ``seen`` takes up what each patient's middle slice was released as.
     """
@@ -254,7 +254,7 @@ def segmenter_of(task: Task, people: People, store: RunStore) -> Segmenter | Non
 def noise_to_signal(
     system: System, patients: Sequence[Patient], watch: Effects
 ) -> tuple[float | None, dict[str, float]]:
-    """Standard deviation of what the defence changed over that of the undefended levels.
+    """Standard deviation of what the defense changed over that of the undefended levels.
 
     ``watch`` sees the releases that are measured.
     """

@@ -18,7 +18,7 @@ from leakaudit.errors import CellError
 def untouched(
     who: str, *, defense: object = None, networks: Sequence[torch.nn.Module] = ()
 ) -> Iterator[None]:
-    """Hold a defence, networks and the process's global state to what they were.
+    """Hold a defense, networks and the process's global state to what they were.
 
     Args:
         who: the plug-in, for the message.

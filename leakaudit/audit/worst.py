@@ -65,7 +65,7 @@ class _Setting:
 
     @property
     def panel(self) -> tuple[object, ...]:
-        # What does not cross the cut, withheld or narrowed, is a defence as any other is.
+        # What does not cross the cut, withheld or narrowed, is a defense as any other is.
         return (self.target.cut_level, self.target.seed, self.kind)
 
     @property
@@ -168,7 +168,7 @@ def _on_front(setting: _Setting, settings: Sequence[_Setting]) -> bool:
 
     A network that may be worth no more than an untrained one is on no front. A setting that lacks
     the figure of an attack which another of its panel has is not compared, nor one that lacks that
-    of an attack on one of its own tensors: a crashed attack must not make a defence look good.
+    of an attack on one of its own tensors: a crashed attack must not make a defense look good.
     """
     rivals = [one for one in settings if one.panel == setting.panel]
     everything = frozenset[_Attack]().union(*(one.attacks for one in rivals))

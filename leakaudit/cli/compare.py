@@ -34,7 +34,7 @@ FailIfWorse = Annotated[
     typer.Option(
         "--fail-if-worse",
         help="Exit 1 if some leakage is shown to be higher or some Dice lower, also by a "
-        "defence that was changed; else 3 if a figure of A has none beside it in B.",
+        "defense that was changed; else 3 if a figure of A has none beside it in B.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""`leakaudit dp`: what an epsilon costs and hides, and whether a defence keeps its claim."""
+"""`leakaudit dp`: what an epsilon costs and hides, and whether a defense keeps its claim."""
 
 from __future__ import annotations
 

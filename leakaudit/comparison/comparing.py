@@ -209,7 +209,7 @@ def _network_changes(a: TargetRecord, b: TargetRecord) -> tuple[Change, ...]:
 
 
 def _claim_change(a: TargetRecord, b: TargetRecord) -> Change | None:
-    """What the defence claims; a training that failed claims nothing and says nothing of it."""
+    """What the defense claims; a training that failed claims nothing and says nothing of it."""
     if a.state is not State.OK or b.state is not State.OK:
         return None
     first, second = _claim(a), _claim(b)

@@ -35,9 +35,9 @@ def configurations(representation: str) -> tuple[Configuration, ...]:
 
 
 def added(a: str, b: str) -> tuple[Change, ...] | None:
-    """The parameters that one of two defences has on top; None if they differ otherwise.
+    """The parameters that one of two defenses has on top; None if they differ otherwise.
 
-    A version that gives a defence a new parameter changes its repr; the others must be equal.
+    A version that gives a defense a new parameter changes its repr; the others must be equal.
     """
     parts = _aligned(a, b)
     if parts is None:
@@ -52,11 +52,11 @@ def added(a: str, b: str) -> tuple[Change, ...] | None:
 
 
 def reconfigured(a: str, b: str) -> tuple[Change, ...] | None:
-    """The parameters in which two defences of the same plug-ins differ; None if none does.
+    """The parameters in which two defenses of the same plug-ins differ; None if none does.
 
     Args:
         a: of A, as its repr.
-        b: of B; another plug-in or another order of them makes another defence.
+        b: of B; another plug-in or another order of them makes another defense.
     """
     parts = _aligned(a, b)
     if parts is None:

@@ -38,10 +38,10 @@ class Matched(Generic[One]):
 
 
 def match_settings(a: Sequence[TargetRecord], b: Sequence[TargetRecord]) -> Matched[TargetRecord]:
-    """Trainings of the same network under the same defence and seed.
+    """Trainings of the same network under the same defense and seed.
 
-    A defence that gained or lost a parameter, all others being equal, matches approximately where
-    there is one such on either side. Of what is left then, a defence with other parameters does,
+    A defense that gained or lost a parameter, all others being equal, matches approximately where
+    there is one such on either side. Of what is left then, a defense with other parameters does,
     where it alone is left of its network and seed on either side: it was changed.
     """
     found = _match(
@@ -141,7 +141,7 @@ def cell_identity(cell: CellRecord) -> CellIdentity:
 
 
 def _place(target: TargetRecord) -> Hashable:
-    """All of a training's identity but its defence."""
+    """All of a training's identity but its defense."""
     return (
         *(target.kind, target.site, target.sites, target.cut_level, target.shared_skips),
         *(target.bottleneck, target.seed),

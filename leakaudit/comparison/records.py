@@ -147,7 +147,7 @@ class SettingRow(Record):
         reason_a: why, if not ``ok``.
         reason_b: likewise.
         dice: Dice; None unless both have one.
-        claim: the defence's privacy claim, if it changed.
+        claim: the defense's privacy claim, if it changed.
         changes: why the match is approximate; empty if it is exact.
         outcome: what happened to its Dice.
     """
@@ -166,7 +166,7 @@ class SettingRow(Record):
 
     @property
     def changed(self) -> tuple[Change, ...]:
-        """The parameters of its defence that are others in B; empty if it is the same defence."""
+        """The parameters of its defense that are others in B; empty if it is the same defense."""
         return tuple(one for one in self.changes if one.kind == CHANGED_DEFENSE)
 
 
@@ -314,7 +314,7 @@ class Comparison(Record):
         comparison_version: version of this layout.
         a: the first report.
         b: the second.
-        equal: whether no figure, state, claim, verdict or defence differs and nothing is unmatched.
+        equal: whether no figure, state, claim, verdict or defense differs and nothing is unmatched.
         coverage: of the intervals.
         least: a mean difference below this is never called higher or lower.
         caveats: what else differs, and may explain a difference.

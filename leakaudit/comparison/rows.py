@@ -157,7 +157,7 @@ def place_of(setting: SettingIdentity) -> str:
 
 
 def named(setting: SettingIdentity) -> str:
-    """The defence; of a reference training what it is."""
+    """The defense; of a reference training what it is."""
     if setting.kind == "split":
         return setting.defense
     return f"{setting.kind} training {setting.site}".strip()

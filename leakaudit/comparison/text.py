@@ -41,7 +41,7 @@ _SAID = {Outcome.WORSE, Outcome.BETTER, Outcome.LOST, Outcome.GAINED, Outcome.ST
 _SILENT = {Outcome.EQUAL, Outcome.NO_FIGURE}
 _APPROXIMATE = (
     "~ Matched approximately: what changed stands above, and may be what a difference comes from. "
-    "An attack that tried less recovers less, which makes no defence better and is not counted so."
+    "An attack that tried less recovers less, which makes no defense better and is not counted so."
 )
 _SHARED_WORDS = (
     "shared reports are compared: paths, users, hosts and local parts of versions were taken out "
@@ -118,8 +118,8 @@ def _caveat(change: Change, settings: int, cells: int) -> str:
         "plug-in": "a plug-in from elsewhere or of another version",
         "system": "another system",
         "training": "trained otherwise",
-        "defense": "a defence with other parameters, taken as the same",
-        CHANGED_DEFENSE: "a defence that was changed",
+        "defense": "a defense with other parameters, taken as the same",
+        CHANGED_DEFENSE: "a defense that was changed",
         "attack": "an attack of another strength, taken as the same",
         "threat": "a threat that grants something else",
         "limit": "another limit of the run",
@@ -198,7 +198,7 @@ def _over(settings: int, cells: int) -> str:
 
 
 def _changed(comparison: Comparison) -> list[str]:
-    """What is shown of each change of a defence."""
+    """What is shown of each change of a defense."""
     groups: dict[tuple[Change, ...], list[SettingRow]] = {}
     for row in comparison.settings:
         if row.changed:

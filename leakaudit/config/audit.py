@@ -1,4 +1,4 @@
-"""A whole audit: who is audited, by whom, under what defences and limits."""
+"""A whole audit: who is audited, by whom, under what defenses and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks and defences as an audit file names them, and what they stand for."""
+"""Attacks and defenses as an audit file names them, and what they stand for."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class DefenseSetting:
 
 
 def expand_stack(uses: Sequence[PluginUse], target: TargetConfig) -> list[DefenseSetting]:
-    """Every point of the grids of a defence's parts.
+    """Every point of the grids of a defense's parts.
 
     ``architecture`` among them is no plug-in: it says which skips are withheld and how narrow the
     bottleneck is, in place of what the target says for all.
@@ -125,7 +125,7 @@ def _written(
 
 
 def _require_on(use: PluginUse, made: Sequence[Defense]) -> None:
-    """Refuse parameters at which a defence says itself that it changes nothing."""
+    """Refuse parameters at which a defense says itself that it changes nothing."""
     for defense in made:
         off = dict(type(defense).off or {})
         if off and all(getattr(defense, name) == value for name, value in off.items()):

@@ -114,7 +114,7 @@ class PolicyConfig(Section):
         n_min: fewer patients never pass, likewise.
         required: attacks without whose figure nothing passes, or threat to such attacks; None for
             all that the audit plans and whose needs the threat grants.
-        proposed: the defences that are up for use, written as under ``defenses``, ``identity`` for
+        proposed: the defenses that are up for use, written as under ``defenses``, ``identity`` for
             none; by default all of the audit, and ``identity`` only if there is no other.
         accepts: grave cautions about the data with which a setting may pass.
     """
@@ -196,7 +196,7 @@ def _required(
 
 
 def _written(use: PluginUse) -> str:
-    """A defence as a line: ``gaussian-noise (std 1.0)``."""
+    """A defense as a line: ``gaussian-noise (std 1.0)``."""
     given = ", ".join(f"{name} {_plain(value)}" for name, value in use.parameters.items())
     return f"{use.name} ({given})" if given else use.name
 

@@ -37,8 +37,8 @@ def require_proposed(config: AuditConfig) -> None:
 def judged_targets(config: AuditConfig, targets: Sequence[TargetRecord]) -> frozenset[str]:
     """Keys of the settings that are up for use under every seed and at every cut level.
 
-    By default these are the defences that the audit names, and the undefended network if it names
-    none: a network that stands beside a defence for comparison decides nothing.
+    By default these are the defenses that the audit names, and the undefended network if it names
+    none: a network that stands beside a defense for comparison decides nothing.
 
     Args:
         config: an audit with a policy.

@@ -1,6 +1,6 @@
 """What a plug-in and the core promise each other: declared here, filled elsewhere.
 
-An attack turns an `Observation` into a `Reconstruction`. A defence turns the levels a site would
+An attack turns an `Observation` into a `Reconstruction`. A defense turns the levels a site would
 send into the levels that cross the cut. Neither sees the truth, and neither knows the other.
 """
 

@@ -107,7 +107,7 @@ class Attack(abc.ABC):
     # A learned attack gets its pairs from the observation's queries, where a control can shuffle
     # them.
     learns_from_queries: ClassVar[bool] = False
-    # It runs the defence on own patients and goes by no hint of the defence's that these do not
+    # It runs the defense on own patients and goes by no hint of the defense's that these do not
     # bear out; of another attack a figure is doubted where the hints do not hold.
     measures: ClassVar[bool] = False
 

@@ -81,7 +81,7 @@ class AttackKind:
         nist: its class in NIST AI 100-2.
         citations: the papers.
         parameters: its configurable fields, in order.
-        measures: whether it believes no hint of a defence that own patients do not bear out.
+        measures: whether it believes no hint of a defense that own patients do not bear out.
     """
 
     class_name: _Name
@@ -194,7 +194,7 @@ class AttackFacts:
 
     @property
     def measures(self) -> bool:
-        """Whether it believes no hint of a defence that own patients do not bear out."""
+        """Whether it believes no hint of a defense that own patients do not bear out."""
         return self.kind.measures
 
     @property

@@ -1,4 +1,4 @@
-"""What a defence is: levels in, levels out, and what it says of itself."""
+"""What a defense is: levels in, levels out, and what it says of itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from leakaudit.types import Images, Levels, SiteLevels
 
 @final
 class Stage(StrEnum):
-    """What a defence may change; a run observes that it did, or fails whatever relies on it."""
+    """What a defense may change; a run observes that it did, or fails whatever relies on it."""
 
     RELEASE = "release"
     RETURNED_GRADIENT = "returned gradient"
@@ -51,7 +51,7 @@ Covers = Literal["releases", "training releases", "weights", "training"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class PrivacyGuarantee:
-    """What a defence claims, or why it claims nothing.
+    """What a defense claims, or why it claims nothing.
 
     Args:
         claimed: whether (epsilon, delta) is claimed for the releases of this run.
@@ -98,7 +98,7 @@ class PrivacyGuarantee:
 @final
 @dataclass(frozen=True, kw_only=True)
 class ReleaseSetting:
-    """What a defence may know of the system before it is fixed; no private data.
+    """What a defense may know of the system before it is fixed; no private data.
 
     Args:
         sites: number of data sites.
@@ -135,7 +135,7 @@ class Evidence:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """One defence at work.
+    """One defense at work.
 
     Args:
         part: index into `Defense.parts`.
@@ -170,7 +170,7 @@ class Defense(abc.ABC):
     must treat every sample on its own.
     """
 
-    # What it changes: a run in which one of these changed nothing is no run of this defence.
+    # What it changes: a run in which one of these changed nothing is no run of this defense.
     acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.RELEASE})
 
     # The papers that whoever uses this class cites.
@@ -188,7 +188,7 @@ class Defense(abc.ABC):
 
     @property
     def parts(self) -> tuple[Defense, ...]:
-        """The defences that it is made of, in order; of one that is no stack, itself."""
+        """The defenses that it is made of, in order; of one that is no stack, itself."""
         return (self,)
 
     @abc.abstractmethod
@@ -218,7 +218,7 @@ class Defense(abc.ABC):
         return (Applied(part=0, before=levels, after=after, expected=self.expected(levels)),)
 
     def expected(self, levels: Levels) -> Levels:
-        """What `evidence` estimates: the levels after all that the defence does without chance.
+        """What `evidence` estimates: the levels after all that the defense does without chance.
 
         A hint: an attack compares this, of its candidate's levels, with the evidence, unless
         releases of its own patients tell it better. The default is ``apply(levels, ())`` where
@@ -229,11 +229,11 @@ class Defense(abc.ABC):
         return self.apply(levels, ())
 
     def evidence(self, released: Levels) -> Evidence:
-        """What a release says about `expected` to an adversary who knows the defence.
+        """What a release says about `expected` to an adversary who knows the defense.
 
         A hint, by Kerckhoffs's principle: an attack may call this, and may as well find out by
         releasing patients of its own. The default takes the release at its word, which is right
-        where nothing is random. A defence that draws randomness must say what it does
+        where nothing is random. A defense that draws randomness must say what it does
         (`adversary_is_told`), else attacks that ask and do not measure fail to see through it.
         """
         return Evidence(
@@ -242,7 +242,7 @@ class Defense(abc.ABC):
         )
 
     def evidence_from(self, estimate: Evidence) -> Evidence:
-        """`evidence` of a release that is known with an error, as under a defence after this one.
+        """`evidence` of a release that is known with an error, as under a defense after this one.
 
         The default adds the errors up.
         """
@@ -254,7 +254,7 @@ class Defense(abc.ABC):
 
     @final
     def adversary_is_told(self, levels: Levels) -> bool:
-        """Whether `evidence` is the defence's own, or nothing is random in releasing ``levels``.
+        """Whether `evidence` is the defense's own, or nothing is random in releasing ``levels``.
 
         Args:
             levels: crossing levels of one site, shallow to deep, each ``(B, C, *spatial)``.
@@ -347,7 +347,7 @@ class Defense(abc.ABC):
         raise NotImplementedError(f"{type(self).__name__} privatizes, but applies no update")
 
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee | None:
-        """The privacy claim for one patient, or None for a defence that never makes one.
+        """The privacy claim for one patient, or None for a defense that never makes one.
 
         Args:
             releases: releases of one patient that are composed.

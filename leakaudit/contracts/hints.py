@@ -1,4 +1,4 @@
-"""How true a defence's hints are: `expected` and `evidence`, held against its releases."""
+"""How true a defense's hints are: `expected` and `evidence`, held against its releases."""
 
 from __future__ import annotations
 

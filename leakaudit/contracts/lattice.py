@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-# Powers that a defence may count in, as 10^-k and 2^-k.
+# Powers that a defense may count in, as 10^-k and 2^-k.
 _DECIMAL = range(-3, 13)
 _BINARY = range(-10, 41)
 # Values of a channel that are looked at.

@@ -410,5 +410,5 @@ class Observation:
 
     @property
     def defense(self) -> Defense:
-        """The defence with all its parameters (Kerckhoffs's principle), not its draws."""
+        """The defense with all its parameters (Kerckhoffs's principle), not its draws."""
         return self._get(Capability.DEFENSE_PARAMETERS)  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Several defences in order, as one."""
+"""Several defenses in order, as one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from leakaudit.types import Levels, SiteLevels
 @final
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Stack(Defense):
-    """Defences one after the other; what one makes of a release is what the next is given.
+    """Defenses one after the other; what one makes of a release is what the next is given.
 
     Written ``[nopeek, gaussian-noise]`` in an audit file. Every part draws its randomness for the
     shapes that enter the stack. The adversary's `evidence` is read back from the last part to the
@@ -60,7 +60,7 @@ class Stack(Defense):
 
     @property
     def parts(self) -> tuple[Defense, ...]:
-        """The defences in order."""
+        """The defenses in order."""
         return self.chain
 
     def fit(self, setting: ReleaseSetting) -> Stack:

@@ -99,7 +99,7 @@ def of_epsilon(target: TargetRecord, delta: float) -> Figure:
     """
     guarantee = target.guarantee
     if guarantee is None or not guarantee.claimed or guarantee.epsilon is None:
-        reason = guarantee.reason if guarantee and guarantee.reason else "the defence makes none"
+        reason = guarantee.reason if guarantee and guarantee.reason else "the defense makes none"
         return Figure(observed=None, upper=None, n=0, why_not=f"nothing is claimed: {reason}")
     if guarantee.covers != "releases":
         return Figure(

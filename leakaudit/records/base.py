@@ -10,7 +10,7 @@ SCHEMA_VERSION = "3"
 # Of what is measured: figures of patients, and their means. Where an interval is cut off, since no
 # mean can lie beyond, makes no other version: such a report can be compared with an older one.
 METRIC_VERSION = "3"
-# repr of the defence that releases the levels as they are
+# repr of the defense that releases the levels as they are
 UNDEFENDED = "Identity()"
 
 

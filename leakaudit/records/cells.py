@@ -49,7 +49,7 @@ class CellRecord(Record):
         cut_level: depth of the cut.
         shared_skips: shallower levels that cross as well.
         bottleneck: at most so many channels of each level cross; None without a bottleneck.
-        defense: repr of the defence, parameters included.
+        defense: repr of the defense, parameters included.
         attack: repr of the attack, parameters included.
         attack_name: its plug-in name.
         threat: preset name.

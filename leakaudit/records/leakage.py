@@ -114,7 +114,7 @@ class Success(Record):
         blind_reached: of how many of the others it does.
         blind_limit: upper end of the one-sided Clopper-Pearson 95 % interval of that share.
         others: all patients that are no victims.
-        bound: how often any reconstruction can reach it under the defence's guarantee, an estimate
+        bound: how often any reconstruction can reach it under the defense's guarantee, an estimate
             under this prior; None if nothing bounds what is released.
     """
 
@@ -145,7 +145,7 @@ class Leakage(Record):
         patients: the victims one by one.
         harm: what the tumour of the reconstruction gives away; None if the victims are patients of
             whom every segmenter of the audit has learned, or no slice shows a tumour.
-        success: what a bound on successful reconstructions is held against; None if the defence
+        success: what a bound on successful reconstructions is held against; None if the defense
             states no Gaussian-DP parameter, which makes the bound, or patients are too few.
         by_modality: SSIM inside the brain of each modality that was recovered; empty in results
             that were written before it was recorded.

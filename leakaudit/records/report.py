@@ -22,14 +22,14 @@ from leakaudit.records.verdict import Verdict
 
 
 class WorstCase(Record):
-    """The reported leakage of one (target, defence, seed) on one kind of victims.
+    """The reported leakage of one (target, defense, seed) on one kind of victims.
 
     Args:
         target: key of the target.
         cut_level: depth of the cut.
         shared_skips: shallower levels that cross as well.
         bottleneck: at most so many channels of each level cross; None without a bottleneck.
-        defense: repr of the defence.
+        defense: repr of the defense.
         seed: seed.
         victims: ``"inference"`` or ``"training"``; the two are never compared.
         recovers: ``"images"``, ``"other-site images"``, ``"masks"`` or ``"identities"``; never
@@ -149,7 +149,7 @@ class ThreatRecord(Record):
 
 
 class PluginRecord(Record):
-    """An attack or defence that ran: what it does in words, where it comes from, whose idea."""
+    """An attack or defense that ran: what it does in words, where it comes from, whose idea."""
 
     name: str
     kind: str
@@ -238,12 +238,12 @@ class ReportRecord(Record):
         house: whose report it is, and who signs.
         data: the patients.
         threats: the presets that were used.
-        plugins: the attacks and defences that ran.
+        plugins: the attacks and defenses that ran.
         untested: what could have been tried and was not.
         targets: every trained network, references and controls included.
         cells: every cell, control cells included.
         counts: how they ended.
-        worst: one entry per (target, defence, seed) and kind of victims, control targets left out;
+        worst: one entry per (target, defense, seed) and kind of victims, control targets left out;
             inference victims first.
         references: Split-U-Net against centralised and single-site training, one entry for each
             comparison that was asked for.

@@ -1,4 +1,4 @@
-"""What a trained network is worth and what its defence claims."""
+"""What a trained network is worth and what its defense claims."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PatientDice(Record):
 
 
 class Utility(Record):
-    """What a network is worth on the patients it never saw, the defence on.
+    """What a network is worth on the patients it never saw, the defense on.
 
     Args:
         mean: mean Dice of the three classes over patients.
@@ -52,7 +52,7 @@ class Utility(Record):
 
 
 class Guarantee(Record):
-    """A defence's privacy claim, or the reason why there is none.
+    """A defense's privacy claim, or the reason why there is none.
 
     Its ``releases`` are passes times slices of one patient, its ``mu`` is the Gaussian-DP parameter
     of all of them together, its ``clip`` the L2 bound of one slice's joint vector. ``covers`` says
@@ -78,7 +78,7 @@ class Guarantee(Record):
 
 
 class Effect(Record):
-    """What a defence, or one part of a stack, was seen to do: the proof that it was on.
+    """What a defense, or one part of a stack, was seen to do: the proof that it was on.
 
     Args:
         defense: repr of the part, as fitted.
@@ -121,7 +121,7 @@ class ReleaseDigest(Record):
 
 
 class TargetRecord(Record):
-    """One trained network: a Split-U-Net under a defence, or a reference.
+    """One trained network: a Split-U-Net under a defense, or a reference.
 
     Args:
         target: key.
@@ -134,7 +134,7 @@ class TargetRecord(Record):
         features: channels per level and site.
         parameters: trainable parameters of all parties.
         defense: repr as written in the audit file, parameters included.
-        fitted_defense: repr after the defence was fitted to the system.
+        fitted_defense: repr after the defense was fitted to the system.
         seed: seed of the training.
         control_only: trained only for a positive control.
         epochs: passes over the training slices.
@@ -142,10 +142,10 @@ class TargetRecord(Record):
         untrained_dice: mean Dice of the same network before training, as a yardstick.
         above_untrained: mean Dice minus that, paired by patient; None if the training failed.
         noise_to_signal: ratio of standard deviations over all released values together, None for
-            a defence that released the levels unchanged.
+            a defense that released the levels unchanged.
         noise_to_signal_by_level: the same per released level, by level number.
-        guarantee: privacy claim of the defence, None if it never makes one.
-        effects: what each part of the defence was seen to do, in training and at inference.
+        guarantee: privacy claim of the defense, None if it never makes one.
+        effects: what each part of the defense was seen to do, in training and at inference.
         idle: which part was seen to change nothing of what it is there for, or whose privacy claim
             its own releases refute, as a sentence; every cell on such a network is ``failed``.
             Empty if all were on.

@@ -113,7 +113,7 @@ class Policy(Record):
         thresholds: the limits.
         required: attacks that must have a figure; None for all that were planned and whose needs
             the threat grants.
-        proposed: the defences that are up for use, as configured; empty for all of the audit but
+        proposed: the defenses that are up for use, as configured; empty for all of the audit but
             the undefended network, or for that if there is no other.
         accepts: grave cautions about the data that do not keep a setting from passing.
     """

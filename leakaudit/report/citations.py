@@ -1,4 +1,4 @@
-"""The references of the attacks that ran, of the defences and of the method, also as BibTeX."""
+"""The references of the attacks that ran, of the defenses and of the method, also as BibTeX."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _CORE = (
 
 
 def citations(record: ReportRecord) -> tuple[Citation, ...]:
-    """What was audited and measured, then each attack that ran and each defence, once."""
+    """What was audited and measured, then each attack that ran and each defense, once."""
     idle = (State.UNSUPPORTED, State.NOT_RUN)
     ran = {cell.attack_name for cell in record.cells if cell.state not in idle}
     found = {citation.key: citation for citation in _CORE}

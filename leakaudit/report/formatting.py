@@ -223,7 +223,7 @@ def configured(representation: str) -> tuple[str, str]:
     if found is None:
         return representation, ""
     if undefended(representation):
-        return "No defence", ""
+        return "No defense", ""
     given = [part for part in found[2].split(", ") if not part.endswith(("=None", "=False"))]
     return spoken(found[1]), _MINUS_SIGN.sub(
         MINUS, ", ".join(given).replace("=", " ").replace("'", "")
@@ -249,7 +249,7 @@ def labelled(representation: str) -> str:
 
 
 def undefended(representation: str) -> bool:
-    """Whether a defence's repr is that of releasing the levels as they are."""
+    """Whether a defense's repr is that of releasing the levels as they are."""
     return representation == UNDEFENDED
 
 

@@ -1,4 +1,4 @@
-"""What a privacy claim is about, and what a defence was seen to do, in words."""
+"""What a privacy claim is about, and what a defense was seen to do, in words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ABOUT = {
 
 @dataclass(frozen=True)
 class SeenRow:
-    """One part of a defence in one phase, and what it did."""
+    """One part of a defense in one phase, and what it did."""
 
     part: str
     phase: str
@@ -59,7 +59,7 @@ def worst_words(record: ReportRecord, targets: Collection[str]) -> str:
 
 
 def seen_rows(target: TargetRecord) -> tuple[SeenRow, ...]:
-    """What every part of a target's defence did, one row per phase in which it did anything."""
+    """What every part of a target's defense did, one row per phase in which it did anything."""
     rows = ((effect, _did(effect)) for effect in target.effects)
     return tuple(
         SeenRow(part=labelled(effect.defense), phase=effect.phase, words=words)

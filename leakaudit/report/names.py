@@ -60,7 +60,7 @@ ACCOUNT_WORDS = (
     "machine",
 )
 _FEW = 2
-# What stands in no template: modalities, what no defence is called, what names are found behind.
+# What stands in no template: modalities, what no defense is called, what names are found behind.
 _OWN_WORDS = (
     *("T1w", "T1gd", "FLAIR", "T2w", "Identity", "phantom"),
     *PATIENT_WORDS,

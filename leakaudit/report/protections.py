@@ -1,4 +1,4 @@
-"""What protects a setting: its defence, and what of the network never crosses the cut."""
+"""What protects a setting: its defense, and what of the network never crosses the cut."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from leakaudit.report.formatting import (
 
 @dataclass(frozen=True)
 class Protection:
-    """One of the defences of a setting.
+    """One of the defenses of a setting.
 
     Args:
         name: ``Gaussian noise``, ``Bottleneck`` or ``Skips withheld``.
@@ -36,7 +36,7 @@ class Protection:
 def protections(
     defense: str, cut_level: int, shared_skips: tuple[int, ...], bottleneck: int | None
 ) -> tuple[Protection, ...]:
-    """What tells a setting from the plain undefended network, its defence first; none for that."""
+    """What tells a setting from the plain undefended network, its defense first; none for that."""
     found = []
     if not undefended(defense):
         name, details = configured(defense)
@@ -57,7 +57,7 @@ def protections(
 
 def in_words(parts: Sequence[Protection]) -> tuple[str, str]:
     """All of them together as name and details: ``Gaussian noise + bottleneck``."""
-    first, *others = [part.name for part in parts] or ["No defence"]
+    first, *others = [part.name for part in parts] or ["No defense"]
     details = "; ".join(part.details for part in parts if part.details)
     return " + ".join([first, *map(_inside, others)]), details
 

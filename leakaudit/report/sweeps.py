@@ -1,4 +1,4 @@
-"""Which settings are strengths of one defence, in what order, and what tells them apart."""
+"""Which settings are strengths of one defense, in what order, and what tells them apart."""
 
 from __future__ import annotations
 

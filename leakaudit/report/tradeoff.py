@@ -73,9 +73,9 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
     """One panel per cut level, seed, kind of victims and kind of images recovered.
 
     Figures of different kinds never stand together. What does not cross the cut, skips withheld
-    or channels narrowed, is a defence beside the others.
+    or channels narrowed, is a defense beside the others.
 
-    Every defence keeps one marker shape throughout; several together have that of the first. Where
+    Every defense keeps one marker shape throughout; several together have that of the first. Where
     settings are too many to be named in one plot, it names the Pareto front and the undefended
     system, and every sweep has a small plot of its own.
     """
@@ -216,7 +216,7 @@ def _row(setting: SettingView, exposure: ExposureView | None) -> TradeoffRow:
 def _drawn(
     rows: tuple[TradeoffRow, ...], shapes: dict[str, int]
 ) -> tuple[list[Point], tuple[Sweep, ...]]:
-    """The rows that can be drawn, and which of them are strengths of one defence."""
+    """The rows that can be drawn, and which of them are strengths of one defense."""
     drawn = [(row, row.dice, row.ssim) for row in rows if row.dice and row.ssim]
     found = sweeps([row.parts for row, _, _ in drawn])
     places = {

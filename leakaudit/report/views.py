@@ -73,7 +73,7 @@ class ExposureView:
 
 @dataclass(frozen=True)
 class SettingView:
-    """One target: a defence at a cut level under a seed, with the cells that attack it."""
+    """One target: a defense at a cut level under a seed, with the cells that attack it."""
 
     anchor: str
     cut_level: int
@@ -126,11 +126,11 @@ class BoundView:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """Settings whose defence claims the same; ``noise`` is measured, of each of them.
+    """Settings whose defense claims the same; ``noise`` is measured, of each of them.
 
     ``about`` says what (epsilon, delta) is about; ``covers_releases`` whether that is what crosses
     the cut, and ``attack`` what was recovered from there if not. ``seen`` is the proof that the
-    defence was on, of the first setting.
+    defense was on, of the first setting.
     """
 
     where: tuple[str, ...]
@@ -197,7 +197,7 @@ def _any_figures(cell: CellRecord) -> Leakage | MaskLeakage | Matching | None:
 
 
 def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
-    """The privacy claims of the defences, equal ones together."""
+    """The privacy claims of the defenses, equal ones together."""
     grouped: dict[str, list[TargetRecord]] = {}
     for target in record.targets:
         if target.kind == "split" and not target.control_only:
@@ -282,7 +282,7 @@ def _setting(
     name, parameters = configured(first.defense)
     where = (first.cut_level, first.shared_skips, first.bottleneck)
     if undefended(first.defense) and protections(first.defense, *where):
-        name = "No further defence"  # the heading above says which there is
+        name = "No further defense"  # the heading above says which there is
     return SettingView(
         anchor=anchor,
         cut_level=first.cut_level,
@@ -332,7 +332,7 @@ def _caveats(target: TargetRecord | None) -> tuple[str, ...]:
         sentences.append("No formal guarantee is claimed for this run (see Formal guarantees).")
     if target.noise_to_signal is None and any(one.returned_change for one in target.effects):
         sentences.append(
-            "This defence changes what returns to the sites and nothing that they send: it is "
+            "This defense changes what returns to the sites and nothing that they send: it is "
             "none against whoever receives that."
         )
     if target.is_useless:

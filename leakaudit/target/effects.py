@@ -1,4 +1,4 @@
-"""What a defence was seen to do: the proof that it was on."""
+"""What a defense was seen to do: the proof that it was on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEAST = 0.85
 @final
 @dataclass
 class _Seen:
-    """Sums over what one part of a defence was seen to do."""
+    """Sums over what one part of a defense was seen to do."""
 
     samples: int = 0
     bounded: int = 0
@@ -43,7 +43,7 @@ class _Seen:
 
 @final
 class Effects:
-    """Adds up what the parts of a defence change, in one phase of a target's life."""
+    """Adds up what the parts of a defense change, in one phase of a target's life."""
 
     def __init__(self, defense: Defense, phase: str) -> None:
         """Watch every part of ``defense``.

@@ -71,7 +71,7 @@ class DataSite:
         summed_loss: bool = False,
         autocast: bool = False,
     ) -> None:
-        """Keep the party's encoder, the defence it applies to what it sends, its companions.
+        """Keep the party's encoder, the defense it applies to what it sends, its companions.
 
         With a ``summed_loss`` what returns is the gradient of a sum over samples, not of a mean.
         """
@@ -105,7 +105,7 @@ class DataSite:
         return Activations(tuple(level.detach() for level in self._released))
 
     def backward(self, message: CutGradients, records: Records | None = None) -> None:
-        """Accumulate the encoder's weight gradients, back through the defence.
+        """Accumulate the encoder's weight gradients, back through the defense.
 
         Args:
             message: what returned.
@@ -186,7 +186,7 @@ class LabelSite:
         *,
         autocast: bool = False,
     ) -> None:
-        """Keep the server network, the training loss and the defence of what returns."""
+        """Keep the server network, the training loss and the defense of what returns."""
         self.server = server
         self.loss = loss
         self.defense = defense
@@ -277,7 +277,7 @@ class HeadSite:
     """The hospital that holds the masks in the `u_shaped` variant, and the last layer."""
 
     def __init__(self, server: Server, loss: nn.Module, defense: Defense) -> None:
-        """Keep the classifier, the training loss and the defence of what returns."""
+        """Keep the classifier, the training loss and the defense of what returns."""
         self.classifier = server.classifier
         self.loss = loss
         self.defense = defense

@@ -85,7 +85,7 @@ def require_layers(network: nn.Module) -> None:
 
 
 def require_unmixed(network: Callable[..., Any], *inputs: Any) -> None:
-    """Refuse what treats a sample otherwise in a batch than alone: a network or a defence's part.
+    """Refuse what treats a sample otherwise in a batch than alone: a network or a defense's part.
 
     Args:
         network: called as ``network(*inputs)``.

@@ -30,7 +30,7 @@ class Records:
 
 @final
 class PrivateParty:
-    """Turns what a backward pass leaves in a network into what its defence lets it learn.
+    """Turns what a backward pass leaves in a network into what its defense lets it learn.
 
     Reference: Abadi et al. 2016 (arXiv:1607.00133), algorithm 1, with the gradients of one
     patient's samples added up before they are clipped, so that the record is the patient.
@@ -41,8 +41,8 @@ class PrivateParty:
 
         Args:
             network: of the party.
-            defense: the part of the defence that privatizes it.
-            part: its index in the whole defence.
+            defense: the part of the defense that privatizes it.
+            part: its index in the whole defense.
         """
         self._network = network
         self._defense = defense
@@ -51,7 +51,7 @@ class PrivateParty:
 
     @classmethod
     def of(cls, network: nn.Module, defense: Defense, party: str) -> PrivateParty | None:
-        """The party's, or None where no part of the defence privatizes it."""
+        """The party's, or None where no part of the defense privatizes it."""
         for index, part in enumerate(defense.parts):
             if part.privatizes(party):
                 return cls(network, part, index)
@@ -68,7 +68,7 @@ class PrivateParty:
     def learned(
         self, batch: int, records: Records | None, watch: Effects | None
     ) -> tuple[torch.Tensor, ...]:
-        """What the party learns from: the defence's sum over records, by samples of the batch.
+        """What the party learns from: the defense's sum over records, by samples of the batch.
 
         Args:
             batch: samples in the step.

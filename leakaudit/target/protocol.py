@@ -1,6 +1,6 @@
 """Who sends what to whom: messages between parties that never share an autograd graph.
 
-One step of the `vanilla` variant: every data site runs its encoder and its defence and sends
+One step of the `vanilla` variant: every data site runs its encoder and its defense and sends
 activations; the label site runs the rest, computes the loss and sends back cut gradients; every
 site finishes the backward pass on its own. In the `splitfed` variant a site's weight gradient
 crosses to an aggregator as well. In the `u_shaped` variant the masks stay at a hospital with the
@@ -64,7 +64,7 @@ class Protocol:
         self.label_site = LabelSite(network.server, loss, defense, autocast=autocast)
 
     def watched(self, effects: Effects | None) -> None:
-        """From now on ``effects`` sees what the defence does in this protocol."""
+        """From now on ``effects`` sees what the defense does in this protocol."""
         self.label_site.watch = effects
         for site in self.sites:
             site.watch = effects

@@ -237,11 +237,11 @@ class SplitUNet(nn.Module):
         self.spec = spec
         self.encoders = nn.ModuleList(SiteEncoder(spec, site) for site in range(len(spec.channels)))
         self.server = Server(spec)
-        # Per site the networks that a defence trains beside its encoder; never sent, often none.
+        # Per site the networks that a defense trains beside its encoder; never sent, often none.
         self.companions = nn.ModuleList()
 
     def companions_of(self, site: int) -> dict[str, nn.Module]:
-        """What a site trains beside its encoder, by the index of the defence's part."""
+        """What a site trains beside its encoder, by the index of the defense's part."""
         if not len(self.companions):
             return {}
         return dict(self.companions[site].named_children())
@@ -251,7 +251,7 @@ class SplitUNet(nn.Module):
         return tuple(encoder(image) for encoder, image in zip(self.encoders, images, strict=True))
 
     def forward(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Logits ``(B, classes, *spatial)`` without a defence, in one graph."""
+        """Logits ``(B, classes, *spatial)`` without a defense, in one graph."""
         logits: torch.Tensor = self.server(self.encode(images))
         return logits
 

@@ -90,7 +90,7 @@ def build(spec: SplitUNetSpec, seed: int, defense: Defense | None = None) -> Spl
 
 
 def site_layout(spec: SplitUNetSpec, site: int) -> SiteLayout:
-    """What a defence may know of one site."""
+    """What a defense may know of one site."""
     return SiteLayout(
         modalities=spec.channels[site],
         channels=tuple(spec.width(level) for level in spec.crossing),
@@ -144,12 +144,12 @@ def train(
             by it.
 
     Returns:
-        One entry per epoch: mean loss, validation Dice, and what the defence was seen to do in the
+        One entry per epoch: mean loss, validation Dice, and what the defense was seen to do in the
         epoch's first step, penalties in every one (`Effects.sums`).
 
     Raises:
         CellError: the loss is not finite.
-        ConfigError: the defence mixes samples, or privatizes a party whose network does.
+        ConfigError: the defense mixes samples, or privatizes a party whose network does.
     """
     network.to(device)
     if device.type == "cuda" and network.spec.spatial_dims == 2:
@@ -209,7 +209,7 @@ def _require_unmixed(
 ) -> None:
     """Refuse what treats a sample otherwise in a batch than alone.
 
-    A part of a defence never may: what a claim says of one patient would be moved by another. The
+    A part of a defense never may: what a claim says of one patient would be moved by another. The
     parties' networks may not where they are trained privately.
     """
     if len(data.masks) < 2:

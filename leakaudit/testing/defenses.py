@@ -1,4 +1,4 @@
-"""The contract of a defence."""
+"""The contract of a defense."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GRADIENTS = ("exact", "straight-through")
 def check_defense(
     defense: Defense, *, sites: int = 2, spatial: tuple[int, ...] = (16, 16), seed: int = 0
 ) -> None:
-    """Check that a defence keeps its contract, in 2D and in 3D.
+    """Check that a defense keeps its contract, in 2D and in 3D.
 
     It is fitted to random levels and releases them in float32, in float64 and as `meta` tensors,
     which hold no values and so show a tensor that is made on the wrong device; fake ones show what
@@ -106,7 +106,7 @@ def _check_evidence(defense: Defense, released: Levels) -> Levels:
 
 
 def _check_hints(defense: Defense, levels: Levels, seed: int) -> None:
-    """What the defence says of its releases is what they are, level by level."""
+    """What the defense says of its releases is what they are, level by level."""
     name = type(defense).__name__
     for index, ratio in enumerate(hint_errors(defense, levels, seed)):
         assert 1 / HINT_ROUGH <= ratio <= HINT_ROUGH, (

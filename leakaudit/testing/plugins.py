@@ -1,4 +1,4 @@
-"""What holds for attacks and defences alike."""
+"""What holds for attacks and defenses alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a defence does beside its release: to what returns, and to the training."""
+"""What a defense does beside its release: to what returns, and to the training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_stages(
         seed: of images and draws.
 
     Raises:
-        AssertionError: something does not hold, or the defence changes what `acts_on` leaves out.
+        AssertionError: something does not hold, or the defense changes what `acts_on` leaves out.
     """
     on = defense.fit(setting)
     off = replace(defense, **dict(defense.off or {})).fit(setting)  # type: ignore[type-var]

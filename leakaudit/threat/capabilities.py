@@ -10,7 +10,7 @@ from leakaudit.threat.presets import PRESETS
 MEANINGS: Mapping[Capability, str] = {
     Capability.ACTIVATIONS: (
         "What the sites released of each victim's slice at every level that crosses the cut, the "
-        "defence on."
+        "defense on."
     ),
     Capability.REPEATED_RELEASES: (
         "Every further release of the same slices (releases in the audit file), each with "
@@ -27,7 +27,7 @@ MEANINGS: Mapping[Capability, str] = {
         "How the sites' encoders are built, so that untrained ones can be made; not their weights."
     ),
     Capability.ENCODER_QUERIES: (
-        "Any image of its own encoded and released by the trained encoders, the defence on, as "
+        "Any image of its own encoded and released by the trained encoders, the defense on, as "
         "often as it likes."
     ),
     Capability.SERVER_WEIGHTS: "The label site's own part of the trained network.",
@@ -40,7 +40,7 @@ MEANINGS: Mapping[Capability, str] = {
         "were at its end."
     ),
     Capability.TRANSCRIPT_QUERIES: (
-        "Any image of its own released by the encoders of each epoch, the defence on."
+        "Any image of its own released by the encoders of each epoch, the defense on."
     ),
     Capability.WEIGHT_GRADIENTS: (
         "The gradients of the encoders' weights for a batch with a victim's slice "
@@ -82,7 +82,7 @@ MEANINGS: Mapping[Capability, str] = {
         "nothing; it shows who may have been released, not who was."
     ),
     Capability.DEFENSE_PARAMETERS: (
-        "Which defence is on, with all its parameters; not what it drew at random."
+        "Which defense is on, with all its parameters; not what it drew at random."
     ),
     Capability.ACTIVE_MANIPULATION: (
         "The label site's place in a training of its own, from the first step: it returns "

@@ -120,7 +120,7 @@ def _messages(
 ) -> GradientMessages:
     """The gradients of as many batches as there are labels, of equally many slices in a row.
 
-    What the defence draws for a batch is keyed by its label.
+    What the defense draws for a batch is keyed by its label.
     """
     channels = list(system.network.spec.channels)
     size = len(images) // len(labels)

@@ -23,7 +23,7 @@ class HijackedTraining:
     """Answers `Observation.exchange`: the sites' half of a training from its first step.
 
     The sites keep to the protocol: they take one Adam step by whatever gradients return, and send
-    the next batch of training slices, the defence on.
+    the next batch of training slices, the defense on.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class HijackedTraining:
             slices: per site its images of what makes the batches, in the same order.
             batch_size: slices of a batch, or all there are.
             learning_rate: of every site's Adam, always the same.
-            seed: of the order of slices and of the defence.
+            seed: of the order of slices and of the defense.
 
         Raises:
             CellError: there is no training slice.
@@ -66,7 +66,7 @@ class HijackedTraining:
         nobody but the label site knows when it ends.
 
         Args:
-            system: whose architecture, defence and seed the sites have; its weights are not used.
+            system: whose architecture, defense and seed the sites have; its weights are not used.
             victims: whose middle slices are released on demand.
             training: whose tumour-bearing slices make the batches.
 

@@ -56,7 +56,7 @@ PRESETS: dict[str, Threat] = {
             victims="inference",
             words=(
                 "The label site follows the protocol and keeps every activation it receives. It "
-                "knows how the encoders are built and which defence is on. It has patients of its "
+                "knows how the encoders are built and which defense is on. It has patients of its "
                 "own, and can have any image of its own encoded and released by the trained "
                 "encoders as often as it likes, as a site that takes part can. It does not hold "
                 "the encoders' weights. It holds its own part of the trained network, the masks "
@@ -122,7 +122,7 @@ PRESETS: dict[str, Threat] = {
             words=(
                 "The label site follows the protocol and keeps what it receives while the network "
                 "trains: each epoch releases a slice of every training patient once more, through "
-                "encoders that have moved on, the defence on. Each epoch's release is made here "
+                "encoders that have moved on, the defense on. Each epoch's release is made here "
                 "with the encoders as they are at its end; the patient's other slices cross as "
                 "well, and are not used. The label site has patients of its own and can have them "
                 "encoded and released in each of these epochs, as a site that takes part can. It "
@@ -295,10 +295,10 @@ PRESETS: dict[str, Threat] = {
             words=(
                 "The label site breaks the protocol: from the first step of training it returns "
                 "whatever gradients suit it instead of those of the segmentation, and the sites, "
-                "which can not tell, train their encoders by them, the defence on. It keeps what "
+                "which can not tell, train their encoders by them, the defense on. It keeps what "
                 "they release of training patients. It ends the training when it likes, however "
                 "long the audited one takes. It has patients of its own and knows how the "
-                "encoders are built and which defence is on."
+                "encoders are built and which defense is on."
             ),
         ),
     )

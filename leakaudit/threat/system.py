@@ -135,7 +135,7 @@ def release_patient(
     """What crosses the cut when a patient's slices are segmented for the ``release``-th time.
 
     The same draw serves the utility and the adversary's observation: one pass is one release.
-    ``watch`` sees what the defence did; ``path`` is that of the system, if there is one already.
+    ``watch`` sees what the defense did; ``path`` is that of the system, if there is one already.
 
     Returns:
         Per site its crossing levels, each ``(slices, C, *spatial)``, detached.

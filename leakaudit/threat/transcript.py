@@ -33,7 +33,7 @@ def transcript_paths(system: System) -> tuple[ReleasePath, ...]:
 def transcript_of(
     system: System, victims: Sequence[Patient], paths: Sequence[ReleasePath]
 ) -> tuple[SiteLevels, ...]:
-    """Per epoch one release of each victim's middle slice, the defence's draws anew."""
+    """Per epoch one release of each victim's middle slice, the defense's draws anew."""
     images = middle_slices(victims)
     return tuple(
         path.release(

@@ -1,4 +1,4 @@
-"""Whole audits of defences that act on the training, on what returns, or on nothing at all."""
+"""Whole audits of defenses that act on the training, on what returns, or on nothing at all."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def cells_of(report: ReportRecord, name: str) -> list[CellRecord]:
     return [one for one in report.cells if one.target == target_of(report, name).target]
 
 
-def test_a_defence_that_changed_nothing_fails_its_cells_alone(
+def test_a_defense_that_changed_nothing_fails_its_cells_alone(
     defended: tuple[Path, Any], report: ReportRecord
 ) -> None:
     assert defended[1].returncode == 3, defended[1].stderr
@@ -118,7 +118,7 @@ def test_the_report_says_what_a_claim_leaves_open_and_what_was_seen(
 ) -> None:
     page = (defended[0] / "report" / "report.html").read_text()
     assert "It says nothing about the activations" in page
-    assert "Measured under this very defence" in page
+    assert "Measured under this very defense" in page
     assert "What it was seen to do" in page
     assert "patients&#39; gradients" in page or "patients' gradients" in page
     assert "NoPeek and DP Gaussian" in page
@@ -128,7 +128,7 @@ def test_an_architecture_of_its_own_stands_beside_the_others(
     defended: tuple[Path, Any], report: ReportRecord
 ) -> None:
     narrow = [one for one in report.targets if one.bottleneck == 2]
-    # Beside the same network without a further defence, or one would get the other's credit.
+    # Beside the same network without a further defense, or one would get the other's credit.
     assert [one.defense for one in narrow] == [
         "Identity()",
         "GaussianNoise(std=1.0, relative=True)",

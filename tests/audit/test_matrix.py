@@ -49,7 +49,7 @@ def test_cells_are_targets_times_the_attacks_that_their_threats_meet(
         audit["defenses"] = [{"gaussian-noise": {"std": [0.5, 1.0]}}]
 
     made = matrix(tiny_audit, grid)
-    assert len(made.targets) == 2 * 3 * 2  # cuts, identity and two defences, seeds
+    assert len(made.targets) == 2 * 3 * 2  # cuts, identity and two defenses, seeds
     cells = [cell for cell in made.cells if cell.disguise is None]
     assert len(cells) == len(made.targets) * 4  # four meetings of threat and attack
     assert not any(target.control_only for target in made.targets)

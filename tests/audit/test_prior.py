@@ -1,4 +1,4 @@
-"""The prior of a reconstruction bound is measured where a defence makes such a bound."""
+"""The prior of a reconstruction bound is measured where a defense makes such a bound."""
 
 from __future__ import annotations
 

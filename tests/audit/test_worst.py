@@ -96,7 +96,7 @@ def test_the_worst_attack_is_reported_and_the_weakest_beside_it() -> None:
     assert case.misled_by == pytest.approx(0.5)
 
 
-def test_a_defence_whose_strong_attack_crashed_is_on_no_front_and_pushes_nobody_off() -> None:
+def test_a_defense_whose_strong_attack_crashed_is_on_no_front_and_pushes_nobody_off() -> None:
     found = cases(
         target("A", 0.6),
         cell("A", "weak", 0.3),
@@ -136,7 +136,7 @@ def test_a_dominated_setting_is_off_the_front() -> None:
     assert not found["B", "inference"].pareto
 
 
-def test_what_does_not_cross_is_compared_with_the_defences_of_its_cut_level() -> None:
+def test_what_does_not_cross_is_compared_with_the_defenses_of_its_cut_level() -> None:
     shaped = [
         target("A", 0.6),
         target("B", 0.5, shared_skips=()),
@@ -192,7 +192,7 @@ def test_without_any_figure_there_is_a_case_without_a_worst_attack() -> None:
     assert not found["A", "inference"].pareto
 
 
-def test_an_attack_that_broke_down_makes_no_defence_better_than_a_guess_is() -> None:
+def test_an_attack_that_broke_down_makes_no_defense_better_than_a_guess_is() -> None:
     # Both settings leak what the blind guess (0.2) gets; A is worth more, so B is off the front.
     found = cases(target("A", 0.6), cell("A", "x", 0.1), target("B", 0.5), cell("B", "x", -0.3))
     assert found["A", "inference"].pareto

@@ -24,7 +24,7 @@ SAMPLE = sample_report()
 
 
 def noised(defense: str, by: Sequence[float]) -> ReportRecord:
-    """The sample whose noise is another defence, and recovered from better or worse."""
+    """The sample whose noise is another defense, and recovered from better or worse."""
     found = moved(NOISE, by)
     targets = tuple(
         one.model_copy(update={"defense": defense}) if one.target == "target-1-1" else one
@@ -71,7 +71,7 @@ def numbers(value: Any) -> list[float]:
     ],
     ids=[
         *("equal", "not-shown", "worse", "better", "lost", "gained", "silent", "dropped", "both"),
-        *("weaker-defence", "stronger-defence", "other-defence"),
+        *("weaker-defense", "stronger-defense", "other-defense"),
     ],
 )
 def test_it_exits_with_what_was_asked_for(

@@ -178,7 +178,7 @@ def test_an_attack_on_another_tensor_is_another_attack() -> None:
     ]
 
 
-def test_a_defence_that_gained_a_parameter_matches_approximately() -> None:
+def test_a_defense_that_gained_a_parameter_matches_approximately() -> None:
     grown = "GaussianNoise(std=1, relative=False)"
 
     def change(one: TargetRecord) -> TargetRecord:
@@ -194,7 +194,7 @@ def test_a_defence_that_gained_a_parameter_matches_approximately() -> None:
 
 
 def defended(*defenses: str, **update: Any) -> ReportRecord:
-    """The sample with settings of these defences, attacked alike, in the place of its noise."""
+    """The sample with settings of these defenses, attacked alike, in the place of its noise."""
     (noise,) = [one for one in SAMPLE.targets if one.target == "target-1-1"]
     attacks = [one for one in SAMPLE.cells if one.target == noise.target and not one.control_only]
     own = {id(one) for one in (noise, *attacks)}
@@ -217,7 +217,7 @@ def defended(*defenses: str, **update: Any) -> ReportRecord:
     )
 
 
-def test_a_defence_that_was_changed_matches_approximately() -> None:
+def test_a_defense_that_was_changed_matches_approximately() -> None:
     found = compare_reports(SAMPLE, defended("GaussianNoise(std=2.0)"))
     assert not (found.settings_only_in_a)
     assert not (found.settings_only_in_b)
@@ -251,7 +251,7 @@ def test_a_defence_that_was_changed_matches_approximately() -> None:
         ("<no call>", "<no other>", None),
     ],
 )
-def test_the_same_plugins_in_the_same_order_are_the_same_defence(
+def test_the_same_plugins_in_the_same_order_are_the_same_defense(
     a: str, b: str, changes: list[str] | None
 ) -> None:
     found = reconfigured(a, b)

@@ -186,12 +186,12 @@ def noised(std: float, by: tuple[float, ...], dice: tuple[float, ...]) -> Report
     return found.model_copy(update={"targets": targets})
 
 
-def test_a_defence_that_was_changed_is_what_the_comparison_starts_with() -> None:
+def test_a_defense_that_was_changed_is_what_the_comparison_starts_with() -> None:
     fall = tuple(-one for one in RISE)
     text = shown(SAMPLE, noised(2.0, fall, fall))
     head, _, _ = text.partition("settings  cells")
     assert (
-        "- a defence that was changed: GaussianNoise std, 1.0 -> 2.0 (1 setting, 3 cells matched "
+        "- a defense that was changed: GaussianNoise std, 1.0 -> 2.0 (1 setting, 3 cells matched "
         "approximately)"
     ) in flat(head)
     assert (

@@ -79,7 +79,7 @@ def test_activation_inversion_knows_that_activations_were_clipped() -> None:
     ids=repr,
 )
 @pytest.mark.parametrize("releases", [1, 3])
-def test_activation_inversion_goes_downhill_under_every_defence_at_the_cut(
+def test_activation_inversion_goes_downhill_under_every_defense_at_the_cut(
     defense: Defense, releases: int
 ) -> None:
     observation = observation_for("curious-server-with-encoder", defense, EASY, releases)
@@ -240,7 +240,7 @@ def test_unsplit_gives_more_than_its_start_where_the_encoder_is_shallow() -> Non
     assert found.objective_last < 0.2 * found.objective_first
 
 
-def test_unsplit_runs_on_activations_architecture_and_defence_alone() -> None:
+def test_unsplit_runs_on_activations_architecture_and_defense_alone() -> None:
     observation = observation_for("curious-server", spec=EASY)
     held = {each: observation._get(each) for each in Unsplit.requires}
     poorer = Observation(threat="published", layout=observation.layout, held=held)

@@ -425,7 +425,7 @@ class Positional(NoDataclassOfItsOwn):
     ],
     ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
 )
-def test_a_broken_defence_is_told_so_in_a_sentence(defense: Defense, sentence: str) -> None:
+def test_a_broken_defense_is_told_so_in_a_sentence(defense: Defense, sentence: str) -> None:
     with pytest.raises(AssertionError, match=sentence):
         check_defense(defense)
 
@@ -495,7 +495,7 @@ def test_where_nothing_is_drawn_apply_is_what_is_expected() -> None:
 
 
 @pytest.mark.parametrize("spatial", [(16, 16), (8, 8, 8)])
-def test_an_honest_defence_of_a_third_party_passes(spatial: tuple[int, ...]) -> None:
+def test_an_honest_defense_of_a_third_party_passes(spatial: tuple[int, ...]) -> None:
     check_defense(Honest(strength=0.5), sites=3, spatial=spatial)
 
 

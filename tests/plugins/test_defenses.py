@@ -49,11 +49,11 @@ def released(defense: Defense, levels: Levels, seed: int = 0) -> Levels:
     return defense.release(levels, generator=generator_for(seed, "release"))
 
 
-# --- every defence --------------------------------------------------------------------------
+# --- every defense --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_the_documentation_names_every_defence_and_its_parameters(name: str) -> None:
+def test_the_documentation_names_every_defense_and_its_parameters(name: str) -> None:
     text = (Path(__file__).resolve().parents[2] / "docs/defenses.md").read_text()
     (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
     parameters = [one.name for one in fields(BUILT_IN[name]) if not one.metadata.get("fitted")]
@@ -62,7 +62,7 @@ def test_the_documentation_names_every_defence_and_its_parameters(name: str) -> 
 
 @pytest.mark.parametrize("cls", BUILT_IN.values(), ids=BUILT_IN)
 @pytest.mark.parametrize("sites", [1, 4])
-def test_every_defence_keeps_its_contract(cls: Callable[[], Defense], sites: int) -> None:
+def test_every_defense_keeps_its_contract(cls: Callable[[], Defense], sites: int) -> None:
     check_defense(cls(), sites=sites)
 
 

@@ -73,7 +73,7 @@ class Withheld(Defense):
         return self.apply(levels, ())
 
 
-def test_a_defence_that_lets_nothing_through_leaves_the_search_to_the_prior() -> None:
+def test_a_defense_that_lets_nothing_through_leaves_the_search_to_the_prior() -> None:
     match, images = (
         ActivationMatch(seen_by("curious-server-with-encoder", Withheld())),
         candidates(),

@@ -1,4 +1,4 @@
-"""That a defence is known by running it: what it draws, how it follows the levels, its cells."""
+"""That a defense is known by running it: what it draws, how it follows the levels, its cells."""
 
 from __future__ import annotations
 

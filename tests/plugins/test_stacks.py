@@ -1,4 +1,4 @@
-"""Several defences as one: what crosses, what it gives away, and what the whole may claim."""
+"""Several defenses as one: what crosses, what it gives away, and what the whole may claim."""
 
 from __future__ import annotations
 

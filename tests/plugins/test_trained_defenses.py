@@ -1,4 +1,4 @@
-"""Defences that act on the training or on what returns: their effect, on a small real network."""
+"""Defenses that act on the training or on what returns: their effect, on a small real network."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_returned_gradients_are_clipped_jointly() -> None:
     assert torch.allclose(norms[1], norms[0].clamp(max=1.0), rtol=1e-4)
 
 
-def test_every_site_is_returned_what_the_defence_makes_of_it(data: TrainingData) -> None:
+def test_every_site_is_returned_what_the_defense_makes_of_it(data: TrainingData) -> None:
     views, masks = tuple(view[:2] for view in data.views), data.masks[:2]
     network = build(tiny_spec((2, 2), 1), 0)
     plain, _ = Protocol(network, Identity()).splitfed_messages(views, masks, 0, "test")
@@ -261,7 +261,7 @@ def test_what_is_out_of_range_is_refused(wrong: Any) -> None:
     ],
     ids=repr,
 )
-def test_a_defence_that_does_nothing_is_noticed(
+def test_a_defense_that_does_nothing_is_noticed(
     defense: Defense, data: TrainingData, tmp_path: Path
 ) -> None:
     _, history = trained(defense, data, tmp_path, epochs=1)
@@ -270,7 +270,7 @@ def test_a_defence_that_does_nothing_is_noticed(
 
 
 @pytest.mark.parametrize("defense", [Identity(), GaussianNoise(), Nopeek(), CutGradientNoise()])
-def test_a_defence_that_is_on_is_seen(defense: Defense, data: TrainingData, tmp_path: Path) -> None:
+def test_a_defense_that_is_on_is_seen(defense: Defense, data: TrainingData, tmp_path: Path) -> None:
     _, history = trained(defense, data, tmp_path, epochs=2)
     seen = Effects.summed(defense, "training", [epoch["effects"] for epoch in history])
     assert not seen.idle()

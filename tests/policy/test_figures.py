@@ -42,14 +42,14 @@ def test_what_an_attack_recovers_says_which_measures_it_can_have(
     ("changes", "why"),
     [
         ({"claimed": False, "reason": "one party does not clip"}, "one party does not clip"),
-        ({"claimed": False}, "the defence makes none"),
-        ({"epsilon": None}, "the defence makes none"),
+        ({"claimed": False}, "the defense makes none"),
+        ({"epsilon": None}, "the defense makes none"),
     ],
 )
 def test_without_a_claim_there_is_no_epsilon(changes: dict[str, Any], why: str) -> None:
     assert of_epsilon(claim(**changes), 1e-5) == nothing(f"nothing is claimed: {why}")
     bare = TARGET.model_copy(update={"guarantee": None})
-    assert of_epsilon(bare, 1e-5) == nothing("nothing is claimed: the defence makes none")
+    assert of_epsilon(bare, 1e-5) == nothing("nothing is claimed: the defense makes none")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ _ATTACKS = ("activation-inversion", "decoder-inversion")
 
 
 def crowded_report(cuts: tuple[int, ...] = (2,), count: int = len(STRENGTHS)) -> ReportRecord:
-    """So many defences at three strengths each at every cut level, under two attacks."""
+    """So many defenses at three strengths each at every cut level, under two attacks."""
     chosen = list(STRENGTHS.items())[:count]
     defenses = ["Identity()", *(name.format(one) for name, given in chosen for one in given)]
     targets: list[TargetRecord] = []

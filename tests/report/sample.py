@@ -62,7 +62,7 @@ ATTACKS = {
     "decoder-inversion": ("DecoderInversion(epochs=40)", "curious-server", "inference"),
     "gradient-inversion": ("GradientInversion(iterations=400)", "aggregator", "training"),
 }
-# SSIM inside the brain by cut level, defence and attack; a state where there is no figure.
+# SSIM inside the brain by cut level, defense and attack; a state where there is no figure.
 OUTCOMES: dict[tuple[int, int, str], float | State] = {
     (1, 0, "activation-inversion"): 0.912,
     (1, 0, "decoder-inversion"): 0.874,
@@ -90,7 +90,7 @@ OUTCOMES: dict[tuple[int, int, str], float | State] = {
     (2, 3, "gradient-inversion"): State.NOT_RUN,
 }
 REASONS = {
-    State.UNSUPPORTED: "needs encoder weight gradients; this variant sends none under the defence",
+    State.UNSUPPORTED: "needs encoder weight gradients; this variant sends none under the defense",
     State.FAILED: "RuntimeError: the objective became NaN at iteration 212",
     State.CONTROL_FAILED: "positive control: on the undefended system at cut level 0 the attack "
     "did not exceed the blind floor",
@@ -193,7 +193,7 @@ def cell(cut: int, index: int, attack: str) -> CellRecord:
         if ran
         else None,
         cost=Cost(iterations=300, queries=0, auxiliary_patients=5) if ran else None,
-        notes=("Noise is averaged out by training with the defence on.",) if ran else (),
+        notes=("Noise is averaged out by training with the defense on.",) if ran else (),
         volatile={"seconds": 61.5 + 40 * index, "pid": 4242} if ran else {},
     )
 
@@ -333,7 +333,7 @@ def protected_report() -> ReportRecord:
 
 
 def sample_report(**changes: Any) -> ReportRecord:
-    """Two cut levels, four defences, three attacks, every state; fields can be replaced."""
+    """Two cut levels, four defenses, three attacks, every state; fields can be replaced."""
     grid = [(cut, index) for cut in SKIPS for index in range(len(DEFENSES))]
     control = cell(1, 0, "activation-inversion").model_copy(
         update={

@@ -144,11 +144,11 @@ def test_a_line_needs_two_places() -> None:
     (inference, training) = places(matrices(sample_report()))
     assert inference.steps == ("cut 1, skip 0", "cut 2, all skips")
     assert [line.name for line in inference.lines] == [
-        "No defence",
+        "No defense",
         "Gaussian noise",
         "Activation dropout",
     ]
-    assert [line.name for line in training.lines] == ["No defence"]
+    assert [line.name for line in training.lines] == ["No defense"]
     alone = crowded_report((2,))
     assert places(matrices(alone)) == ()
     assert "By what crosses" not in Page(section(alone)).text
@@ -159,7 +159,7 @@ def test_withheld_skips_are_places_too_and_bottlenecks_lines_of_their_own() -> N
     assert view.steps == ("cut 2, all skips", "cut 2, skip 1", "cut 2, no skip")
     names = [(line.name, line.details) for line in view.lines]
     assert ("Bottleneck", "4 channels") in names
-    (plain,) = [line for line in view.lines if line.name == "No defence"]
+    (plain,) = [line for line in view.lines if line.name == "No defense"]
     assert all(cell.score is not None for cell in plain.cells)
     (noise,) = [line for line in view.lines if line.name == "Gaussian noise + bottleneck"]
     assert [cell.missing for cell in noise.cells] == ["", "not in this audit", ""]
@@ -397,7 +397,7 @@ def test_settings_without_a_valid_attack_have_no_row() -> None:
 # The trade-off of many settings
 
 
-def test_many_settings_name_the_front_and_every_defence_has_a_small_plot() -> None:
+def test_many_settings_name_the_front_and_every_defense_has_a_small_plot() -> None:
     (view,) = tradeoffs(matrices(crowded_report()))
     assert view.wide is not None
     assert view.narrow is not None
@@ -405,7 +405,7 @@ def test_many_settings_name_the_front_and_every_defence_has_a_small_plot() -> No
         named = {one.point.name for one in panel.points}
         front = {row.name for row in view.rows if row.pareto}
         assert len(panel.points) + len(panel.dots) == 43
-        assert "No defence" in named
+        assert "No defense" in named
         assert len(named) == len(panel.points)
         assert len(front) > 0
         assert all(one.point.pareto or one.point.shape < 0 for one in panel.points)

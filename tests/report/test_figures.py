@@ -118,7 +118,7 @@ def test_a_name_of_any_length_stays_in_its_frame(hostile: str) -> None:
             assert entry.y + 14 * (len(entry.lines) - 1) < found.height
 
 
-def test_marker_shapes_differ_for_a_dozen_defences() -> None:
+def test_marker_shapes_differ_for_a_dozen_defenses() -> None:
     assert len({UNDEFENDED_SHAPE, *SHAPES}) == len(SHAPES) + 1 >= 13
     assert shape(-1) == UNDEFENDED_SHAPE
     assert [shape(number) for number in range(len(SHAPES))] == list(SHAPES)
@@ -133,7 +133,7 @@ def test_equal_points_keep_their_names_in_the_key_below() -> None:
     assert numbers == [entry.number for entry in found.key] == [*range(1, len(found.key) + 1)]
 
 
-def test_a_long_name_in_the_key_is_broken_where_a_defence_is_added() -> None:
+def test_a_long_name_in_the_key_is_broken_where_a_defense_is_added() -> None:
     label = ("Gaussian noise, std 1.0", "+ bottleneck, 4 channels", "+ skips 0+1 withheld")
     name = "Gaussian noise, std 1.0 + bottleneck, 4 channels + skips 0+1 withheld"
     found = one_panel([point(0.5, name=name, label=label, pareto=True)] * 40, NARROW)
@@ -151,7 +151,7 @@ def test_the_front_is_a_staircase_of_pareto_points_alone() -> None:
     assert found.front == f"M{low.x},{low.y}V{high.y}H{high.x}"
 
 
-def test_the_strengths_of_a_defence_are_joined_in_their_order() -> None:
+def test_the_strengths_of_a_defense_are_joined_in_their_order() -> None:
     swept = [point(0.6, sweep="a", rank=3), point(0.2, sweep="a", rank=1)]
     swept += [point(0.4, sweep="a", rank=2)]
     alone = [point(0.3, sweep="b", rank=1), point(0.8), point(0.9)]

@@ -118,7 +118,7 @@ def test_durations(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("representation", "text"),
     [
-        ("Identity()", "No defence"),
+        ("Identity()", "No defense"),
         ("GaussianNoise(std=1.0, relative=False)", "Gaussian noise, std 1.0"),
         ("GaussianNoise(std=1.0, relative=True)", "Gaussian noise, std 1.0, relative True"),
         ("DpGaussian(epsilon=8.0, delta=1e-05)", "DP Gaussian, epsilon 8.0, delta 1e−05"),  # noqa: RUF001

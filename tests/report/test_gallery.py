@@ -332,7 +332,7 @@ def test_what_is_left_out_to_stay_small_is_said(most: int, rule: str, words: str
         return
     assert {one.cell for one in index.sets} <= cases
     assert "Attacks that are left out here" in text
-    assert "Decoder inversion · No defence · Cut level 1" in text
+    assert "Decoder inversion · No defense · Cut level 1" in text
     if rule == "most recovered":
         (left,) = set(index.left_out) & cases
         gains = {one.worst: one.advantage.mean for one in record.worst if one.advantage}

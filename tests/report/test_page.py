@@ -242,7 +242,7 @@ def test_members_of_the_training_set_have_figures_of_their_own() -> None:
     html = render_html(record)
     short = html[html.index('id="verdict"') : html.index('id="scope"')]
     texts = [" ".join(Page(part).text.split()) for part in short.split("<article>")[1:]]
-    (undefended,) = [text for text in texts if "No defence" in text and "0.91" in text]
+    (undefended,) = [text for text in texts if "No defense" in text and "0.91" in text]
     assert "The strongest attack on patients of the training set, gradient inversion" in undefended
     assert "SSIM 0.91, patients the network never saw in training" in undefended
     assert "SSIM 0.99, patients of the training set" in undefended
@@ -332,7 +332,7 @@ def test_without_a_panel_the_page_says_why() -> None:
     text = " ".join(Page(html[html.index('id="tradeoff"') :]).text.split())
     assert '<figure id="tradeoff-' not in html
     assert "none gave a valid figure, and masks are not drawn" in text
-    assert "One marker shape for each defence" not in text
+    assert "One marker shape for each defense" not in text
 
 
 def guarantees_of(epsilon: float, mu: float | None, **changes: object) -> str:
@@ -514,7 +514,7 @@ def test_what_does_not_cross_stands_in_the_panel_of_its_cut_level() -> None:
     named = re.findall(r'class="marker[^>]*><title>(.*?)</title>', panel)
     assert len(named) == len(set(named)) == 12
     assert {
-        "No defence",
+        "No defense",
         "Bottleneck, 4 channels",
         "Skips withheld, levels 0 and 1",
         "Gaussian noise, std 1.0 + bottleneck, 4 channels",
@@ -523,7 +523,7 @@ def test_what_does_not_cross_stands_in_the_panel_of_its_cut_level() -> None:
     # One shape each for none, noise, dropout, bottleneck and skips; the ring stands once.
     drawn = re.findall(r'class="marker[^>]* d="([^"]*)"><title>', panel)
     assert len(set(drawn)) == 5
-    assert drawn.count(drawn[named.index("No defence")]) == 1
+    assert drawn.count(drawn[named.index("No defense")]) == 1
     # Three of noise, two each of the bottleneck and of the skips.
     bands = re.findall(r'class="sweep" d="(.*?)"', panel)
     assert sorted(path.count("L") for path in bands) == [1, 1, 2]
@@ -534,18 +534,18 @@ def test_what_does_not_cross_stands_in_the_panel_of_its_cut_level() -> None:
     assert narrow.endswith("on it")
 
 
-def test_the_undefended_network_alone_has_no_defence() -> None:
+def test_the_undefended_network_alone_has_no_defense() -> None:
     html = render_html(protected_report())
     short = Page(html[html.index('id="verdict"') : html.index('id="scope"')]).text
-    assert short.count("No defence") == 1
+    assert short.count("No defense") == 1
     heads = re.findall(r'<span class="setting-name"><bdi>(.*?)</bdi>', html)
-    assert heads.count("No defence") == 1
-    assert heads.count("No further defence") == 5
+    assert heads.count("No defense") == 1
+    assert heads.count("No further defense") == 5
     networks = Page(html[html.index("Dice by class") :]).text
     assert "Gaussian noise + bottleneck, std 1.0; 4 channels" in networks
 
 
-def test_a_defence_that_was_off_is_called_so_and_a_claim_of_weights_leaves_the_rest_open() -> None:
+def test_a_defense_that_was_off_is_called_so_and_a_claim_of_weights_leaves_the_rest_open() -> None:
     record = sample_report()
     target = next(one for one in record.targets if one.guarantee and one.guarantee.claimed is False)
     assert target.guarantee is not None
@@ -567,7 +567,7 @@ def test_a_defence_that_was_off_is_called_so_and_a_claim_of_weights_leaves_the_r
     assert "It says nothing about the activations" not in page_of()
 
 
-def test_what_a_defence_was_seen_to_do_is_said_in_words() -> None:
+def test_what_a_defense_was_seen_to_do_is_said_in_words() -> None:
     record = sample_report()
     effect = Effect(
         defense="TopK(keep=0.1)",
@@ -598,7 +598,7 @@ def test_what_a_defence_was_seen_to_do_is_said_in_words() -> None:
     assert "NoPeek" not in text.split("What it was seen to do", 1)[1].split("As fitted", 1)[0]
 
 
-def test_a_defence_of_returned_gradients_is_called_none_against_the_server() -> None:
+def test_a_defense_of_returned_gradients_is_called_none_against_the_server() -> None:
     record = sample_report()
     effect = Effect(defense="CutGradientNoise(std=1.0)", phase="training", returned_change=1.0)
     changes = {"effects": (effect,), "noise_to_signal": None}

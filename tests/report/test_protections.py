@@ -10,8 +10,8 @@ from leakaudit.report.protections import in_lines, in_words, protections
 @pytest.mark.parametrize(
     ("setting", "words", "lines"),
     [
-        (("Identity()", 2, (0, 1), None), ("No defence", ""), ("No defence",)),
-        (("Identity()", 0, (), None), ("No defence", ""), ("No defence",)),
+        (("Identity()", 2, (0, 1), None), ("No defense", ""), ("No defense",)),
+        (("Identity()", 0, (), None), ("No defense", ""), ("No defense",)),
         (
             ("Identity()", 2, (0, 1), 4),
             ("Bottleneck", "4 channels"),

@@ -130,7 +130,7 @@ def test_options_of_one_kind_never_stand_among_those_of_another() -> None:
 def test_the_public_summary_calls_best_only_what_protects_and_was_met_by_every_attack() -> None:
     words = public_words(sample_report())
     assert "Where nothing protected what is sent" in words
-    assert "(No defence)" not in words
+    assert "(No defense)" not in words
     key = "cell-2-1-decoder-inversion"
     record = sample_report()
     whole = public_words(record)

@@ -400,7 +400,7 @@ def test_an_identifier_that_is_a_word_of_the_report_breaks_nothing() -> None:
     assert [one.defense for one in clean.targets] == [one.defense for one in record.targets]
     assert clean.data.modalities == record.data.modalities
     assert not set(clean.data.split.victims) & set(words.values())
-    assert "no defence" in render_html(clean).lower()
+    assert "no defense" in render_html(clean).lower()
 
 
 def test_a_further_scan_or_an_excluded_patient_may_be_called_as_a_word_of_the_report() -> None:

@@ -1,4 +1,4 @@
-"""Which settings are strengths of one defence."""
+"""Which settings are strengths of one defense."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_a_guarantee_that_is_asked_for_and_not_claimed_is_said_plainly() -> None
     assert view.meaning == "The policy asks for a guarantee that is not claimed."
     assert view.told[0].lead == (
         "1 of 2 limits is without the guarantee asked for. The policy asks for a guarantee on what "
-        "is released, of an epsilon of at most 8. There is none that counts: the defence makes "
+        "is released, of an epsilon of at most 8. There is none that counts: the defense makes "
         "none."
     )
 

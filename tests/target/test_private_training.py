@@ -289,7 +289,7 @@ class CentresWhatReturns(Spy):
 
 
 @pytest.mark.parametrize("defense", [CentresTheBatch(), CentresWhatReturns()])
-def test_a_defence_that_mixes_samples_is_never_trained_with(
+def test_a_defense_that_mixes_samples_is_never_trained_with(
     defense: Defense, tmp_path: Path
 ) -> None:
     network = build(tiny_spec((2, 2), 1), 0)

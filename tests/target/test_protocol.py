@@ -137,7 +137,7 @@ def test_the_defense_sees_what_the_bottleneck_lets_through() -> None:
 
 
 def test_another_draw_gives_other_gradients() -> None:
-    # The comparison above would mean nothing if the defence's noise did not reach the gradients.
+    # The comparison above would mean nothing if the defense's noise did not reach the gradients.
     network, batch = build(tiny_spec(), 0), batch_of((2, 2), 2)
     protocol = Protocol(network, GaussianNoise(std=0.5))
     protocol.backward(*batch, SEED, "test")

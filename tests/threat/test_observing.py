@@ -233,7 +233,7 @@ def test_repeated_releases_differ_under_noise_and_the_first_is_the_activations(
         assert not any(map(torch.equal, flat(repeated[one]), flat(repeated[other])))
 
 
-def test_repeated_releases_are_equal_without_a_defence(undefended: System) -> None:
+def test_repeated_releases_are_equal_without_a_defense(undefended: System) -> None:
     repeated = observed(undefended, "curious-server", releases=2).repeated_releases
     assert all(map(torch.equal, flat(repeated[0]), flat(repeated[1])))
 

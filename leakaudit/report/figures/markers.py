@@ -1,4 +1,4 @@
-"""Marker shapes: one for each defence, so that colour never has to tell them apart."""
+"""Marker shapes: one for each defense, so that colour never has to tell them apart."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ SHAPES = (
 
 
 def shape(number: int) -> str:
-    """The outline of a defence by its number, of the undefended system if that is negative."""
+    """The outline of a defense by its number, of the undefended system if that is negative."""
     return UNDEFENDED_SHAPE if number < 0 else SHAPES[number % len(SHAPES)]

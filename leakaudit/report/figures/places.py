@@ -24,7 +24,7 @@ Place = tuple[int, tuple[int, ...]]
 def places(matrices: Sequence[MatrixView]) -> tuple[SeriesView, ...]:
     """One figure per seed, kind of victims and what is recovered.
 
-    A line is a defence, with its bottleneck if it has one; it is drawn if its worst attack has a
+    A line is a defense, with its bottleneck if it has one; it is drawn if its worst attack has a
     valid figure at two places or more. Without such a line there is no figure.
     """
     settings = [setting for matrix in matrices for setting in matrix.settings]
@@ -45,7 +45,7 @@ def places(matrices: Sequence[MatrixView]) -> tuple[SeriesView, ...]:
 def _view(
     anchor: str, title: str, settings: Sequence[SettingView], kind: Kind
 ) -> SeriesView | None:
-    lines = [line for line in _by_defence(settings).values() if _reached(line, kind) > 1]
+    lines = [line for line in _by_defense(settings).values() if _reached(line, kind) > 1]
     met = {place for line in lines for place, one in line.items() if _has(one, kind)}
     # From the shallowest cut to the deepest, at each from all levels crossing to the deepest alone.
     order = sorted(met, key=lambda place: (place[0], -len(place[1]), place[1]))
@@ -61,10 +61,10 @@ def _view(
     )
 
 
-def _by_defence(
+def _by_defense(
     settings: Sequence[SettingView],
 ) -> dict[tuple[str, int | None], dict[Place, SettingView]]:
-    """The settings of every defence, with its bottleneck, by what crosses."""
+    """The settings of every defense, with its bottleneck, by what crosses."""
     found: dict[tuple[str, int | None], dict[Place, SettingView]] = {}
     for one in settings:
         where = (one.cut_level, tuple(sorted(one.shared_skips)))

@@ -33,7 +33,7 @@ class Point:
         label: what stands beside it, up to three lines; empty for a marker alone.
         dice: mean Dice.
         ssim: SSIM inside the brain of the worst attack.
-        shape: index of the defence's marker, -1 for the undefended system.
+        shape: index of the defense's marker, -1 for the undefended system.
         pareto: whether it is on the Pareto front.
         sweep: the points of one name are joined by a line; empty for none.
         rank: where it stands on that line.
@@ -332,7 +332,7 @@ def _stairs(front: Sequence[tuple[float, float]]) -> list[Box]:
 
 
 def _sweeps(points: Sequence[DrawnPoint]) -> list[list[tuple[float, float]]]:
-    """The strengths of one defence in their order, where there are two or more."""
+    """The strengths of one defense in their order, where there are two or more."""
     named: dict[str, list[DrawnPoint]] = {}
     for one in points:
         if one.point.sweep:
