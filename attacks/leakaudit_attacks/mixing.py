@@ -61,13 +61,14 @@ class FromEverywhere:
                 least, self._weights = error, weights
 
     def __call__(self, level: torch.Tensor) -> torch.Tensor:
-        """``(B, C, *spatial)`` to ``(B, M, *spatial)``."""
+        """``(B, C, *spatial)`` to ``(B, M + C, *spatial)``: the coarse image, and the values."""
         coarse = self._found(level, self._weights).view(-1, self._modalities, *self._shape)
         mode = "bilinear" if level.ndim == 4 else "trilinear"
         found: torch.Tensor = functional.interpolate(
             coarse, list(level.shape[2:]), mode=mode, align_corners=False
         )
-        return found
+        # What few examples tell of a place beats a coarse image only once a decoder has learned it.
+        return torch.cat([found.double(), level.double()], dim=1)
 
     def __str__(self) -> str:
         """In words."""

@@ -42,7 +42,8 @@ class ReleaseMatching(Attack):
 
     Where releases are random it looks at them in other ways as well: at the sizes of a channel's
     values whatever their places and signs, at mixes of the channels in which the noise cancels,
-    whatever a release is multiplied by, and with huge values cut off. It takes the way that names
+    whatever a release is multiplied by, with huge values cut off, and without noise that many
+    values share. It takes the way that names
     most candidates by a pass of their own.
 
     Not a reconstruction: it needs the victim's image on the list, and shows that the messages tell

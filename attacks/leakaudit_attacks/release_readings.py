@@ -7,6 +7,8 @@ from typing import TypeAlias, final
 
 import torch
 
+from leakaudit_attacks.looks import best_looks
+
 # What is looked at of a released tensor, in float64, and how that follows from two passes of it.
 Look: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 Way: TypeAlias = Callable[[torch.Tensor, torch.Tensor], Look]
@@ -178,5 +180,12 @@ def by_usual_values(first: torch.Tensor, again: torch.Tensor) -> Look:
     return lambda released: (released.double() - middle).maximum(-reach).minimum(reach)
 
 
+def by_shared(first: torch.Tensor, again: torch.Tensor) -> Look:
+    """Look at every value without the noise that many share; where it stands if there is none."""
+    apart = again.double() - first.double()
+    found = best_looks(apart - apart.mean(dim=0), first, again, 1)
+    return found[0] if found else torch.Tensor.double
+
+
 # The first comes first where several are as good.
-WAYS: tuple[Way, ...] = (by_place, by_mix, by_usual_values, by_size, by_shape)
+WAYS: tuple[Way, ...] = (by_place, by_mix, by_usual_values, by_size, by_shape, by_shared)
