@@ -72,7 +72,7 @@ def negative_control(
     if scores_on_wrong is None or len(floor) < 2:
         return _not_made("another patient's observation needs at least two victims")
     difference = paired(scores_on_wrong, floor)
-    exceeds = difference.mean > NEGATIVE_MARGIN and _surely_above(difference)
+    exceeds = difference.mean > NEGATIVE_MARGIN and _lower_end(difference) > 0
     words = "above" if exceeds else "not above"
     return Control(
         passed=not exceeds,
@@ -107,7 +107,7 @@ def positive_control(scores: Scores, floor: Scores, *, unit: str = "SSIM") -> Co
     difference = paired(scores, floor)
     half = (1 - float(floor.mean())) / 2
     needed = max(2 * NEGATIVE_MARGIN, min(POSITIVE_MARGIN, half))
-    works = difference.mean >= needed and _surely_above(difference)
+    works = difference.mean >= needed and _lower_end(difference) > 0
     return Control(
         passed=works,
         detail=f"{_figures(difference, 'the blind floor', unit)}; it needs {needed:.3f} "
@@ -156,8 +156,10 @@ def _not_made(why: str) -> Control:
     return Control(passed=None, detail=why)
 
 
-def _surely_above(difference: Interval) -> bool:
-    return difference.low is not None and difference.low > 0
+def _lower_end(difference: Interval) -> float:
+    if difference.low is None:  # never a control that passed
+        raise CellError("a control needs an interval, which one patient does not have")
+    return difference.low
 
 
 def _figures(difference: Interval, reference: str, unit: str) -> str:

@@ -124,6 +124,19 @@ def test_a_figure_at_its_limit_holds_and_the_least_above_it_does_not() -> None:
     assert ended(policy(threshold(limit=below)), cell(0.5)) == (Outcome.FAIL, Rule.VIOLATED)
 
 
+@pytest.mark.parametrize("end", ["mean", "high"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_number_is_refused_and_never_passes(end: str, value: float) -> None:
+    # A copy of a record is not validated, so such a value may come this far.
+    reached = leakage(0.5)
+    broken = reached.ssim_brain.model_copy(update={end: value})
+    figures = reached.model_copy(update={"ssim_brain": broken})
+    mean = policy(threshold(limit=0.9, quantifier="mean"))
+    assert ended(mean, cell(leakage=reached))[0] is Outcome.PASS
+    with pytest.raises(ValidationError, match="finite number"):
+        verdict(mean, cell(leakage=figures))
+
+
 def test_one_patient_has_no_interval_and_so_never_passes_on_one() -> None:
     alone = leakage(0.2).model_copy(update={"ssim_brain": interval(0.2, n=1)})
     one = threshold(quantifier="mean", n_min=1)
