@@ -134,8 +134,14 @@ class _Hijacker:
         self._attack, self._generator = attack, generator
         self._layout, self._auxiliary = observation.layout, observation.auxiliary
         self._defense = observation.defense
-        channels = self._wanted(self._auxiliary.images[:1]).shape[1]
-        entering = {self._layout.crossing[0]: channels}
+        # Each channel counts in the unit in which the pilot's releases differ: a defense that
+        # scales hides nothing beneath the noise of the decoder's examples.
+        pilots = self._piloted(self._auxiliary.images).transpose(0, 1).flatten(1).double()
+        beside = (1, -1, *[1] * len(self._layout.spatial))
+        middle, unit = pilots.mean(dim=1), pilots.std(dim=1)
+        self._middle = middle.float().view(beside)
+        self._unit = unit.where(unit > 0, 1.0).float().view(beside)
+        entering = {self._layout.crossing[0]: len(pilots)}
         self._decoder: Decoder = fresh_decoder(
             entering, attack.width, self._auxiliary, generator
         ).train()
@@ -150,11 +156,11 @@ class _Hijacker:
 
     def answer(self, released: SiteLevels) -> SiteLevels:
         """By what gradients the sites shall make their releases look like the pilot's."""
-        shown = _shallowest(released).detach().requires_grad_()
+        sent = _shallowest(released).detach().requires_grad_()
         wanted = self._wanted(
             self._slices(min(self._attack.compared, 2 * len(self._auxiliary.images)))
         )
-        (gradient,) = torch.autograd.grad(self._apart(shown, wanted), shown)
+        (gradient,) = torch.autograd.grad(self._apart(self._in_units(sent), wanted), sent)
         parts = gradient.split([levels[0].shape[1] for levels in released], dim=1)
         return tuple(
             (part, *map(torch.zeros_like, levels[1:]))
@@ -165,22 +171,31 @@ class _Hijacker:
         """Images behind what the sites released."""
         self._decoder.eval()
         with torch.no_grad():
-            images: Images = self._decoder((_shallowest(released),))
+            images: Images = self._decoder((self._in_units(_shallowest(released)),))
         return images
 
     def misfit(self, released: SiteLevels) -> float:
         """How far releases are from what the pilot makes of the images decoded from them.
 
-        Mean squared difference at the shallowest level, over the releases' variance: it falls only
-        if the sites were steered.
+        Mean squared difference at the shallowest level, each channel of both in units of its own
+        deviation: it falls only if the sites were steered.
         """
-        shown = _shallowest(released)
         views = self._layout.views(self.decode(released))
         wanted = _shallowest(tuple(_pilot(view, self._layout) for view in views))
-        return float((shown - wanted).square().mean() / shown.var())
+        shown, wanted = (
+            functional.instance_norm(each.transpose(0, 1).flatten(1)[None])
+            for each in (_shallowest(released) / self._unit, wanted)
+        )
+        return float((shown - wanted).square().mean())
+
+    def _in_units(self, levels: torch.Tensor) -> torch.Tensor:
+        return (levels - self._middle) / self._unit
 
     def _wanted(self, images: Images) -> torch.Tensor:
-        """What the pilot would release at the shallowest level, all sites joined."""
+        """What the pilot would release at the shallowest level, all sites joined, in its units."""
+        return self._in_units(self._piloted(images))
+
+    def _piloted(self, images: Images) -> torch.Tensor:
         with torch.no_grad():
             return _shallowest(
                 tuple(

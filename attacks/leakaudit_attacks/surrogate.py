@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 
-from leakaudit.api import Defense, Levels, Measured, MeasuredLevel, expanded, wrapped
+from leakaudit.api import Defense, Levels, Measured, expanded, wrapped
 from leakaudit_attacks.pull import Pull
 
 # Ways in which levels are moved to see what a release does; half a deviation each.
@@ -68,17 +68,14 @@ def fitted_pull(defense: Defense, levels: Levels, found: Measured) -> Fitted:
     return Fitted(
         defense,
         [
-            _map(move.double(), wrapped(b.double() - a.double(), level.modulus), level)
+            _map(move.double(), wrapped(b.double() - a.double(), level.modulus))
             for move, a, b, level in zip(moves, still, after, found.levels, strict=True)
         ],
     )
 
 
-def _map(
-    move: torch.Tensor, step: torch.Tensor, level: MeasuredLevel
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def _map(move: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     """``(out, in)`` and None, or per value its slope and which value of the level it follows."""
-    del level
     inputs, outputs = (each.transpose(0, 1).flatten(1).T for each in (move, step))
     if len(inputs) == len(outputs):
         weights = torch.linalg.lstsq(inputs, outputs).solution

@@ -20,6 +20,7 @@ from leakaudit.audit.executors import Ended
 from leakaudit.audit.house import house_of
 from leakaudit.audit.jobs import CELL_FILE, TARGET_FILE, cell_facts, target_facts
 from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
+from leakaudit.audit.pooled_figures import FIGURES
 from leakaudit.audit.pooled_targets import pooled_target
 from leakaudit.audit.pooling import pooled_cell, pooled_key
 from leakaudit.audit.references import compared
@@ -147,17 +148,40 @@ def _pooled_targets(
 def _pooled_cell(
     plans: Sequence[CellPlan], attacked: Mapping[str, CellRecord], folds: Sequence[Splits]
 ) -> CellRecord:
-    """One attack on one setting, in its fold or in all of them together."""
-    splits = [folds[plan.target.fold - 1] for plan in plans]
-    return pooled_cell(
-        [attacked[plan.key] for plan in plans],
-        pooled_key([plan.target.key for plan in plans]),
-        [
-            victims_of(one, plan.threat.victims, plan.target.seed)
-            for one, plan in zip(splits, plans, strict=True)
-        ],
-        [one.auxiliary for one in splits],
+    """One attack on one setting, in its fold or in all of them together.
+
+    Where it did not end well in every fold, the figure of the folds in which it did is kept only if
+    it shows by itself that the attack reads: with a doubt, so that it never helps to a PASS.
+    """
+
+    def over(plans: Sequence[CellPlan]) -> CellRecord:
+        splits = [folds[plan.target.fold - 1] for plan in plans]
+        return pooled_cell(
+            [attacked[plan.key] for plan in plans],
+            pooled_key([plan.target.key for plan in plans]),
+            [
+                victims_of(one, plan.threat.victims, plan.target.seed)
+                for one, plan in zip(splits, plans, strict=True)
+            ],
+            [one.auxiliary for one in splits],
+        )
+
+    whole = over(plans)
+    ended_well = [plan for plan in plans if attacked[plan.key].state is State.OK]
+    if whole.state is State.OK or not ended_well:
+        return whole
+    part = over(ended_well)
+    if not shown_at_work(part).passed:
+        return whole
+    doubt = Doubt(
+        kind="folds",
+        words=f"Not every fold has a figure ({whole.reason}): what the others have says what leaks "
+        "at least, and shows no protection.",
     )
+    kept = {kind.field: getattr(part, kind.field) for kind in FIGURES}
+    set_aside = {kind.withheld: None for kind in FIGURES}
+    ended = {"state": State.OK, "reason": "", "doubts": (*whole.doubts, doubt)}
+    return whole.model_copy(update={**kept, **set_aside, **ended})
 
 
 def bounded(cell: CellRecord, claim: Guarantee | None) -> CellRecord:
@@ -266,8 +290,8 @@ def _how(
 def controlled(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
     """The cell with the controls that show its attack at work; without figures if one does not.
 
-    A figure that shows by itself that the attack reads is kept where it fails under a disguise
-    alone: it can exceed a limit, but with a doubt it never helps to a PASS.
+    A figure that shows by itself that the attack reads is kept where a control failed or was not
+    made: it can exceed a limit, but with a doubt it never helps to a PASS.
     """
     record = raw[plan.key]
     if record.state in (State.UNSUPPORTED, State.NOT_RUN):
@@ -281,13 +305,9 @@ def controlled(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
         return record
     kind, control = lacking[0]
     outcome = "not made" if control.passed is None else "failed"
-    if kind == "disguise_control" and control.passed is False and shown_at_work(record).passed:
-        doubt = Doubt(
-            kind="disguise",
-            words="This attack fails behind a disguise that hides nothing, so its figure says what "
-            "leaks at least, and shows no protection.",
-        )
-        return record.model_copy(update={"doubts": (*record.doubts, doubt)})
+    if shown_at_work(record).passed:
+        doubts = (Doubt(kind="control", words=_at_least(kind, one)) for kind, one in lacking)
+        return record.model_copy(update={"doubts": (*record.doubts, *doubts)})
     return record.model_copy(
         update={
             "state": State.CONTROL_FAILED,
@@ -295,6 +315,17 @@ def controlled(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
             **withheld(record),
         }
     )
+
+
+def _at_least(kind: str, control: Control) -> str:
+    """Why a figure whose control is lacking says what leaks, and shows no protection."""
+    if kind == "positive_control":
+        what = "is not shown at work on the undefended network"
+    elif control.passed is None:
+        what = "was not tried behind a disguise that hides nothing"
+    else:
+        what = "fails behind a disguise that hides nothing"
+    return f"This attack {what}: its figure says what leaks at least, and shows no protection."
 
 
 def shown_at_work(control: CellRecord | None) -> Control:

@@ -16,6 +16,8 @@ from leakaudit.records import Doubt
 from leakaudit.threat.system import System, images_of
 from leakaudit.types import Levels
 
+# By exchanging batches with the sites an attack reads releases as well.
+_READS = RELEASES | {Capability.ACTIVE_MANIPULATION}
 # A release whose values follow the levels less than this says too little to be misread.
 _TELLING = 0.05
 
@@ -28,7 +30,7 @@ def caveats(attack: AttackFacts, system: System, patient: Patient) -> tuple[Doub
         system: what it met.
         patient: an auxiliary one, on whose slices the defense is tried.
     """
-    if not attack.needs() & RELEASES:
+    if not attack.needs() & _READS:
         return ()
     views = images_of(patient).to(system.device).split(list(system.network.spec.channels), 1)
     with torch.no_grad():

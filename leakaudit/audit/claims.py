@@ -19,7 +19,7 @@ from leakaudit.contracts.defense import PUBLISHED_SEED
 from leakaudit.errors import ConfigError
 from leakaudit.privacy.gaussian import epsilon_of
 from leakaudit.privacy.observed import chance_of_matches, chance_of_successes
-from leakaudit.randomness import generator_for
+from leakaudit.randomness import generator_for, normal_like
 from leakaudit.records import (
     CellRecord,
     Guarantee,
@@ -31,9 +31,9 @@ from leakaudit.records import (
 
 # Releases a side of the run's own audit: a second, and enough to refute a claim without noise.
 _DRAWS = 20_000
-# Below this chance an attack's success contradicts the claim. A hundred cells of an audit whose
-# claim is true and tight would be contradicted once in a thousand audits.
-_IMPOSSIBLE = 1e-5
+# Below this chance, shared by all attacks on a setting, a success contradicts the setting's claim:
+# a true and tight claim falls in one of a thousand settings at most.
+_IMPOSSIBLE = 1e-3
 # What rounding leaves between a claim and the noise that it states.
 _ROUNDING = 1e-3
 
@@ -53,7 +53,7 @@ class CheckedClaim:
 
 
 def checked_claim(
-    defense: Defense, fitted: Defense, claim: PrivacyGuarantee | None, sites: int
+    defense: Defense, fitted: Defense, claim: PrivacyGuarantee | None, sites: int, releases: int
 ) -> CheckedClaim:
     """Audit a claim about what crosses the cut; other claims are returned as they are.
 
@@ -62,9 +62,13 @@ def checked_claim(
         fitted: the same as it was fitted to the system.
         claim: what ``fitted`` claims for this run.
         sites: number of data sites.
+        releases: how many of one patient in use cross, all of which a claim must cover.
     """
     if claim is None or claim.epsilon is None or claim.covers == "weights":
         return CheckedClaim(claim)
+    if claim.covers == "releases" and claim.releases < releases:
+        fewer = f"it covers {claim.releases} releases of a patient, and {releases} cross"
+        return CheckedClaim(claim.withdrawn(fewer), fewer)
     secret = fitted.guarantee(claim.releases, reproducible=False)
     if not claim.claimed and not (secret is not None and secret.claimed):
         return CheckedClaim(claim)  # nothing is claimed, with secret noise or without
@@ -109,44 +113,42 @@ def _without_false_claim(target: TargetRecord, cells: Sequence[CellRecord]) -> T
     guarantee = target.guarantee
     if guarantee is None or guarantee.epsilon is None or guarantee.covers != "releases":
         return target
-    found = next(
-        filter(
-            None,
-            (_impossible(cell, guarantee) for cell in cells if cell.target == target.target),
-        ),
-        "",
-    )
+    mine = [cell for cell in cells if cell.target == target.target]
+    least = _IMPOSSIBLE / max(1, len(mine))
+    found = next(filter(None, (_impossible(cell, guarantee, least) for cell in mine)), "")
     if not found:
         return target
     nothing = {"claimed": False, "epsilon": None, "delta": None, "mu": None, "reason": found}
     return target.model_copy(update={"guarantee": guarantee.model_copy(update=nothing)})
 
 
-def _impossible(cell: CellRecord, claim: Guarantee) -> str:
-    """Why a cell's figures cannot be under a claim, as a sentence; empty if they can."""
+def _impossible(cell: CellRecord, claim: Guarantee, least: float) -> str:
+    """Why a cell's figures are less likely under a claim than ``least``; empty if they are not."""
     if cell.victims != "inference":
         return ""
     claimed = f"an epsilon of {claim.epsilon:.4g} is contradicted by {cell.attack_name}"
     matching = cell.matching or cell.withheld_matching
     if matching is not None:
-        return _unlikely_matches(claimed, claim, matching)
+        return _unlikely_matches(claimed, claim, matching, least)
     figures: Leakage | None = cell.leakage or cell.withheld
     if figures is None:
         return ""
     success = figures.success
     if success is not None and success.bound is not None:
         chance = chance_of_successes(success.reached, success.n, success.bound)
-        if chance < _IMPOSSIBLE:
+        if chance < least:
             return (
                 f"{claimed}: it rebuilt {success.reached} of {success.n} patients, which has a "
                 f"chance of {chance:.1g} under the claim's reconstruction bound"
             )
     if cell.recovers != "images":
         return ""
-    return _unlikely_matches(claimed, claim, figures.reidentification)
+    return _unlikely_matches(claimed, claim, figures.reidentification, least)
 
 
-def _unlikely_matches(claimed: str, claim: Guarantee, share: Reidentification | Matching) -> str:
+def _unlikely_matches(
+    claimed: str, claim: Guarantee, share: Reidentification | Matching, least: float
+) -> str:
     """Why so many patients cannot have been picked out under a claim; empty if they can."""
     if claim.epsilon is None:
         return ""
@@ -154,7 +156,7 @@ def _unlikely_matches(claimed: str, claim: Guarantee, share: Reidentification | 
     chance = chance_of_matches(
         picked, share.n, share.gallery, claim.epsilon, claim.delta or 0.0, claim.mu
     )
-    if chance >= _IMPOSSIBLE:
+    if chance >= least:
         return ""
     return (
         f"{claimed}: it picked out {picked} of {share.n} patients among {share.gallery}, which has "
@@ -163,12 +165,16 @@ def _unlikely_matches(claimed: str, claim: Guarantee, share: Reidentification | 
 
 
 def _repeats(fitted: Defense) -> bool:
-    """Whether the same seed brings about the same release."""
-    levels = (torch.zeros(2, 3, 4, 4), torch.zeros(2, 5, 2, 2))
+    """Whether the same seed brings about the same release; what is no number repeats itself."""
+    probe = generator_for(0, "repeated levels")
+    levels = tuple(normal_like(torch.empty(shape), probe) for shape in ((2, 3, 4, 4), (2, 5, 2, 2)))
     first, second = (
         fitted.release(levels, generator=generator_for(0, "repeats")) for _ in range(2)
     )
-    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    return all(
+        torch.equal(one.nan_to_num(), other.nan_to_num())
+        for one, other in zip(first, second, strict=True)
+    )
 
 
 def _composes_without_curve(fitted: Defense, claim: PrivacyGuarantee) -> str:

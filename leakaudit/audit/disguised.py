@@ -13,11 +13,12 @@ from typing import Any
 from leakaudit.asking import kind_of, usable_attacks
 from leakaudit.audit.assemble import shown_at_work
 from leakaudit.audit.executors import Events
+from leakaudit.audit.matrix import can_be_disguised
 from leakaudit.audit.plans import CellPlan, Matrix
 from leakaudit.audit.runner import plan_audit, run_audit
 from leakaudit.audit.store import RunStore
 from leakaudit.config import AuditConfig
-from leakaudit.contracts import RELEASES, Capability
+from leakaudit.contracts import Capability
 from leakaudit.errors import ConfigError
 from leakaudit.records import CellRecord, Leakage, MaskLeakage, Matching
 from leakaudit.records.readings import UNDISGUISED, Reading, Readings
@@ -32,12 +33,12 @@ _ADAPTIVE = {
 
 
 def adaptive_attacks() -> tuple[str, ...]:
-    """Installed attacks that read releases and claim to answer to a defense."""
+    """Installed attacks that read releases, and no gradients, and claim to answer to a defense."""
     kinds, _ = usable_attacks()
     return tuple(
         name
         for name, kind in kinds.items()
-        if kind.requires & RELEASES and kind.requires & _ADAPTIVE and _threat_of(name)
+        if can_be_disguised(kind.requires) and kind.requires & _ADAPTIVE and _threat_of(name)
     )
 
 
@@ -63,7 +64,7 @@ def readings(
         only: names of disguises; all of them if None.
 
     Raises:
-        ConfigError: an attack reads no releases, or there is no such disguise.
+        ConfigError: an attack reads no releases, or gradients too, or there is no such disguise.
     """
     chosen = disguises(seed)
     unknown = sorted(set(only or ()) - set(chosen))
@@ -72,9 +73,12 @@ def readings(
     chosen = {name: each for name, each in chosen.items() if only is None or name in only}
     plan = plan_audit(_audit(attacks, size, patients, seed))
     plain = [cell for cell in plan.matrix.cells if cell.disguise is None and not cell.missing]
-    reads_none = [cell.attack_name for cell in plain if not cell.disguise_control]
-    if reads_none:
-        raise ConfigError(f"{reads_none[0]} reads no releases, which are what a disguise changes")
+    undisguised = [cell.attack_name for cell in plain if not cell.disguise_control]
+    if undisguised:
+        raise ConfigError(
+            f"{undisguised[0]} cannot be tried: a disguise changes releases, and no gradients, and "
+            "an attack must read the former alone"
+        )
     cells = {
         (cell.attack_name, name): _by_itself(cell, each)
         for cell in plain

@@ -101,6 +101,7 @@ def train_target(task: Task, progress: Progress) -> None:
         system.defense,
         system.defense.guarantee(releases, reproducible=True),
         sites=len(plan.sites),
+        releases=releases,
     )
     phases = (training, inference)
     off = [*(one.idle() for one in phases), *(one.too_quiet(releases) for one in phases)]

@@ -327,7 +327,7 @@ class _Planner:
             disguise=None,
         )
         disguised = ""
-        if plan.disguise is None and _can_be_disguised(plan.attack):
+        if plan.disguise is None and can_be_disguised(plan.attack.needs()):
             disguised = self._cell_key(self._disguised(undefended))
         return replace(
             plan,
@@ -362,12 +362,12 @@ def _crosses(attack: AttackFacts, target: TargetPlan) -> bool:
     return tensor.site <= len(target.sites) and tensor.level in target.spec.crossing
 
 
-def _can_be_disguised(attack: AttackFacts) -> bool:
-    """Whether the attack reads releases, and no gradients.
+def can_be_disguised(needs: frozenset[Capability]) -> bool:
+    """Whether an attack with these needs reads releases, and no gradients.
 
     A gradient comes back from a network that was trained without the disguise.
     """
-    return bool(attack.needs() & RELEASES) and not attack.needs() & _GRADIENTS
+    return bool(needs & RELEASES) and not needs & _GRADIENTS
 
 
 def _needs_others(attack: AttackFacts) -> bool:

@@ -55,17 +55,25 @@ def pooled_target(
 
 
 def weakest(claims: Sequence[Guarantee | None]) -> Guarantee | None:
-    """The claim that promises least: none, then one not made, then the largest epsilon."""
-    if any(one is None for one in claims):
+    """The claim that promises least: none, then one not made, then the largest epsilon.
+
+    Where another fold claims at a larger delta, that delta is the one of all.
+    """
+    made = [one for one in claims if one is not None]
+    if len(made) < len(claims):
         return None
-    return max(
-        filter(None, claims),
+    least = max(
+        made,
         key=lambda one: (
             not one.claimed,
             one.epsilon if one.epsilon is not None else float("inf"),
             one.mu if one.mu is not None else float("inf"),
         ),
     )
+    deltas = [one.delta for one in made if one.delta is not None]
+    if least.delta is None or least.delta >= max(deltas):
+        return least
+    return least.model_copy(update={"delta": max(deltas)})
 
 
 def _utility(

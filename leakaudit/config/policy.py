@@ -11,6 +11,7 @@ from pydantic import Field, StrictFloat, StrictInt, field_validator, model_valid
 from leakaudit.config.plugins import PluginUse
 from leakaudit.config.sections import Section, refusal
 from leakaudit.records import AcceptedCaution, Policy, RequiredAttack, Threshold
+from leakaudit.records.cautions import CautionKind
 from leakaudit.records.verdict import Bound, Measure, Quantifier
 from leakaudit.spelling import nearest
 
@@ -98,7 +99,7 @@ class AcceptConfig(Section):
         reason: why it is accepted.
     """
 
-    caution: Words
+    caution: CautionKind
     reason: Words
 
 

@@ -291,10 +291,6 @@ def _plan(levels: Levels) -> _Plan:
     return plan
 
 
-def _drawn_anew(defense: Defense, levels: Levels, generator: torch.Generator) -> Levels:
-    return _wide(defense.apply(levels, defense.draw(levels, generator)))
-
-
 def _first(levels: Levels) -> Levels:
     return tuple(level[:1] for level in levels)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from leakaudit.records import Caution
+from leakaudit.records.cautions import CautionKind
 
 
 @final
@@ -15,12 +16,12 @@ class Finding:
     """Something uncertain about one patient; equal words of several patients become one caution.
 
     Args:
-        kind: as of `Caution`, one of those in docs/data.md.
+        kind: as of `Caution`.
         grave: whether it could change a verdict.
         words: sentences that name no patient.
     """
 
-    kind: str
+    kind: CautionKind
     grave: bool
     words: str
 

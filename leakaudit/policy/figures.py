@@ -12,7 +12,15 @@ from scipy.stats import binom
 from leakaudit.measure import statistics
 from leakaudit.measure.folds import folds_of
 from leakaudit.privacy.gaussian import hides_nothing
-from leakaudit.records import CellRecord, Interval, Leakage, MaskLeakage, TargetRecord
+from leakaudit.records import (
+    CellRecord,
+    Interval,
+    Leakage,
+    MaskLeakage,
+    Matching,
+    Reidentification,
+    TargetRecord,
+)
 from leakaudit.records.advantage import advantage
 from leakaudit.records.targets import plain_network
 from leakaudit.records.verdict import Measure, Quantifier, Threshold
@@ -34,6 +42,7 @@ class Figure:
         patient: the worst one.
         why_not: why ``observed`` or ``upper`` is None.
         shows_nothing: why it can not show that a limit holds, though it can exceed one.
+        may_be_luck: a share that who guesses may reach as well, so that it exceeds no limit yet.
     """
 
     observed: float | None
@@ -42,6 +51,7 @@ class Figure:
     patient: str | None = None
     why_not: str = ""
     shows_nothing: str = ""
+    may_be_luck: bool = False
 
 
 def of_cell(cell: CellRecord, threshold: Threshold) -> Figure | None:
@@ -57,10 +67,9 @@ def of_cell(cell: CellRecord, threshold: Threshold) -> Figure | None:
         # A site knows whose images it holds: singling out is asked of nobody else's.
         if leakage is None or cell.recovers != "images":
             return None
-        share = leakage.reidentification
-        return Figure(observed=share.top1, upper=share.high, n=share.n)
-    if measure == "matched" and (found := cell.matching) is not None:
-        return Figure(observed=found.top1, upper=found.high, n=found.n)
+        return _share(leakage.reidentification)
+    if measure == "matched" and cell.matching is not None:
+        return _share(cell.matching)
     if quantifier is None:
         return None
     if measure == "ssim" and leakage is not None:
@@ -149,6 +158,13 @@ def of_dice_loss(
             )
             return replace(found, shows_nothing=why)
     return found
+
+
+def _share(share: Reidentification | Matching) -> Figure:
+    """Of few patients one is easily picked out by luck: above chance is what an interval shows."""
+    return Figure(
+        observed=share.top1, upper=share.high, n=share.n, may_be_luck=share.low <= share.chance
+    )
 
 
 def _advantages(figures: Leakage | MaskLeakage) -> list[tuple[str, float]]:

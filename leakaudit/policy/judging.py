@@ -15,6 +15,7 @@ from leakaudit.policy.figures import Figure, applies, of_cell, of_dice_loss, of_
 from leakaudit.records import Caution, CellRecord, State, TargetRecord
 from leakaudit.records.verdict import (
     GRAVITY,
+    OPEN_RULES,
     Check,
     Outcome,
     Policy,
@@ -26,8 +27,6 @@ from leakaudit.records.verdict import (
 )
 
 _OF_SETTINGS = ("epsilon", "dice_loss")
-# Rules by which a check stays open, the gravest first.
-_OPEN = (Rule.UNMEASURED, Rule.DOUBTED, Rule.TOO_FEW_PATIENTS, Rule.NOT_SHOWN)
 
 
 def judge(
@@ -150,6 +149,8 @@ def _check(
             not_claimed = {"rule": Rule.NOT_CLAIMED, "reason": figure.why_not}
             return bare.model_copy(update={"outcome": "violates", **not_claimed})
         return _open(bare, Rule.UNMEASURED, figure.why_not)
+    if figure.observed > threshold.limit and figure.may_be_luck:
+        return _open(bare, Rule.NOT_SHOWN, "so many may be picked out by chance")
     if figure.observed > threshold.limit:
         return bare.model_copy(update={"outcome": "violates"})
     if figure.shows_nothing:
@@ -202,7 +203,7 @@ def _setting(
         return decided(Outcome.INCONCLUSIVE, Rule.REQUIRED_MISSING)
     set_aside = _set_aside(policy.required, cells, [check for _, check in mine])
     counted = [(number, check) for number, check in mine if number - first not in set_aside]
-    for rule in _OPEN:
+    for rule in OPEN_RULES:
         open_check = next((n for n, check in counted if check.rule is rule), None)
         if open_check is not None:
             return decided(Outcome.INCONCLUSIVE, rule, open_check)

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from leakaudit.records.base import Record
 
 _SHOWN: Final = 3
+
+
+# docs/data.md says of each what it means and when it is grave.
+CautionKind = Literal[
+    "background-gap",
+    "clipped",
+    "dark",
+    "equal-modalities",
+    "few-values",
+    "foreign-modality",
+    "header-contradiction",
+    "headers-disagree",
+    "intensities",
+    "labels",
+    "left-out",
+    "mask-name",
+    "mask-place",
+    "no-orientation",
+    "not-stripped",
+    "offset",
+    "partly-covered",
+    "same-person",
+    "tilted",
+    "traces",
+    "voxel-size",
+    "wrapped",
+    "z-scored",
+]
 
 
 class Caution(Record):
@@ -19,7 +47,7 @@ class Caution(Record):
         patients: identifiers of the patients it is about; empty for all of them.
     """
 
-    kind: str
+    kind: CautionKind
     grave: bool
     words: str
     patients: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from leakaudit.records.base import Record
-from leakaudit.records.cautions import Caution
+from leakaudit.records.cautions import Caution, CautionKind
 
 Measure = Literal[
     "ssim",
@@ -58,6 +58,10 @@ class Rule(StrEnum):
     ALL_HOLD = "all-hold"
 
 
+# Rules by which a check stays open, the gravest first.
+OPEN_RULES = (Rule.UNMEASURED, Rule.DOUBTED, Rule.TOO_FEW_PATIENTS, Rule.NOT_SHOWN)
+
+
 class Threshold(Record):
     """One limit of a policy, all defaults filled in.
 
@@ -100,7 +104,7 @@ class RequiredAttack(Record):
 class AcceptedCaution(Record):
     """A kind of caution that a policy accepts, and why, in its owner's words."""
 
-    caution: str
+    caution: CautionKind
     reason: str
 
 

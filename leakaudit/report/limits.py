@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leakaudit.records import Check, Outcome, Rule, SettingVerdict, Threshold, Verdict
+from leakaudit.records.verdict import OPEN_RULES
 
-# Rules by which a check stays open, the gravest first.
-_OPEN = (Rule.UNMEASURED, Rule.DOUBTED, Rule.TOO_FEW_PATIENTS, Rule.NOT_SHOWN)
 _DECIDES = {Outcome.FAIL: "violates", Outcome.INCONCLUSIVE: "open"}
 
 
@@ -98,6 +97,6 @@ def _checks_of(verdict: Verdict, one: SettingVerdict) -> Sequence[Check]:
 
 def _gravity(check: Check) -> tuple[int, float]:
     """Smaller for what is further from being kept."""
-    rank = next((n for n, rule in enumerate(_OPEN) if rule is check.rule), 0)
+    rank = next((n for n, rule in enumerate(OPEN_RULES) if rule is check.rule), 0)
     reached = check.observed if check.outcome == "violates" else check.held
     return rank, -(reached if reached is not None else float("inf"))

@@ -84,6 +84,24 @@ class StatesLessNoise(SecretNoise):
         return replace(claim, epsilon=0.5, mu=mu_of(0.5, self.delta))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Dividing(Stating):
+    """Divides by the norm where it should clip: of zeros that is no number."""
+
+    def clipped(self, levels: Levels) -> Levels:
+        norms = torch.cat([level.flatten(1) for level in levels], dim=1).norm(dim=1)
+        return tuple(self.clip * level / norms.view(-1, 1, 1, 1) for level in levels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountsOneRelease(SecretNoise):
+    """Claims for one release, however many are asked about."""
+
+    def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee:
+        del releases
+        return super().guarantee(1, reproducible=reproducible)
+
+
 def checked(defense: Any, releases: int = 1) -> Any:
     setting = ReleaseSetting(
         sites=SITES,
@@ -92,7 +110,7 @@ def checked(defense: Any, releases: int = 1) -> Any:
     )
     fitted = defense.fit(setting)
     claim = fitted.guarantee(releases, reproducible=True)
-    return checked_claim(defense, fitted, claim, SITES)
+    return checked_claim(defense, fitted, claim, SITES, releases)
 
 
 def test_a_claim_from_a_published_seed_is_none_even_where_the_defense_says_so() -> None:
@@ -100,6 +118,19 @@ def test_a_claim_from_a_published_seed_is_none_even_where_the_defense_says_so() 
     assert not found.claim.claimed
     assert found.claim.reason == PUBLISHED_SEED
     assert not found.contradiction
+
+
+def test_noise_from_a_published_seed_is_noticed_where_zeros_are_no_number() -> None:
+    found = checked(Dividing())
+    assert not found.claim.claimed
+    assert found.claim.reason == PUBLISHED_SEED
+
+
+def test_a_claim_of_fewer_releases_than_cross_is_none() -> None:
+    found = checked(CountsOneRelease(epsilon=4.0), releases=10)
+    assert not found.claim.claimed
+    assert found.contradiction == "it covers 1 releases of a patient, and 10 cross"
+    assert checked(CountsOneRelease(epsilon=4.0)).claim.claimed
 
 
 def test_a_claim_that_states_no_noise_cannot_be_checked_and_is_none() -> None:
@@ -213,6 +244,20 @@ def test_who_matches_releases_contradicts_a_claim_as_who_rebuilds_images() -> No
     (left,) = contradicted_by_attacks((CLAIMING,), (matched,))
     assert left.guarantee is not None
     assert "picked out 20 of 20 patients among 15" in left.guarantee.reason
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "attacks", "left"),
+    [(0.5, 1, False), (2.0, 1, False), (2.0, 12, True), (4.0, 1, True)],
+)
+def test_all_of_five_patients_contradict_a_claim_by_how_many_attacks_tried(
+    epsilon: float, attacks: int, left: bool
+) -> None:
+    claim = CLAIM.model_copy(update={"epsilon": epsilon, "mu": mu_of(epsilon, 1e-5)})
+    target = TARGET.model_copy(update={"guarantee": claim})
+    found = leakage(0.2).model_copy(update={"reidentification": picked(1.0, 5, 15)})
+    cells = [cell(leakage=found, cell=f"attack {number}") for number in range(attacks)]
+    assert (contradicted_by_attacks((target,), cells) == (target,)) is left
 
 
 def test_no_bound_is_left_of_a_claim_that_fell() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from leakaudit.audit.disguised import _audit, adaptive_attacks, readings
 from leakaudit.audit.executors import Events
+from leakaudit.audit.runner import plan_audit
 from leakaudit.audit.store import RunStore
 from leakaudit.errors import ConfigError
 from leakaudit.records.readings import Readings
@@ -36,15 +37,23 @@ def tried(attacks: Mapping[str, Mapping[str, Any]], folder: Path, only: Sequence
 def test_what_reads_releases_and_answers_to_a_defense_is_to_be_tried() -> None:
     found = adaptive_attacks()
     assert {"activation-inversion", "decoder-inversion", "tensor-inversion"} <= set(found)
-    assert "gradient-inversion" not in found
+    assert not {"gradient-inversion", "cafe"} & set(found)
     assert "other-site-inversion" not in found
 
 
 def test_what_can_not_be_tried_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no disguise 'masks'; there are scale down"):
         tried({"decoder-inversion": {}}, tmp_path, ["masks"])
-    with pytest.raises(ConfigError, match="gradient-inversion reads no releases"):
-        tried({"gradient-inversion": {}}, tmp_path, [])
+    for name in ("gradient-inversion", "cafe"):
+        with pytest.raises(ConfigError, match=f"{name} cannot be tried: a disguise changes rel"):
+            tried({name: {}}, tmp_path, [])
+
+
+def test_all_that_is_tried_by_default_can_be(tmp_path: Path) -> None:
+    plan = plan_audit(_audit({name: {} for name in adaptive_attacks()}, 32, 12, 0))
+    plain = [cell for cell in plan.matrix.cells if cell.disguise is None and not cell.missing]
+    assert {cell.attack_name for cell in plain} == set(adaptive_attacks())
+    assert all(cell.disguise_control for cell in plain)
 
 
 ATTACK = """

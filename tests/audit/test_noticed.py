@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 import torch
 
+from leakaudit import registry
 from leakaudit.audit import matrix as planning
 from leakaudit.audit.mask_scoring import MaskScorer
+from leakaudit.audit.scoring import judged
 from leakaudit.audit.systems import noise_to_signal, victims_of
 from leakaudit.config import PluginUse, expand
 from leakaudit.contracts import Reconstruction
 from leakaudit.data import Patient, Splits
+from leakaudit.records import Control, State
 from leakaudit.target.effects import Effects
 from leakaudit.threat.system import images_of, release_patient
 from tests.audit.test_matrix import keys, matrix
+from tests.report.sample import sample_report
 from tests.tiny import tiny_patients, tiny_system
 
 
@@ -50,6 +54,45 @@ def test_an_upgrade_reuses_no_old_figure(
     targets, cells = keys(matrix(tiny_audit))
     assert not targets & before[0]
     assert not cells & before[1]
+
+
+def test_another_attack_code_makes_other_cells_and_keeps_the_trainings(
+    tiny_audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = keys(matrix(tiny_audit))
+    monkeypatch.setattr(planning, "attack_code", lambda _: ["another"])
+    targets, cells = keys(matrix(tiny_audit))
+    assert targets == before[0]
+    assert not cells & before[1]
+
+
+def test_another_defense_code_makes_other_trainings_and_cells(
+    tiny_audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = keys(matrix(tiny_audit))
+    monkeypatch.setattr(registry, "code_of", lambda _: "another")
+    targets, cells = keys(matrix(tiny_audit))
+    assert not targets & before[0]
+    assert not cells & before[1]
+
+
+@pytest.mark.parametrize(("high", "kinds"), [(-0.2, ["broken down"]), (-0.02, []), (0.1, [])])
+def test_an_attack_that_ends_clearly_below_a_guess_is_doubted(
+    high: float, kinds: list[str]
+) -> None:
+    cell = next(one for one in sample_report().cells if one.leakage is not None)
+    assert cell.leakage is not None
+    advantage = cell.leakage.advantage.model_copy(update={"mean": high - 0.1, "high": high})
+    found = judged(
+        cell.model_copy(
+            update={
+                "leakage": cell.leakage.model_copy(update={"advantage": advantage}),
+                "negative_control": Control(passed=True, detail="made"),
+                "doubts": (),
+            }
+        )
+    )
+    assert (found.state, [doubt.kind for doubt in found.doubts]) == (State.OK, kinds)
 
 
 def test_noise_to_signal_is_a_ratio_of_standard_deviations() -> None:

@@ -358,11 +358,11 @@ def test_a_training_that_failed_in_one_fold_has_no_dice_in_any() -> None:
 
 
 def test_the_weakest_claim_is_that_of_all() -> None:
-    def claim(epsilon: float | None, **more: object) -> Guarantee:
+    def claim(epsilon: float | None, delta: float = 1e-5, **more: object) -> Guarantee:
         return Guarantee(
             claimed=epsilon is not None,
             epsilon=epsilon,
-            delta=1e-5,
+            delta=delta,
             releases=1,
             mechanism="",
             assumptions=(),
@@ -373,6 +373,8 @@ def test_the_weakest_claim_is_that_of_all() -> None:
     assert weakest([claim(1.0), claim(None, reason="off")]) == claim(None, reason="off")
     assert weakest([claim(1.0), None]) is None
     assert weakest([claim(1.0, mu=0.5), claim(1.0)]) == claim(1.0)
+    assert weakest([claim(1.0, delta=1e-3), claim(4.0)]) == claim(4.0, delta=1e-3)
+    assert weakest([claim(4.0), claim(1.0, delta=1e-6)]) == claim(4.0)
 
 
 # What a plan says of itself, and so the same in every fold.

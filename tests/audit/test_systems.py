@@ -179,6 +179,7 @@ def attack_named(name: str) -> AttackFacts:
         ("decoder-inversion", DeadLevels(), set()),
         ("decoder-inversion", FreshSign(), {"few draws"}),
         ("decoder-inversion", QuietInBatches(), {"unsteady"}),
+        ("feature-space-hijacking", Keyed(), {"key"}),
         ("gradient-inversion", Keyed(), set()),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

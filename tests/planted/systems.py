@@ -322,6 +322,14 @@ class Constant(Planted):
 
 
 @final
+class Unconnected(Planted):
+    """Zeros that no gradient leads back from."""
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(level)
+
+
+@final
 class FreshNoise(Planted):
     """Noise alone."""
 
@@ -488,8 +496,10 @@ LISTED: Mapping[str, Defense] = {
     "one faint channel": OneChannel(seed=11, noise=1.0, scale=1e-6),
     "the third decimal": LowDigits(),
     "below 6e-8": Scale(by=1e-8),
+    "last digits below 6e-8": _OF_ISSUE["below 6e-8"],
     "a fresh order and its key": KeyedOrder(),
     "noise for queries": NoiseForQueries(),
+    "noise for gradients": NoiseForGradients(),
     "an evidence that lies": LyingEvidence(),
 }
 # What got PASS after that, and has a test of its own attack.
@@ -498,9 +508,7 @@ FOUND: Mapping[str, Defense] = {
     "a seed that is sent": SeedSent(),
 }
 MORE: Mapping[str, Defense] = {
-    "noise for gradients": NoiseForGradients(),
     "an evidence that lies a little": LyingLarge(),
-    "last digits below 6e-8": _OF_ISSUE["below 6e-8"],
     "one faintest channel": OneChannel(seed=11, noise=1.0, scale=1e-9),
     "order, noise and scale": Composed(
         chain=(PositionOrder(seed=3), FixedNoise(seed=3, std=1.0), Scale(by=1e-9))
@@ -538,6 +546,7 @@ MORE: Mapping[str, Defense] = {
 }
 PRIVATE: Mapping[str, Defense] = {
     "constant": Constant(),
+    "constant without a gradient": Unconnected(),
     "fresh noise": FreshNoise(),
     "fresh order and sign": FreshOrderAndSign(),
     "one number per channel": SpatialMean(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from leakaudit.config.policy import PolicyConfig, resolved_policy
 from leakaudit.policy import judge
@@ -15,6 +16,7 @@ from leakaudit.records import (
     Rule,
     Verdict,
 )
+from leakaudit.records.cautions import CautionKind
 from leakaudit.report.verdicts import verdict_view
 from tests.policy.test_judging import CELL, PLAIN, RECORD, TARGET, cell, ended, policy, threshold
 
@@ -48,7 +50,7 @@ def test_a_doubted_attack_is_set_aside_only_where_it_is_not_required_and_another
     assert ended(ours, unsure, doubted) == (Outcome.INCONCLUSIVE, Rule.DOUBTED)
 
 
-def judged(*cautions: Caution, accepts: tuple[str, ...] = (), ssim: float = 0.4) -> Verdict:
+def judged(*cautions: Caution, accepts: tuple[CautionKind, ...] = (), ssim: float = 0.4) -> Verdict:
     accepted = tuple(AcceptedCaution(caution=kind, reason="checked by hand") for kind in accepts)
     ours = policy(threshold(), accepts=accepted)
     return judge(ours, (PLAIN, TARGET), (cell(ssim),), {TARGET.target}, cautions)
@@ -63,7 +65,7 @@ def judged(*cautions: Caution, accepts: tuple[str, ...] = (), ssim: float = 0.4)
     ],
 )
 def test_an_open_grave_caution_keeps_a_setting_from_passing(
-    accepts: tuple[str, ...], outcome: Outcome, rule: Rule
+    accepts: tuple[CautionKind, ...], outcome: Outcome, rule: Rule
 ) -> None:
     found = judged(GRAVE, MILD, accepts=accepts)
     assert (found.outcome, found.rule) == (outcome, rule)
@@ -88,6 +90,17 @@ def test_the_report_says_what_is_doubted_and_which_caution_is_open() -> None:
         view = verdict_view(RECORD.model_copy(update={"verdict": found}))
         assert view is not None
         assert words in view.sentence
+
+
+def test_a_caution_that_no_run_raises_cannot_be_accepted() -> None:
+    written = {
+        "owner": "officer",
+        "date": "2026-01-31",
+        "thresholds": [{"ssim": 0.5, "rationale": "a reason"}],
+        "accepts": [{"caution": "zscored", "reason": "checked by hand"}],
+    }
+    with pytest.raises(ValidationError, match="'wrapped' or 'z-scored'"):
+        PolicyConfig.model_validate(written)
 
 
 def test_a_policy_file_accepts_a_caution_with_its_reason() -> None:

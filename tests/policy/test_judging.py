@@ -278,6 +278,27 @@ MATCHING = Matching(
 )
 
 
+@pytest.mark.parametrize(
+    ("hits", "low", "ends"),
+    [
+        (1, 0.005, (Outcome.INCONCLUSIVE, Rule.NOT_SHOWN)),
+        (2, 0.053, (Outcome.INCONCLUSIVE, Rule.NOT_SHOWN)),
+        (3, 0.147, (Outcome.FAIL, Rule.VIOLATED)),
+    ],
+)
+def test_of_five_patients_one_or_two_are_picked_out_by_luck(
+    hits: int, low: float, ends: tuple[Outcome, Rule]
+) -> None:
+    who: dict[str, Any] = {"cell": "who", "attack_name": "matching", "recovers": "identities"}
+    share = {"top1": hits / 5, "low": low, "high": 0.9, "chance": 1 / 15, "gallery": 15}
+    matched = cell(leakage=None, matching=MATCHING.model_copy(update=share), **who)
+    assert ended(policy(threshold("matched", 0.1)), matched) == ends
+    figures = leakage(0.2)
+    picked = figures.reidentification.model_copy(update={**share, "n": 5})
+    seen = cell(leakage=figures.model_copy(update={"reidentification": picked}))
+    assert ended(policy(threshold("reidentification", 0.1)), seen) == ends
+
+
 def test_who_is_matched_counts_for_its_own_measure_alone() -> None:
     other: dict[str, Any] = {"cell": "who", "attack_name": "matching", "recovers": "identities"}
     low = MATCHING.model_copy(update={"top1": 0.2, "low": 0.0, "high": 0.7})
