@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import torch
 
 from leakaudit.contracts import RELEASES, AttackFacts, Capability, Defense, hints_hold, measured
+from leakaudit.contracts.hashes import hashes_levels
 from leakaudit.contracts.hints import hints_tell
-from leakaudit.contracts.keys import few_draws_decide, seed_decides, sends_its_key
+from leakaudit.contracts.keys import sends_its_key
 from leakaudit.contracts.measured import Measured
+from leakaudit.contracts.recurring import patterns_recur
+from leakaudit.contracts.seeds import few_draws_decide, seed_decides
 from leakaudit.contracts.steadiness import unsteady
 from leakaudit.data import Patient
 from leakaudit.records import Doubt
@@ -55,8 +58,17 @@ def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
         yield Doubt(
             kind="few draws",
             words=(
-                "Few drawn numbers decide how all of a release looks: whoever guesses these reads "
-                "the rest, which this attack does not try."
+                "Few drawn numbers, or one of few patterns, decide how all of a release looks: "
+                "whoever guesses these reads the rest, which this attack does not try."
+            ),
+        )
+    if any(hashes_levels(defense, levels) for levels in sites):
+        yield Doubt(
+            kind="hash",
+            words=(
+                "A release depends on the levels like a hash: a tiny change of these changes most "
+                "of it. Noise or an order that comes out of the levels may be guessed, which this "
+                "attack does not try."
             ),
         )
     for reason in filter(None, (unsteady(defense, levels) for levels in sites)):
@@ -72,7 +84,7 @@ def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
 
 def _hidden_by_few(defense: Defense, levels: Levels) -> bool:
     found = measured(defense, levels)
-    if seed_decides(defense, levels, found):
+    if seed_decides(defense, levels, found) or patterns_recur(defense, levels):
         return True
     if not few_draws_decide(defense, levels, found):
         return False

@@ -5,14 +5,14 @@ Each is a defense that says nothing of itself unless its name says that it lies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
 import torch
 
 from leakaudit.contracts import Defense, Evidence
-from leakaudit.randomness import generator_for, uniform_like
+from leakaudit.randomness import derive_seed, generator_for, uniform_like
 from leakaudit.testing import disguises
 from leakaudit.threat.disguises import (
     ChannelMix,
@@ -470,6 +470,59 @@ class SeedKept(SeedSent):
     sent = False
 
 
+# A seed out of the values of one sample, drawn ones or those of a level.
+SEEDS: Mapping[str, Callable[[torch.Tensor], int]] = {
+    "two of 16": lambda values: 16 * int(16 * values[0]) + int(16 * values[1]),
+    "two": lambda values: derive_seed(0, *values[:2].tolist()),
+    "three": lambda values: derive_seed(0, *values[:3].tolist()),
+    "eight": lambda values: derive_seed(0, *values[:8].tolist()),
+    "sum": lambda values: int(1e3 * values.double().sum().abs()) % 256,
+    "mean": lambda values: int(1e4 * values.double().mean().abs()) % 256,
+    "coarse mean": lambda values: int(10 * values.double().mean().abs()) % 256,
+    "one value": lambda values: int(1e6 * values[7].double().abs()) % 256,
+    "how many are positive": lambda values: int((values > 0).sum()) % 256,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded(Planted):
+    """Noise, or an order of all values of a level, from a seed made of drawn numbers.
+
+    Args:
+        of: what the seed is made of, a key of `SEEDS`.
+        ordered: an order, and no noise.
+    """
+
+    of: str
+    ordered: bool = False
+    draws = 1
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        released = []
+        for one, values in zip(level, self.seeding(level, *drawn), strict=True):
+            generator = generator_for(SEEDS[self.of](values.detach().flatten()), "seeded")
+            if self.ordered:
+                order = torch.randperm(one.numel(), generator=generator).to(one.device)
+                released.append(one.flatten()[order].view_as(one))
+            else:
+                released.append(one + 100.0 * torch.randn(one.shape, generator=generator).to(one))
+        return torch.stack(released)
+
+    def seeding(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        return drawn[0]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Hashed(Seeded):
+    """The same from a seed made of the level itself: nothing is drawn."""
+
+    draws = 0
+
+    def seeding(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        return level
+
+
 @final
 class FreshDirection(Planted):
     """Noise of the length that the level has: one number for each level."""
@@ -543,6 +596,14 @@ MORE: Mapping[str, Defense] = {
     "fresh gains": FreshGains(),
     "fresh signs": FreshSigns(),
     "one seed of a thousand": SeedKept(),
+    "one seed of 256 out of two numbers": Seeded(of="two of 16"),
+    "a seed out of two numbers": Seeded(of="two"),
+    "a seed out of eight numbers": Seeded(of="eight"),
+    "noise out of a sum of draws": Seeded(of="sum"),
+    "an order out of a sum of draws": Seeded(of="sum", ordered=True),
+    "noise out of the mean": Hashed(of="mean"),
+    "an order out of the mean": Hashed(of="mean", ordered=True),
+    "noise out of one value": Hashed(of="one value"),
 }
 PRIVATE: Mapping[str, Defense] = {
     "constant": Constant(),

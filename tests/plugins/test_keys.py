@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from leakaudit.audit import caveats
-from leakaudit.contracts import Defense, Evidence, hints_hold, measured
-from leakaudit.contracts.keys import few_draws_decide, seed_decides, sends_its_key
+from leakaudit.contracts import Defense, Evidence, exchanging, hints_hold, measured
+from leakaudit.contracts.keys import sends_its_key
+from leakaudit.contracts.seeds import few_draws_decide, seed_decides
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 from leakaudit_defenses.activation_dropout import ActivationDropout
@@ -92,6 +93,7 @@ def test_a_coin_is_few_draws_by_any_seed_and_in_any_memory(
 ) -> None:
     monkeypatch.setattr(sys.modules[measured.__module__], "_MOST", most)
     monkeypatch.setattr(sys.modules[sends_its_key.__module__], "_MOST", most)
+    monkeypatch.setattr(exchanging, "_MOST", most)
     for seed in SEEDS:
         assert few_draws_decide(Coin(), levels, measured(Coin(), levels, seed), seed)
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from leakaudit.contracts import Defense, Evidence, hints_hold, measured
-from leakaudit.contracts.keys import few_draws_decide, sends_its_key
+from leakaudit.contracts.keys import sends_its_key
+from leakaudit.contracts.seeds import few_draws_decide
 from leakaudit.contracts.steadiness import unsteady
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.threat.disguises import LowDigits, OneChannel, PositionMix, Scale
