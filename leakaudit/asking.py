@@ -198,7 +198,7 @@ def _answer(wire: Wire, connection: Connection, question: _Question) -> _Answer:
         if kind == "facts" and question.configured:
             return replace(facts_from(value), use=use)
     except PluginError as error:
-        return PluginError(f"{who} says of itself what can not be: {error}")
+        return PluginError(f"{who} says of itself what cannot be: {error}")
     said = made_visible(value[:_LETTERS], "line")
     if kind == "refused":
         return ConfigError(said)

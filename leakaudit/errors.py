@@ -1,17 +1,17 @@
 """Every error leakaudit raises on purpose.
 
     LeakauditError
-    ├── UsageError                exit 2: the caller asked for something that can not be
+    ├── UsageError                exit 2: the caller asked for something that cannot be
     │   ├── ConfigError           an audit file, a parameter, a name
-    │   └── SplitError            patients that can not be split as asked
+    │   └── SplitError            patients that cannot be split as asked
     ├── DataError                 exit 4: patients that are missing or bad (names patient, file)
     │   └── PatientsError         several of them at once
     ├── StoreError                exit 4: run folder, disk, permission, lock
-    ├── SignatureError            exit 4: signatures can not be checked on this machine
-    ├── SharingError              exit 4: a report can not be shared without what identifies
+    ├── SignatureError            exit 4: signatures cannot be checked on this machine
+    ├── SharingError              exit 4: a report cannot be shared without what identifies
     ├── NotGranted                an attack asked for what its threat model does not grant
     ├── PluginError               exit 2: a plug-in is unknown, broken or clashes
-    └── CellError                 a cell can not yield a figure; its state says why
+    └── CellError                 a cell cannot yield a figure; its state says why
         └── AttackFailed          the process of its attack ended otherwise than by an answer
 
 Messages are one sentence: what was expected, what came, what to do.
@@ -29,7 +29,7 @@ class LeakauditError(Exception):
 
 
 class UsageError(LeakauditError):
-    """The caller asked for something that can not be."""
+    """The caller asked for something that cannot be."""
 
     exit_code = 2
 
@@ -39,7 +39,7 @@ class ConfigError(UsageError):
 
 
 class SplitError(UsageError):
-    """The patients can not be split into train, validation, auxiliary and victims."""
+    """The patients cannot be split into train, validation, auxiliary and victims."""
 
 
 class DataError(LeakauditError):
@@ -93,19 +93,19 @@ def raise_problems(problems: Sequence[DataError]) -> None:
 
 
 class StoreError(LeakauditError):
-    """The run folder can not be read, written or locked."""
+    """The run folder cannot be read, written or locked."""
 
     exit_code = 4
 
 
 class SignatureError(LeakauditError):
-    """Signatures can not be checked here: no ssh-keygen, or no list of signers."""
+    """Signatures cannot be checked here: no ssh-keygen, or no list of signers."""
 
     exit_code = 4
 
 
 class SharingError(LeakauditError):
-    """A report can not be shared, since something that identifies would be left."""
+    """A report cannot be shared, since something that identifies would be left."""
 
     exit_code = 4
 
@@ -118,11 +118,11 @@ class NotGranted(LeakauditError, AttributeError):  # noqa: N818  (the term of th
 
 
 class PluginError(UsageError):
-    """A plug-in is unknown, can not be imported, or two claim one name."""
+    """A plug-in is unknown, cannot be imported, or two claim one name."""
 
 
 class CellError(LeakauditError):
-    """A cell can not yield a leakage figure."""
+    """A cell cannot yield a leakage figure."""
 
 
 class AttackFailed(CellError):  # noqa: N818  (it says how, not what)

@@ -19,13 +19,13 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path; on success it becomes ``path`` with mode 0600.
 
     Raises:
-        StoreError: the file can not be written, with its path and the system's reason.
+        StoreError: the file cannot be written, with its path and the system's reason.
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
     except OSError as error:
-        raise StoreError(f"{path}: can not be written ({error.strerror})") from error
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
     temporary = Path(name)
     try:
         yield temporary
@@ -35,9 +35,9 @@ def replace_atomically(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(f"{path}: can not be written ({error.strerror})") from error
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
     except SafetensorError as error:  # what safetensors makes of a full disk
-        raise StoreError(f"{path}: can not be written ({error})") from error
+        raise StoreError(f"{path}: cannot be written ({error})") from error
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
@@ -54,12 +54,12 @@ def make_private_folder(path: Path) -> None:
     """Create ``path`` with mode 0700, and the parents it lacks.
 
     Raises:
-        StoreError: it can not be created.
+        StoreError: it cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StoreError(f"{path}: can not be created ({error.strerror})") from error
+        raise StoreError(f"{path}: cannot be created ({error.strerror})") from error
 
 
 def sha256_of(path: Path) -> str:

@@ -129,7 +129,7 @@ def load(kind: Kind, name: str) -> Plugin:
     """The plug-in of that name, imported here; an audit imports no attack, see `leakaudit.asking`.
 
     Raises:
-        PluginError: unknown (with the nearest name), claimed twice, or it can not be imported.
+        PluginError: unknown (with the nearest name), claimed twice, or it cannot be imported.
     """
     point = declared(kind, name)
     distribution, version = owner_of(point)
@@ -140,13 +140,13 @@ def loaded(kind: Kind, name: str, value: str, distribution: str, version: str) -
     """The plug-in that an entry point of that value leads to, imported here.
 
     Raises:
-        PluginError: it can not be imported, or is none.
+        PluginError: it cannot be imported, or is none.
     """
     try:
         cls = EntryPoint(name=name, value=value, group=_GROUPS[kind]).load()
     except Exception as error:
         raise PluginError(
-            f"{kind} {name!r} of {distribution} ({value}) can not be imported: {error}"
+            f"{kind} {name!r} of {distribution} ({value}) cannot be imported: {error}"
         ) from error
     base = _BASES[kind]
     if not (isinstance(cls, type) and issubclass(cls, base) and is_dataclass(cls)):

@@ -13,7 +13,7 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069"
     "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-# The bracket and the quote as well: what stands there for a character can not be in a name.
+# The bracket and the quote as well: what stands there for a character cannot be in a name.
 _NO_NAME = re.compile(r"[^ -~]|['\[]")
 
 

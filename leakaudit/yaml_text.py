@@ -32,13 +32,13 @@ def read_text(path: Path, what: str) -> bytes:
         what: what it is called in messages.
 
     Raises:
-        ConfigError: it can not be read.
+        ConfigError: it cannot be read.
     """
     try:
         with path.open("rb") as file:
             return file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: {what} can not be read ({error.strerror})") from error
+        raise ConfigError(f"{path}: {what} cannot be read ({error.strerror})") from error
 
 
 def parse_yaml(text: bytes, source: str, what: str) -> CommentedMap:

@@ -222,7 +222,7 @@ def test_deep_nesting_is_refused() -> None:
 
 
 def test_a_missing_audit_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no\.yaml: the audit file can not be read"):
+    with pytest.raises(ConfigError, match=r"no\.yaml: the audit file cannot be read"):
         read_audit(tmp_path / "no.yaml")
 
 

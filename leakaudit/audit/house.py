@@ -22,7 +22,7 @@ def house_of(config: ReportConfig) -> House:
     """What the report says of its owner.
 
     Raises:
-        DataError: the logo can not be read, or is no PNG or JPEG of a sensible size.
+        DataError: the logo cannot be read, or is no PNG or JPEG of a sensible size.
     """
     return House(
         organisation=config.organisation,
@@ -47,7 +47,7 @@ def _logo(path: Path) -> str:
         raise DataError(f"{path}: {wanted}") from error
     except OSError as error:
         reason = error.strerror or "the file is damaged"
-        raise DataError(f"{path}: the logo can not be read ({reason})") from error
+        raise DataError(f"{path}: the logo cannot be read ({reason})") from error
     pixels.thumbnail(_SHOWN)
     clean = Image.frombytes("RGBA", pixels.size, pixels.tobytes())
     stream = io.BytesIO()

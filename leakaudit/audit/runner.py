@@ -72,7 +72,7 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None, told: Told = s
     """
     ask_all_installed()  # before there are patients
     choose_device(config.device)
-    house_of(config.report)  # a logo that can not be read is told before hours of work
+    house_of(config.report)  # a logo that cannot be read is told before hours of work
     cohort = read_patients(config, cache=cache, told=told)
     folds = split_folds(cohort.ids, config.data.split_seed, config.data.folds, cohort.together)
     held = [modality for site in config.target.sites for modality in site]
@@ -103,7 +103,7 @@ def _check_members(plan: Plan) -> None:
 
 
 def _check_batches(plan: Plan) -> None:
-    """Refuse batches that the training patients who are no victims can not fill."""
+    """Refuse batches that the training patients who are no victims cannot fill."""
     slices = {patient.id: len(patient.tumour_slices) for patient in plan.cohort.patients}
     for cell in plan.matrix.cells:
         if cell.gradient_batch is None or cell.missing:
@@ -166,7 +166,7 @@ def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
         events: who wants to hear of progress.
 
     Raises:
-        StoreError: the run directory can not be written.
+        StoreError: the run directory cannot be written.
     """
     store.clean()
     write_atomically(store.root / AUDIT_FILE, audit_yaml(plan.config))

@@ -63,7 +63,7 @@ def share(cohort: Cohort, folder: Path) -> SharedPatients:
             file.flush()
             descriptor = os.dup(file.fileno())
     except OSError as error:
-        raise StoreError(f"{folder}: can not be written ({error.strerror})") from error
+        raise StoreError(f"{folder}: cannot be written ({error.strerror})") from error
     layout = tuple((p.id, p.images.shape, p.masks.shape) for p in cohort.patients)
     return SharedPatients(descriptor, cohort.modalities, layout)
 

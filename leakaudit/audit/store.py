@@ -57,12 +57,12 @@ class RunStore:
         """Create the directory and prove that it can be written.
 
         Raises:
-            StoreError: it can not.
+            StoreError: it cannot.
         """
         for folder in (self.root, self.root / "targets", self.root / "cells"):
             make_private_folder(folder)
         if not os.access(self.root, os.W_OK | os.X_OK):
-            raise StoreError(f"{self.root}: the run folder can not be written (permission denied)")
+            raise StoreError(f"{self.root}: the run folder cannot be written (permission denied)")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -76,7 +76,7 @@ class RunStore:
         try:
             file = path.open("a+")
         except OSError as error:
-            raise StoreError(f"{path}: can not be opened ({error.strerror})") from error
+            raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,7 +111,7 @@ class RunStore:
         """What a report of this run rests on: the audit, and each of its results that is whole.
 
         Raises:
-            StoreError: it can not be read.
+            StoreError: it cannot be read.
         """
 
         def manifests(kind: Kind, keys: Iterable[str]) -> dict[str, str]:
@@ -125,20 +125,20 @@ class RunStore:
                 cells=manifests("cells", (k for one in record.cells for k in one.results)),
             )
         except OSError as error:
-            raise StoreError(f"{self.root}: can not be read ({error.strerror})") from error
+            raise StoreError(f"{self.root}: cannot be read ({error.strerror})") from error
 
     @contextmanager
     def commit(self, kind: Kind, key: str) -> Iterator[Path]:
         """Yield a temporary folder; on success it becomes the result, with its manifest.
 
         Raises:
-            StoreError: it can not be written.
+            StoreError: it cannot be written.
         """
         final = self.folder(kind, key)
         try:
             temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{key}."))
         except OSError as error:
-            raise StoreError(f"{final}: can not be written ({error.strerror})") from error
+            raise StoreError(f"{final}: cannot be written ({error.strerror})") from error
         try:
             yield temporary
             hashes = {}
@@ -155,9 +155,9 @@ class RunStore:
                 final.unlink(missing_ok=True)
             temporary.rename(final)
         except OSError as error:
-            raise StoreError(f"{final}: can not be written ({error.strerror})") from error
+            raise StoreError(f"{final}: cannot be written ({error.strerror})") from error
         except SafetensorError as error:  # what safetensors makes of a full disk
-            raise StoreError(f"{final}: can not be written ({error})") from error
+            raise StoreError(f"{final}: cannot be written ({error})") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -183,4 +183,4 @@ class RunStore:
             with suppress(OSError):
                 path.chmod(0o600)
         except OSError as error:
-            raise StoreError(f"{path}: can not be written ({error.strerror})") from error
+            raise StoreError(f"{path}: cannot be written ({error.strerror})") from error

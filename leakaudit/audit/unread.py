@@ -45,7 +45,7 @@ def unread(config: AuditConfig, matrix: Matrix) -> tuple[str, ...]:
 def _keeps(cells: Sequence[CellPlan], targets: Sequence[TargetPlan]) -> bool:
     """Whether an adversary keeps several releases, or a defense may be made for their number.
 
-    A defense that neither is fitted nor claims anything can not be. Of others nothing is said: what
+    A defense that neither is fitted nor claims anything cannot be. Of others nothing is said: what
     they do is known only by running them, which is a plug-in's code and so a job's.
     """
     asked = [target for target in targets if target.kind == "split" and not target.control_only]

@@ -35,7 +35,7 @@ def describe_capability(name: str, wrapped: Callable[[str], list[str]]) -> str:
 
 
 def _needing(capability: Capability) -> list[str]:
-    """The installed attacks that can not be made without it, as they are configured by default."""
+    """The installed attacks that cannot be made without it, as they are configured by default."""
     kinds, problems = usable_attacks()
     for problem in problems:
         say(f"warning: {problem}")

@@ -168,7 +168,7 @@ def audit(
     print_line(f"\nverdict {verdict}")
     top = found.pairs[0].ceiling
     if claimed >= (top.epsilon if mu is None else top.epsilon_if_gaussian):
-        _warn(f"so many draws can not show an epsilon of {claimed:.4g}: no bug could be found")
+        _warn(f"so many draws cannot show an epsilon of {claimed:.4g}: no bug could be found")
     _warn_if_vacuous(claimed, found.claim.delta or 0.0, mu)
     return _REFUTED if found.refuting else 0
 

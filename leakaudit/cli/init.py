@@ -48,7 +48,7 @@ def _write_audit(path: Path) -> int:
     except FileExistsError as error:
         raise StoreError(f"{path}: exists already; name another file") from error
     except OSError as error:
-        raise StoreError(f"{path}: can not be written ({error.strerror})") from error
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
     print(f"wrote {path}; next: leakaudit plan {path}")
     return 0
 
@@ -64,7 +64,7 @@ def _write_templates(folder: Path) -> int:
                 file.write(data)
     except OSError as error:
         where = error.filename or folder
-        raise StoreError(f"{where}: can not be written ({error.strerror})") from error
+        raise StoreError(f"{where}: cannot be written ({error.strerror})") from error
     print_line(f"wrote {len(copies)} templates into {folder}; change some and delete the others")
     print_line(f"next: leakaudit report RUN --templates {shlex.quote(str(folder))}")
     return 0

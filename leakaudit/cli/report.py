@@ -98,7 +98,7 @@ def _judged(record: ReportRecord, policy: Path) -> ReportRecord:
     """The record with the verdict of another policy.
 
     Raises:
-        ConfigError: the policy can not be read, or proposes what the audit did not try.
+        ConfigError: the policy cannot be read, or proposes what the audit did not try.
     """
     from leakaudit.audit.assemble import judged_by  # it needs torch, rendering does not
     from leakaudit.policy_file import read_policy

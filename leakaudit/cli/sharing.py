@@ -35,7 +35,7 @@ def share_report(
 
     Raises:
         UsageError: the report is a shared one, or in no run folder.
-        StoreError: the folder holds anything else, or can not be written.
+        StoreError: the folder holds anything else, or cannot be written.
         SharingError: something that identifies would be left.
     """
     run = report.parent
@@ -85,7 +85,7 @@ def _require_free(folder: Path) -> None:
     try:
         present = {path.name for path in folder.iterdir()} if folder.exists() else set()
     except OSError as error:
-        raise StoreError(f"{folder}: can not be read ({error.strerror})") from error
+        raise StoreError(f"{folder}: cannot be read ({error.strerror})") from error
     if not present:
         return
     manifest = read_manifest(folder)

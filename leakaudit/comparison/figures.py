@@ -33,7 +33,7 @@ OTHER_ATTACK = "lower, but not counted as better: the attack or what its threat 
 # No SSIM and no Dice goes beyond 1 but for rounding; what does was not written by an audit.
 _MOST = 2.0
 
-# A figure of each patient; None if they can not be told apart or are out of range.
+# A figure of each patient; None if they cannot be told apart or are out of range.
 _ByPatient = dict[str, float] | None
 
 

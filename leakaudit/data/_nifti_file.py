@@ -1,6 +1,6 @@
 """Reading one NIfTI file that is not trusted.
 
-Nothing is allocated that the file can not hold, and of the compressed stream no more is read than
+Nothing is allocated that the file cannot hold, and of the compressed stream no more is read than
 the header announces.
 """
 
@@ -24,7 +24,7 @@ from leakaudit.data._nifti_header import LENGTHS, Header, parse_header
 from leakaudit.errors import DataError
 
 _MAX_TRAILING: Final = 2**16  # padding after the data: blocks of a tape, a line break of an editor
-_DEFLATE_RATIO: Final = 1040  # deflate can not expand a byte to more than this
+_DEFLATE_RATIO: Final = 1040  # deflate cannot expand a byte to more than this
 _CHUNK: Final = 2**22
 _POINTERS: Final = (b"vers", b"/ann")  # "version https://git-lfs...", "/annex/objects/..."
 _APPLE_DOUBLE: Final = b"\0\5\x16\7"
@@ -134,7 +134,7 @@ def _named_errors(path: Path, patient: str) -> Iterator[None]:
     except (gzip.BadGzipFile, zlib.error) as error:
         message = f"the gzip stream is damaged ({error})"
     except (OSError, RuntimeError) as error:
-        message = f"can not be read ({getattr(error, 'strerror', None) or str(error)})"
+        message = f"cannot be read ({getattr(error, 'strerror', None) or str(error)})"
     else:
         return
     raise DataError(message, patient=patient, file=str(path)) from None
@@ -199,9 +199,9 @@ def _announced(stream: BufferedIOBase, size: int, compressed: bool) -> tuple[Hea
         raise DataError("not a NIfTI file (its first four bytes are no header size)")
     header = parse_header(start + _read_exactly(stream, length - 4))
     needed = header.offset + header.data_bytes
-    # A file can not hold more than its own size allows: known before reading it.
+    # A file cannot hold more than its own size allows: known before reading it.
     if needed > size * (_DEFLATE_RATIO if compressed else 1):
-        raise DataError(f"truncated: {size} bytes can not hold the {header.shape} voxels announced")
+        raise DataError(f"truncated: {size} bytes cannot hold the {header.shape} voxels announced")
     if not compressed and size > needed + _MAX_TRAILING:
         raise _too_long()
     return header, length

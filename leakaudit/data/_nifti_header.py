@@ -68,7 +68,7 @@ def parse_header(block: bytes) -> Header:
         block: as many bytes as `LENGTHS` has.
 
     Raises:
-        DataError: it announces what can not be, or more than the limits.
+        DataError: it announces what cannot be, or more than the limits.
     """
     # check=False: nibabel would repair some fields and log; the checks here refuse instead.
     fields = LENGTHS[len(block)](binaryblock=block, check=False)
@@ -124,7 +124,7 @@ def _offset(fields: Any) -> int:
     if offset == 0:  # some writers leave it out; the data then follow the four bytes of extensions
         return int(smallest) + 4
     if not smallest <= offset <= _MAX_OFFSET:
-        raise DataError(f"the header announces data at byte {offset:g}, which can not be")
+        raise DataError(f"the header announces data at byte {offset:g}, which cannot be")
     return int(offset)
 
 

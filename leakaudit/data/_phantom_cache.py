@@ -47,7 +47,7 @@ def store_cached(folder: Path, key: Mapping[str, object], cohort: Cohort) -> Non
     """Write the cohort under ``key``: complete or not at all.
 
     Raises:
-        StoreError: the folder can not be made or written.
+        StoreError: the folder cannot be made or written.
     """
     file = _entry(folder, key)
     try:
@@ -69,7 +69,7 @@ def store_cached(folder: Path, key: Mapping[str, object], cohort: Cohort) -> Non
             raise
     except OSError as error:
         raise StoreError(
-            f"the phantom cache {folder} can not be written ({error.strerror or error}); "
+            f"the phantom cache {folder} cannot be written ({error.strerror or error}); "
             "choose another folder or none"
         ) from None
 

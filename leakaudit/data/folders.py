@@ -50,7 +50,7 @@ def patients_in_folders(root: Path) -> Found:
 
     Raises:
         DataError: nothing there is a patient, or nobody has a mask.
-        OSError: a folder can not be read.
+        OSError: a folder cannot be read.
     """
     everybody, other = files_below(root)
     if not everybody:

@@ -73,7 +73,7 @@ def rescale(values: NDArray[Any]) -> Rescaled:
 
     Raises:
         DataError: one value everywhere or throughout the brain, or integers that wrapped around
-            and can not be told apart.
+            and cannot be told apart.
     """
     low, high = values.min(), values.max()
     if low == high:
@@ -290,7 +290,7 @@ def _unwrapped(values: NDArray[Any], background: float) -> tuple[NDArray[Any], l
     """Integers that ran over their range, put back where that is certain.
 
     Raises:
-        DataError: they ran over it more than once, or can not be told from others.
+        DataError: they ran over it more than once, or cannot be told from others.
     """
     span = _integer_span(values)
     if span is None:

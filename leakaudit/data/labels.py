@@ -87,7 +87,7 @@ class Labels:
 
 
 def check_asked(asked: LabelsAsked) -> None:
-    """Refuse what can not be said of values.
+    """Refuse what cannot be said of values.
 
     Raises:
         ConfigError: an unknown convention, value or name; the message names the nearest.

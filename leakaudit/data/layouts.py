@@ -46,7 +46,7 @@ def find_patients(root: Path) -> Found:
         return patients_listed(listings[0]) if listings else patients_in_folders(root)
     except OSError as error:
         raise DataError(
-            f"the data folder can not be read ({error.strerror})", file=str(error.filename or root)
+            f"the data folder cannot be read ({error.strerror})", file=str(error.filename or root)
         ) from None
 
 

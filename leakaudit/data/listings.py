@@ -75,7 +75,7 @@ def patients_listed(file: Path) -> Found:
         file: the dataset.json.
 
     Raises:
-        DataError: it can not be read, or says of all patients what can not be.
+        DataError: it cannot be read, or says of all patients what cannot be.
         OSError: likewise, as the system says it.
     """
     fields = _read(file)

@@ -81,7 +81,7 @@ def load_folder(
         The cohort, patients in the order of the listing or of their names.
 
     Raises:
-        ConfigError: an argument that can not be.
+        ConfigError: an argument that cannot be.
         DataError: a folder, file or patient that is missing or bad; names patient and file.
         PatientsError: several of them.
         StoreError: the cache cannot be written.

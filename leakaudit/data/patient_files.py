@@ -64,7 +64,7 @@ def files_below(root: Path) -> tuple[list[PatientFiles], Counter[str]]:
 
     Raises:
         DataError: more folders lie below than a data set has.
-        OSError: a folder can not be read.
+        OSError: a folder cannot be read.
     """
     everybody: list[PatientFiles] = []
     loose: list[Scan] = []  # in folders that hold one kind, such as all masks

@@ -81,9 +81,9 @@ def phantom_cohort(
         Patients ``PHANTOM_001`` ... with modalities T1w, T1gd, FLAIR, T2w.
 
     Raises:
-        ConfigError: an argument that can not be.
+        ConfigError: an argument that cannot be.
         DataError: nilearn's tissue maps are missing.
-        StoreError: the cache folder can not be written.
+        StoreError: the cache folder cannot be written.
     """
     check_geometry(size, None)
     if patients < 1 or slices < 1:

@@ -58,7 +58,7 @@ class Splits:
         _refuse_repeats(patient for part in parts.values() for patient in part)
         again = sorted(set(self.repeats) & set(self.victims))
         if again:
-            raise SplitError(f"further scans of persons can not be victims: {', '.join(again)}")
+            raise SplitError(f"further scans of persons cannot be victims: {', '.join(again)}")
         strangers = sorted(set(self.members) - set(self.train))
         if strangers:
             raise SplitError(f"attacked in training but not trained on: {', '.join(strangers)}")

@@ -38,7 +38,7 @@ def survey_masks(sources: Iterable[Source]) -> list[MaskValues]:
         sources: the patients.
 
     Raises:
-        DataError: masks that can not be read, all of them named.
+        DataError: masks that cannot be read, all of them named.
     """
     found: list[MaskValues] = []
     problems: list[DataError] = []

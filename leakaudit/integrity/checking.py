@@ -132,8 +132,8 @@ def check(place: Place, signers: Signers | None = None) -> Checked:
         signers: who may have signed; None to leave a signature unchecked.
 
     Raises:
-        StoreError: the folder can not be opened, or an audit is running in it.
-        SignatureError: signatures can not be checked on this machine.
+        StoreError: the folder cannot be opened, or an audit is running in it.
+        SignatureError: signatures cannot be checked on this machine.
     """
     findings = Findings()
     others: list[str] = []
@@ -159,7 +159,7 @@ def check(place: Place, signers: Signers | None = None) -> Checked:
                         "it names no results, so nothing ties this run to its report",
                     )
     except OSError as error:
-        raise StoreError(f"{place.folder}: can not be read ({error.strerror})") from error
+        raise StoreError(f"{place.folder}: cannot be read ({error.strerror})") from error
     return Checked(
         faults=tuple(findings.faults),
         files=findings.files,

@@ -56,7 +56,7 @@ class OpenFolder:
         """Open the folder that the user named; a link to it is followed, as the user's own.
 
         Raises:
-            OSError: it can not be opened.
+            OSError: it cannot be opened.
         """
         opened = os.open(path, _OPEN_FOLDER & ~os.O_NOFOLLOW)
         try:
@@ -71,7 +71,7 @@ class OpenFolder:
         Raises:
             FileNotFoundError: there is nothing of that name.
             NotWhatItShouldBeError: it is no folder.
-            OSError: it can not be opened.
+            OSError: it cannot be opened.
         """
         self._require(name, "folder")
         opened = os.open(name, _OPEN_FOLDER, dir_fd=self._descriptor)
@@ -87,7 +87,7 @@ class OpenFolder:
         Raises:
             FileNotFoundError: there is nothing of that name.
             NotWhatItShouldBeError: it is no regular file.
-            OSError: it can not be opened.
+            OSError: it cannot be opened.
         """
         self._require(name, "file")
         opened = os.open(name, _OPEN_FILE, dir_fd=self._descriptor)
@@ -103,7 +103,7 @@ class OpenFolder:
         """What is in the folder, sorted.
 
         Raises:
-            OSError: it can not be read.
+            OSError: it cannot be read.
         """
         return sorted(os.listdir(self._descriptor))
 
@@ -112,7 +112,7 @@ class OpenFolder:
 
         Raises:
             FileNotFoundError: there is nothing of that name.
-            OSError: it can not be known.
+            OSError: it cannot be known.
         """
         return _kind(os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode)
 
@@ -122,7 +122,7 @@ class OpenFolder:
         Raises:
             FileNotFoundError: there is nothing of that name.
             NotWhatItShouldBeError: it is no regular file.
-            OSError: it can not be read.
+            OSError: it cannot be read.
         """
         with self.file(name) as opened, open(opened, "rb", closefd=False) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -135,7 +135,7 @@ class OpenFolder:
             FileNotFoundError: there is nothing of that name.
             NotWhatItShouldBeError: it is no regular file.
             TooLargeError: it is larger.
-            OSError: it can not be read.
+            OSError: it cannot be read.
         """
         with self.file(name) as opened, open(opened, "rb", closefd=False) as file:
             data = file.read(most + 1)

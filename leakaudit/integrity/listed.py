@@ -41,7 +41,7 @@ class Findings:
             self.fault("unknown", where, f"a {what} that no manifest names")
 
     def attempt(self, where: str, read: Callable[[], _T], *, missing: str) -> _T | None:
-        """What ``read`` returns; None where it can not, with the fault noted.
+        """What ``read`` returns; None where it cannot, with the fault noted.
 
         Args:
             where: path below the folder that is checked.

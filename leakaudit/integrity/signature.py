@@ -97,7 +97,7 @@ def check_signature(manifest: bytes, signature: bytes, signers: Signers) -> Sign
 
     Raises:
         SignatureRefused: it does not hold.
-        SignatureError: ssh-keygen can not check it.
+        SignatureError: ssh-keygen cannot check it.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="leakaudit-") as name:
@@ -151,7 +151,7 @@ class _Keygen:
         """Call ``ssh-keygen -Y what``.
 
         Raises:
-            SignatureError: it can not be called, or knows no signatures.
+            SignatureError: it cannot be called, or knows no signatures.
         """
         try:
             done = subprocess.run(
@@ -164,12 +164,12 @@ class _Keygen:
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise SignatureError(f"{self.program}: can not be called ({error})") from error
+            raise SignatureError(f"{self.program}: cannot be called ({error})") from error
         out, err = (text.decode("utf-8", "backslashreplace") for text in (done.stdout, done.stderr))
         if "unknown option" in err or "illegal option" in err or "No user exists" in err:
             said = ascii(err.splitlines()[0])
             raise SignatureError(
-                f"{self.program} can not check signatures, it says {said}; expected {_OPENSSH}"
+                f"{self.program} cannot check signatures, it says {said}; expected {_OPENSSH}"
             )
         told = [line for line in err.splitlines() if line.startswith("signers:")]
         if told:

@@ -91,7 +91,7 @@ class Wire:
         A tensor is sent by its values: no storage that it is a part of, no graph.
 
         Raises:
-            PicklingError, AttributeError: it holds a function that can not be imported; only one
+            PicklingError, AttributeError: it holds a function that cannot be imported; only one
                 that `Stays` stands for may be called by the attack.
         """
         tensors = [torch.empty(0)]
@@ -227,7 +227,7 @@ def _plain(value: object, tensors: list[torch.Tensor]) -> object:
         return [_plain(each, tensors) for each in value]
     if isinstance(value, dict):
         return {"dict": {str(key): _plain(each, tensors) for key, each in value.items()}}
-    raise TypeError(f"a {type(value).__name__} can not be sent by an attack: {value!r:.80}")
+    raise TypeError(f"a {type(value).__name__} cannot be sent by an attack: {value!r:.80}")
 
 
 def _require_plain(tree: Any, depth: int, seen: list[int]) -> None:

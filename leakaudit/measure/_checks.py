@@ -19,7 +19,7 @@ def require_finite(name: str, images: AnyFloat) -> None:
 
 
 def require_pair(reconstruction: AnyFloat, truth: AnyFloat) -> None:
-    """Refuse images that can not be compared voxel by voxel.
+    """Refuse images that cannot be compared voxel by voxel.
 
     Raises:
         CellError: the shapes differ, or a value is not finite.

@@ -41,7 +41,7 @@ class Figure:
         n: patients behind it.
         patient: the worst one.
         why_not: why ``observed`` or ``upper`` is None.
-        shows_nothing: why it can not show that a limit holds, though it can exceed one.
+        shows_nothing: why it cannot show that a limit holds, though it can exceed one.
         may_be_luck: a share that who guesses may reach as well, so that it exceeds no limit yet.
     """
 

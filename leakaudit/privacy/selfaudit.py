@@ -1,7 +1,7 @@
 """Lower bounds on epsilon from scores of released records: what a claim must not fall below.
 
 A test looks at a release and says which of two records it came from. How often it is right and how
-often it raises a false alarm can not both be good under a privacy claim, so what was counted over
+often it raises a false alarm cannot both be good under a privacy claim, so what was counted over
 many draws refutes a claim that is too small. Nothing here proves a claim.
 
 Reference: Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning: How

@@ -39,7 +39,7 @@ def prepare_folder(folder: Path) -> None:
     """Make the folder of the pictures, mode 0700.
 
     Raises:
-        StoreError: it can not be made, or is a link to elsewhere.
+        StoreError: it cannot be made, or is a link to elsewhere.
     """
     images = folder / PICTURES_NAME
     if images.is_symlink():
@@ -48,7 +48,7 @@ def prepare_folder(folder: Path) -> None:
         images.mkdir(mode=0o700, exist_ok=True)
         images.chmod(0o700)
     except OSError as error:
-        raise StoreError(f"{images}: can not be created ({error.strerror})") from error
+        raise StoreError(f"{images}: cannot be created ({error.strerror})") from error
 
 
 def is_kept(path: Path, data: bytes) -> bool:
@@ -63,7 +63,7 @@ def remove_others(folder: Path, kept: Collection[str]) -> None:
     """Remove the pictures and the index of an earlier report that this one does not have.
 
     Raises:
-        StoreError: one can not be removed.
+        StoreError: one cannot be removed.
     """
     images = folder / PICTURES_NAME
     try:
@@ -78,7 +78,7 @@ def remove_others(folder: Path, kept: Collection[str]) -> None:
             images.rmdir()
     except OSError as error:
         raise StoreError(
-            f"{error.filename or images}: pictures of an earlier report can not be removed "
+            f"{error.filename or images}: pictures of an earlier report cannot be removed "
             f"({error.strerror})"
         ) from error
 
@@ -122,5 +122,5 @@ def _read(path: Path, folder: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise StoreError(
-            f"{path}: can not be read ({error.strerror}); {look_closer(folder)}"
+            f"{path}: cannot be read ({error.strerror}); {look_closer(folder)}"
         ) from error

@@ -72,7 +72,7 @@ def render_html(
 
     Raises:
         StoreError: the folder is missing.
-        UsageError: a template in it can not be filled in.
+        UsageError: a template in it cannot be filled in.
     """
     return page_of(record, gallery, Templates(templates))
 
@@ -89,7 +89,7 @@ def page_of(
         digest: SHA-256 of report.json, by which a printed page can be told to be of this report.
 
     Raises:
-        UsageError: a template can not be filled in.
+        UsageError: a template cannot be filled in.
     """
     style = used.asset("report.css") + footer_rule(record.name, digest)
     script = used.asset("report.js")

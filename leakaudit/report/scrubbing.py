@@ -154,7 +154,7 @@ class Scrubber:
         )
 
     def text(self, value: str) -> str:
-        """The text with what identifies replaced; of what can not be, ``[text removed]``."""
+        """The text with what identifies replaced; of what cannot be, ``[text removed]``."""
         known = self._known.get(value)
         if known is None:
             known = self._known[value] = self._scrubbed(value)

@@ -26,7 +26,7 @@ def share_key(run: Path) -> bytes:
         run: the run folder.
 
     Raises:
-        StoreError: it can not be read or written, or is no key.
+        StoreError: it cannot be read or written, or is no key.
     """
     path = run / SHARE_KEY
     try:
@@ -35,7 +35,7 @@ def share_key(run: Path) -> bytes:
         text = _text_of(path)
     except OSError as error:
         raise StoreError(
-            f"{path}: the key of the pseudonyms can not be read or made ({error.strerror})"
+            f"{path}: the key of the pseudonyms cannot be read or made ({error.strerror})"
         ) from error
     with suppress(ValueError):
         key = bytes.fromhex(text.strip())

@@ -49,7 +49,7 @@ class Templates:
         """Read the folder, each file once, so that what is rendered is what has the hash.
 
         Raises:
-            StoreError: there is no such folder, or a file in it can not be read.
+            StoreError: there is no such folder, or a file in it cannot be read.
             UsageError: a file in it stands in for none of the program's.
         """
         self.folder = folder
@@ -100,7 +100,7 @@ class Templates:
         """
         text = self.text(name)
         if "</" in text:  # it would end the element that holds it
-            raise UsageError(f"{name}: holds '</', which a style sheet or script here can not")
+            raise UsageError(f"{name}: holds '</', which a style sheet or script here cannot")
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def text(self, name: str) -> str:
@@ -126,7 +126,7 @@ class Templates:
         else:
             return None
         at = f"{name}, line {line}" if name else "the templates"
-        return UsageError(f"{where}: {at}: can not be filled in: {told}")
+        return UsageError(f"{where}: {at}: cannot be filled in: {told}")
 
 
 def _broke_at(error: Exception) -> tuple[str, int]:
@@ -141,7 +141,7 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
         data.decode()
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: can not be read ({error})") from error
+        raise StoreError(f"{path}: cannot be read ({error})") from error
     return data
 
 
@@ -149,7 +149,7 @@ def check_templates(folder: Path | None) -> None:
     """Refuse a folder of templates before anything is run.
 
     Raises:
-        StoreError: it is missing, or a file in it can not be read.
+        StoreError: it is missing, or a file in it cannot be read.
         UsageError: a file replaces nothing, or is no template.
     """
     templates = Templates(folder)

@@ -70,8 +70,8 @@ def write_report(
         Path of report.html.
 
     Raises:
-        StoreError: a file can not be written, or the record holds a NaN.
-        UsageError: a template of the user's can not be filled in.
+        StoreError: a file cannot be written, or the record holds a NaN.
+        UsageError: a template of the user's cannot be filled in.
     """
     record = _writable(record)
     used = Templates(templates)
@@ -102,9 +102,7 @@ def write_report(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
     except OSError as error:
-        raise StoreError(
-            f"{folder}: the report folder can not be made: {error.strerror}"
-        ) from error
+        raise StoreError(f"{folder}: the report folder cannot be made: {error.strerror}") from error
     if gallery is not None and record.images != "none":
         prepare_folder(folder)
     for name, data in contents.items():
@@ -170,7 +168,7 @@ def read_manifest(folder: Path) -> ReportManifest | None:
     """Read the manifest of a report; None if there is none.
 
     Raises:
-        StoreError: it can not be read, is none, or changed since it was written.
+        StoreError: it cannot be read, is none, or changed since it was written.
     """
     path = folder / MANIFEST_NAME
     try:
@@ -178,7 +176,7 @@ def read_manifest(folder: Path) -> ReportManifest | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreError(f"{path}: can not be read: {error.strerror}") from error
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise StoreError(
             f"{path}: expected the manifest of a report, but {error}; {look_closer(folder)}"

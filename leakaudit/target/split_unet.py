@@ -50,7 +50,7 @@ class SplitUNetSpec:
     classes: int = 4
 
     def __post_init__(self) -> None:
-        """Refuse a network that can not be built.
+        """Refuse a network that cannot be built.
 
         Raises:
             ConfigError: a value is outside its range, with the values that are allowed.

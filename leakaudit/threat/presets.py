@@ -295,7 +295,7 @@ PRESETS: dict[str, Threat] = {
             words=(
                 "The label site breaks the protocol: from the first step of training it returns "
                 "whatever gradients suit it instead of those of the segmentation, and the sites, "
-                "which can not tell, train their encoders by them, the defense on. It keeps what "
+                "which cannot tell, train their encoders by them, the defense on. It keeps what "
                 "they release of training patients. It ends the training when it likes, however "
                 "long the audited one takes. It has patients of its own and knows how the "
                 "encoders are built and which defense is on."

@@ -110,7 +110,7 @@ def test_every_hook_runs_where_the_attack_does_and_none_beside_the_patients(
     assert left_anywhere(marks) >= HOOKS
     assert left_here(marks) == set()
     assert MODULE not in sys.modules
-    # What is known of it is data, which it can not answer for.
+    # What is known of it is data, which it cannot answer for.
     assert {type(each) for each in (facts.recovers, repr(facts), facts.kind.nist)} == {str}
     assert repr(facts) == "Sly(number=1)"
     assert facts == known("sly")

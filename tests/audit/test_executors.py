@@ -58,7 +58,7 @@ def work(how: Any, progress: Callable[[int, int], None]) -> None:
         while True:
             pass
     elif how == "no space":
-        raise StoreError("/runs/x: can not be written (No space left on device)")
+        raise StoreError("/runs/x: cannot be written (No space left on device)")
 
 
 def job(key: str, how: object, *needs: str) -> Job:

@@ -200,11 +200,11 @@ def test_a_file_system_without_locks_is_named_as_such(
 def test_a_place_that_can_not_be_written_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("x")
     root = tmp_path / place
-    with pytest.raises(StoreError, match=f"{root}: can not be created"):
+    with pytest.raises(StoreError, match=f"{root}: cannot be created"):
         RunStore(root).prepare()
-    with pytest.raises(StoreError, match="can not be"):
+    with pytest.raises(StoreError, match="cannot be"):
         make_private_folder(root)
-    with pytest.raises(StoreError, match="can not be written"):
+    with pytest.raises(StoreError, match="cannot be written"):
         write_atomically(root, "x")
 
 
@@ -235,7 +235,7 @@ def test_a_full_disk_is_a_store_error_and_leaves_no_result(small_disk: Path, by:
             else:
                 save_file({"big": np.zeros(1_000_000)}, folder / "big")
 
-    with pytest.raises(StoreError, match=f"{store.folder('cells', 'big')}: can not be written"):
+    with pytest.raises(StoreError, match=f"{store.folder('cells', 'big')}: cannot be written"):
         commit()
     assert not list((store.root / "cells").iterdir())
     with store.commit("cells", "small") as folder:
@@ -246,7 +246,7 @@ def test_a_full_disk_is_a_store_error_and_leaves_no_result(small_disk: Path, by:
 def test_an_atomic_write_to_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
     file = small_disk / "file"
     write_atomically(file, "old")
-    with pytest.raises(StoreError, match=r"can not be written \(No space left"):
+    with pytest.raises(StoreError, match=r"cannot be written \(No space left"):
         write_atomically(file, bytes(1_000_000))
     assert file.read_text() == "old"
     assert [path.name for path in small_disk.iterdir()] == ["file"]

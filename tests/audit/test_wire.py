@@ -126,7 +126,7 @@ def test_a_partial_arrives_as_the_copy_that_it_is_and_calls_nobody() -> None:
 
 
 def test_what_is_no_plain_data_can_not_be_sent_by_an_attack() -> None:
-    with pytest.raises(TypeError, match="a Holder can not be sent by an attack"):
+    with pytest.raises(TypeError, match="a Holder cannot be sent by an attack"):
         crossed([Holder(torch.ones(1))])
 
 

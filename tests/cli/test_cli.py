@@ -159,7 +159,7 @@ def test_init_replaces_nothing_and_its_file_plans(leakaudit: Leakaudit, tmp_path
     before = (tmp_path / "mine.yaml").read_bytes()
     assert "exists already" in sentence(leakaudit("init", "mine.yaml", cwd=tmp_path), 4)
     assert (tmp_path / "mine.yaml").read_bytes() == before
-    assert "can not be written" in sentence(leakaudit("init", "no/mine.yaml", cwd=tmp_path), 4)
+    assert "cannot be written" in sentence(leakaudit("init", "no/mine.yaml", cwd=tmp_path), 4)
     done = leakaudit("plan", "mine.yaml", cwd=tmp_path, COLUMNS="80")
     assert done.returncode == 0, done.stderr
     assert widest(done.stdout) <= 80
@@ -291,7 +291,7 @@ def wrong_label(files: dict[str, Path]) -> None:
         (truncate, ["-t1c.nii.gz"]),
         (lambda files: files["t2w"].unlink(), ["modality T2w is missing"]),
         (wrong_label, ["-seg.nii.gz", "label values 7 are outside"]),
-        (lambda files: shutil.rmtree(files["seg"].parents[1]), ["can not be read"]),
+        (lambda files: shutil.rmtree(files["seg"].parents[1]), ["cannot be read"]),
     ],
     ids=["truncated", "modality missing", "label of 7", "folder missing"],
 )
@@ -317,7 +317,7 @@ def test_a_run_folder_that_can_not_be_written_ends_with_4(
     write_audit(tmp_path / "tiny.yaml", tiny_audit)
     (tmp_path / "file").write_text("x")
     told = sentence(leakaudit("run", "tiny.yaml", "--out", "file", cwd=tmp_path), 4)
-    assert "file/tiny: can not be created" in told
+    assert "file/tiny: cannot be created" in told
 
 
 def test_the_usual_data_folder_comes_from_the_environment(
@@ -326,7 +326,7 @@ def test_the_usual_data_folder_comes_from_the_environment(
     write_audit(tmp_path / "folder.yaml", {**tiny_audit, "data": {"kind": "folder", "size": 32}})
     usual = str(tmp_path / "nowhere")
     done = leakaudit("plan", "folder.yaml", cwd=tmp_path, LEAKAUDIT_DATA=usual)
-    assert f"{usual}: the data folder can not be read" in sentence(done, 4)
+    assert f"{usual}: the data folder cannot be read" in sentence(done, 4)
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(

@@ -159,7 +159,7 @@ def test_what_so_many_draws_can_not_show_is_said(dp: Leakaudit) -> None:
     done = dp("audit", "dp-gaussian", "--set", "epsilon=118.8", "--draws", "1000")
     assert done.returncode == 0
     warned = " ".join(done.stderr.split())
-    assert "so many draws can not show an epsilon of 118.8: no bug could be found" in warned
+    assert "so many draws cannot show an epsilon of 118.8: no bug could be found" in warned
     assert "an epsilon of 118.8 hides nothing" in warned
 
 

@@ -94,7 +94,7 @@ def test_four_scans_of_two_persons_are_too_few() -> None:
 def test_nobody_is_two_persons_and_no_further_scan_a_victim() -> None:
     with pytest.raises(SplitError, match="P001"):
         split_patients(names(8), 0, [("P000", "P001"), ("P001", "P002")])
-    with pytest.raises(SplitError, match="can not be victims: D"):
+    with pytest.raises(SplitError, match="cannot be victims: D"):
         Splits(
             train=("A",), validation=("B",), auxiliary=("C",), victims=("D", "E"), repeats=("D",)
         )

@@ -304,5 +304,5 @@ def test_an_old_ssh_keygen_is_an_error_with_the_cure(
     program.write_text("#!/bin/sh\necho 'unknown option -- Y' >&2\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(SignatureError, match=r"can not check signatures.*OpenSSH 8\.2"):
+    with pytest.raises(SignatureError, match=r"cannot check signatures.*OpenSSH 8\.2"):
         checked(run, listed((OFFICER, "", "officer")))

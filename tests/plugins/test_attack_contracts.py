@@ -1,4 +1,4 @@
-"""That a broken or cheating attack is told so: a check that can not fail checks nothing."""
+"""That a broken or cheating attack is told so: a check that cannot fail checks nothing."""
 
 from __future__ import annotations
 

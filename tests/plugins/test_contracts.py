@@ -1,4 +1,4 @@
-"""That `leakaudit.testing` tells a broken plug-in so: a check that can not fail checks nothing."""
+"""That `leakaudit.testing` tells a broken plug-in so: a check that cannot fail checks nothing."""
 
 from __future__ import annotations
 

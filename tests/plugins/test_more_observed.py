@@ -1,4 +1,4 @@
-"""More observed can not mean less leaked: the worst attack with more is no weaker than with less.
+"""More observed cannot mean less leaked: the worst attack with more is no weaker than with less.
 
 On networks that were trained, since the prior of a learned attack counts where the release alone
 says little. All figures are of the same victims.

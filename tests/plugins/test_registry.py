@@ -176,8 +176,8 @@ def test_a_third_partys_plugin_is_loaded_as_ours_are(install: Install) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("absent_module:Thing", "can not be imported: No module named 'absent_module'"),
-        ("foreign:Absent", r"\(foreign:Absent\) can not be imported"),
+        ("absent_module:Thing", "cannot be imported: No module named 'absent_module'"),
+        ("foreign:Absent", r"\(foreign:Absent\) cannot be imported"),
         ("foreign:NoDataclass", "is no dataclass derived from Defense"),
         ("foreign:not_a_class", "is no dataclass derived from Defense"),
         ("pathlib:Path", "is no dataclass derived from Defense"),
@@ -202,7 +202,7 @@ def test_a_broken_entry_point_is_loud_and_hides_no_other(
 def test_a_module_that_fails_on_import_is_loud(install: Install, tmp_path: Path) -> None:
     install("foreign-defenses", "broken = fails_on_import:Thing")
     (tmp_path / "fails_on_import.py").write_text("1 / 0\n")
-    with pytest.raises(PluginError, match="can not be imported: division by zero"):
+    with pytest.raises(PluginError, match="cannot be imported: division by zero"):
         load("defense", "broken")
 
 

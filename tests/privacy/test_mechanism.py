@@ -236,7 +236,7 @@ def test_the_assumption_free_bound_alone_refutes_where_no_curve_is_claimed() -> 
     assert audit_mechanism(NoCurve(), draws=20_000).refuting == ()
     assert wrong.pairs[0].epsilon < 8 < wrong.pairs[0].epsilon_if_gaussian
     assert "1x-clip" in audit_mechanism(NoNoise(), draws=200_000).refuting
-    # So few draws can not show 8, whatever is wrong: the ceiling says so.
+    # So few draws cannot show 8, whatever is wrong: the ceiling says so.
     few = audit_mechanism(NoNoise(), draws=2000)
     assert (few.refuting, few.pairs[0].epsilon) == ((), few.pairs[0].ceiling.epsilon)
     assert few.pairs[0].ceiling.epsilon < 8

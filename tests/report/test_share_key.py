@@ -58,7 +58,7 @@ def test_what_is_no_key_is_refused_and_left(tmp_path: Path, content: bytes) -> N
 def test_links_pipes_and_folders_are_no_keys(tmp_path: Path) -> None:
     path = tmp_path / SHARE_KEY
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StoreError, match="can not be read or made"):
+    with pytest.raises(StoreError, match="cannot be read or made"):
         share_key(tmp_path)
     path.unlink()
     os.mkfifo(path)

@@ -86,7 +86,7 @@ def test_templates_are_copied_into_a_folder_of_their_own(
         init(templates=Path("full"))
     assert contents(tmp_path / "full") == {"public.html.j2": b"mine"}
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"^file: can not be written \(File exists\)"):
+    with pytest.raises(StoreError, match=r"^file: cannot be written \(File exists\)"):
         init(templates=Path("file"))
     with pytest.raises(UsageError, match="--templates writes templates alone"):
         init(Path("audit.yaml"), templates=Path("new"))
@@ -109,11 +109,11 @@ def test_the_nearest_template_is_named_and_not_all_of_them(tmp_path: Path) -> No
 @pytest.mark.parametrize("name", ["public.html.j2", "report.css"])
 def test_a_file_that_is_no_text_is_refused_at_once(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\xff\xfe")
-    with pytest.raises(StoreError, match=rf"{name}: can not be read"):
+    with pytest.raises(StoreError, match=rf"{name}: cannot be read"):
         check_templates(tmp_path)
     (tmp_path / name).unlink()
     (tmp_path / name).mkdir()
-    with pytest.raises(StoreError, match=rf"{name}: can not be read"):
+    with pytest.raises(StoreError, match=rf"{name}: cannot be read"):
         check_templates(tmp_path)
 
 
@@ -142,13 +142,13 @@ def test_a_missing_folder_and_a_template_that_breaks_are_said(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("\n\n{{ nothing }}", "line 3: can not be filled in: 'nothing' is undefined"),
-        ("\n{{ nothing.like.this }}", "line 2: can not be filled in: 'nothing' is undefined"),
-        ("{% if record.nam %}x{% endif %}", "line 1: can not be filled in: .*no attribute 'nam'"),
-        ("\n{{ nothing | figure }}", "line 2: can not be filled in: .*"),
+        ("\n\n{{ nothing }}", "line 3: cannot be filled in: 'nothing' is undefined"),
+        ("\n{{ nothing.like.this }}", "line 2: cannot be filled in: 'nothing' is undefined"),
+        ("{% if record.nam %}x{% endif %}", "line 1: cannot be filled in: .*no attribute 'nam'"),
+        ("\n{{ nothing | figure }}", "line 2: cannot be filled in: .*"),
         ("{{ record.name | figrue }}", "line 1: No filter named 'figrue'"),
-        ("\n{{ 1 / 0 }}", "line 2: can not be filled in: ZeroDivisionError: division by zero"),
-        ("{% include 'public.html.j2' %}", "line 1: can not be filled in: RecursionError: .*"),
+        ("\n{{ 1 / 0 }}", "line 2: cannot be filled in: ZeroDivisionError: division by zero"),
+        ("{% include 'public.html.j2' %}", "line 1: cannot be filled in: RecursionError: .*"),
     ],
 )
 def test_what_breaks_a_template_is_said_with_its_name_and_line(
@@ -163,7 +163,7 @@ def test_a_template_of_the_programs_that_misses_something_of_a_users_is_named(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "parts.html.j2").write_text("")
-    with pytest.raises(UsageError, match=r": \w+\.html\.j2, line \d+: can not be filled in: "):
+    with pytest.raises(UsageError, match=r": \w+\.html\.j2, line \d+: cannot be filled in: "):
         render_html(sample_report(), templates=tmp_path)
 
 
