@@ -16,7 +16,6 @@ from leakaudit.measure import controls, fidelity, identity, prior, statistics, u
 from leakaudit.records import (
     CellRecord,
     Control,
-    Doubt,
     Harm,
     Leakage,
     MaskLeakage,
@@ -25,10 +24,6 @@ from leakaudit.records import (
     State,
     Success,
 )
-
-# An advantage whose interval ends so far below 0 is not what an attack without any knowledge gets:
-# such an attack ends near the best guess, though seldom above it, since that is chosen afterwards.
-_AT_THE_FLOOR = 0.05
 
 
 @final
@@ -261,7 +256,7 @@ def judged(record: CellRecord) -> CellRecord:
             f"({found.objective_first:.4g} to {found.objective_last:.4g})"
         )
     else:
-        return record.model_copy(update={"doubts": (*record.doubts, *_broken_down(found))})
+        return record.model_copy(update={"notes": (*record.notes, *_below_the_guess(found))})
     return record.model_copy(
         update={
             "state": State.CONTROL_FAILED,
@@ -271,15 +266,19 @@ def judged(record: CellRecord) -> CellRecord:
     )
 
 
-def _broken_down(leakage: Leakage | MaskLeakage) -> tuple[Doubt, ...]:
-    """Why an attack that ends below what a guess gets shows no protection."""
-    if leakage.advantage.high is None or leakage.advantage.high >= -_AT_THE_FLOOR:
+def _below_the_guess(leakage: Leakage | MaskLeakage) -> tuple[str, ...]:
+    """A note on an attack that ends below what a guess gets.
+
+    No doubt: the guess is the best of several on these very victims, so that an attack on a system
+    that releases nothing ends below it. Whether an attack works is what its controls show.
+    """
+    if leakage.advantage.high is None or leakage.advantage.high >= 0:
         return ()
-    words = (
-        "It recovered clearly less than a guess that sees nothing of this: the attack broke down "
-        "here, and its figure is no sign of protection."
+    return (
+        "It recovered less than the best guess that sees nothing of this: an attack that learns "
+        "nothing here does, and one that broke down here does too. Its controls show that it works "
+        "elsewhere.",
     )
-    return (Doubt(kind="broken down", words=words),)
 
 
 def withheld(record: CellRecord) -> dict[str, object]:

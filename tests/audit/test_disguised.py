@@ -49,7 +49,8 @@ def test_what_can_not_be_tried_is_refused(tmp_path: Path) -> None:
             tried({name: {}}, tmp_path, [])
 
 
-def test_all_that_is_tried_by_default_can_be(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_all_that_is_tried_by_default_can_be() -> None:
     plan = plan_audit(_audit({name: {} for name in adaptive_attacks()}, 32, 12, 0))
     plain = [cell for cell in plan.matrix.cells if cell.disguise is None and not cell.missing]
     assert {cell.attack_name for cell in plain} == set(adaptive_attacks())
