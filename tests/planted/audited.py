@@ -26,7 +26,7 @@ from leakaudit.config import AuditConfig, resolved_policy
 from leakaudit.contracts import Defense
 from leakaudit.policy import judge
 from leakaudit.records import CellRecord, Outcome, ReportRecord, SettingVerdict, TargetRecord
-from tests.planted.systems import FOUND, LISTED, MORE, PRIVATE, SIZE_ALONE, SLICES
+from tests.planted.systems import FOUND, HARDLY_TOLD, LISTED, MORE, PRIVATE, SLICES
 
 AUDIT: dict[str, Any] = {
     "name": "planted",
@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     audit = {**AUDIT, "data": {**AUDIT["data"], "size": given.size}}
     if given.default_budgets:
         audit["attacks"] = ["activation-inversion", "decoder-inversion"]
-    every = {**LISTED, **FOUND, **PRIVATE, **SIZE_ALONE, **MORE}
+    every = {**LISTED, **FOUND, **PRIVATE, **HARDLY_TOLD, **MORE}
     systems = {name: every[name] for name in given.names or every}
     started = time.time()
     with tempfile.TemporaryDirectory() as scratch:

@@ -19,7 +19,7 @@ from leakaudit.types import Levels
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.quantization import Quantization
 from leakaudit_defenses.top_k import TopK
-from tests.planted.systems import PRIVATE, SIZE_ALONE, Hashed, Planted, Seeded, gaussian
+from tests.planted.systems import HARDLY_TOLD, PRIVATE, Hashed, Planted, Seeded, gaussian
 
 
 def levels_of(*shapes: tuple[int, ...], samples: int = 4) -> Levels:
@@ -126,7 +126,7 @@ OTHERS = {
     **{f"{bits} bits": Quantization(bits=bits) for bits in (1, 4, 16)},
     **{f"largest {keep}": TopK(keep=keep) for keep in (0.01, 0.5)},
     **PRIVATE,
-    **SIZE_ALONE,
+    **HARDLY_TOLD,
 }
 
 
@@ -146,12 +146,12 @@ BUILT_IN = [
 ]
 
 
-@pytest.mark.parametrize("name", [*BUILT_IN, *PRIVATE, *SIZE_ALONE])
+@pytest.mark.parametrize("name", [*BUILT_IN, *PRIVATE, *HARDLY_TOLD])
 def test_neither_what_is_built_in_nor_what_is_private_is_doubted(name: str) -> None:
     if name in BUILT_IN:
         defense = expand("defense", PluginUse(name=name))[0][1]
         assert isinstance(defense, Defense)
     else:
-        defense = {**PRIVATE, **SIZE_ALONE}[name]
+        defense = {**PRIVATE, **HARDLY_TOLD}[name]
     setting = ReleaseSetting(sites=1, releases_per_patient=4, auxiliary_levels=(PLAIN,))
     assert kinds(defense.fit(setting), PLAIN) == set()
