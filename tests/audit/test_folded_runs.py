@@ -147,7 +147,9 @@ def test_a_run_killed_between_folds_goes_on(
     assert {key: after[key] for key in before} == before
 
 
-def test_a_fold_that_timed_out_leaves_the_verdict_open(folded: Path, tmp_path: Path) -> None:
+def test_a_leak_of_one_fold_stays_where_another_timed_out_and_the_verdict_is_open(
+    folded: Path, tmp_path: Path
+) -> None:
     shutil.copytree(folded / TINY, tmp_path / "run")
     plan, store = plan_audit(read_audit(folded / "tiny.yaml")), RunStore(tmp_path / "run")
     _, second = next(cells for cells in plan.matrix.attacks if not cells[0].control_only)
@@ -155,9 +157,10 @@ def test_a_fold_that_timed_out_leaves_the_verdict_open(folded: Path, tmp_path: P
     ended = {second.key: Ended("timed-out", "took longer than 60 s", 60.0)}
     record = assemble(plan.config, plan.matrix, plan.cohort, plan.folds, store, ended)
     (cell,) = [one for one in record.cells if not one.control_only]
-    assert cell.state is State.TIMED_OUT
-    assert cell.reason == "fold 2: timed-out (took longer than 60 s)"
-    assert (cell.leakage, cell.withheld) == (None, None)
+    assert (cell.state, cell.withheld) == (State.OK, None)
+    assert cell.leakage is not None
+    assert [doubt.kind for doubt in cell.doubts] == ["folds"]
+    assert "fold 2: timed-out (took longer than 60 s)" in cell.doubts[0].words
     assert [one.state for one in cell.folds] == [State.OK, State.TIMED_OUT]
     assert record.verdict is not None
     assert record.verdict.outcome is Outcome.INCONCLUSIVE

@@ -139,7 +139,7 @@ def test_an_attack_that_gives_up_where_it_is_defended_fails_its_control(
     (plain,) = cells(record, "undefended-alone", defended=False)
     assert plain.state is State.OK
     assert plain.leakage is not None
-    assert [doubt.kind for doubt in plain.doubts] == ["disguise"]
+    assert [doubt.kind for doubt in plain.doubts] == ["control"]
 
 
 def test_every_attack_draws_from_a_seed_that_the_audits_seed_gives(record: ReportRecord) -> None:
