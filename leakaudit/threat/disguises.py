@@ -329,6 +329,39 @@ class LowDigits(Disguise):
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class FaintNoise(Disguise):
+    """Add noise that is drawn afresh and hides nothing.
+
+    Args:
+        share: its standard deviation, in units of each channel's own.
+    """
+
+    share: float = 0.01
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        """Standard normal values."""
+        return tuple(normal_like(level, generator) for level in levels)
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        """Every level with its noise."""
+        return tuple(
+            level + self.share * _deviation(level) * noise
+            for level, noise in zip(levels, drawn, strict=True)
+        )
+
+    def disguised(self, level: torch.Tensor, number: int) -> torch.Tensor:
+        """The level: its noise is left out."""
+        del number
+        return level
+
+    def revealed(self, level: torch.Tensor, number: int) -> torch.Tensor:
+        """The level, with its noise."""
+        del number
+        return level
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Composed(Disguise):
     """Disguises one after the other, as one that says nothing of them.
 
@@ -406,12 +439,14 @@ def disguises(seed: int) -> Mapping[str, Disguise]:
 
 
 def control_disguise(seed: int) -> Composed:
-    """What a run's positive controls are made behind: two or three of the plain disguises.
+    """What positive controls are made behind: faint noise, and two or three plain disguises.
 
-    Signs, a mix of the channels, fixed noise, an offset and scales of the channels: whoever
-    standardises what was released, and learns from it or follows it back, reads through them.
+    Signs, a mix of the channels, fixed noise, an offset and scales of the channels: an attack that
+    standardises what was released, and learns from it or follows it back, reads through them. The
+    noise is drawn afresh, so that an attack which gives up where anything is random fails too.
     """
-    return _composition(2 + (_between(0.0, 1.0, seed, "count") < 0.5), _PLAIN, seed)
+    plain = _composition(2 + (_between(0.0, 1.0, seed, "count") < 0.5), _PLAIN, seed)
+    return Composed(chain=(FaintNoise(), *plain.chain))
 
 
 def disguised(system: System, disguise: Disguise) -> System:
@@ -447,6 +482,13 @@ def _composition(count: int, kinds: Sequence[type[Disguise]], seed: int) -> Comp
 
 def _between(low: float, high: float, seed: int, label: str) -> float:
     return low + (high - low) * float(torch.rand((), generator=generator_for(seed, label)))
+
+
+def _deviation(level: torch.Tensor) -> torch.Tensor:
+    """Of each sample's channels, in a shape that broadcasts to ``level``; 0 of one position."""
+    flat = level.detach().flatten(2)
+    found = flat.std(dim=-1, unbiased=False)
+    return found.view(*found.shape, *(1,) * (level.ndim - 2))
 
 
 def _channels(level: torch.Tensor) -> torch.Tensor:

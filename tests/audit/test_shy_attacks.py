@@ -20,6 +20,8 @@ _CODE = '''
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+
 from leakaudit.api import Attack, Capability, Reconstruction
 from leakaudit_attacks.activation_inversion import ActivationInversion
 
@@ -64,6 +66,21 @@ class UndefendedAlone(Shy):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CalmAlone(Shy):
+    """Gives up wherever anything is random."""
+
+    requires: ClassVar = Shy.requires | {Capability.DEFENSE_PARAMETERS}
+
+    def dares(self, observation):
+        levels = tuple(level[:1] for level in observation.activations[0])
+        sent = [
+            observation.defense.release(levels, generator=torch.Generator().manual_seed(seed))
+            for seed in (1, 2)
+        ]
+        return all(map(torch.equal, *sent))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Understated(Attack):
     """Reads releases, gives up wherever the system is defended, and says neither."""
 
@@ -76,6 +93,7 @@ class Understated(Attack):
 _ENTRY_POINTS = """[leakaudit.attacks]
 shallow-alone = shy_attacks:ShallowAlone
 undefended-alone = shy_attacks:UndefendedAlone
+calm-alone = shy_attacks:CalmAlone
 understated = shy_attacks:Understated
 """
 
@@ -94,7 +112,7 @@ def record(
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: shy\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(_ENTRY_POINTS)
-    names = ["shallow-alone", "undefended-alone", "understated"]
+    names = ["shallow-alone", "undefended-alone", "calm-alone", "understated"]
     limit = {"advantage": 0.2, "rationale": "a test"}
     audit = {
         **tiny_audit,
@@ -128,15 +146,16 @@ def test_an_attack_that_works_at_cut_0_alone_fails_its_control(record: ReportRec
         assert "positive control failed: on the undefended system cut at level 1" in cell.reason
 
 
+@pytest.mark.parametrize("attack", ["undefended-alone", "calm-alone"])
 def test_an_attack_that_gives_up_where_it_is_defended_fails_its_control(
-    record: ReportRecord,
+    record: ReportRecord, attack: str
 ) -> None:
-    (cell,) = cells(record, "undefended-alone", defended=True)
+    (cell,) = cells(record, attack, defended=True)
     assert (cell.state, cell.leakage) == (State.CONTROL_FAILED, None)
     assert cell.reason.startswith("disguise control failed: ")
     assert cell.positive_control is not None
     assert cell.positive_control.passed
-    (plain,) = cells(record, "undefended-alone", defended=False)
+    (plain,) = cells(record, attack, defended=False)
     assert plain.state is State.OK
     assert plain.leakage is not None
     assert [doubt.kind for doubt in plain.doubts] == ["control"]
@@ -154,7 +173,7 @@ def test_their_silence_never_becomes_a_pass(record: ReportRecord) -> None:
     assert record.verdict is not None
     assert record.verdict.outcome is Outcome.INCONCLUSIVE
     (setting,) = record.verdict.settings
-    assert len(setting.missing) == 3
+    assert len(setting.missing) == 4
     assert all("control-failed" in one for one in setting.missing)
 
 

@@ -8,7 +8,7 @@ import torch
 from leakaudit.contracts import Defense
 from leakaudit.randomness import generator_for
 from leakaudit.testing import Disguise, control_disguise, disguises
-from leakaudit.threat.disguises import Composed, LowDigits, OneChannel
+from leakaudit.threat.disguises import Composed, FaintNoise, LowDigits, OneChannel
 from leakaudit.types import Levels
 
 NAMES = list(disguises(0))
@@ -79,9 +79,29 @@ def test_the_seed_decides() -> None:
 def test_the_disguise_of_a_control_is_made_of_plain_ones() -> None:
     drawn = [control_disguise(seed) for seed in range(40)]
     kinds = [tuple(type(part).__name__ for part in each.chain) for each in drawn]
-    assert {len(each) for each in kinds} == {2, 3}
-    assert {name for each in kinds for name in each} == {
+    assert {len(each) for each in kinds} == {3, 4}
+    assert {each[0] for each in kinds} == {"FaintNoise"}
+    assert {name for each in kinds for name in each[1:]} == {
         *("Signs", "ChannelMix", "FixedNoise", "Offset", "ChannelScales")
     }
     assert all(isinstance(each, Composed) for each in drawn)
     assert len({repr(each) for each in drawn}) == 40
+
+
+def test_what_is_drawn_behind_the_disguise_of_a_control_hides_nothing() -> None:
+    disguise, shown = control_disguise(0), levels()
+    one, other = (released(disguise, shown, seed) for seed in (1, 2))
+    assert not any(map(torch.equal, one, other))
+    for level, back in zip(shown, disguise.undone(one), strict=True):
+        error = (back - level).flatten(2).std(-1) / level.flatten(2).std(-1)
+        assert 0.005 < float(error.mean()) < 0.02
+
+
+def test_faint_noise_is_in_units_of_a_channel_and_leaves_a_constant_one() -> None:
+    shown = tuple(
+        level * torch.tensor([1e6, 0.0])[:, None, None] for level in (torch.randn(2, 2, 9, 9),)
+    )
+    (sent,) = released(FaintNoise(), shown)
+    share = (sent - shown[0]).flatten(2).std(-1) / shown[0].flatten(2).std(-1)
+    assert share[:, 0].tolist() == pytest.approx([0.01, 0.01], rel=0.3)
+    assert torch.equal(sent[:, 1], shown[0][:, 1])
