@@ -176,9 +176,13 @@ def _digits(level: torch.Tensor, own: Own, generator: torch.Generator) -> tuple[
 
 
 def _shared(level: torch.Tensor, again: torch.Tensor) -> tuple[Way, ...]:
-    """Looks in which noise that many values share is gone; most levels have none."""
+    """Looks in which noise that many values share is gone; most levels have none.
+
+    A decoder averages noisy values better than blocks do: it is shown a coarse look beside them.
+    """
     drawn = again.double() - level.double()
-    return tuple(best_looks(drawn - drawn.mean(dim=0), level, again, _LOOKS))
+    found = best_looks(drawn - drawn.mean(dim=0), level, again, _LOOKS)
+    return tuple(look.with_values for look in found)
 
 
 def _orders(
