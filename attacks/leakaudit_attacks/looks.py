@@ -41,7 +41,7 @@ class Look:
 
     @property
     def with_values(self) -> Look:
-        """A coarse look beside the values themselves, for who learns what to make of both."""
+        """A coarse look beside the values themselves: a decoder learns what to make of both."""
         if not self.coarse:
             return self
         words = f"{self.words} beside the values"

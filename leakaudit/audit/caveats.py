@@ -59,7 +59,7 @@ def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
             kind="few draws",
             words=(
                 "Few drawn numbers, or one of few patterns, decide how all of a release looks: "
-                "whoever guesses these reads the rest, which this attack does not try."
+                "an adversary that guesses these reads the rest, which this attack does not try."
             ),
         )
     if any(hashes_levels(defense, levels) for levels in sites):
