@@ -29,16 +29,20 @@ _Layout = tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
 class SharedPatients:
     """The patients of a cohort, read-only; pickled as an open file, to a starting process alone."""
 
-    def __init__(self, descriptor: int, modalities: tuple[str, ...], layout: _Layout) -> None:
+    def __init__(
+        self, descriptor: int, modalities: tuple[str, ...], fingerprint: str, layout: _Layout
+    ) -> None:
         """Map the file; nothing is read yet.
 
         Args:
             descriptor: of the open file, closed with this object: all images as float32, then all
                 masks as int8, patient after patient.
             modalities: names in channel order.
+            fingerprint: of the cohort.
             layout: per patient the identifier, the shape of the images and that of the masks.
         """
         self.modalities = modalities
+        self.fingerprint = fingerprint
         self.patients = {patient.id: patient for patient in _mapped(descriptor, layout)}
         self._descriptor = descriptor
         self._layout = layout
@@ -46,7 +50,12 @@ class SharedPatients:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the open file, not its content."""
-        return _received, (DupFd(self._descriptor), self.modalities, self._layout)
+        return _received, (
+            DupFd(self._descriptor),
+            self.modalities,
+            self.fingerprint,
+            self._layout,
+        )
 
 
 def share(cohort: Cohort, folder: Path) -> SharedPatients:
@@ -65,11 +74,13 @@ def share(cohort: Cohort, folder: Path) -> SharedPatients:
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({error.strerror})") from error
     layout = tuple((p.id, p.images.shape, p.masks.shape) for p in cohort.patients)
-    return SharedPatients(descriptor, cohort.modalities, layout)
+    return SharedPatients(descriptor, cohort.modalities, cohort.fingerprint, layout)
 
 
-def _received(sent: Any, modalities: tuple[str, ...], layout: _Layout) -> SharedPatients:
-    return SharedPatients(sent.detach(), modalities, layout)
+def _received(
+    sent: Any, modalities: tuple[str, ...], fingerprint: str, layout: _Layout
+) -> SharedPatients:
+    return SharedPatients(sent.detach(), modalities, fingerprint, layout)
 
 
 def _mapped(descriptor: int, layout: _Layout) -> Iterator[Patient]:

@@ -77,6 +77,7 @@ class People:
 
     def __init__(self, shared: SharedPatients, sites: Sequence[Sequence[str]]) -> None:
         """Say which modalities; a patient's images are read when asked for."""
+        self.fingerprint = shared.fingerprint
         self._patients = shared.patients
         self._order = [shared.modalities.index(m) for site in sites for m in site]
 
@@ -137,6 +138,7 @@ def untrained_system(task: Task, people: People) -> System:
         initial=build(plan.spec, plan.seed, defense).to(device).eval(),
         defense=defense,
         seed=plan.seed,
+        secret=people.fingerprint,
         device=device,
     )
 

@@ -76,9 +76,9 @@ def gradients_of(
     for epoch, protocol in _protocols(system, epochs):
         checkpoint = checkpoint_name(system, epoch)
         labels = [(checkpoint, patient.id) for patient in victims]
-        slices = [batch_of(patient, system.seed, checkpoint, companions) for patient in victims]
+        slices = [batch_of(patient, system.draws, checkpoint, companions) for patient in victims]
         images, masks = (torch.cat(each) for each in zip(*slices, strict=True))
-        sent = _messages(system, protocol, images, masks, system.seed, labels)
+        sent = _messages(system, protocol, images, masks, system.draws, labels)
         weight.append(
             GradientRelease(
                 checkpoint=checkpoint,

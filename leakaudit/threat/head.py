@@ -34,7 +34,7 @@ def head_messages(
                 parties,
                 images_of(one)[one.middle : one.middle + 1],
                 masks_of(one)[one.middle : one.middle + 1],
-                system.seed,
+                system.draws,
                 (checkpoint_name(system, epoch), one.id),
             )
             for one in victims

@@ -89,7 +89,7 @@ class HijackedTraining:
             views([images_of(one)[list(one.tumour_slices)] for one in training]),
             batch_size=system.settings.batch_size,
             learning_rate=system.settings.learning_rate,
-            seed=system.seed,
+            seed=system.draws,
         )
 
     def _begin(self) -> None:

@@ -243,7 +243,7 @@ def _releases(
 
 def auxiliary_seeds(system: System, auxiliary: Sequence[Patient]) -> list[int]:
     """Of the draws when auxiliary patients' middle slices are released beside the victims'."""
-    return [derive_seed(system.seed, "release", "auxiliary", one.id) for one in auxiliary]
+    return [derive_seed(system.draws, "release", "auxiliary", one.id) for one in auxiliary]
 
 
 def _cohort_releases(system: System, path: ReleasePath, cohort: Iterable[Patient]) -> SiteLevels:

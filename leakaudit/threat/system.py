@@ -30,7 +30,8 @@ class System:
         network: with its final weights.
         initial: the same network before its first step.
         defense: fitted.
-        seed: seed of the target; every release of a patient is keyed by it.
+        seed: seed of the target.
+        secret: of the patients' images, say, so that nobody repeats a draw who lacks them.
         device: where the parties compute.
         settings: by which the network was trained.
         between: the network after those epochs before the last that ``settings`` keeps whole.
@@ -45,6 +46,12 @@ class System:
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     between: Mapping[int, SplitUNet] = field(default_factory=dict)
     transcript: tuple[tuple[torch.nn.Module, ...], ...] = ()
+    secret: str = ""
+
+    @property
+    def draws(self) -> int:
+        """Seed of what the sites draw for a message. The target's own seed is public."""
+        return derive_seed(self.seed, "draws", self.secret)
 
     def observed(self, epochs: Sequence[int] | None) -> Sequence[int]:
         """``epochs``, or before training and at its end if there are none."""
@@ -122,7 +129,7 @@ def release_seeds(
 ) -> list[int]:
     """Of the draws when these slices of a patient are released for the ``release``-th time."""
     labels = ("release", "inference", patient.id, release)
-    return [derive_seed(system.seed, *labels, index) for index in slices]
+    return [derive_seed(system.draws, *labels, index) for index in slices]
 
 
 def release_patient(

@@ -38,7 +38,7 @@ def transcript_of(
     return tuple(
         path.release(
             images,
-            [derive_seed(system.seed, "transcript", epoch, patient.id) for patient in victims],
+            [derive_seed(system.draws, "transcript", epoch, patient.id) for patient in victims],
             keep=True,
         )
         for epoch, path in enumerate(paths)

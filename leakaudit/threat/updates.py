@@ -31,9 +31,9 @@ def updates_of(
                 _moved(
                     system,
                     epoch,
-                    *batch_of(one, system.seed, checkpoint_name(system, epoch), companions),
+                    *batch_of(one, system.draws, checkpoint_name(system, epoch), companions),
                     steps,
-                    system.seed,
+                    system.draws,
                     one.id,
                 )
                 for one in victims

@@ -14,9 +14,10 @@ import torch
 
 from leakaudit.audit.caveats import caveats
 from leakaudit.audit.jobs import _training_data
-from leakaudit.audit.runner import _limits
+from leakaudit.audit.runner import _jobs, _limits, plan_audit
 from leakaudit.audit.sharing import share
-from leakaudit.audit.systems import People, utility_of
+from leakaudit.audit.store import RunStore
+from leakaudit.audit.systems import People, people_of, untrained_system, utility_of
 from leakaudit.audit_file import parse_audit
 from leakaudit.config import PluginUse, expand
 from leakaudit.contracts import AttackFacts, Defense, Evidence
@@ -72,6 +73,19 @@ def test_a_training_without_a_tumour_slice_says_so(tmp_path: Path) -> None:
     data = _training_data(people, [one.id for one in mixed[:2]], (4,))
     assert len(data.masks) == len(cohort.patients[1].tumour_slices)
     assert bool(data.masks.flatten(1).any(dim=1).all())
+
+
+def test_draws_are_keyed_by_the_patients_images(tiny_audit: dict[str, Any], tmp_path: Path) -> None:
+    def draws_of(patients: int) -> int:
+        data = {**tiny_audit["data"], "phantom": {"patients": patients, "slices": 2, "seed": 0}}
+        audit = json.dumps({**tiny_audit, "data": data}).encode()
+        plan = plan_audit(parse_audit(audit, "audit", folder=Path("/")))
+        store = RunStore(tmp_path / str(patients))
+        store.prepare()
+        task = _jobs(plan, store)[0].argument
+        return untrained_system(task, people_of(task)).draws
+
+    assert draws_of(8) == draws_of(8) != draws_of(9)
 
 
 @pytest.mark.parametrize(("budgets", "gigabytes"), [({"gigabytes_per_job": 1.5}, 1.5), ({}, 2.0)])

@@ -256,6 +256,15 @@ def test_seeds_of_a_query_are_of_the_kind_that_victims_have() -> None:
         assert 0 <= min(seeds) < 2**58 < 2**62 < max(seeds) < 2**63
 
 
+def test_nobody_repeats_a_draw_by_the_public_seed_and_a_patients_name() -> None:
+    system = tiny_system(Identity())
+    shares = [
+        {*release_seeds(one, VICTIMS[0], 0, range(50)), *auxiliary_seeds(one, AUXILIARY)}
+        for one in (system, replace(system, secret="a"), replace(system, secret="b"))
+    ]
+    assert len(set.union(*shares)) == sum(map(len, shares))
+
+
 def test_own_patients_are_released_with_draws_of_their_own_and_of_the_audits_seed() -> None:
     system = tiny_system(Identity())
     one, other = (auxiliary_seeds(replace(system, seed=seed), AUXILIARY) for seed in (1, 2))
