@@ -238,21 +238,15 @@ class GradientMatching(Attack):
                     for name, count in zip(names, counts, strict=True)
                     if count
                 ),
-                *_caveats(observation, found),
+                *_caveats(found),
             ),
         )
 
 
-def _caveats(observation: Observation, found: Found) -> Iterator[str]:
+def _caveats(found: Found) -> Iterator[str]:
     stuck = int((~(found.last < found.first)).sum())
     if stuck:
         yield f"The objective of {stuck} of {len(found.last)} victims did not fall."
-    levels = observation.cut_gradients[0][0]
-    if observation.defense.draw(levels, torch.Generator().manual_seed(0)):
-        yield (
-            "The defense is random, and what it drew for a victim is unknown: the attack matches "
-            "with draws of its own, which weakens it."
-        )
 
 
 def gradient_device(observation: Observation) -> torch.device:

@@ -33,15 +33,33 @@ def caveats(attack: AttackFacts, system: System, patient: Patient) -> tuple[Doub
         system: what it met.
         patient: an auxiliary one, on whose slices the defense is tried.
     """
-    if not attack.needs() & _READS:
+    if not attack.needs() & (_READS | {Capability.WEIGHT_GRADIENTS}):
         return ()
     views = images_of(patient).to(system.device).split(list(system.network.spec.channels), 1)
     with torch.no_grad():
         sites = system.network.encode(views)
+    if not attack.needs() & _READS:
+        return tuple(_of_gradients(attack, system.defense, sites))
     found = [*_of_defense(system.defense, sites)]
     if Capability.DEFENSE_PARAMETERS in attack.needs() and not attack.measures:
         found += _of_hints(system.defense, sites)
     return tuple(found)
+
+
+def _of_gradients(
+    attack: AttackFacts, defense: Defense, sites: tuple[Levels, ...]
+) -> Iterator[Doubt]:
+    """Of an attack that matches gradients, and knows the defense but not what it drew."""
+    if Capability.DEFENSE_PARAMETERS not in attack.needs():
+        return
+    if any(defense.draw(levels, torch.Generator().manual_seed(0)) for levels in sites):
+        yield Doubt(
+            kind="own draws",
+            words=(
+                "The defense draws anew for every batch, and this attack matches gradients with "
+                "draws of its own: a low figure here is no sign of protection."
+            ),
+        )
 
 
 def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:

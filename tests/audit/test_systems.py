@@ -194,7 +194,9 @@ def attack_named(name: str) -> AttackFacts:
         ("decoder-inversion", FreshSign(), {"few draws"}),
         ("decoder-inversion", QuietInBatches(), {"unsteady"}),
         ("feature-space-hijacking", Keyed(), {"key"}),
-        ("gradient-inversion", Keyed(), set()),
+        ("gradient-inversion", Keyed(), {"own draws"}),
+        ("gradient-inversion", Identity(), set()),
+        ("learned-gradient-inversion", Keyed(), set()),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
