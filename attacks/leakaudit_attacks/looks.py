@@ -32,10 +32,20 @@ class Look:
     Args:
         words: of a note.
         made: float64 ``(B, C, *spatial)`` to ``(B, K, *spatial)``, differentiable.
+        coarse: whether detail is lost that many noisy values together still tell.
     """
 
     words: str
     made: Callable[[torch.Tensor], torch.Tensor]
+    coarse: bool = False
+
+    @property
+    def with_values(self) -> Look:
+        """A coarse look beside the values themselves, for who learns what to make of both."""
+        if not self.coarse:
+            return self
+        words = f"{self.words} beside the values"
+        return Look(words, lambda level: torch.cat([self.made(level), level], dim=1))
 
     def __call__(self, level: torch.Tensor) -> torch.Tensor:
         """``(B, C, *spatial)`` of any float to float64 ``(B, K, *spatial)``."""
@@ -68,7 +78,7 @@ def looks(residuals: torch.Tensor) -> Iterator[Look]:
     if directions is not None:
         yield Look("what few drawn patterns add taken off", _projected(directions))
     if min(residuals.shape[2:]) >= _BLOCK:
-        yield Look("means of blocks", _blocks)
+        yield Look("means of blocks", _blocks, coarse=True)
     yield Look("differences of neighbors and means of blocks", _differences)
     yield Look("sizes of values, not their signs", torch.Tensor.abs)
     yield Look("signs of values, not their sizes", _signs)

@@ -14,6 +14,7 @@ from leakaudit.types import Levels
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.looked import looked_at
 from leakaudit_attacks.looks import AS_IT_IS, best_looks, looks, reliability
+from leakaudit_attacks.reading import _shared
 from leakaudit_attacks.screening import Own, local_error
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
@@ -173,3 +174,15 @@ def test_an_image_under_an_offset_drawn_for_each_channel_is_found() -> None:
     reached = score(hidden.reconstruction.images)
     assert reached > score(plain.reconstruction.images) - 0.08
     assert "each channel's mean subtracted" in " ".join(hidden.reconstruction.notes)
+
+
+def test_a_decoder_is_shown_a_coarse_look_beside_the_values() -> None:
+    generator = torch.Generator().manual_seed(0)
+    own = torch.randn((24, 4, 4, 4), generator=generator).repeat_interleave(4, 2)
+    signal = own.repeat_interleave(4, 3)
+    first, again = (signal + 8 * torch.randn(signal.shape, generator=generator) for _ in range(2))
+    shown = {str(way): way(first) for way in _shared(first, again)}
+    assert "means of blocks" not in shown
+    beside = shown["means of blocks beside the values"]
+    assert beside.shape == (24, 8, 16, 16)
+    assert torch.equal(beside[:, 4:], first.double())
