@@ -30,6 +30,8 @@ _NOTHING = 0.9
 _PROBES, _POSITIONS = 256, 2**14
 # Looks that are tried where noise is shared.
 _LOOKS = 6
+# Channels are turned into uncorrelated ones where draws make less than this share of the variance.
+_STEADY = 0.01
 # Probe images for a ridge from all positions.
 _MIXED_PROBES = 768
 
@@ -112,10 +114,12 @@ def best_reading(
     chosen: dict[int, LevelReading] = {}
     sought, mixed = True, False
     for place, (number, level) in enumerate(zip(numbers, released, strict=True)):
-        best = _plain(level, own)
+        other = level if again is None else again[place]
+        turned = _drawn_share(level, other) < _STEADY
+        best = _plain(level, own, turned=turned)
         best = _better(best, _digits(level, own, generator), level, own)
-        if again is not None and not torch.equal(level, again[place]):
-            best = _better(best, _shared(level, again[place]), level, own)
+        if not torch.equal(level, other):
+            best = _better(best, _shared(level, other), level, own, turned=turned)
         if best.error > _NOTHING:
             best = _better(best, keys(level, sites), level, own)
         if best.error > _NOTHING and sought and bool((level != level[:1]).any()):
@@ -131,7 +135,19 @@ def best_reading(
     return Reading(levels=chosen)
 
 
-def _plain(level: torch.Tensor, own: Own, ways: tuple[Way, ...] = ()) -> LevelReading:
+def _drawn_share(level: torch.Tensor, again: torch.Tensor) -> float:
+    """Of each channel's variance what differs in another release; the median over channels."""
+    one, two = (
+        each.double().nan_to_num(0, 0, 0).transpose(0, 1).flatten(1) for each in (level, again)
+    )
+    drawn = (two - one).square().mean(dim=1) / 2
+    varied = one.var(dim=1, correction=0)
+    return float(torch.where(varied > 0, drawn / varied, 0.0).median())
+
+
+def _plain(
+    level: torch.Tensor, own: Own, ways: tuple[Way, ...] = (), *, turned: bool = True
+) -> LevelReading:
     """Standardised by channel or, if that is clearly better, by position.
 
     In a unit for each position only where nothing is told otherwise.
@@ -139,7 +155,7 @@ def _plain(level: torch.Tensor, own: Own, ways: tuple[Way, ...] = ()) -> LevelRe
     words = tuple(str(way) for way in ways)
 
     def read(said: str = "", **how: bool) -> LevelReading:
-        standard = Standard(level, **how)
+        standard = Standard(level, turned=turned, **how)
         error = local_error(standard(level), own)
         named = (*words, said) if said else words
         return LevelReading(ways=ways, standard=standard, error=error, words=named)
@@ -155,11 +171,18 @@ def _plain(level: torch.Tensor, own: Own, ways: tuple[Way, ...] = ()) -> LevelRe
     return best
 
 
-def _better(best: LevelReading, ways: Sequence[Way], level: torch.Tensor, own: Own) -> LevelReading:
+def _better(
+    best: LevelReading,
+    ways: Sequence[Way],
+    level: torch.Tensor,
+    own: Own,
+    *,
+    turned: bool = True,
+) -> LevelReading:
     """The best of what was there and of what other ways give, if that is clearly better."""
     least = best.error
     for way in ways:
-        found = _plain(way(level), own, (way,))
+        found = _plain(way(level), own, (way,), turned=turned)
         if found.error < _BETTER * least and found.error < best.error:
             best = found
     return best

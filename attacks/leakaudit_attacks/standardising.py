@@ -16,7 +16,7 @@ _FAINTEST = 1e-9
 
 @final
 class Standard:
-    """Channels of one level, turned into uncorrelated ones of mean 0 and variance 1.
+    """Channels of one level, of mean 0 and variance 1, turned into uncorrelated ones.
 
     Variances are those over what own patients released. A channel is so read whatever its scale
     and offset, and an image that the others' sum or difference carries as well as one in a channel
@@ -25,7 +25,12 @@ class Standard:
     """
 
     def __init__(
-        self, released: torch.Tensor, *, by_position: bool = False, scaled: bool = False
+        self,
+        released: torch.Tensor,
+        *,
+        by_position: bool = False,
+        scaled: bool = False,
+        turned: bool = True,
     ) -> None:
         """Measure.
 
@@ -35,6 +40,8 @@ class Standard:
                 same in every release is gone then, such as noise from a fixed seed.
             scaled: take each position in its own unit as well, so that those that vary most, by
                 noise, say, do not drown the others.
+            turned: turn channels into uncorrelated ones. Where values are noisy or dropped at
+                random, that mixes good ones with bad.
         """
         values, known = _finite(released)
         axes = (0, *range(2, released.ndim))
@@ -49,13 +56,19 @@ class Standard:
         if scaled:
             self._varies = self._varies & (apart > _ROUNDING * size)
         self._deviation = torch.where(self._varies, apart, 1.0)
-        self._turn = _whitening(self._standard(released))
+        self._turn = _whitening(self._standard(released)) if turned else self._chosen()
         self.channels = len(self._turn)
 
     def __call__(self, level: torch.Tensor) -> torch.Tensor:
         """``(B, C, *spatial)`` of any float to float32 ``(B, channels, *spatial)`` within +-30."""
         turned = torch.einsum("dc,bc...->bd...", self._turn, self._standard(level))
         return turned.clamp(-_EXTREME, _EXTREME).float()
+
+    def _chosen(self) -> torch.Tensor:
+        """Rows that leave out the channels in which nothing varies; one of zeros if none does."""
+        varies = self._varies.flatten(2).any(dim=-1)[0]
+        rows = torch.eye(len(varies), dtype=torch.float64, device=varies.device)
+        return rows[varies] if bool(varies.any()) else torch.zeros_like(rows[:1])
 
     def _standard(self, level: torch.Tensor) -> torch.Tensor:
         values, known = _finite(level)

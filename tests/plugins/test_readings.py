@@ -39,6 +39,10 @@ def moved(level: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     return flat.gather(2, order.expand_as(flat)).view_as(level)
 
 
+def as_it_is(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return level
+
+
 def fixed_noise(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
     return level + 50 * torch.randn(level.shape[1:], generator=seeded(2))
 
@@ -134,6 +138,34 @@ def test_what_is_plain_is_read_plainly() -> None:
     assert found.error == plain < 0.5
     assert not found.ways
     assert not found.words
+
+
+def half_dropped(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return torch.where(torch.rand(level.shape, generator=draws) > 0.5, 2 * level, 0.0)
+
+
+def noisy(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return level + 0.5 * level.std() * torch.randn(level.shape, generator=draws)
+
+
+def faintly_noisy(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return level + 0.01 * level.std() * torch.randn(level.shape, generator=draws)
+
+
+@pytest.mark.parametrize(
+    ("release", "shown"),
+    [(half_dropped, 1), (noisy, 1), (faintly_noisy, CHANNELS), (as_it_is, CHANNELS)],
+)
+def test_channels_are_mixed_only_where_next_to_nothing_is_drawn(
+    release: Disguise, shown: int
+) -> None:
+    """How many of the shown channels one released channel changes."""
+    found, _ = read(release)
+    level = encoded(IMAGES)
+    without = level.clone()
+    without[:, 3] = 0
+    changed = (found(level) != found(without)).flatten(2).any(dim=-1).any(dim=0)
+    assert int(changed.sum()) == shown
 
 
 def test_where_nothing_is_told_nothing_is_found() -> None:
