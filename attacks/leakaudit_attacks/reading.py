@@ -30,8 +30,9 @@ _NOTHING = 0.9
 _PROBES, _POSITIONS = 256, 2**14
 # Looks that are tried where noise is shared.
 _LOOKS = 6
-# Channels are turned into uncorrelated ones where draws make less than this share of the variance.
-_STEADY = 0.01
+# Draws matter where they make this share of a channel's variance, and they cancel between channels
+# where a direction keeps less than this of them.
+_DRAWN, _CANCELS = 0.01, 0.01
 # Probe images for a ridge from all positions.
 _MIXED_PROBES = 768
 
@@ -115,7 +116,7 @@ def best_reading(
     sought, mixed = True, False
     for place, (number, level) in enumerate(zip(numbers, released, strict=True)):
         other = level if again is None else again[place]
-        turned = _drawn_share(level, other) < _STEADY
+        turned = not _each_drawn_alone(level, other)
         best = _plain(level, own, turned=turned)
         best = _better(best, _digits(level, own, generator), level, own)
         if not torch.equal(level, other):
@@ -135,14 +136,18 @@ def best_reading(
     return Reading(levels=chosen)
 
 
-def _drawn_share(level: torch.Tensor, again: torch.Tensor) -> float:
-    """Of each channel's variance what differs in another release; the median over channels."""
-    one, two = (
-        each.double().nan_to_num(0, 0, 0).transpose(0, 1).flatten(1) for each in (level, again)
+def _each_drawn_alone(level: torch.Tensor, again: torch.Tensor) -> bool:
+    """Whether draws matter in most channels, and those of no channel undo those of others."""
+    one, two = (each.double().nan_to_num(0, 0, 0) for each in (level, again))
+    drawn, varied = (
+        (each - each.mean(dim=0)).transpose(0, 1).flatten(1) for each in (two - one, one)
     )
-    drawn = (two - one).square().mean(dim=1) / 2
-    varied = one.var(dim=1, correction=0)
-    return float(torch.where(varied > 0, drawn / varied, 0.0).median())
+    sizes = drawn.square().mean(dim=1)
+    matter = sizes / 2 > _DRAWN * varied.square().mean(dim=1)
+    if 2 * int(matter.sum()) < len(matter):
+        return False
+    rows = drawn[matter] / sizes[matter].sqrt()[:, None]
+    return float(torch.linalg.eigvalsh(rows @ rows.T / rows.shape[1])[0]) > _CANCELS
 
 
 def _plain(

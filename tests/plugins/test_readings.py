@@ -148,15 +148,19 @@ def noisy(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
     return level + 0.5 * level.std() * torch.randn(level.shape, generator=draws)
 
 
+def noise_of_all_channels(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return level + 50 * level.std() * torch.randn(level[:, :1].shape, generator=draws)
+
+
 def faintly_noisy(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
     return level + 0.01 * level.std() * torch.randn(level.shape, generator=draws)
 
 
 @pytest.mark.parametrize(
     ("release", "shown"),
-    [(half_dropped, 1), (noisy, 1), (faintly_noisy, CHANNELS), (as_it_is, CHANNELS)],
+    [(half_dropped, 1), (noisy, 1), (noise_of_all_channels, CHANNELS), (faintly_noisy, CHANNELS), (as_it_is, CHANNELS)],
 )
-def test_channels_are_mixed_only_where_next_to_nothing_is_drawn(
+def test_channels_are_mixed_unless_each_is_drawn_by_itself(
     release: Disguise, shown: int
 ) -> None:
     """How many of the shown channels one released channel changes."""
