@@ -227,6 +227,16 @@ class Shares(Planted):
 
 
 @final
+class SharedNoise(Planted):
+    """Large noise drawn for each position, the same in every channel."""
+
+    draws = 1
+
+    def changed(self, level: torch.Tensor, *drawn: torch.Tensor) -> torch.Tensor:
+        return level + 30.0 * gaussian(drawn[0])[:, :1]
+
+
+@final
 class Products(Planted):
     """Each pair of channels holds random signs, and the first of them times these signs."""
 
@@ -581,6 +591,7 @@ MORE: Mapping[str, Defense] = {
     "across levels": AcrossLevels(),
     "blocks": Blocks(),
     "shares": Shares(),
+    "noise of all channels": SharedNoise(),
     "products": Products(),
     "fresh scale": FreshScale(),
     "fresh sign": FreshSign(),

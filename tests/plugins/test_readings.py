@@ -158,11 +158,15 @@ def faintly_noisy(level: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("release", "shown"),
-    [(half_dropped, 1), (noisy, 1), (noise_of_all_channels, CHANNELS), (faintly_noisy, CHANNELS), (as_it_is, CHANNELS)],
+    [
+        (half_dropped, 1),
+        (noisy, 1),
+        (noise_of_all_channels, CHANNELS),
+        (faintly_noisy, CHANNELS),
+        (as_it_is, CHANNELS),
+    ],
 )
-def test_channels_are_mixed_unless_each_is_drawn_by_itself(
-    release: Disguise, shown: int
-) -> None:
+def test_channels_are_mixed_unless_each_is_drawn_by_itself(release: Disguise, shown: int) -> None:
     """How many of the shown channels one released channel changes."""
     found, _ = read(release)
     level = encoded(IMAGES)
