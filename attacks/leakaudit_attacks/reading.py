@@ -33,6 +33,8 @@ _LOOKS = 6
 # Draws matter where they make this share of a channel's variance, and they cancel between channels
 # where a direction keeps less than this of them.
 _DRAWN, _CANCELS = 0.01, 0.01
+# Positions at which that is looked at, at most.
+_LOOKED_AT = 4096
 # Probe images for a ridge from all positions.
 _MIXED_PROBES = 768
 
@@ -138,7 +140,9 @@ def best_reading(
 
 def _each_drawn_alone(level: torch.Tensor, again: torch.Tensor) -> bool:
     """Whether draws matter in most channels, and those of no channel undo those of others."""
-    one, two = (each.double().nan_to_num(0, 0, 0) for each in (level, again))
+    step = -(-level[0, 0].numel() // _LOOKED_AT)
+    one, two = (each.flatten(2)[..., ::step].double() for each in (level, again))
+    one, two = one.nan_to_num(0, 0, 0), two.nan_to_num(0, 0, 0)
     drawn, varied = (
         (each - each.mean(dim=0)).transpose(0, 1).flatten(1) for each in (two - one, one)
     )
