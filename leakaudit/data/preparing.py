@@ -32,6 +32,7 @@ from leakaudit.errors import DataError
 
 _DARK: Final = 0.5  # share of a scan that may fall below the brain's threshold
 _TILTED: Final = 15.0  # degrees
+_CROPPED, _BADLY_CROPPED = 0.01, 0.1  # shares of what a scan shows that the crop leaves out
 DISTORTED: Final = 0.02
 """Relative difference of voxel sizes from which on it is said."""
 
@@ -119,6 +120,8 @@ def prepare_patient(
             findings.append(_TOO_DARK)
         images.append(prepared)
         cut_off = max(cut_off, 1 - np.count_nonzero(cropped) / np.count_nonzero(values))
+    if cut_off > _CROPPED:
+        findings.append(_MUCH_CROPPED if cut_off > _BADLY_CROPPED else _SOME_CROPPED)
     findings += check_outlines(images, wanted)
     thinned = thin_masks(centre_crop(masks.T, crop), factor)
     stacked = np.stack(images, axis=1)
@@ -150,6 +153,18 @@ _NOT_AXIAL: Final = Finding(
     words="The headers do not say which way the patients lie, and the slices do not seem to lie "
     "along the third axis: it is as long as one of the others, which differ, as in arrays whose "
     "axes were exchanged. Write the files with their slices last, or with an orientation.",
+)
+_SOME_CROPPED: Final = Finding(
+    kind="cropped",
+    grave=False,
+    words="The centre crop leaves out more than 1 % of what a scan shows: that is not audited. A "
+    "larger data.crop keeps it.",
+)
+_MUCH_CROPPED: Final = Finding(
+    kind="cropped",
+    grave=True,
+    words="The centre crop leaves out more than 10 % of what a scan shows: that is not audited. A "
+    "larger data.crop keeps it.",
 )
 _TOO_DARK: Final = Finding(
     kind="dark",

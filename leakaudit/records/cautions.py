@@ -13,6 +13,7 @@ _SHOWN: Final = 3
 CautionKind = Literal[
     "background-gap",
     "clipped",
+    "cropped",
     "dark",
     "equal-modalities",
     "few-values",

@@ -151,7 +151,25 @@ def test_what_the_crop_cuts_off_is_said(msd: Path) -> None:
             for m in range(4)
         ]
     assert cohort.cut_off == pytest.approx(max(shares))
-    assert cohort.cut_off > 0
+    assert cohort.cut_off > 0.1
+    (caution,) = [one for one in cohort.cautions if one.kind == "cropped"]
+    assert caution.grave
+    assert "more than 10 %" in caution.words
+
+
+def test_a_crop_that_leaves_out_little_is_no_grave_caution(msd: Path) -> None:
+    cohort = load_folder(msd, size=16, crop=32)
+    assert cohort.cut_off < 0.01
+    assert "cropped" not in [one.kind for one in cohort.cautions]
+    for file in (msd / "imagesTr").iterdir():
+        image = nib.load(file)
+        values = np.asarray(image.dataobj).copy()
+        values[:2, 8:28] = 200  # 5 % of what is there, outside the crop
+        nib.save(nib.Nifti1Image(values, image.affine, dtype=values.dtype), file)
+    cohort = load_folder(msd, size=16, crop=32)
+    (caution,) = [one for one in cohort.cautions if one.kind == "cropped"]
+    assert 0.01 < cohort.cut_off < 0.1
+    assert not caution.grave
 
 
 def test_slices(msd: Path) -> None:
