@@ -145,7 +145,7 @@ def test_the_gradients_of_a_batch_are_those_of_the_whole_network_on_it(undefende
     network = undefended.network
     for number, patient in enumerate(VICTIMS):
         middle = slice(patient.middle, patient.middle + 1)
-        others = companions.of(patient, undefended.seed, "final")
+        others = companions.of(patient, undefended.draws, "final")
         images = torch.cat([images_of(patient)[middle], others[0]])
         masks = torch.cat([masks_of(patient)[middle], others[1]])
         received = [
