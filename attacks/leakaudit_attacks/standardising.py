@@ -16,7 +16,7 @@ _FAINTEST = 1e-9
 
 @final
 class Standard:
-    """Channels of one level, of mean 0 and variance 1, turned into uncorrelated ones.
+    """Channels of one level, of mean 0 and variance 1, uncorrelated unless said otherwise.
 
     Variances are those over what own patients released. A channel is so read whatever its scale
     and offset, and an image that the others' sum or difference carries as well as one in a channel

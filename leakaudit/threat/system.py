@@ -31,7 +31,8 @@ class System:
         initial: the same network before its first step.
         defense: fitted.
         seed: seed of the target.
-        secret: of the patients' images, say, so that nobody repeats a draw who lacks them.
+        secret: keys the draws beside the seed. In an audit it is the fingerprint of all patients'
+            images, which no attack is shown.
         device: where the parties compute.
         settings: by which the network was trained.
         between: the network after those epochs before the last that ``settings`` keeps whole.
