@@ -213,7 +213,8 @@ def test_the_match_of_a_batch_is_exact_at_its_slices_in_their_places() -> None:
     observation = observation_for("aggregator", spec=EASY, batch=2)
     match = GradientMatch(observation, 1, torch.Generator().manual_seed(0))
     own = [images_of(patient)[patient.middle][None] for patient in VICTIMS]
-    others = [companions.of(patient, 0, "final")[0] for patient in VICTIMS]
+    draws = tiny_system(Identity(), EASY, AUXILIARY).draws
+    others = [companions.of(patient, draws, "final")[0] for patient in VICTIMS]
     pairs = list(zip(own, others, strict=True))
     right, swapped = (
         torch.stack([torch.cat(pair if step > 0 else pair[::-1]).flatten(0, 1) for pair in pairs])
