@@ -30,11 +30,6 @@ _NOTHING = 0.9
 _PROBES, _POSITIONS = 256, 2**14
 # Looks that are tried where noise is shared.
 _LOOKS = 6
-# Draws matter where they make this share of a channel's variance, and they cancel between channels
-# where a direction keeps less than this of them.
-_DRAWN, _CANCELS = 0.01, 0.01
-# Positions at which that is looked at, at most.
-_LOOKED_AT = 4096
 # Probe images for a ridge from all positions.
 _MIXED_PROBES = 768
 
@@ -57,10 +52,10 @@ class LevelReading:
     words: tuple[str, ...] = ()
 
     def __call__(self, level: torch.Tensor) -> torch.Tensor:
-        """``(B, C, *spatial)`` to float32 ``(B, standard.channels, *spatial)``."""
+        """``(B, C, *spatial)`` to float32 ``(B, standard.channels_beside, *spatial)``."""
         for way in self.ways:
             level = way(level)
-        return self.standard(level)
+        return self.standard.beside(level)
 
 
 @final
@@ -77,7 +72,7 @@ class Reading:
     @property
     def entering(self) -> dict[int, int]:
         """Channels of each level as a decoder is shown it."""
-        return {number: level.standard.channels for number, level in self.levels.items()}
+        return {number: level.standard.channels_beside for number, level in self.levels.items()}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -118,11 +113,10 @@ def best_reading(
     sought, mixed = True, False
     for place, (number, level) in enumerate(zip(numbers, released, strict=True)):
         other = level if again is None else again[place]
-        turned = not _each_drawn_alone(level, other)
-        best = _plain(level, own, turned=turned)
+        best = _plain(level, own)
         best = _better(best, _digits(level, own, generator), level, own)
         if not torch.equal(level, other):
-            best = _better(best, _shared(level, other), level, own, turned=turned)
+            best = _better(best, _shared(level, other), level, own)
         if best.error > _NOTHING:
             best = _better(best, keys(level, sites), level, own)
         if best.error > _NOTHING and sought and bool((level != level[:1]).any()):
@@ -138,25 +132,7 @@ def best_reading(
     return Reading(levels=chosen)
 
 
-def _each_drawn_alone(level: torch.Tensor, again: torch.Tensor) -> bool:
-    """Whether draws matter in most channels, and those of no channel undo those of others."""
-    step = -(-level[0, 0].numel() // _LOOKED_AT)
-    one, two = (each.flatten(2)[..., ::step].double() for each in (level, again))
-    one, two = one.nan_to_num(0, 0, 0), two.nan_to_num(0, 0, 0)
-    drawn, varied = (
-        (each - each.mean(dim=0)).transpose(0, 1).flatten(1) for each in (two - one, one)
-    )
-    sizes = drawn.square().mean(dim=1)
-    matter = sizes / 2 > _DRAWN * varied.square().mean(dim=1)
-    if 2 * int(matter.sum()) < len(matter):
-        return False
-    rows = drawn[matter] / sizes[matter].sqrt()[:, None]
-    return float(torch.linalg.eigvalsh(rows @ rows.T / rows.shape[1])[0]) > _CANCELS
-
-
-def _plain(
-    level: torch.Tensor, own: Own, ways: tuple[Way, ...] = (), *, turned: bool = True
-) -> LevelReading:
+def _plain(level: torch.Tensor, own: Own, ways: tuple[Way, ...] = ()) -> LevelReading:
     """Standardised by channel or, if that is clearly better, by position.
 
     In a unit for each position only where nothing is told otherwise.
@@ -164,7 +140,7 @@ def _plain(
     words = tuple(str(way) for way in ways)
 
     def read(said: str = "", **how: bool) -> LevelReading:
-        standard = Standard(level, turned=turned, **how)
+        standard = Standard(level, **how)
         error = local_error(standard(level), own)
         named = (*words, said) if said else words
         return LevelReading(ways=ways, standard=standard, error=error, words=named)
@@ -185,13 +161,11 @@ def _better(
     ways: Sequence[Way],
     level: torch.Tensor,
     own: Own,
-    *,
-    turned: bool = True,
 ) -> LevelReading:
     """The best of what was there and of what other ways give, if that is clearly better."""
     least = best.error
     for way in ways:
-        found = _plain(way(level), own, (way,), turned=turned)
+        found = _plain(way(level), own, (way,))
         if found.error < _BETTER * least and found.error < best.error:
             best = found
     return best

@@ -16,7 +16,7 @@ _FAINTEST = 1e-9
 
 @final
 class Standard:
-    """Channels of one level, of mean 0 and variance 1, uncorrelated unless said otherwise.
+    """Channels of one level, of mean 0 and variance 1, uncorrelated.
 
     Variances are those over what own patients released. A channel is so read whatever its scale
     and offset, and an image that the others' sum or difference carries as well as one in a channel
@@ -30,7 +30,6 @@ class Standard:
         *,
         by_position: bool = False,
         scaled: bool = False,
-        turned: bool = True,
     ) -> None:
         """Measure.
 
@@ -40,8 +39,6 @@ class Standard:
                 same in every release is gone then, such as noise from a fixed seed.
             scaled: take each position in its own unit as well, so that those that vary most, by
                 noise, say, do not drown the others.
-            turned: turn channels into uncorrelated ones. Where values are noisy or dropped at
-                random, that mixes good ones with bad.
         """
         values, known = _finite(released)
         axes = (0, *range(2, released.ndim))
@@ -56,19 +53,33 @@ class Standard:
         if scaled:
             self._varies = self._varies & (apart > _ROUNDING * size)
         self._deviation = torch.where(self._varies, apart, 1.0)
-        self._turn = _whitening(self._standard(released)) if turned else self._chosen()
+        self._turn = _whitening(self._standard(released))
+        self._kept = self._varies.flatten(2).any(dim=-1)[0]
         self.channels = len(self._turn)
+        self.channels_beside = self.channels + int(self._kept.sum())
 
     def __call__(self, level: torch.Tensor) -> torch.Tensor:
         """``(B, C, *spatial)`` of any float to float32 ``(B, channels, *spatial)`` within +-30."""
-        turned = torch.einsum("dc,bc...->bd...", self._turn, self._standard(level))
-        return turned.clamp(-_EXTREME, _EXTREME).float()
+        return _within(self._turned(self._standard(level)))
 
-    def _chosen(self) -> torch.Tensor:
-        """Rows that leave out the channels in which nothing varies; one of zeros if none does."""
-        varies = self._varies.flatten(2).any(dim=-1)[0]
-        rows = torch.eye(len(varies), dtype=torch.float64, device=varies.device)
-        return rows[varies] if bool(varies.any()) else torch.zeros_like(rows[:1])
+    def beside(self, level: torch.Tensor) -> torch.Tensor:
+        """Uncorrelated channels, and beside these the channels of which they were made.
+
+        Where values are noisy or dropped at random, the turn to uncorrelated channels mixes good
+        values with bad; and it makes faint channels as large as those that tell most.
+
+        Args:
+            level: ``(B, C, *spatial)`` of any float.
+
+        Returns:
+            Float32 ``(B, channels_beside, *spatial)`` within +-30.
+        """
+        standard = self._standard(level)
+        return _within(torch.cat([self._turned(standard), standard[:, self._kept]], dim=1))
+
+    def _turned(self, standard: torch.Tensor) -> torch.Tensor:
+        turned: torch.Tensor = torch.einsum("dc,bc...->bd...", self._turn, standard)
+        return turned
 
     def _standard(self, level: torch.Tensor) -> torch.Tensor:
         values, known = _finite(level)
@@ -87,6 +98,10 @@ def _whitening(standard: torch.Tensor) -> torch.Tensor:
         return standard.new_zeros(1, standard.shape[1])
     rows: torch.Tensor = (axes[:, large] / sizes[large].sqrt()).T
     return rows.flip(0)
+
+
+def _within(values: torch.Tensor) -> torch.Tensor:
+    return values.clamp(-_EXTREME, _EXTREME).float()
 
 
 def _mean(values: torch.Tensor, known: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:

@@ -89,6 +89,24 @@ def test_a_fixed_mix_of_channels_and_a_faint_one_are_taken_apart() -> None:
     torch.testing.assert_close(covariance, torch.eye(3).double(), atol=1e-4, rtol=0)
 
 
+def test_each_channel_stands_beside_the_uncorrelated_ones() -> None:
+    levels = smooth(4)
+    levels[:, 1] = 7.0
+    levels[:, 3] = 1e-3 * levels[:, 3] - levels[:, 0]
+    standard = Standard(levels)
+    shown = standard.beside(levels)
+    assert shown.shape[1] == standard.channels_beside == 6
+    torch.testing.assert_close(shown[:, :3], standard(levels))
+    for plain, number in zip(shown[:, 3:].transpose(0, 1), (0, 2, 3), strict=True):
+        values = levels[:, number]
+        expected = (values - values.mean()) / (values - values.mean()).square().mean().sqrt()
+        torch.testing.assert_close(plain.double(), expected, atol=1e-4, rtol=1e-4)
+    nothing = torch.full_like(levels, 7.0)
+    shown = Standard(nothing).beside(nothing)
+    assert shown.shape[1] == Standard(nothing).channels_beside == 1
+    assert float(shown.abs().max()) == 0
+
+
 def test_values_that_are_not_finite_do_not_break_it() -> None:
     levels = smooth(3).float()
     levels[0, 0, 0, 0], levels[1, 1, 2, 2], levels[:, 2] = torch.nan, torch.inf, -torch.inf
