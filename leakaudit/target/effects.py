@@ -52,7 +52,7 @@ class Effects:
             defense: fitted.
             phase: ``"training"`` or ``"inference"``.
         """
-        self.phase = phase
+        self._defense, self.phase = defense, phase
         # Whether releases, what returns and private steps are looked at; penalties always are.
         self.looking = True
         self._parts = defense.parts
@@ -65,10 +65,18 @@ class Effects:
         """What several have seen, each as `sums` gave it."""
         whole = cls(defense, phase)
         for one in several:
-            for total, part in zip(whole._seen, one, strict=True):
-                for name, value in part.items():
-                    setattr(total, name, _added(getattr(total, name), value))
+            whole.add(one)
         return whole
+
+    def beside(self) -> Effects:
+        """A watch of the same defense in the same phase that has seen nothing yet."""
+        return Effects(self._defense, self.phase)
+
+    def add(self, sums: Sequence[Mapping[str, Any]]) -> None:
+        """Add what another has seen, as its `sums` gave it."""
+        for total, part in zip(self._seen, sums, strict=True):
+            for name, value in part.items():
+                setattr(total, name, _added(getattr(total, name), value))
 
     def sums(self) -> list[dict[str, Any]]:
         """What was seen so far, one per part, for a checkpoint."""

@@ -7,33 +7,46 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 
-def without_volatile(value: Any) -> Any:
-    """``value`` but for everything under a key ``volatile``."""
-    if isinstance(value, dict):
-        return {key: without_volatile(each) for key, each in value.items() if key != "volatile"}
-    if isinstance(value, list):
-        return [without_volatile(each) for each in value]
-    return value
+def values_of(tree: Any, place: str) -> Iterator[tuple[str, object]]:
+    """Each value of a tree of records with its place, but for those under a key ``volatile``."""
+    if isinstance(tree, (dict, list)) and tree:
+        pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        for key, value in pairs:
+            if key != "volatile":
+                yield from values_of(value, f"{place}/{key}")
+    else:
+        yield place, tree
 
 
 @pytest.fixture(scope="session")
-def result_of() -> Callable[[Path], tuple[Any, list[dict[str, str]]]]:
-    """What two equal runs must agree on: report.json and cells.csv but for times."""
+def rows_of() -> Callable[[Path], list[dict[str, str]]]:
+    """The rows of a run's cells.csv but for times."""
 
-    def read(run: Path) -> tuple[Any, list[dict[str, str]]]:
-        record = json.loads((run / "report" / "report.json").read_text())
+    def read(run: Path) -> list[dict[str, str]]:
         with (run / "report" / "cells.csv").open(newline="") as file:
-            rows = [
+            return [
                 {k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)
             ]
-        return without_volatile(record), rows
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def result_of(
+    rows_of: Callable[[Path], list[dict[str, str]]],
+) -> Callable[[Path], dict[str, object]]:
+    """What two equal runs agree on: report.json and cells.csv, place by place, but for times."""
+
+    def read(run: Path) -> dict[str, object]:
+        record = json.loads((run / "report" / "report.json").read_text())
+        return dict([*values_of(record, "report"), *values_of(rows_of(run), "cells")])
 
     return read
 

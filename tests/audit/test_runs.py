@@ -31,7 +31,8 @@ pytestmark = pytest.mark.slow  # every test starts whole processes
 
 Audit = dict[str, Any]
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
-Result = Callable[[Path], tuple[Any, list[dict[str, str]]]]
+Result = Callable[[Path], dict[str, object]]
+Rows = Callable[[Path], list[dict[str, str]]]
 Stamps = Callable[[Path], dict[str, int]]
 KilledRun = Callable[[Path, Callable[[Path], bool]], None]
 TINY = Path("runs") / "tiny"
@@ -73,9 +74,9 @@ def test_a_small_audit_runs_from_end_to_end(finished_run: Path) -> None:
     assert modes == {0o600, 0o700}
 
 
-def test_the_report_has_the_figures_of_the_records(finished_run: Path, result_of: Result) -> None:
+def test_the_report_has_the_figures_of_the_records(finished_run: Path, rows_of: Rows) -> None:
     run = finished_run / TINY
-    report, (_, rows) = report_of(run), result_of(run)
+    report, rows = report_of(run), rows_of(run)
     for cell, row in zip(report.cells, rows, strict=True):
         assert row["cell"] == cell.cell
         assert row["state"] == cell.state
@@ -107,9 +108,9 @@ def test_the_report_has_the_figures_of_the_records(finished_run: Path, result_of
         assert case.dice == (target.utility.mean if target.utility else None)
 
 
-def test_only_an_ok_cell_has_a_leakage_figure(finished_run: Path, result_of: Result) -> None:
+def test_only_an_ok_cell_has_a_leakage_figure(finished_run: Path, rows_of: Rows) -> None:
     run = finished_run / TINY
-    for cell, row in zip(report_of(run).cells, result_of(run)[1], strict=True):
+    for cell, row in zip(report_of(run).cells, rows_of(run), strict=True):
         assert (cell.leakage is not None) == (cell.state is State.OK)
         figures = [row[name] for name in ("ssim_brain", "advantage", "reid_top1")]
         assert all(figures) if cell.state is State.OK else not any(figures)

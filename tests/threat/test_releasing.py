@@ -15,6 +15,7 @@ from leakaudit.audit.likeness import require_alike
 from leakaudit.contracts import Defense, Observation, ReleaseSetting
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for, normal_like
+from leakaudit.target.effects import Effects
 from leakaudit.threat.observing import auxiliary_seeds, observe
 from leakaudit.threat.presets import threat_named
 from leakaudit.threat.releasing import (
@@ -157,6 +158,18 @@ def test_an_honest_defense_is_never_found_out() -> None:
         measured = digest(system)
         assert require_same_draw(measured, digest_of(observation.activations)) == ""
         require_alike(observation.activations, asks(observation, repeats=1), seed=0)
+
+
+def test_what_a_watch_sums_does_not_depend_on_the_random_order() -> None:
+    system = tiny_system(GaussianNoise(std=1.0), auxiliary=AUXILIARY)
+    images = middle_slices([*VICTIMS, *AUXILIARY])
+    seen = []
+    for _ in range(5):
+        watch = Effects(system.defense, "inference")
+        path_of(system).release(images, range(len(images)), watch=watch)
+        seen.append(watch.sums())
+    assert seen[0][0]["samples"] == 2 * len(images)
+    assert all(one == seen[0] for one in seen)
 
 
 def test_what_is_measured_on_other_releases_than_it_is_attacked_on_fails() -> None:
