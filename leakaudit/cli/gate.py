@@ -12,7 +12,7 @@ from leakaudit.report.verdicts import again_words, counts_words
 
 
 def gate(run: RunFolder) -> int:
-    """Print the verdict of RUN; exit 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE."""
+    """Print RUN's verdict; exit 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE, 4 without a report."""
     folder = report_folder(run)
     if read_manifest(folder) is None:
         raise StoreError(
