@@ -151,9 +151,11 @@ def _run_all(
     context = server()
     known = {job.key for job in waiting}
     running: list[_Running] = []
+    told = False
     try:
         while waiting or running:
-            if noted and waiting:
+            if noted and not told:
+                told = True
                 waiting.clear()
                 events.interrupted(len(running))
             for job in list(waiting):
