@@ -68,8 +68,8 @@ class Effects:
             whole.add(one)
         return whole
 
-    def beside(self) -> Effects:
-        """A watch of the same defense in the same phase that has seen nothing yet."""
+    def fresh(self) -> Effects:
+        """Of the same defense and phase, with nothing seen yet."""
         return Effects(self._defense, self.phase)
 
     def add(self, sums: Sequence[Mapping[str, Any]]) -> None:

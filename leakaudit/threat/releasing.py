@@ -97,7 +97,7 @@ class ReleasePath:
         asked += [(one.image, one.seed) for one in again]
         order = list(range(len(asked)))
         _CHANCE.shuffle(order)
-        watches = [None if watch is None else watch.beside() for _ in asked]
+        watches = [None if watch is None else watch.fresh() for _ in asked]
         # From a thread the stack says nothing of who asked.
         with ThreadPoolExecutor(1, "release") as thread:
             by_place = thread.submit(self._made, asked, order, watches).result()
