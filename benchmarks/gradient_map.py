@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from leakaudit.audit.executors import Events
-from leakaudit.audit.runner import plan_audit, run_audit
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.jobs.processes import Events
+from leakaudit.audit.planning.audited import plan_audit
+from leakaudit.audit.runner import run_audit
+from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.config import AuditConfig
 from leakaudit.measure.statistics import paired
 from leakaudit.records import CellRecord, Interval, ReportRecord

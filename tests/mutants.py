@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[list[str], list[str]] | None] = {
         ],
     ),
     "matrix": (
-        ["leakaudit/audit/matrix.py"],
+        ["leakaudit/audit/planning/matrix.py"],
         ["tests/audit/test_matrix.py", "tests/audit/test_folded_plans.py"],
     ),
     "threat": (["leakaudit/threat/*"], ["tests/threat"]),

@@ -11,18 +11,20 @@ from dataclasses import replace
 from typing import Any
 
 from leakaudit.asking import kind_of, usable_attacks
-from leakaudit.audit.assemble import shown_at_work
-from leakaudit.audit.executors import Events
-from leakaudit.audit.matrix import can_be_disguised
-from leakaudit.audit.plans import CellPlan, Matrix
-from leakaudit.audit.runner import plan_audit, run_audit
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.jobs.processes import Events
+from leakaudit.audit.planning.audited import plan_audit
+from leakaudit.audit.planning.matrix import can_be_disguised
+from leakaudit.audit.planning.plans import CellPlan, Matrix
+from leakaudit.audit.results.controls import shown_at_work
+from leakaudit.audit.runner import run_audit
+from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.config import AuditConfig
 from leakaudit.contracts import Capability
 from leakaudit.errors import ConfigError
 from leakaudit.records import CellRecord, Leakage, MaskLeakage, Matching
 from leakaudit.records.readings import UNDISGUISED, Reading, Readings
-from leakaudit.threat.disguises import Disguise, disguises
+from leakaudit.threat.disguises.base import Disguise
+from leakaudit.threat.disguises.composed import disguises
 from leakaudit.threat.presets import PRESETS
 
 _ADAPTIVE = {

@@ -12,8 +12,8 @@ from typing import Annotated, Any, final
 import typer
 from typer.core import TyperGroup
 
-from leakaudit.cli.messages import say, say_why
-from leakaudit.cli.reading import announce
+from leakaudit.cli.printing.messages import say, say_why
+from leakaudit.cli.printing.reading import announce
 from leakaudit.errors import LeakauditError
 
 _INTERNAL_ERROR = 70
@@ -54,9 +54,9 @@ class _Commands(TyperGroup):
                 f"no such command {cmd_name!r}{f'; did you mean {close[0]!r}?' if close else ''}"
             )
         module, name = _COMMANDS[cmd_name][0].split(":")
-        if f"leakaudit.cli.{module}" not in sys.modules:
+        if f"leakaudit.cli.commands.{module}" not in sys.modules:
             announce(cmd_name, sys.argv[1:])
-        found = getattr(import_module(f"leakaudit.cli.{module}"), name)
+        found = getattr(import_module(f"leakaudit.cli.commands.{module}"), name)
         if isinstance(found, typer.Typer):  # a command with commands of its own
             return typer.main.get_command(found)
         only = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -39,7 +39,7 @@ from leakaudit.comparison.records import (
     VerdictChange,
 )
 from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
-from leakaudit.report.verdicts import setting_name
+from leakaudit.report.text.verdicts import setting_name
 
 NO_TRAINING = "its training is not in the report"
 _UNTOUCHED = {Outcome.EQUAL, Outcome.NO_FIGURE}

@@ -8,7 +8,7 @@ from typing import Any
 from leakaudit.comparison.records import NOT_RECORDED, SHARED, Change
 from leakaudit.errors import UsageError
 from leakaudit.records import PluginRecord, Policy, ReportRecord
-from leakaudit.report.verdicts import threshold_words
+from leakaudit.report.text.verdicts import threshold_words
 
 _PARTS = ("train", "validation", "auxiliary", "victims")
 _MOST_NAMED = 3

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leakaudit.comparison.records import CHANGED_DEFENSE, Change
-from leakaudit.report.formatting import stacked
+from leakaudit.report.text.formatting import stacked
 
 ABSENT = "not there"
 _LONGEST = 10_000

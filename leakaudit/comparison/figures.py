@@ -19,7 +19,7 @@ from leakaudit.records import (
     TargetRecord,
 )
 from leakaudit.records.advantage import advantage
-from leakaudit.report.validity import valid_leakage, valid_masks, valid_matching
+from leakaudit.report.text.validity import valid_leakage, valid_masks, valid_matching
 
 # Half of the last digit that is shown: a difference that rounds to 0 is not called one.
 LEAST = 0.0005

@@ -19,7 +19,7 @@ from leakaudit.comparison.records import (
     Shares,
 )
 from leakaudit.records import Interval
-from leakaudit.report.formatting import epochs_words, levels
+from leakaudit.report.text.formatting import epochs_words, levels
 from leakaudit.visible import made_visible
 
 WIDTH = 80

@@ -14,7 +14,7 @@ from leakaudit.config.policy import PolicyConfig
 from leakaudit.config.sections import Section, refusal
 from leakaudit.config.target import TargetConfig
 from leakaudit.contracts import Capability
-from leakaudit.data.labels import check_asked
+from leakaudit.data.naming.labels import check_asked
 from leakaudit.errors import ConfigError
 from leakaudit.registry import installed
 from leakaudit.spelling import nearest

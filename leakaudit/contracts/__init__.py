@@ -35,20 +35,17 @@ from leakaudit.contracts.defense import (
     Stage,
 )
 from leakaudit.contracts.fields import require_between
-from leakaudit.contracts.hints import hints_hold
-from leakaudit.contracts.lattice import wrapped
-from leakaudit.contracts.measured import Measured, MeasuredLevel, expanded, measured
-from leakaudit.contracts.observation import (
-    RELEASES,
+from leakaudit.contracts.measuring.hints import hints_hold
+from leakaudit.contracts.measuring.lattice import wrapped
+from leakaudit.contracts.measuring.measured import Measured, MeasuredLevel, expanded, measured
+from leakaudit.contracts.messages import (
     AuxiliaryPatients,
-    Capability,
     Exchange,
     GradientMessages,
     GradientQuery,
     GradientRelease,
     HeadMessages,
     HeadQuery,
-    Observation,
     OwnGradientQuery,
     Query,
     Recovers,
@@ -56,6 +53,7 @@ from leakaudit.contracts.observation import (
     TranscriptQuery,
     UpdateQuery,
 )
+from leakaudit.contracts.observation import RELEASES, Capability, Observation
 from leakaudit.contracts.stack import Stack
 from leakaudit.records import Citation
 

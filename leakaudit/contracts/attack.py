@@ -11,13 +11,8 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.contracts.attack_facts import AttackFacts
-from leakaudit.contracts.observation import (
-    Capability,
-    GradientMessages,
-    HeadMessages,
-    Observation,
-    Recovers,
-)
+from leakaudit.contracts.messages import GradientMessages, HeadMessages, Recovers
+from leakaudit.contracts.observation import Capability, Observation
 from leakaudit.errors import CellError, NotGranted
 from leakaudit.randomness import generator_for
 from leakaudit.records import Citation, ReleasedTensor

@@ -19,9 +19,9 @@ from leakaudit.data.cohort import (
     thin_masks,
 )
 from leakaudit.data.folds import split_folds
-from leakaudit.data.modalities import CANONICAL, canonical_modality
+from leakaudit.data.naming.modalities import CANONICAL, canonical_modality
 from leakaudit.data.nifti import load_folder
-from leakaudit.data.phantom import phantom_cohort
+from leakaudit.data.phantoms.cohort import phantom_cohort
 from leakaudit.data.splits import Splits, split_patients
 
 __all__ = [

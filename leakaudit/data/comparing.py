@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from leakaudit.data.findings import Finding
-from leakaudit.data.identity import merged, names_a_time, person_of, same_person_by_name
-from leakaudit.data.likeness import (
+from leakaudit.data.layouts.identity import merged, names_a_time, person_of, same_person_by_name
+from leakaudit.data.preparing.likeness import (
     DOUBTFUL_NAME,
     NOT_BY_NAME,
     SAME_IMAGES,
@@ -19,7 +19,7 @@ from leakaudit.data.likeness import (
     find_likeness,
     foreign_modality,
 )
-from leakaudit.data.preparing import BADLY_DISTORTED, DISTORTED, Prepared
+from leakaudit.data.preparing.patient import BADLY_DISTORTED, DISTORTED, Prepared
 
 _FEW_VOXELS: Final = 20  # so small masks can be equal by chance
 _FEWEST: Final = 4  # persons that can be split, as of split_patients

@@ -21,7 +21,9 @@ from leakaudit.data.cohort import (
 )
 from leakaudit.data.comparing import between_patients
 from leakaudit.data.findings import cautions_of
-from leakaudit.data.labels import (
+from leakaudit.data.layouts.finding import find_patients, leave_out
+from leakaudit.data.layouts.sources import Found, Source, readable
+from leakaudit.data.naming.labels import (
     Labels,
     LabelsAsked,
     MaskValues,
@@ -29,13 +31,11 @@ from leakaudit.data.labels import (
     names_at_fault,
     patients_in_words,
 )
-from leakaudit.data.layouts import find_patients, leave_out
-from leakaudit.data.modalities import CANONICAL, canonical_modality
-from leakaudit.data.prepared_cache import PreparedCache
-from leakaudit.data.preparing import Prepared
+from leakaudit.data.naming.modalities import CANONICAL, canonical_modality
+from leakaudit.data.preparing.patient import Prepared
+from leakaudit.data.preparing.prepared_cache import PreparedCache
+from leakaudit.data.preparing.survey import survey_headers, survey_masks
 from leakaudit.data.reading import About, Reading, ReadPatient, Told, silent
-from leakaudit.data.sources import Found, Source, readable
-from leakaudit.data.survey import survey_headers, survey_masks
 from leakaudit.errors import ConfigError, DataError, raise_problems
 from leakaudit.records import Caution
 

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
-from leakaudit.data.prepared_cache import PreparedCache, key_of
-from leakaudit.data.preparing import Prepared, prepare_patient
-from leakaudit.data.sources import Found, Source
+from leakaudit.data.layouts.sources import Found, Source
+from leakaudit.data.preparing.patient import Prepared, prepare_patient
+from leakaudit.data.preparing.prepared_cache import PreparedCache, key_of
 from leakaudit.records import Caution
 
 Told: TypeAlias = Callable[[str, int, int], None]

@@ -153,3 +153,18 @@ def _refuse_repeats(ids: Iterable[str]) -> None:
             f"a patient must have one part only, but these occur more than once: "
             f"{', '.join(repeated)}"
         )
+
+
+def victims_of(splits: Splits, kind: str, seed: int) -> tuple[str, ...]:
+    """Who is attacked: the victims, or as many members of the train split.
+
+    In folds the splits say which members, so that everybody is one once; else the seed draws them.
+    """
+    if kind == "inference":
+        return splits.victims
+    if splits.members:
+        return splits.members
+    rng = np.random.default_rng(derive_seed(seed, "training victims"))
+    first_scans = [name for name in splits.train if name not in splits.repeats]
+    count = min(len(splits.victims), len(first_scans))
+    return tuple(sorted(rng.choice(first_scans, size=count, replace=False).tolist()))

@@ -21,7 +21,7 @@ def server() -> Any:
         os.environ[name] = "1"
     context = multiprocessing.get_context("forkserver")
     # "__main__" as well, else every job imports the program's main module anew.
-    context.set_forkserver_preload(["__main__", "leakaudit.audit.preload"])
+    context.set_forkserver_preload(["__main__", "leakaudit.audit.jobs.preload"])
     return context
 
 

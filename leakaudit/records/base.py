@@ -113,3 +113,9 @@ class Interval(Record):
     high: float | None
     n: int
     method: str
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The mean and, if there are any, the ends of the interval around it, ascending."""
+        found = (self.low, self.mean, self.high)
+        return tuple(value for value in found if value is not None)

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from leakaudit.report.gallery import Gallery, GalleryItem, draw_gallery
-from leakaudit.report.markdown import cells_table, worst_table
-from leakaudit.report.page import render_html
-from leakaudit.report.sharing import shared
-from leakaudit.report.table import cells_csv
-from leakaudit.report.templates import check_templates
-from leakaudit.report.verdicts import verdict_view
-from leakaudit.report.writing import read_gallery, read_manifest, read_report, write_report
+from leakaudit.report.files.csv_table import cells_csv
+from leakaudit.report.files.markdown import cells_table, worst_table
+from leakaudit.report.files.writing import read_gallery, read_manifest, read_report, write_report
+from leakaudit.report.page.page import render_html
+from leakaudit.report.page.templates import check_templates
+from leakaudit.report.pictures.gallery import Gallery, GalleryItem, draw_gallery
+from leakaudit.report.share.sharing import shared
+from leakaudit.report.text.verdicts import verdict_view
 
 __all__ = [
     "Gallery",

@@ -7,7 +7,8 @@ with one sentence that says what does not hold.
 from leakaudit.testing.attacks import check_attack
 from leakaudit.testing.defenses import check_defense
 from leakaudit.testing.observations import example_observation
-from leakaudit.threat.disguises import Disguise, control_disguise, disguises
+from leakaudit.threat.disguises.base import Disguise
+from leakaudit.threat.disguises.composed import control_disguise, disguises
 
 __all__ = [
     "Disguise",

@@ -8,7 +8,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from leakaudit.contracts import Defense, ReleaseSetting
-from leakaudit.contracts.hints import HINT_ROUGH, TELLS, hint_errors, told_by_unknown
+from leakaudit.contracts.measuring.hints import HINT_ROUGH, TELLS, hint_errors, told_by_unknown
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.testing.plugins import check_configuration, untouched
 from leakaudit.testing.stages import check_stages

@@ -16,8 +16,8 @@ import torch
 
 import leakaudit.asking as asking
 from leakaudit.asking import attack_use, facts_of, kinds_of
-from leakaudit.audit.attacking import attempt_at
-from leakaudit.audit.scoring import ImageScorer
+from leakaudit.audit.jobs.attack_process import attempt_at
+from leakaudit.audit.scoring.images import ImageScorer
 from leakaudit.contracts import AttackFacts, Capability, Observation, Reconstruction, SystemLayout
 from leakaudit.errors import AttackFailed, ConfigError, LeakauditError, PluginError
 from leakaudit.isolation.sandbox import Confinement, confinement_of

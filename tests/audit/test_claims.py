@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from leakaudit.audit.assemble import bounded
-from leakaudit.audit.claims import checked_claim, contradicted_by_attacks
+from leakaudit.audit.results.assemble import bounded
+from leakaudit.audit.scoring.claims import checked_claim, contradicted_by_attacks
 from leakaudit.contracts import PrivacyGuarantee, ReleaseSetting
 from leakaudit.contracts.defense import PUBLISHED_SEED
 from leakaudit.privacy.gaussian import mu_of

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from leakaudit.audit.assemble import _pooled_cell, controlled
-from leakaudit.audit.jobs import cell_facts
-from leakaudit.audit.plans import CellPlan
+from leakaudit.audit.planning.facts import cell_facts
+from leakaudit.audit.planning.plans import CellPlan
+from leakaudit.audit.results.assemble import _pooled_cell
+from leakaudit.audit.results.controls import controlled
 from leakaudit.records import CellRecord, Control, Leakage, State
 from tests.audit.test_folded_plans import planned
 from tests.audit.test_matrix import matrix

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from leakaudit.audit.disguised import _audit, adaptive_attacks, readings
-from leakaudit.audit.executors import Events
-from leakaudit.audit.runner import plan_audit
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.jobs.processes import Events
+from leakaudit.audit.planning.audited import plan_audit
+from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.errors import ConfigError
 from leakaudit.records.readings import Readings
 from leakaudit.registry import installed
-from leakaudit.report.unread import shipped
+from leakaudit.report.text.unread_disguises import shipped
 
 BUDGETS = {
     "activation-inversion": {"iterations": 80},

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leakaudit.audit.estimate import estimate_minutes
-from leakaudit.audit.runner import plan_audit
+from leakaudit.audit.planning.audited import plan_audit
+from leakaudit.audit.planning.estimate import estimate_minutes
 from leakaudit.audit_file import parse_audit
 
 

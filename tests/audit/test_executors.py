@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from leakaudit.audit.executors import Ended, Events, Job, Limits, run_jobs
+from leakaudit.audit.jobs.processes import Ended, Events, Job, Limits, run_jobs
 from leakaudit.errors import StoreError
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
@@ -94,7 +94,7 @@ def test_no_more_memory_is_asked_for_than_the_machine_allows(tmp_path: Path) -> 
     code = (
         "import os, resource; from pathlib import Path; from tests.audit.test_executors import *;"
         "os.setuid(65534); resource.setrlimit(resource.RLIMIT_DATA, (MEMORY // 2, MEMORY // 2));"
-        "import leakaudit.audit.executors as e; e._limit_memory(MEMORY);"
+        "import leakaudit.audit.jobs.processes as e; e._limit_memory(MEMORY);"
         "print(resource.getrlimit(resource.RLIMIT_DATA)[0] == MEMORY // 2);"
         "resource.setrlimit(resource.RLIMIT_DATA, (MEMORY // 4, MEMORY // 2));"
         "e._limit_memory(MEMORY // 8); print(resource.getrlimit(resource.RLIMIT_DATA)[0])"

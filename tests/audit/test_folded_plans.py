@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from leakaudit.audit.runner import Plan, plan_audit
+from leakaudit.audit.planning.audited import Plan, plan_audit
 from leakaudit.audit_file import read_audit
-from leakaudit.cli.plan import plan as plan_command
+from leakaudit.cli.commands.plan import plan as plan_command
 from leakaudit.errors import SplitError
 
 Audit = dict[str, Any]

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leakaudit.audit.assemble import assemble
-from leakaudit.audit.executors import Ended
-from leakaudit.audit.pictures import RunPictures
-from leakaudit.audit.runner import plan_audit
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.jobs.processes import Ended
+from leakaudit.audit.planning.audited import plan_audit
+from leakaudit.audit.results.assemble import assemble
+from leakaudit.audit.results.pictures import RunPictures
+from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.audit_file import read_audit
 from leakaudit.data import brain_mask
 from leakaudit.measure.fidelity import ssim_brain

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.matrix import build_matrix
-from leakaudit.audit.scoring import ImageScorer
+from leakaudit.audit.planning.matrix import build_matrix
+from leakaudit.audit.scoring.images import ImageScorer
 from leakaudit.config import AuditConfig
 from leakaudit.contracts import Reconstruction
 from leakaudit.data import Patient, split_patients

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.attacking import AttackProcess, attempt_at, serve
-from leakaudit.audit.executors import Aside, Ended, Events, Job, Limits, run_jobs
-from leakaudit.audit.sharing import SharedPatients, share
+from leakaudit.audit.jobs.attack_process import AttackProcess, attempt_at, serve
+from leakaudit.audit.jobs.processes import Aside, Ended, Events, Job, Limits, run_jobs
+from leakaudit.audit.storage.patient_file import SharedPatients, share
 from leakaudit.config import PluginUse, expand
 from leakaudit.contracts import (
     Attack,

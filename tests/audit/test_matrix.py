@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from leakaudit.audit.matrix import build_matrix
-from leakaudit.audit.plans import Matrix
-from leakaudit.audit.runner import Plan, plan_audit
+from leakaudit.audit.planning.audited import Plan, plan_audit
+from leakaudit.audit.planning.matrix import build_matrix
+from leakaudit.audit.planning.plans import Matrix
 from leakaudit.audit_file import parse_audit
 from leakaudit.contracts import Capability
 from leakaudit.data import Splits

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.scoring import ImageScorer
+from leakaudit.audit.scoring.images import ImageScorer
 from leakaudit.contracts import Reconstruction
 from leakaudit.records import Leakage
 from tests.tiny import tiny_patients

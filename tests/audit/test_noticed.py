@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from leakaudit import registry
-from leakaudit.audit import matrix as planning
-from leakaudit.audit.mask_scoring import MaskScorer
-from leakaudit.audit.scoring import judged
-from leakaudit.audit.systems import noise_to_signal, victims_of
+from leakaudit.audit.planning import keys as planned_keys
+from leakaudit.audit.scoring.images import judged
+from leakaudit.audit.scoring.masks import MaskScorer
+from leakaudit.audit.storage.system import noise_to_signal
 from leakaudit.config import PluginUse, expand
 from leakaudit.contracts import Reconstruction
 from leakaudit.data import Patient, Splits
+from leakaudit.data.splits import victims_of
 from leakaudit.records import Control, State
 from leakaudit.target.effects import Effects
 from leakaudit.threat.system import images_of, release_patient
@@ -50,7 +51,7 @@ def test_an_upgrade_reuses_no_old_figure(
 ) -> None:
     before = keys(matrix(tiny_audit))
     assert keys(matrix(tiny_audit)) == before
-    monkeypatch.setattr(planning, name, other(getattr(planning, name)))
+    monkeypatch.setattr(planned_keys, name, other(getattr(planned_keys, name)))
     targets, cells = keys(matrix(tiny_audit))
     assert not targets & before[0]
     assert not cells & before[1]
@@ -60,7 +61,7 @@ def test_another_attack_code_makes_other_cells_and_keeps_the_trainings(
     tiny_audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = keys(matrix(tiny_audit))
-    monkeypatch.setattr(planning, "attack_code", lambda _: ["another"])
+    monkeypatch.setattr(planned_keys, "attack_code", lambda _: ["another"])
     targets, cells = keys(matrix(tiny_audit))
     assert targets == before[0]
     assert not cells & before[1]

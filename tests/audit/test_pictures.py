@@ -16,11 +16,11 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
-from leakaudit.audit.mask_scoring import MaskScorer
-from leakaudit.audit.pictures import Planes, RunPictures
-from leakaudit.audit.runner import Plan, plan_audit
-from leakaudit.audit.scoring import ImageScorer
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.planning.audited import Plan, plan_audit
+from leakaudit.audit.results.pictures import Planes, RunPictures
+from leakaudit.audit.scoring.images import ImageScorer
+from leakaudit.audit.scoring.masks import MaskScorer
+from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.audit_file import read_audit
 from leakaudit.contracts import Reconstruction
 from leakaudit.data import brain_mask

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leakaudit.audit.pooled_targets import pooled_target, weakest
-from leakaudit.audit.pooling import pooled_cell, pooled_key
+from leakaudit.audit.results.pooled_targets import pooled_target, weakest
+from leakaudit.audit.results.pooling import pooled_cell, pooled_key
 from leakaudit.measure.identity import share_picked_out
 from leakaudit.records import (
     CellRecord,

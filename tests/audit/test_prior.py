@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.scoring import ImageScorer
+from leakaudit.audit.scoring.images import ImageScorer
 from leakaudit.contracts import Reconstruction
 from leakaudit.report import read_report
 from tests.conftest import Audit

@@ -15,13 +15,13 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from leakaudit.audit.assemble import assemble
-from leakaudit.audit.jobs import run_cell
-from leakaudit.audit.pictures import RunPictures
-from leakaudit.audit.runner import plan_audit
-from leakaudit.audit.sharing import share
-from leakaudit.audit.store import RunStore
-from leakaudit.audit.systems import Task
+from leakaudit.audit.jobs.attack_network import run_cell
+from leakaudit.audit.planning.audited import plan_audit
+from leakaudit.audit.results.assemble import assemble
+from leakaudit.audit.results.pictures import RunPictures
+from leakaudit.audit.storage.patient_file import share
+from leakaudit.audit.storage.run_folder import RunStore
+from leakaudit.audit.storage.system import Task
 from leakaudit.audit_file import read_audit
 from leakaudit.errors import StoreError
 from leakaudit.measure.masks import dice_masks

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leakaudit.audit.executors import Events, Job, Limits, run_jobs
-from leakaudit.audit.sharing import share
-from leakaudit.audit.systems import People
+from leakaudit.audit.jobs.processes import Events, Job, Limits, run_jobs
+from leakaudit.audit.storage.patient_file import share
+from leakaudit.audit.storage.system import People
 from leakaudit.data import Cohort, phantom_cohort
 from leakaudit.errors import StoreError
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.errors import StoreError
 from leakaudit.files import make_private_folder, write_atomically
 
 HOLDER = """
 import sys
 from pathlib import Path
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.storage.run_folder import RunStore
 with RunStore(Path(sys.argv[1])).locked():
     print("held", flush=True)
     sys.stdin.read()

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.caveats import caveats
-from leakaudit.audit.jobs import _training_data
-from leakaudit.audit.runner import _jobs, _limits, plan_audit
-from leakaudit.audit.sharing import share
-from leakaudit.audit.store import RunStore
-from leakaudit.audit.systems import People, people_of, untrained_system, utility_of
+from leakaudit.audit.jobs.train_network import _training_data
+from leakaudit.audit.planning.audited import plan_audit
+from leakaudit.audit.runner import _jobs, _limits
+from leakaudit.audit.scoring.caveats import caveats
+from leakaudit.audit.storage.patient_file import share
+from leakaudit.audit.storage.run_folder import RunStore
+from leakaudit.audit.storage.system import People, people_of, untrained_system, utility_of
 from leakaudit.audit_file import parse_audit
 from leakaudit.config import PluginUse, expand
 from leakaudit.contracts import AttackFacts, Defense, Evidence

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.tampering import untouched
+from leakaudit.audit.jobs.tampering import untouched
 from leakaudit.config import PluginUse, expand
 from leakaudit.errors import CellError
 from leakaudit.threat.system import System

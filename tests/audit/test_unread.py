@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from leakaudit.audit.matrix import build_matrix
-from leakaudit.audit.unread import unread
+from leakaudit.audit.planning.matrix import build_matrix
+from leakaudit.audit.planning.unused_settings import unread
 from leakaudit.audit_file import parse_audit
-from leakaudit.cli.plan import plan
+from leakaudit.cli.commands.plan import plan
 from leakaudit.data import Splits
 from leakaudit_defenses.dp_gaussian import DpGaussian
 

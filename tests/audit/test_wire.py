@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.attacking import AttackProcess
+from leakaudit.audit.jobs.attack_process import AttackProcess
 from leakaudit.contracts import AttackUse
 from leakaudit.errors import AttackFailed
 from leakaudit.isolation.wire import Stays, Wire

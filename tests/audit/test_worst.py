@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leakaudit.audit.worst import worst_cases
+from leakaudit.audit.results.worst import worst_cases
 from leakaudit.records import (
     CellRecord,
     Interval,

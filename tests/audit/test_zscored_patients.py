@@ -10,9 +10,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from leakaudit.audit.executors import Events
-from leakaudit.audit.runner import plan_audit, run_audit
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.jobs.processes import Events
+from leakaudit.audit.planning.audited import plan_audit
+from leakaudit.audit.runner import run_audit
+from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.config import AuditConfig
 from leakaudit.records import Outcome, ReportRecord
 from tests.data.test_intensities import z_scored

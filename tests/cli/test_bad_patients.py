@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leakaudit.cli.messages import say_why
+from leakaudit.cli.printing.messages import say_why
 from leakaudit.data import load_folder
 from leakaudit.errors import DataError, PatientsError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leakaudit.cli.catalog import show
+from leakaudit.cli.commands.catalog import show
 from leakaudit.contracts import Attack, Capability
 from leakaudit.registry import usable
 from leakaudit.threat.capabilities import MEANINGS

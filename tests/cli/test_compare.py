@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from leakaudit.cli.compare import compare
+from leakaudit.cli.commands.compare import compare
 from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import write_report
@@ -207,7 +207,7 @@ def test_the_command_refuses_other_patients_in_one_line(
 
 def test_it_waits_for_no_torch() -> None:
     code = (
-        "import sys, leakaudit.cli.compare; "
+        "import sys, leakaudit.cli.commands.compare; "
         "print([m for m in ('torch', 'monai', 'nilearn', 'skimage') if m in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from jsonschema import Draft202012Validator
 
-from leakaudit.report.schema import report_schema
+from leakaudit.report.files.schema import report_schema
 
 pytestmark = pytest.mark.slow
 

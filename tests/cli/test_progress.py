@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from leakaudit.cli.plan import minutes_words
+from leakaudit.cli.commands.plan import minutes_words
 from tests.cli.terminal import on_terminal
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
@@ -21,7 +21,7 @@ LABEL = (
 CODE = """
 import sys
 from types import SimpleNamespace
-from leakaudit.cli.progress import progress_events
+from leakaudit.cli.printing.progress import progress_events
 
 label, reason = sys.argv[1:]
 with progress_events() as events:

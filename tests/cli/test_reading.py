@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leakaudit.cli.reading import ReadingLines, announce
+from leakaudit.cli.printing.reading import ReadingLines, announce
 
 
 def test_the_first_line_does_not_wait_for_torch(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_patients_are_counted_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = iter([0.0, 1.0, 2.0, 3.0, 7.1, 7.2, 12.2])
-    monkeypatch.setattr("leakaudit.cli.reading.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("leakaudit.cli.printing.reading.time.monotonic", lambda: next(now))
     lines = ReadingLines()
     lines("headers", 0, 484)
     lines("masks", 0, 484)

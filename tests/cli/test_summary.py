@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from leakaudit.cli.summary import print_matrix
-from leakaudit.cli.sweeps import sweep_labels
+from leakaudit.cli.printing.summary import print_matrix
+from leakaudit.cli.printing.sweeps import sweep_labels
 from leakaudit.records import CellRecord, ReportRecord, State
 from tests.report.figures_sample import watched_report
 from tests.report.sample import members_leak_more, narrow_report, sample_report

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from leakaudit.cli.gate import print_verdict
+from leakaudit.cli.commands.gate import print_verdict
 from leakaudit.policy import judge
 from leakaudit.records import ReportRecord
 from tests.policy.test_judging import policy, threshold

@@ -198,7 +198,7 @@ def test_verify_waits_for_no_torch_and_needs_no_network(
     run: Path, program: Path, tmp_path: Path
 ) -> None:
     code = (
-        "import sys, leakaudit.cli.verify; "
+        "import sys, leakaudit.cli.commands.verify; "
         "print([m for m in ('torch', 'monai', 'jinja2') if m in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

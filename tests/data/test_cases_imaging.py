@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from leakaudit.audit.runner import plan_audit
+from leakaudit.audit.planning.audited import plan_audit
 from leakaudit.audit_file import parse_audit
-from leakaudit.cli.plan import plan
+from leakaudit.cli.commands.plan import plan
 from leakaudit.data import Cohort, area_mean, centre_crop, load_folder, normalise, thin_masks
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases" / "data"

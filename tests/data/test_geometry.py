@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 
-from leakaudit.data.geometry import Grid, explained, settle, turned
+from leakaudit.data.nifti_files.geometry import Grid, explained, settle, turned
 from leakaudit.errors import DataError
 
 SHAPE = (12, 10, 6)

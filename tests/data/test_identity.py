@@ -5,8 +5,8 @@ import pytest
 
 from leakaudit.data.comparing import between_patients
 from leakaudit.data.findings import Finding
-from leakaudit.data.identity import merged, person_of, same_person_by_name
-from leakaudit.data.preparing import Prepared
+from leakaudit.data.layouts.identity import merged, person_of, same_person_by_name
+from leakaudit.data.preparing.patient import Prepared
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from leakaudit.data import area_mean, brain_mask, centre_crop, normalise
-from leakaudit.data.intensities import Rescaled, rescale
+from leakaudit.data.preparing.intensities import Rescaled, rescale
 from leakaudit.errors import DataError
 from leakaudit.measure.fidelity import ssim_brain
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leakaudit.data.label_names import CLASS_OF, tissue_named
-from leakaudit.data.listed_labels import tissues_listed
+from leakaudit.data.layouts.listed_labels import tissues_listed
+from leakaudit.data.naming.label_names import CLASS_OF, tissue_named
 from leakaudit.errors import DataError
 
 

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from leakaudit.config import DataConfig
-from leakaudit.data.conventions import CONVENTIONS, Family
-from leakaudit.data.labels import Hint, MaskValues, decide_labels, to_classes, values_in
+from leakaudit.data.naming.conventions import CONVENTIONS, Family
+from leakaudit.data.naming.labels import Hint, MaskValues, decide_labels, to_classes, values_in
 from leakaudit.errors import ConfigError, DataError, PatientsError
 
 FOUR = {1: 2, 2: 1, 4: 3}

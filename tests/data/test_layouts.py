@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from leakaudit.data import Cohort, load_folder
-from leakaudit.data.scan_names import MASK, scan_named
+from leakaudit.data.naming.scan_names import MASK, scan_named
 from leakaudit.errors import ConfigError, DataError, PatientsError
 from tests.data.conftest import LABELS, MODALITIES, head, save, tumour
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from leakaudit.data import CANONICAL, load_folder, phantom_cohort
-from leakaudit.data.likeness import find_likeness, signature
-from leakaudit.data.outlines import check_outlines
+from leakaudit.data.preparing.likeness import find_likeness, signature
+from leakaudit.data.preparing.outlines import check_outlines
 
 COHORT = phantom_cohort(patients=6, slices=4, size=96, seed=3)
 IMAGES = [patient.images for patient in COHORT.patients]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from leakaudit.data import Cohort, load_folder
-from leakaudit.data.bids_names import bids_parts
-from leakaudit.data.identity import is_a_time, same_person_by_name
-from leakaudit.data.scan_names import MASK, scan_named
+from leakaudit.data.layouts.identity import is_a_time, same_person_by_name
+from leakaudit.data.naming.bids_names import bids_parts
+from leakaudit.data.naming.scan_names import MASK, scan_named
 from leakaudit.errors import DataError
 from tests.data.conftest import head, save, tumour
 

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leakaudit.data import load_folder
-from leakaudit.data._nifti_file import read_volume
+from leakaudit.data.nifti_files.file import read_volume
 from leakaudit.errors import DataError
 
 SMALL: dict[str, Any] = {"size": 16, "crop": 32}

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from leakaudit.data._nifti_file import read_header, read_volume
+from leakaudit.data.nifti_files.file import read_header, read_volume
 from leakaudit.errors import DataError
 
 VALUES = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)

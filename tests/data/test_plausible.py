@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from leakaudit.data import CANONICAL, load_folder
-from leakaudit.data.intensities import rescale
-from leakaudit.data.plausible import check_copies, check_mask
+from leakaudit.data.preparing.intensities import rescale
+from leakaudit.data.preparing.plausible import check_copies, check_mask
 from tests.data.conftest import head, save, tumour
 
 HEAD = (head(0) / 500).astype(np.float32).transpose(2, 3, 1, 0)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from leakaudit.data import Cohort, load_folder, reading
-from leakaudit.data.prepared_cache import PreparedCache
+from leakaudit.data.preparing.prepared_cache import PreparedCache
 from leakaudit.errors import DataError, StoreError
 from tests.data.conftest import head, save, tumour
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from leakaudit.data import phantom_cohort
-from leakaudit.data.skulls import check_skull
+from leakaudit.data.preparing.skulls import check_skull
 
 STRIPPED = phantom_cohort(patients=2, slices=4, size=96, seed=3).patients[1].images
 

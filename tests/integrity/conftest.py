@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.records import ReportRecord
 from leakaudit.report import write_report
 from tests.report.sample import sample_report

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from leakaudit.audit.store import RunStore
+from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.errors import StoreError
 from leakaudit.integrity import Checked, check, locate
 from leakaudit.records.manifest import FileEntry, parse_report_manifest

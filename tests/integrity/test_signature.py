@@ -107,7 +107,7 @@ SHARED = Path("share") / "manifest.json"
 @pytest.fixture
 def shared_run(run: Path) -> Path:
     """A run with the version of its report that may leave the house."""
-    from leakaudit.cli.sharing import share_report
+    from leakaudit.cli.printing.sharing import share_report
     from leakaudit.report import read_report
 
     share_report(read_report(run / "report"), run / "report", None)

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from leakaudit.audit.executors import Ended, Events, Job
-from leakaudit.audit.jobs import TARGET_FILE
-from leakaudit.audit.plans import CellPlan, Matrix, TargetPlan
-from leakaudit.audit.runner import Plan, plan_audit, run_audit
-from leakaudit.audit.store import RunStore
-from leakaudit.audit.systems import WEIGHTS_FILE
+from leakaudit.audit.jobs.processes import Ended, Events, Job
+from leakaudit.audit.planning.audited import Plan, plan_audit
+from leakaudit.audit.planning.plans import CellPlan, Matrix, TargetPlan
+from leakaudit.audit.runner import run_audit
+from leakaudit.audit.storage.run_folder import TARGET_FILE, RunStore
+from leakaudit.audit.storage.system import WEIGHTS_FILE
 from leakaudit.config import AuditConfig, resolved_policy
 from leakaudit.contracts import Defense
 from leakaudit.policy import judge

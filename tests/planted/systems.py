@@ -14,19 +14,10 @@ import torch
 from leakaudit.contracts import Defense, Evidence
 from leakaudit.randomness import derive_seed, generator_for, uniform_like
 from leakaudit.testing import disguises
-from leakaudit.threat.disguises import (
-    ChannelMix,
-    ChannelScales,
-    Composed,
-    FixedNoise,
-    LowDigits,
-    Offset,
-    OneChannel,
-    PositionMix,
-    PositionOrder,
-    Scale,
-    Signs,
-)
+from leakaudit.threat.disguises.composed import Composed
+from leakaudit.threat.disguises.faint import LowDigits
+from leakaudit.threat.disguises.places import ChannelMix, OneChannel, PositionMix, PositionOrder
+from leakaudit.threat.disguises.values import ChannelScales, FixedNoise, Offset, Scale, Signs
 from leakaudit.types import Levels
 from leakaudit_defenses.dp_gaussian import DpGaussian
 

@@ -9,10 +9,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from leakaudit.audit import caveats
-from leakaudit.contracts import Defense, Evidence, exchanging, hints_hold, measured
-from leakaudit.contracts.keys import sends_its_key
-from leakaudit.contracts.seeds import few_draws_decide, seed_decides
+from leakaudit.audit.scoring import caveats
+from leakaudit.contracts import Defense, Evidence, hints_hold, measured
+from leakaudit.contracts.measuring import exchanging
+from leakaudit.contracts.measuring.keys import sends_its_key
+from leakaudit.contracts.measuring.seeds import few_draws_decide, seed_decides
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 from leakaudit_defenses.activation_dropout import ActivationDropout

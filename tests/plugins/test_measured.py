@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from leakaudit.contracts import Defense, Evidence, hints_hold, measured
-from leakaudit.contracts.keys import sends_its_key
-from leakaudit.contracts.seeds import few_draws_decide
-from leakaudit.contracts.steadiness import unsteady
+from leakaudit.contracts.measuring.keys import sends_its_key
+from leakaudit.contracts.measuring.seeds import few_draws_decide
+from leakaudit.contracts.measuring.steadiness import unsteady
 from leakaudit.randomness import generator_for, normal_like
-from leakaudit.threat.disguises import LowDigits, OneChannel, PositionMix, Scale
+from leakaudit.threat.disguises.faint import LowDigits
+from leakaudit.threat.disguises.places import OneChannel, PositionMix
+from leakaudit.threat.disguises.values import Scale
 from leakaudit.types import Levels
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.engine import Objective

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.match_scoring import MatchScorer, View
+from leakaudit.audit.scoring.candidates import MatchScorer, View
 from leakaudit.contracts import Defense, ReleaseSetting
 from leakaudit.errors import ConfigError
 from leakaudit.records import Matching
 from leakaudit.registry import usable
 from leakaudit.target.split_unet import SplitUNetSpec
-from leakaudit.threat.disguises import Scale, disguises
+from leakaudit.threat.disguises.composed import disguises
+from leakaudit.threat.disguises.values import Scale
 from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
 from leakaudit_attacks.release_matching import ReleaseMatching

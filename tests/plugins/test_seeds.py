@@ -8,12 +8,12 @@ from typing import final
 import pytest
 import torch
 
-from leakaudit.audit import caveats
+from leakaudit.audit.scoring import caveats
 from leakaudit.config import PluginUse, expand
 from leakaudit.contracts import Defense, ReleaseSetting, measured
-from leakaudit.contracts.hashes import hashes_levels
-from leakaudit.contracts.recurring import patterns_recur
-from leakaudit.contracts.seeds import seed_decides
+from leakaudit.contracts.measuring.hashes import hashes_levels
+from leakaudit.contracts.measuring.recurring import patterns_recur
+from leakaudit.contracts.measuring.seeds import seed_decides
 from leakaudit.randomness import generator_for, normal_like, uniform_like
 from leakaudit.types import Levels
 from leakaudit_defenses.activation_dropout import ActivationDropout

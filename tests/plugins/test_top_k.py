@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.audit.caveats import caveats
+from leakaudit.audit.scoring.caveats import caveats
 from leakaudit.contracts import AttackFacts, ReleaseSetting
 from leakaudit.data import Patient, phantom_cohort
 from leakaudit.measure.fidelity import ssim_brain

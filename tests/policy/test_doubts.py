@@ -17,7 +17,7 @@ from leakaudit.records import (
     Verdict,
 )
 from leakaudit.records.cautions import CautionKind
-from leakaudit.report.verdicts import verdict_view
+from leakaudit.report.text.verdicts import verdict_view
 from tests.policy.test_judging import CELL, PLAIN, RECORD, TARGET, cell, ended, policy, threshold
 
 DOUBT = Doubt(kind="evidence", words="The attack took noise for signal.")

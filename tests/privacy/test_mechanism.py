@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from leakaudit.audit.mechanism import audit_mechanism
 from leakaudit.contracts import Defense, PrivacyGuarantee, ReleaseSetting
+from leakaudit.dp_audit import audit_mechanism
 from leakaudit.errors import ConfigError
 from leakaudit.privacy.gaussian import mu_of, noise_multiplier
 from leakaudit.randomness import normal_like

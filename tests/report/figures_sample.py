@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leakaudit.audit.worst import worst_cases
+from leakaudit.audit.results.worst import worst_cases
 from leakaudit.records import (
     CellRecord,
     MaskLeakage,

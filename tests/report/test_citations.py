@@ -8,8 +8,8 @@ import pytest
 
 from leakaudit.records import Citation, ReportRecord, State
 from leakaudit.registry import usable
-from leakaudit.report.citations import bibtex, citations
-from leakaudit.report.page import render_html
+from leakaudit.report.page.citations import bibtex, citations
+from leakaudit.report.page.page import render_html
 from tests.report.sample import sample_report
 
 IDEA = Citation(

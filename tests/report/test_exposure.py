@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from leakaudit.audit.worst import worst_cases
+from leakaudit.audit.results.worst import worst_cases
 from leakaudit.records import CellRecord, Leakage, ReportRecord, State
 from leakaudit.report import render_html
 from leakaudit.report.figures.epochs import epochs
@@ -16,10 +16,10 @@ from leakaudit.report.figures.modalities import modalities
 from leakaudit.report.figures.patients import patients
 from leakaudit.report.figures.places import places
 from leakaudit.report.figures.tensors import tensors
-from leakaudit.report.rows import drawn_tensors
-from leakaudit.report.tradeoff import tradeoffs
-from leakaudit.report.views import matrices
-from leakaudit.report.words import headline
+from leakaudit.report.figures.tradeoff import tradeoffs
+from leakaudit.report.text.words import headline
+from leakaudit.report.views.rows import drawn_tensors
+from leakaudit.report.views.settings import matrices
 from tests.report.figures_sample import (
     crowded_report,
     masks_report,

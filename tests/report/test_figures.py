@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leakaudit.report.figures import strip
 from leakaudit.report.figures.markers import SHAPES, UNDEFENDED_SHAPE, shape
 from leakaudit.report.figures.scales import FACET, NARROW, WIDE, Canvas
 from leakaudit.report.figures.tradeoff_panel import Floor, Panel, Point, axes, panel
+from leakaudit.report.views.strips import strip
 from tests.report.sample import interval
 
 FLOORS = (Floor("blind", "Blind floor 0.30", 0.30), Floor("outline", "Outline floor 0.31", 0.31))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leakaudit.report import render_html, write_report
-from leakaudit.report.footer import footer_rule
+from leakaudit.report.page.footer import footer_rule
 from tests.report.sample import sample_report
 from tests.report.test_page import HOSTILE, Page
 

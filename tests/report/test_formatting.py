@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from leakaudit.records import Interval, State
-from leakaudit.report import formatting
+from leakaudit.report.text import formatting
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ from leakaudit.report import (
     render_html,
     write_report,
 )
-from leakaudit.report.gallery import Quad
-from leakaudit.report.pixels import MOST_SAMPLES, blur_for
-from leakaudit.report.selection import places
+from leakaudit.report.pictures.gallery import Quad
+from leakaudit.report.pictures.pixels import MOST_SAMPLES, blur_for
+from leakaudit.report.pictures.selection import places
 from tests.report.sample import (
     VICTIMS,
     leakage,

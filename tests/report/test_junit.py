@@ -8,7 +8,7 @@ import pytest
 
 from leakaudit.policy import judge
 from leakaudit.records import Outcome, ReportRecord, State
-from leakaudit.report.junit import junit_xml
+from leakaudit.report.files.junit import junit_xml
 from tests.policy.test_judging import policy, threshold
 from tests.report.sample import sample_report
 from tests.report.test_page import HOSTILE, hostile_report

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from leakaudit.cli.gate import print_verdict
+from leakaudit.cli.commands.gate import print_verdict
 from leakaudit.policy import judge
 from leakaudit.records import Outcome, ReportRecord, Threshold
 from leakaudit.report import render_html
-from leakaudit.report.junit import junit_xml
-from leakaudit.report.verdicts import verdict_view
+from leakaudit.report.files.junit import junit_xml
+from leakaudit.report.text.verdicts import verdict_view
 from tests.policy.test_judging import policy, threshold
 from tests.report.sample import sample_report
 from tests.report.test_page import Page

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from leakaudit.audit.assemble import bounded
+from leakaudit.audit.results.assemble import bounded
 from leakaudit.privacy.gaussian import mu_of
 from leakaudit.records import Caution, Counts, Effect, ReportRecord, State, Success, TargetRecord
 from leakaudit.report import render_html

@@ -12,8 +12,8 @@ import pytest
 
 from leakaudit.records import ReportRecord
 from leakaudit.report import render_html, write_report
-from leakaudit.report.formatting import MINUS, duration, moment
-from leakaudit.report.pointers import pointed
+from leakaudit.report.text.formatting import MINUS, duration, moment
+from leakaudit.report.text.pointers import pointed
 from tests.report.figures_sample import crowded_report, masks_report, watched_report
 from tests.report.sample import (
     members_leak_more,

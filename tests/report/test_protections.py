@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leakaudit.report.protections import in_lines, in_words, protections
+from leakaudit.report.text.protections import in_lines, in_words, protections
 
 
 @pytest.mark.parametrize(

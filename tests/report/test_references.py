@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from leakaudit.audit.references import compared
-from leakaudit.cli.summary import print_matrix
+from leakaudit.audit.results.references import compared
+from leakaudit.cli.printing.summary import print_matrix
 from leakaudit.config import ReferenceConfig
 from leakaudit.records import ReportRecord, State, TargetRecord
 from leakaudit.report import render_html

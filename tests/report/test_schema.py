@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from leakaudit.records import SCHEMA_VERSION, ReportRecord
 from leakaudit.report import write_report
-from leakaudit.report.schema import report_schema, schema_text
+from leakaudit.report.files.schema import report_schema, schema_text
 from tests.report.sample import members_leak_more, protected_report, sample_report
 from tests.report.test_junit import judged
 

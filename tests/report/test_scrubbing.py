@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leakaudit.registry import installed, load
-from leakaudit.report.folding import folded
-from leakaudit.report.names import Rule, rule_of, telling_parts
-from leakaudit.report.scrubbing import Scrubber, Surroundings
+from leakaudit.report.share.folding import folded
+from leakaudit.report.share.names import Rule, rule_of, telling_parts
+from leakaudit.report.share.scrubbing import Scrubber, Surroundings
 from leakaudit.threat.presets import PRESETS
 
 pytestmark = pytest.mark.slow  # whole pages, many times

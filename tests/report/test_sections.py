@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leakaudit.audit.worst import worst_cases
+from leakaudit.audit.results.worst import worst_cases
 from leakaudit.policy import judge
 from leakaudit.records import (
     CellRecord,
@@ -15,12 +15,12 @@ from leakaudit.records import (
     Untested,
 )
 from leakaudit.report import render_html
-from leakaudit.report.cards import cards
-from leakaudit.report.compliance import CROSSWALK
-from leakaudit.report.coverage import attacks_met, budgets, kinds
-from leakaudit.report.exposed import identified, most_exposed, outdone, public_words
-from leakaudit.report.options import option_groups
-from leakaudit.report.views import matrices
+from leakaudit.report.page.compliance import CROSSWALK
+from leakaudit.report.views.cards import cards
+from leakaudit.report.views.coverage import attacks_met, budgets, kinds
+from leakaudit.report.views.exposed import identified, most_exposed, outdone, public_words
+from leakaudit.report.views.options import option_groups
+from leakaudit.report.views.settings import matrices
 from tests.policy.test_judging import policy, threshold
 from tests.report.sample import VICTIMS, leakage, members_leak_more, sample_report
 from tests.report.test_junit import judged

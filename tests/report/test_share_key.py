@@ -9,7 +9,7 @@ import pytest
 
 from leakaudit.errors import StoreError
 from leakaudit.records.manifest import SHARE_KEY
-from leakaudit.report.share_key import share_key
+from leakaudit.report.share.share_key import share_key
 
 
 def test_a_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ from leakaudit.records import (
     Untested,
 )
 from leakaudit.report import read_report, render_html, shared, write_report
-from leakaudit.report.rows import drawn_tensors, listed_cells, room_for_rows
-from leakaudit.report.scrubbing import PATH_REMOVED, Scrubber, Surroundings
+from leakaudit.report.share.scrubbing import PATH_REMOVED, Scrubber, Surroundings
+from leakaudit.report.views.rows import drawn_tensors, listed_cells, room_for_rows
 from tests.report.sample import cell, leakage, sample_gallery, sample_report, target
 from tests.report.test_junit import judged
 
@@ -474,7 +474,7 @@ def test_one_key_gives_one_set_of_pseudonyms_and_another_key_another() -> None:
 
 
 def test_pseudonyms_of_many_patients_can_be_told_apart() -> None:
-    from leakaudit.report.pseudonyms import pseudonyms
+    from leakaudit.report.share.pseudonyms import pseudonyms
 
     many = [f"patient-{number}" for number in range(9_000)]
     names = pseudonyms(many, KEY)

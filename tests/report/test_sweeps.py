@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from leakaudit.report.protections import protections
-from leakaudit.report.sweeps import Sweep, sweeps
+from leakaudit.report.text.protections import protections
+from leakaudit.report.views.sweeps import Sweep, sweeps
 
 Setting = tuple[str, int, tuple[int, ...], int | None]
 NOISE = "GaussianNoise(std={})"

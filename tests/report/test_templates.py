@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from leakaudit.audit.house import house_of
-from leakaudit.cli.init import init
+from leakaudit.audit.planning.letterhead import house_of
+from leakaudit.cli.commands.init import init
 from leakaudit.config import ReportConfig
 from leakaudit.errors import DataError, StoreError, UsageError
 from leakaudit.records import House, Person
 from leakaudit.report import check_templates, read_manifest, render_html, write_report
-from leakaudit.report.templates import own_templates
+from leakaudit.report.page.templates import own_templates
 from tests.report.sample import sample_report
 from tests.report.test_page import HOSTILE, Page
 
@@ -171,7 +171,7 @@ def test_an_error_of_the_programs_own_is_not_put_on_a_users_template(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "report.css").write_text("")
-    monkeypatch.setattr("leakaudit.report.page.claims", lambda record: 1 / 0)
+    monkeypatch.setattr("leakaudit.report.page.page.claims", lambda record: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         render_html(sample_report(), templates=tmp_path)
 

@@ -18,12 +18,12 @@ from leakaudit.records import (
     ReportRecord,
 )
 from leakaudit.report import render_html
-from leakaudit.report.junit import junit_xml
-from leakaudit.report.markdown import cells_table, worst_table
-from leakaudit.report.sharing import shared
-from leakaudit.report.table import cells_csv
-from leakaudit.report.told_apart import matched_settings, told_apart_sentence
-from leakaudit.report.words import headline
+from leakaudit.report.files.csv_table import cells_csv
+from leakaudit.report.files.junit import junit_xml
+from leakaudit.report.files.markdown import cells_table, worst_table
+from leakaudit.report.share.sharing import shared
+from leakaudit.report.text.words import headline
+from leakaudit.report.views.told_apart import matched_settings, told_apart_sentence
 from tests.policy.test_judging import policy, threshold
 from tests.report.sample import VICTIMS, cell, leakage, sample_report
 

@@ -6,10 +6,10 @@ import pytest
 
 from leakaudit.records import State
 from leakaudit.report import render_html
-from leakaudit.report.exposed import public_words
-from leakaudit.report.formatting import percent, singled_out
-from leakaudit.report.verdicts import verdict_view
-from leakaudit.report.words import SUPPORTS, headline
+from leakaudit.report.text.formatting import percent, singled_out
+from leakaudit.report.text.verdicts import verdict_view
+from leakaudit.report.text.words import SUPPORTS, headline
+from leakaudit.report.views.exposed import public_words
 from tests.policy.test_judging import threshold
 from tests.report.sample import leakage, sample_report
 from tests.report.test_limits import judged_by, section

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from leakaudit.cli.disguises import table_lines
+from leakaudit.cli.commands.disguises import table_lines
 from leakaudit.records.readings import Reading, Readings
-from leakaudit.report.unread import holes, shipped
-from leakaudit.threat.disguises import disguises
+from leakaudit.report.text.unread_disguises import holes, shipped
+from leakaudit.threat.disguises.composed import disguises
 from tests.report.sample import sample_report
 
 DOCS = Path(__file__).parents[2] / "docs" / "disguises.md"

@@ -17,7 +17,7 @@ from leakaudit.errors import StoreError
 from leakaudit.records import State
 from leakaudit.records.manifest import FileEntry, RunPart
 from leakaudit.report import cells_csv, read_manifest, read_report, write_report
-from leakaudit.report.table import COLUMNS
+from leakaudit.report.files.csv_table import COLUMNS
 from tests.report.sample import sample_report
 
 pytestmark = pytest.mark.slow  # whole reports, many times

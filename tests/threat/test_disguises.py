@@ -8,7 +8,9 @@ import torch
 from leakaudit.contracts import Defense
 from leakaudit.randomness import generator_for
 from leakaudit.testing import Disguise, control_disguise, disguises
-from leakaudit.threat.disguises import Composed, FaintNoise, LowDigits, OneChannel
+from leakaudit.threat.disguises.composed import Composed
+from leakaudit.threat.disguises.faint import FaintNoise, LowDigits
+from leakaudit.threat.disguises.places import OneChannel
 from leakaudit.types import Levels
 
 NAMES = list(disguises(0))

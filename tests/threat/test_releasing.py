@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from leakaudit.audit.likeness import require_alike
+from leakaudit.audit.jobs.release_likeness import require_alike
 from leakaudit.contracts import Defense, Observation, ReleaseSetting
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for, normal_like

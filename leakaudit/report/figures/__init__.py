@@ -3,9 +3,3 @@
 Figures with two axes (`tradeoff_panel`, `series`) are drawn as they are; those with a row for each
 setting (`heatmap`, `patients`, `modalities`) are tables with a drawing or a shade in every row.
 """
-
-from __future__ import annotations
-
-from leakaudit.report.figures.strips import Strip, strip
-
-__all__ = ["Strip", "strip"]

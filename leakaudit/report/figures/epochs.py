@@ -13,9 +13,9 @@ from leakaudit.report.figures.series import (
     series_view,
     step_cell,
 )
-from leakaudit.report.protections import protections
-from leakaudit.report.views import CellView, MatrixView, SettingView
-from leakaudit.report.words import kind_words
+from leakaudit.report.text.protections import protections
+from leakaudit.report.text.words import kind_words
+from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
 Seen = tuple[tuple[int, ...], int]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leakaudit.records import Interval
-from leakaudit.report.formatting import epochs_words, labelled
-from leakaudit.report.views import CellView, MatrixView, SettingView
-from leakaudit.report.words import kind_words
+from leakaudit.report.text.formatting import epochs_words, labelled
+from leakaudit.report.text.words import kind_words
+from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
 SHADES = 5
 _MOST_COLUMNS = 8

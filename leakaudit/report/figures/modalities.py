@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from leakaudit.records import Interval
 from leakaudit.report.figures.markers import SHAPES
 from leakaudit.report.figures.rows import LaneRow, RowScale, lane_row, row_scale
-from leakaudit.report.views import CellView, MatrixView, SettingView
-from leakaudit.report.words import kind_words
+from leakaudit.report.text.words import kind_words
+from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
 Kind = tuple[str, str, str]
 Sites = tuple[tuple[str, ...], ...]

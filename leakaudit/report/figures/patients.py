@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from leakaudit.records import MaskScore, PatientScore
 from leakaudit.report.figures.rows import DotRow, RowScale, dot_row, row_scale
 from leakaudit.report.figures.series import MASK_DICE, SSIM
-from leakaudit.report.views import CellView, MatrixView, SettingView
-from leakaudit.report.words import kind_words
+from leakaudit.report.text.words import kind_words
+from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
 Kind = tuple[str, str, str]
 

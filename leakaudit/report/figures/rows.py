@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from leakaudit.records import Interval
 from leakaudit.report.figures.markers import SHAPES
-from leakaudit.report.figures.scales import Tick, Values, ends, marks, scale, ticks
+from leakaudit.report.figures.scales import Tick, Values, marks, scale, ticks
 
 ROW_WIDTH = 220.0
 DOTS_HEIGHT = 36.0
@@ -114,7 +114,7 @@ def lane_row(lanes: Sequence[tuple[int, Interval, float | None]], shared: RowSca
     y, before = LANE / 2 + 1, None
     for number, (site, score, floor) in enumerate(lanes):
         y += _SITE_GAP if before not in (None, site) else 0.0
-        found = ends(score)
+        found = score.ends
         drawn.append(
             DrawnLane(
                 y=y,

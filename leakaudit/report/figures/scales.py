@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leakaudit.records import Interval
 from leakaudit.report.figures.labels import Box
-from leakaudit.report.formatting import MINUS
+from leakaudit.report.text.formatting import MINUS
 
 Values = Sequence[tuple[float, str]]
 
@@ -95,9 +94,3 @@ def marks(values: Values, at: Callable[[float], float], every: int = 1) -> tuple
         Tick(at(value), text if number % every == 0 else "")
         for number, (value, text) in enumerate(values)
     )
-
-
-def ends(interval: Interval) -> tuple[float, ...]:
-    """The mean and, if there are any, the ends of the interval around it."""
-    found = (interval.low, interval.mean, interval.high)
-    return tuple(value for value in found if value is not None)

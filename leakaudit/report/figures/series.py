@@ -17,11 +17,11 @@ from leakaudit.report.figures.series_panel import (
     score_ticks,
     series_panel,
 )
-from leakaudit.report.formatting import figure
-from leakaudit.report.pointers import plain
-from leakaudit.report.protections import Protection, in_lines, in_words
-from leakaudit.report.sweeps import Sweep, sweeps
-from leakaudit.report.views import CellView
+from leakaudit.report.text.formatting import figure
+from leakaudit.report.text.pointers import plain
+from leakaudit.report.text.protections import Protection, in_lines, in_words
+from leakaudit.report.views.settings import CellView
+from leakaudit.report.views.sweeps import Sweep, sweeps
 
 SSIM, MASK_DICE = "SSIM inside the brain", "Dice of the recovered mask"
 _MOST_LINES = 7

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from leakaudit.records import Interval
 from leakaudit.report.figures.labels import LINE_HEIGHT, Box, text_width, wrapped
 from leakaudit.report.figures.markers import shape
-from leakaudit.report.figures.scales import Canvas, Tick, Values, ends, marks, scale, ticks
+from leakaudit.report.figures.scales import Canvas, Tick, Values, marks, scale, ticks
 
 _NAME_GAP = 14.0
 _STEP_GAP = 4.0
@@ -117,7 +117,7 @@ def score_ticks(series: Sequence[Series]) -> Values:
         for one in series
         for value in one.values
         if value is not None
-        for low in (*ends(value.score), value.floor)
+        for low in (*value.score.ends, value.floor)
     ]
     return ticks(min([0.0, *lows]), 1.0)
 
@@ -187,7 +187,7 @@ def series_panel(
 
 
 def _drawn(value: Value, x: float, to_y: Callable[[float], float]) -> DrawnValue:
-    found = ends(value.score)
+    found = value.score.ends
     return DrawnValue(x, to_y(value.score.mean), to_y(max(found)), to_y(min(found)))
 
 

@@ -11,9 +11,9 @@ from leakaudit.report.figures.modalities import (
     modalities_view,
     scored_sites,
 )
-from leakaudit.report.formatting import configured, spoken
-from leakaudit.report.views import CellView, MatrixView, SettingView
-from leakaudit.report.words import kind_words
+from leakaudit.report.text.formatting import configured, spoken
+from leakaudit.report.text.words import kind_words
+from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
 _Kind = tuple[str, str, str]
 

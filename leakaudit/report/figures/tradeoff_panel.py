@@ -17,7 +17,7 @@ from leakaudit.report.figures.labels import (
     wrapped,
 )
 from leakaudit.report.figures.markers import shape
-from leakaudit.report.figures.scales import Canvas, Tick, Values, ends, marks, scale, ticks
+from leakaudit.report.figures.scales import Canvas, Tick, Values, marks, scale, ticks
 
 _LABEL_WIDTH = 176.0
 _ROUNDS = 3
@@ -140,8 +140,8 @@ def axes(points: Sequence[Point], floors: Sequence[Floor]) -> Axes:
 
     An interval that leaves the possible range, Dice 0 to 1 or SSIM to 1, is cut off there.
     """
-    dice = [min(1.0, max(0.0, value)) for point in points for value in ends(point.dice)]
-    ssim = [min(1.0, value) for point in points for value in ends(point.ssim)]
+    dice = [min(1.0, max(0.0, value)) for point in points for value in point.dice.ends]
+    ssim = [min(1.0, value) for point in points for value in point.ssim.ends]
     low = min([0.0, *ssim, *(floor.value for floor in floors)])
     return Axes(ticks(min(dice, default=0.0), max(dice, default=1.0)), ticks(low, 1.0))
 
@@ -199,10 +199,10 @@ def _drawn(
         point=point,
         x=to_x(point.dice.mean),
         y=to_y(point.ssim.mean),
-        left=to_x(min(ends(point.dice))),
-        right=to_x(max(ends(point.dice))),
-        top=to_y(max(ends(point.ssim))),
-        bottom=to_y(min(ends(point.ssim))),
+        left=to_x(min(point.dice.ends)),
+        right=to_x(max(point.dice.ends)),
+        top=to_y(max(point.ssim.ends)),
+        bottom=to_y(min(point.ssim.ends)),
         path=shape(point.shape),
         label=None,
     )

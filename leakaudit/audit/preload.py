@@ -1,7 +1,0 @@
-"""Imported once by the server that jobs are forked from: what is slow to import."""
-
-import monai.losses
-import monai.networks.nets.basic_unet  # noqa: F401  (of which every network is built)
-import torch._dynamo  # noqa: F401  (the first optimizer imports it: two seconds in every job)
-
-import leakaudit.audit.jobs  # noqa: F401  (torch with it)

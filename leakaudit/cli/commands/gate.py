@@ -1,0 +1,49 @@
+"""`leakaudit gate`: the verdict of a finished run as an exit code, for CI."""
+
+from __future__ import annotations
+
+from leakaudit.cli.arguments import RunFolder, report_folder
+from leakaudit.cli.printing.lines import print_line
+from leakaudit.errors import StoreError, UsageError
+from leakaudit.records import ReportRecord
+from leakaudit.report import read_manifest, read_report, verdict_view
+from leakaudit.report.text.verdicts import again_words, counts_words
+from leakaudit.report.text.verify_hint import verify_hint
+
+
+def gate(run: RunFolder) -> int:
+    """Print RUN's verdict; exit 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE, 4 without a report."""
+    folder = report_folder(run)
+    if read_manifest(folder) is None:
+        raise StoreError(
+            f"{folder}: no manifest.json, so nothing says that this report is the one that was "
+            f"written; {verify_hint(run)}"
+        )
+    record = read_report(folder)
+    if record.verdict is None:
+        raise UsageError(
+            f"{run}: this run has no policy, so there is no verdict; write one and add it by "
+            "`leakaudit report RUN --policy FILE`"
+        )
+    print_verdict(record)
+    return record.verdict.exit_code
+
+
+def print_verdict(record: ReportRecord) -> None:
+    """The verdict and what decided, setting by setting; nothing without a policy."""
+    view = verdict_view(record)
+    if view is None:
+        return
+    verdict = view.verdict
+    print_line(f"{verdict.outcome.value}: {view.rule}")
+    if verdict.judged_again:
+        print_line(f"  {again_words(verdict)}")
+    if len(view.settings) > 1:
+        print_line(f"  of the settings up for use: {counts_words(verdict)}")
+    for one in view.settings:
+        print_line(f"  {one.verdict.outcome.value}  {one.name} ({one.where})")
+        for line in one.lines:
+            print_line(f"    {line}")
+    print_line(f"limits set by: {verdict.policy.owner}, {verdict.policy.date}")
+    if record.data.simulated:
+        print_line("simulated patients: it says nothing about real ones")

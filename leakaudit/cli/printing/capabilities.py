@@ -1,0 +1,47 @@
+"""What `leakaudit show` says of a capability: what it is, who holds it, which attacks need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from leakaudit.asking import attack_use, facts_of, usable_attacks
+from leakaudit.cli.printing.messages import say
+from leakaudit.contracts import AttackFacts, Capability
+from leakaudit.threat.capabilities import MEANINGS, granting
+
+
+def describe_capability(name: str, wrapped: Callable[[str], list[str]]) -> str:
+    """The capability in lines for a terminal.
+
+    Args:
+        name: of the capability.
+        wrapped: breaks a paragraph into lines.
+    """
+    capability = Capability(name)
+    threats, attacks = granting(capability), _needing(capability)
+    unneeded = f"no installed attack{'; one that is granted it may use it' if threats else ''}"
+    paragraphs = (
+        f"granted by: {', '.join(threats) or 'no threat'}",
+        f"needed by: {', '.join(attacks) or unneeded}",
+    )
+    return "\n".join(
+        [
+            f"{name} (capability)",
+            "",
+            *wrapped(MEANINGS[capability]),
+            *(line for each in paragraphs for line in ("", *wrapped(each))),
+        ]
+    )
+
+
+def _needing(capability: Capability) -> list[str]:
+    """The installed attacks that cannot be made without it, as they are configured by default."""
+    kinds, problems = usable_attacks()
+    for problem in problems:
+        say(f"warning: {problem}")
+    made = {name: attack_use(name) for name, kind in kinds.items() if kind.has_defaults}
+    needs = {name: kind.requires for name, kind in kinds.items()}
+    for name, facts in zip(made, facts_of(made.values()), strict=True):
+        if isinstance(facts, AttackFacts):
+            needs[name] = facts.needs()
+    return [name for name, needed in needs.items() if capability in needed]

@@ -1,0 +1,129 @@
+"""The worst cases of a run as a Markdown table, for documents."""
+
+from __future__ import annotations
+
+import re
+
+from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase
+from leakaudit.report.text.formatting import epochs_words, figure
+from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
+from leakaudit.visible import made_visible
+
+_HEAD = (
+    "cut",
+    "skips",
+    "defense",
+    "victims",
+    "recovers",
+    "Dice",
+    "worst attack",
+    "SSIM inside the brain",
+    "blind floor",
+    "advantage",
+    "picked out by it",
+    "Pareto front",
+    "not measured",
+)
+
+
+def worst_table(record: ReportRecord) -> str:
+    """A row for each setting, kind of victims and of what is recovered: its worst attack.
+
+    The Pareto front is that of the row's cut level, seed, kind of victims and of what is recovered.
+
+    A figure that is missing is a dash, and the attacks without a figure are named with their state.
+    """
+    rows = [_HEAD, ("---",) * len(_HEAD), *(_row(record, case) for case in record.worst)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+_CELL_HEAD = (*_HEAD[:5], "attack", *_HEAD[7:11], "state")
+
+
+def cells_table(record: ReportRecord) -> str:
+    """A row for each attack on each setting, positive controls left out.
+
+    Where there is no valid figure a dash stands for it, and the state says why.
+    """
+    cells = [_cell_row(cell) for cell in record.cells if not cell.control_only]
+    rows = [_CELL_HEAD, ("---",) * len(_CELL_HEAD), *cells]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _cell_row(cell: CellRecord) -> tuple[str, ...]:
+    return (
+        _cut(cell),
+        "+".join(str(level) for level in cell.shared_skips) or "none",
+        f"`{_plain(cell.defense)}`",
+        cell.victims,
+        cell.recovers,
+        *_figures(cell),
+        str(cell.state),
+    )
+
+
+def _figures(cell: CellRecord) -> tuple[str, ...]:
+    """Who attacks; SSIM, floor, advantage and re-identification, dashes if none is valid."""
+    who = f"{_plain(cell.attack_name)} by {_plain(cell.seen_by)}{_observed(cell)}"
+    leakage, masks = valid_leakage(cell), valid_masks(cell)
+    if masks is not None:
+        return (
+            who,
+            f"Dice {_interval(masks.dice)}",
+            figure(masks.blind_floor, 3),
+            _interval(masks.advantage),
+            "-",
+        )
+    if (found := valid_matching(cell)) is not None:
+        share = f"{_interval(found.share)} (chance {figure(found.chance)})"
+        return (who, "-", "-", "-", share)
+    if leakage is None:
+        return (who, *("-",) * 4)
+    single = leakage.reidentification
+    return (
+        who,
+        _interval(leakage.ssim_brain),
+        figure(leakage.blind_floor, 3),
+        _interval(leakage.advantage),
+        f"{figure(single.top1)} (chance {figure(single.chance)})",
+    )
+
+
+def _observed(cell: CellRecord) -> str:
+    """When gradients were seen and how many passes, where there is something to say."""
+    epochs = f", {epochs_words(cell.gradient_checkpoints)}" if cell.gradient_checkpoints else ""
+    return f"{epochs}{f', {cell.releases} passes' if cell.releases > 1 else ''}"
+
+
+def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
+    cell = next((one for one in record.cells if one.cell == case.worst), None)
+    measured = valid_figures(cell)
+    figures = _figures(cell) if cell is not None and measured else ("-",) * 5
+    seed = f", seed {case.seed}" if len({one.seed for one in record.worst}) > 1 else ""
+    return (
+        f"{_cut(case)}{seed}",
+        "+".join(str(level) for level in case.shared_skips) or "none",
+        f"`{_plain(case.defense)}`",
+        case.victims,
+        case.recovers,
+        figure(case.dice.mean, 3) if case.dice else "-",
+        *figures,
+        "on it" if case.pareto else "-",
+        _plain("; ".join(case.incomplete)) or "none",
+    )
+
+
+def _cut(one: CellRecord | WorstCase) -> str:
+    channels = f", channels {one.bottleneck}" if one.bottleneck else ""
+    return f"{one.cut_level}{channels}"
+
+
+def _interval(value: Interval) -> str:
+    if value.low is None or value.high is None:
+        return figure(value.mean, 3)
+    return f"{figure(value.mean, 3)} [{figure(value.low, 3)}, {figure(value.high, 3)}]"
+
+
+def _plain(text: str) -> str:
+    """Text that ends no cell, row or code span."""
+    return made_visible(re.sub(r"[|`\s]", " ", text), "line")

@@ -1,0 +1,58 @@
+"""What of a run is pictured: cells with a valid figure, and three patients of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from leakaudit.records import CellRecord, MaskScore, PatientScore, ReportRecord
+from leakaudit.report.text.validity import valid_leakage, valid_masks
+
+Place = Literal["only", "worst", "median", "best"]
+Wanted = Mapping[str, Sequence[tuple[Place, str]]]
+
+
+def measured_cells(record: ReportRecord) -> tuple[CellRecord, ...]:
+    """Cells that have a valid figure of their own; those of a control alone are left out."""
+    return tuple(
+        cell
+        for cell in record.cells
+        if not cell.control_only and (valid_leakage(cell) or valid_masks(cell)) is not None
+    )
+
+
+def scores(cell: CellRecord) -> tuple[PatientScore | MaskScore, ...]:
+    """The patients of a cell with a valid figure, as they stand in the record."""
+    figures = valid_leakage(cell) or valid_masks(cell)
+    return figures.patients if figures is not None else ()
+
+
+def score(one: PatientScore | MaskScore) -> float:
+    """What patients are ranked by: SSIM inside the brain, of masks Dice."""
+    return one.dice if isinstance(one, MaskScore) else one.ssim_brain
+
+
+def places(cell: CellRecord) -> tuple[tuple[Place, str], ...]:
+    """The patient who was recovered most, the one in the middle, and the one recovered least.
+
+    Of an even number the middle is the more recovered of the two; of equals the first in the record
+    comes first. Fewer patients than three are shown once each.
+    """
+    ranked = [one.patient for one in sorted(scores(cell), key=score, reverse=True)]
+    if len(ranked) < 2:
+        return tuple(("only", patient) for patient in ranked)
+    ends: tuple[tuple[Place, str], ...] = (("worst", ranked[0]), ("best", ranked[-1]))
+    if len(ranked) == 2:
+        return ends
+    return ends[0], ("median", ranked[(len(ranked) - 1) // 2]), ends[1]
+
+
+def strongest_cells(record: ReportRecord) -> tuple[CellRecord, ...]:
+    """The strongest attack of each setting and kind of victims, the one that gains most first."""
+    gains = {
+        case.worst: case.advantage.mean
+        for case in record.worst
+        if case.worst is not None and case.advantage is not None
+    }
+    found = [cell for cell in measured_cells(record) if cell.cell in gains]
+    return tuple(sorted(found, key=lambda cell: gains[cell.cell], reverse=True))

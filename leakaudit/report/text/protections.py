@@ -1,0 +1,75 @@
+"""What protects a setting: its defense, and what of the network never crosses the cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leakaudit.report.text.formatting import (
+    channels_words,
+    configured,
+    labelled,
+    listed,
+    undefended,
+)
+
+
+@dataclass(frozen=True)
+class Protection:
+    """One of the defenses of a setting.
+
+    Args:
+        name: ``Gaussian noise``, ``Bottleneck`` or ``Skips withheld``.
+        details: how strong it is, in words: ``std 1.0``, ``4 channels``, ``levels 0 and 1``.
+        label: both in one short line.
+        strengths: a text for each of its parameters, ending in its value: ``std 1.0``, and of what
+            does not cross ``channels 4`` or, if the shallowest skips are withheld, ``count 2``.
+    """
+
+    name: str
+    details: str
+    label: str
+    strengths: tuple[str, ...]
+
+
+def protections(
+    defense: str, cut_level: int, shared_skips: tuple[int, ...], bottleneck: int | None
+) -> tuple[Protection, ...]:
+    """What tells a setting from the plain undefended network, its defense first; none for that."""
+    found = []
+    if not undefended(defense):
+        name, details = configured(defense)
+        strengths = tuple(re.split("[,;] ", details))
+        found.append(Protection(name, details, labelled(defense), strengths))
+    if bottleneck is not None:
+        words, strength = channels_words(bottleneck), f"channels {bottleneck}"
+        found.append(Protection("Bottleneck", words, f"Bottleneck, {words}", (strength,)))
+    withheld = [str(level) for level in range(cut_level) if level not in shared_skips]
+    if withheld:
+        words = f"{'level' if len(withheld) == 1 else 'levels'} {listed(withheld)}"
+        line, shallowest = f"Skips {'+'.join(withheld)} withheld", len(withheld)
+        known = withheld == [str(level) for level in range(shallowest)]
+        strength = f"count {shallowest}" if known else words
+        found.append(Protection("Skips withheld", words, line, (strength,)))
+    return tuple(found)
+
+
+def in_words(parts: Sequence[Protection]) -> tuple[str, str]:
+    """All of them together as name and details: ``Gaussian noise + bottleneck``."""
+    first, *others = [part.name for part in parts] or ["No defense"]
+    details = "; ".join(part.details for part in parts if part.details)
+    return " + ".join([first, *map(_inside, others)]), details
+
+
+def in_lines(parts: Sequence[Protection]) -> tuple[str, ...]:
+    """The same as short lines: one alone has its details below it, several have a line each."""
+    if len(parts) < 2:
+        return tuple(part for part in in_words(parts) if part)
+    first, *others = [part.label for part in parts]
+    return first, *(f"+ {_inside(other)}" for other in others)
+
+
+def _inside(name: str) -> str:
+    """A name that does not start a line; ``DP Gaussian`` keeps its capitals."""
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]

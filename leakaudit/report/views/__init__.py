@@ -1,0 +1,5 @@
+"""What each section of the page is given.
+
+In: the record of a run.  Out: plain objects that a template prints without deciding anything:
+settings with their figures, who is exposed most, what was tried, what is left to choose from.
+"""
