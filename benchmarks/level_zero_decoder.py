@@ -29,8 +29,8 @@ from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
 from leakaudit.threat.system import System, images_of, masks_of
 from leakaudit_attacks.decoder_inversion import DecoderInversion
-from leakaudit_attacks.decoding import decoded, fit, integer, joined, releases_of
-from leakaudit_attacks.starts import auxiliary_mean, middle_slices
+from leakaudit_attacks.decoding.decoder import decoded, fit, integer, joined, releases_of
+from leakaudit_attacks.optimising.starts import auxiliary_mean, middle_slices
 from leakaudit_defenses.quantization import Quantization
 
 SITES = (2, 2)

@@ -32,8 +32,8 @@ from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
 from leakaudit.threat.system import System
 from leakaudit_attacks.activation_inversion import ActivationInversion
-from leakaudit_attacks.engine import Objective, StepRule, search
 from leakaudit_attacks.gradient_inversion import GradientInversion
+from leakaudit_attacks.optimising.engine import Objective, StepRule, search
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.identity import Identity
 

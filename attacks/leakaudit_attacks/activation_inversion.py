@@ -17,11 +17,11 @@ from leakaudit.api import (
     Reconstruction,
     require_between,
 )
-from leakaudit_attacks.engine import Objective, StepRule, search, weighted
+from leakaudit_attacks.matching_releases.misfit import ReleaseMatch, release_match, smoothed
+from leakaudit_attacks.optimising.engine import Objective, StepRule, search, weighted
+from leakaudit_attacks.optimising.priors import distance_to
+from leakaudit_attacks.optimising.starts import start_image
 from leakaudit_attacks.papers import HE_2019, RUDIN_1992
-from leakaudit_attacks.priors import distance_to
-from leakaudit_attacks.release_match import ReleaseMatch, release_match, smoothed
-from leakaudit_attacks.starts import start_image
 
 
 @final

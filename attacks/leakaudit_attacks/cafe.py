@@ -8,12 +8,12 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Capability, Citation, Images, Observation, require_between
-from leakaudit_attacks.engine import Objective, weighted
-from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.matching_releases.misfit import release_match
+from leakaudit_attacks.optimising.engine import Objective, weighted
+from leakaudit_attacks.optimising.priors import total_variation
+from leakaudit_attacks.optimising.starts import start_image
 from leakaudit_attacks.papers import JIN_2021, RUDIN_1992
-from leakaudit_attacks.priors import total_variation
-from leakaudit_attacks.release_match import release_match
-from leakaudit_attacks.starts import start_image
 
 
 @final

@@ -14,8 +14,8 @@ from leakaudit.api import (
     Progress,
     Reconstruction,
 )
-from leakaudit_attacks.cut_gradients import LearnsFromExamples, examples, scaled
-from leakaudit_attacks.decoding import fresh_decoder
+from leakaudit_attacks.decoding.cut_gradients import LearnsFromExamples, examples, scaled
+from leakaudit_attacks.decoding.decoder import fresh_decoder
 from leakaudit_attacks.papers import HE_2019, WU_2023
 
 

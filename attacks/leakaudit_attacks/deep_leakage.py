@@ -8,10 +8,10 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Citation, Observation, require_between
-from leakaudit_attacks.engine import Objective, StepRule
-from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.optimising.engine import Objective, StepRule
+from leakaudit_attacks.optimising.starts import noise_images
 from leakaudit_attacks.papers import ZHU_2019
-from leakaudit_attacks.starts import noise_images
 
 
 @final

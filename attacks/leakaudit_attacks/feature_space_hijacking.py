@@ -24,7 +24,7 @@ from leakaudit.api import (
     require_between,
     uniform_like,
 )
-from leakaudit_attacks.decoding import Decoder, difference, fresh_decoder, integer
+from leakaudit_attacks.decoding.decoder import Decoder, difference, fresh_decoder, integer
 from leakaudit_attacks.papers import BONNEEL_2015, PASQUINI_2021
 
 # Every block of a BasicUNet ends with instance normalisation and a leaky ReLU of this slope; the

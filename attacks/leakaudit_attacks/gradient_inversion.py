@@ -8,11 +8,11 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Citation, Observation, require_between
-from leakaudit_attacks.engine import Objective, StepRule, weighted
-from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.optimising.engine import Objective, StepRule, weighted
+from leakaudit_attacks.optimising.priors import anisotropic_total_variation, total_variation
+from leakaudit_attacks.optimising.starts import start_image
 from leakaudit_attacks.papers import GEIPING_2020, RUDIN_1992
-from leakaudit_attacks.priors import anisotropic_total_variation, total_variation
-from leakaudit_attacks.starts import start_image
 
 
 @final

@@ -8,16 +8,16 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Capability, Citation, Observation, require_between
-from leakaudit_attacks.engine import Objective, weighted
-from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
-from leakaudit_attacks.papers import RUDIN_1992, YIN_2021
-from leakaudit_attacks.priors import (
+from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.optimising.engine import Objective, weighted
+from leakaudit_attacks.optimising.priors import (
     NormalisationStatistics,
     group_distance,
     mean_square,
     total_variation,
 )
-from leakaudit_attacks.starts import auxiliary_mean, disturbed, middle_slices
+from leakaudit_attacks.optimising.starts import auxiliary_mean, disturbed, middle_slices
+from leakaudit_attacks.papers import RUDIN_1992, YIN_2021
 
 
 @final

@@ -18,9 +18,9 @@ from leakaudit.api import (
     Recovers,
     SiteLevels,
 )
-from leakaudit_attacks.cut_gradients import LearnsFromExamples, examples, scaled
-from leakaudit_attacks.decoding import fresh_decoder
-from leakaudit_attacks.masks import mask_loss, tumour
+from leakaudit_attacks.decoding.cut_gradients import LearnsFromExamples, examples, scaled
+from leakaudit_attacks.decoding.decoder import fresh_decoder
+from leakaudit_attacks.decoding.masks import mask_loss, tumour
 from leakaudit_attacks.papers import ERDOGAN_2022, WU_2023
 
 

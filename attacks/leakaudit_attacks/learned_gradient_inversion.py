@@ -9,8 +9,8 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Capability, Citation, GradientRelease, Images, Masks, Observation
+from leakaudit_attacks.gradients.weight_regression import Received, WeightRegression
 from leakaudit_attacks.papers import WU_2023
-from leakaudit_attacks.weight_regression import Received, WeightRegression
 
 
 @final

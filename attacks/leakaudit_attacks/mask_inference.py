@@ -8,8 +8,8 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Citation, Images, Masks, Recovers, SystemLayout
-from leakaudit_attacks.masks import mask_loss, tumour
-from leakaudit_attacks.own_site import OwnSiteInversion
+from leakaudit_attacks.decoding.masks import mask_loss, tumour
+from leakaudit_attacks.decoding.own_site import OwnSiteInversion
 from leakaudit_attacks.papers import ERDOGAN_2022, WU_2023
 
 

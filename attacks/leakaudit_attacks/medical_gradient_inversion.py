@@ -9,11 +9,15 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Capability, Citation, Observation, require_between
-from leakaudit_attacks.engine import Objective, weighted
-from leakaudit_attacks.gradients import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
+from leakaudit_attacks.optimising.engine import Objective, weighted
+from leakaudit_attacks.optimising.priors import (
+    NormalisationStatistics,
+    distance_to,
+    total_variation,
+)
+from leakaudit_attacks.optimising.starts import auxiliary_mean, middle_slices
 from leakaudit_attacks.papers import HATAMIZADEH_2022, RUDIN_1992
-from leakaudit_attacks.priors import NormalisationStatistics, distance_to, total_variation
-from leakaudit_attacks.starts import auxiliary_mean, middle_slices
 
 
 @final

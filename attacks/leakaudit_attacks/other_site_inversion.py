@@ -8,8 +8,8 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Citation, Images, Masks, Recovers, SystemLayout
-from leakaudit_attacks.decoding import difference
-from leakaudit_attacks.own_site import OwnSiteInversion
+from leakaudit_attacks.decoding.decoder import difference
+from leakaudit_attacks.decoding.own_site import OwnSiteInversion
 from leakaudit_attacks.papers import WU_2023
 
 

@@ -16,7 +16,7 @@ from leakaudit.api import (
     Reconstruction,
     require_between,
 )
-from leakaudit_attacks.decoding import (
+from leakaudit_attacks.decoding.decoder import (
     Beside,
     decoded,
     fit,
@@ -25,9 +25,9 @@ from leakaudit_attacks.decoding import (
     level_channels,
     releases_of,
 )
+from leakaudit_attacks.decoding.simulating import PseudoClients
+from leakaudit_attacks.optimising.starts import middle_slices
 from leakaudit_attacks.papers import FORA_2024, SDAR_2023
-from leakaudit_attacks.simulating import PseudoClients
-from leakaudit_attacks.starts import middle_slices
 
 
 @final

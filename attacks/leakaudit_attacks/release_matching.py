@@ -20,7 +20,7 @@ from leakaudit.api import (
     require_between,
 )
 from leakaudit_attacks.papers import CARLINI_2022, HAYES_2023
-from leakaudit_attacks.release_readings import WAYS, Reading, Way, by_place
+from leakaudit_attacks.reading_releases.release_readings import WAYS, Reading, Way, by_place
 
 # Candidates that are asked about in one query.
 _TOGETHER = 8

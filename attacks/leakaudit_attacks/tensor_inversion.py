@@ -18,9 +18,9 @@ from leakaudit.api import (
     SiteLevels,
     require_between,
 )
-from leakaudit_attacks.decoding import decoded, releases_of
+from leakaudit_attacks.decoding.decoder import decoded, releases_of
+from leakaudit_attacks.decoding.querying import LearnsFromQueries
 from leakaudit_attacks.papers import HE_2019
-from leakaudit_attacks.querying import LearnsFromQueries
 
 
 @final

@@ -20,9 +20,9 @@ from leakaudit.api import (
     SiteLevels,
     require_between,
 )
-from leakaudit_attacks.decoding import joined
+from leakaudit_attacks.decoding.decoder import joined
+from leakaudit_attacks.decoding.querying import LearnsFromQueries
 from leakaudit_attacks.papers import HE_2019
-from leakaudit_attacks.querying import LearnsFromQueries
 
 
 @final

@@ -18,12 +18,12 @@ from leakaudit.api import (
     Reconstruction,
     require_between,
 )
-from leakaudit_attacks.activations import ActivationMatch
-from leakaudit_attacks.decoding import integer
-from leakaudit_attacks.engine import Objective, StepRule, search, weighted
+from leakaudit_attacks.decoding.decoder import integer
+from leakaudit_attacks.matching_releases.activations import ActivationMatch
+from leakaudit_attacks.optimising.engine import Objective, StepRule, search, weighted
+from leakaudit_attacks.optimising.priors import total_variation
+from leakaudit_attacks.optimising.starts import start_image
 from leakaudit_attacks.papers import ERDOGAN_2022, RUDIN_1992
-from leakaudit_attacks.priors import total_variation
-from leakaudit_attacks.starts import start_image
 
 
 @final

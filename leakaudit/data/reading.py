@@ -209,8 +209,9 @@ def _code() -> str:
     What an earlier version prepared is not taken for what this one would.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     for name in ("numpy", "scipy", "nibabel"):
         digest.update(f"{name} {version(name)}".encode())
     return digest.hexdigest()

@@ -137,6 +137,20 @@ def test_other_code_prepares_anew(msd: Path, cache: Path, monkeypatch: pytest.Mo
     assert "masks" in read(msd, cache)[1].kinds
 
 
+def test_other_code_in_a_room_of_data_is_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "room").mkdir()
+    monkeypatch.setattr(reading, "__file__", str(tmp_path / "reading.py"))
+    digests = set()
+    for text in ("a = 1", "a = 2"):
+        (tmp_path / "room" / "module.py").write_text(text)
+        reading._code.cache_clear()
+        digests.add(reading._code())
+    reading._code.cache_clear()
+    assert len(digests) == 2
+
+
 @pytest.mark.parametrize("kind", [".patient", ".cohort", "files.json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "delete", "swap", "text"])
 def test_damage_is_found_and_mended(msd: Path, cache: Path, kind: str, damage: str) -> None:

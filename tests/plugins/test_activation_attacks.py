@@ -18,9 +18,9 @@ from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.decoder_inversion import DecoderInversion
+from leakaudit_attacks.decoding.release_statistics import ReleaseStatistics
+from leakaudit_attacks.optimising.starts import auxiliary_mean
 from leakaudit_attacks.pseudo_client_inversion import PseudoClientInversion
-from leakaudit_attacks.release_statistics import ReleaseStatistics
-from leakaudit_attacks.starts import auxiliary_mean
 from leakaudit_attacks.transcript_inversion import TranscriptInversion
 from leakaudit_attacks.unsplit import Unsplit
 from leakaudit_defenses.activation_dropout import ActivationDropout

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from leakaudit_attacks.decoder_network import Decoder
-from leakaudit_attacks.standardising import Standard
+from leakaudit_attacks.decoding.network import Decoder
+from leakaudit_attacks.reading_releases.standardising import Standard
 
 
 def without_norms(module: nn.Module) -> nn.Module:

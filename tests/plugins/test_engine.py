@@ -9,8 +9,8 @@ import torch
 
 from leakaudit.api import Capability, Observation, SystemLayout
 from leakaudit.target.training import build
-from leakaudit_attacks.engine import Found, StepRule, best_of, search, weighted
-from leakaudit_attacks.priors import (
+from leakaudit_attacks.optimising.engine import Found, StepRule, best_of, search, weighted
+from leakaudit_attacks.optimising.priors import (
     NormalisationStatistics,
     anisotropic_total_variation,
     distance_to,
@@ -18,7 +18,7 @@ from leakaudit_attacks.priors import (
     mean_square,
     total_variation,
 )
-from leakaudit_attacks.starts import disturbed, noise_images, start_image
+from leakaudit_attacks.optimising.starts import disturbed, noise_images, start_image
 from leakaudit_defenses.identity import Identity
 from tests.tiny import tiny_observation, tiny_patients, tiny_spec
 

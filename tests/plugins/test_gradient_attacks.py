@@ -21,14 +21,14 @@ from leakaudit_attacks.cafe import Cafe
 from leakaudit_attacks.cut_gradient_inversion import CutGradientInversion
 from leakaudit_attacks.deep_leakage import DeepLeakage
 from leakaudit_attacks.gradient_inversion import GradientInversion
-from leakaudit_attacks.gradients import GradientMatch
+from leakaudit_attacks.gradients.misfit import GradientMatch
+from leakaudit_attacks.gradients.ridge import Ridge, best_ridge, sketched
+from leakaudit_attacks.gradients.variation import varied
 from leakaudit_attacks.group_gradient_inversion import GroupGradientInversion
 from leakaudit_attacks.learned_gradient_inversion import LearnedGradientInversion
 from leakaudit_attacks.learned_update_inversion import LearnedUpdateInversion
 from leakaudit_attacks.medical_gradient_inversion import MedicalGradientInversion
-from leakaudit_attacks.ridge import Ridge, best_ridge, sketched
-from leakaudit_attacks.starts import auxiliary_mean
-from leakaudit_attacks.variation import varied
+from leakaudit_attacks.optimising.starts import auxiliary_mean
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
 from tests.plugins.attacked import (

@@ -12,10 +12,10 @@ from leakaudit.contracts import Defense
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.types import Levels
 from leakaudit_attacks.activation_inversion import ActivationInversion
-from leakaudit_attacks.looked import looked_at
-from leakaudit_attacks.looks import AS_IT_IS, best_looks, looks, reliability
-from leakaudit_attacks.reading import _shared
-from leakaudit_attacks.screening import Own, local_error
+from leakaudit_attacks.reading_releases.looked import looked_at
+from leakaudit_attacks.reading_releases.looks import AS_IT_IS, best_looks, looks, reliability
+from leakaudit_attacks.reading_releases.reader import _shared
+from leakaudit_attacks.reading_releases.screening import Own, local_error
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity
 from tests.plugins.attacked import observation_for, quietly, score

@@ -7,8 +7,8 @@ import torch
 
 from leakaudit.contracts import Defense, Observation
 from leakaudit.types import Levels
-from leakaudit_attacks.activations import ActivationMatch
-from leakaudit_attacks.gradients import Distance, GradientMatch
+from leakaudit_attacks.gradients.misfit import Distance, GradientMatch
+from leakaudit_attacks.matching_releases.activations import ActivationMatch
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity

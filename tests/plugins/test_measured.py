@@ -18,11 +18,11 @@ from leakaudit.threat.disguises.places import OneChannel, PositionMix
 from leakaudit.threat.disguises.values import Scale
 from leakaudit.types import Levels
 from leakaudit_attacks.activation_inversion import ActivationInversion
-from leakaudit_attacks.engine import Objective
-from leakaudit_attacks.pull import Through
-from leakaudit_attacks.release_match import ReleaseMatch, release_match, smoothed
-from leakaudit_attacks.starts import middle_slices
-from leakaudit_attacks.surrogate import fitted_pull
+from leakaudit_attacks.matching_releases.misfit import ReleaseMatch, release_match, smoothed
+from leakaudit_attacks.matching_releases.pull import Through
+from leakaudit_attacks.matching_releases.surrogate import fitted_pull
+from leakaudit_attacks.optimising.engine import Objective
+from leakaudit_attacks.optimising.starts import middle_slices
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.gaussian_noise import GaussianNoise
 from leakaudit_defenses.identity import Identity

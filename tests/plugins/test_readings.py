@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional
 
 from leakaudit.types import Images, Levels
-from leakaudit_attacks import ordering
-from leakaudit_attacks.reading import LevelReading, best_reading
-from leakaudit_attacks.screening import Own, Places, local_error
-from leakaudit_attacks.standardising import Standard
+from leakaudit_attacks.reading_releases import ordering
+from leakaudit_attacks.reading_releases.reader import LevelReading, best_reading
+from leakaudit_attacks.reading_releases.screening import Own, Places, local_error
+from leakaudit_attacks.reading_releases.standardising import Standard
 from tests.tiny import tiny_patients
 
 SIZE, CHANNELS = 16, 5

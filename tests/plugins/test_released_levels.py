@@ -12,7 +12,7 @@ from leakaudit.measure.fidelity import ssim_brain
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import build
 from leakaudit_attacks.activation_inversion import ActivationInversion
-from leakaudit_attacks.activations import _weights
+from leakaudit_attacks.matching_releases.activations import _weights
 from leakaudit_defenses.identity import Identity
 
 

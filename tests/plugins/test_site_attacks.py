@@ -21,8 +21,8 @@ from leakaudit.threat.presets import PRESETS, threat_named
 from leakaudit_attacks.feature_space_hijacking import FeatureSpaceHijacking, _Hijacker
 from leakaudit_attacks.head_mask_inference import HeadMaskInference
 from leakaudit_attacks.mask_inference import MaskInference
+from leakaudit_attacks.optimising.starts import auxiliary_mean
 from leakaudit_attacks.other_site_inversion import OtherSiteInversion
-from leakaudit_attacks.starts import auxiliary_mean
 from leakaudit_defenses.identity import Identity
 from tests.plugins.attacked import (
     AUXILIARY,

@@ -13,7 +13,7 @@ from leakaudit.measure.fidelity import ssim_brain
 from leakaudit.records import ReleasedTensor
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.types import SiteLevels
-from leakaudit_attacks.starts import auxiliary_mean
+from leakaudit_attacks.optimising.starts import auxiliary_mean
 from leakaudit_attacks.tensor_inversion import TensorInversion
 from leakaudit_defenses.identity import Identity
 from tests.tiny import tiny_observation, tiny_patients, tiny_spec

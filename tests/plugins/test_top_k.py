@@ -18,8 +18,8 @@ from leakaudit.threat.observing import observe
 from leakaudit.threat.presets import threat_named
 from leakaudit.threat.system import System, images_of, masks_of
 from leakaudit.types import Levels, SiteLevels
-from leakaudit_attacks import activations
 from leakaudit_attacks.activation_inversion import ActivationInversion
+from leakaudit_attacks.matching_releases import activations
 from leakaudit_defenses.top_k import TopK
 from tests.tiny import tiny_spec
 

@@ -29,8 +29,8 @@ from leakaudit.target.training import build
 from leakaudit.types import SiteLevels
 from leakaudit_attacks.activation_inversion import ActivationInversion
 from leakaudit_attacks.deep_leakage import DeepLeakage
-from leakaudit_attacks.engine import StepRule, search
 from leakaudit_attacks.gradient_inversion import GradientInversion
+from leakaudit_attacks.optimising.engine import StepRule, search
 from leakaudit_defenses.activation_dropout import ActivationDropout
 from leakaudit_defenses.dp_gaussian import DpGaussian
 from leakaudit_defenses.gaussian_noise import GaussianNoise

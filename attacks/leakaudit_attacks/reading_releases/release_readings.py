@@ -7,7 +7,7 @@ from typing import TypeAlias, final
 
 import torch
 
-from leakaudit_attacks.looks import best_looks
+from leakaudit_attacks.reading_releases.looks import best_looks
 
 # What is looked at of a released tensor, in float64, and how that follows from two passes of it.
 Look: TypeAlias = Callable[[torch.Tensor], torch.Tensor]

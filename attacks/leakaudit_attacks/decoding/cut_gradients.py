@@ -19,7 +19,7 @@ from leakaudit.api import (
     SiteLevels,
     require_between,
 )
-from leakaudit_attacks.decoding import Decoder, Loss, Pairs, fit, integer, joined
+from leakaudit_attacks.decoding.decoder import Decoder, Loss, Pairs, fit, integer, joined
 
 # Images ``(B, M, *spatial)`` and masks of a batch in; per checkpoint and site the gradients out.
 Asked = Callable[[Images, Masks], Sequence[SiteLevels]]

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from leakaudit.api import Images, Levels, Masks, Observation, SiteLevels
-from leakaudit_attacks.decoding import Decoder, Pairs, integer, joined
-from leakaudit_attacks.release_statistics import ReleaseStatistics
+from leakaudit_attacks.decoding.decoder import Decoder, Pairs, integer, joined
+from leakaudit_attacks.decoding.release_statistics import ReleaseStatistics
 
 
 @final

@@ -22,7 +22,7 @@ from leakaudit.api import (
     SiteLevels,
     require_between,
 )
-from leakaudit_attacks.engine import (
+from leakaudit_attacks.optimising.engine import (
     Found,
     Objective,
     StepRule,

@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional
 
 from leakaudit.api import Images
-from leakaudit_attacks.screening import Own, pooled
-from leakaudit_attacks.standardising import Standard
+from leakaudit_attacks.reading_releases.screening import Own, pooled
+from leakaudit_attacks.reading_releases.standardising import Standard
 
 # Released values that are regressed on, and the side of the images that are found.
 _VALUES, _SIDE = 16_384, 24

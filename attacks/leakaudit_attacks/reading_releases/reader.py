@@ -9,12 +9,12 @@ from typing import final
 import torch
 
 from leakaudit.api import Images, Levels
-from leakaudit_attacks.digits import low_digits
-from leakaudit_attacks.looks import best_looks
-from leakaudit_attacks.mixing import FromEverywhere, varied
-from leakaudit_attacks.ordering import fixed_orders, keys, patterns
-from leakaudit_attacks.screening import Own, Places, local_error
-from leakaudit_attacks.standardising import Standard
+from leakaudit_attacks.reading_releases.digits import low_digits
+from leakaudit_attacks.reading_releases.looks import best_looks
+from leakaudit_attacks.reading_releases.mixing import FromEverywhere, varied
+from leakaudit_attacks.reading_releases.ordering import fixed_orders, keys, patterns
+from leakaudit_attacks.reading_releases.screening import Own, Places, local_error
+from leakaudit_attacks.reading_releases.standardising import Standard
 
 # What is first made of one level: ``(B, C, *spatial)`` to ``(B, K, *spatial)``.
 Way = Callable[[torch.Tensor], torch.Tensor]

@@ -9,10 +9,10 @@ from typing import ClassVar, final
 import torch
 
 from leakaudit.api import Attack, AuxiliaryPatients, Images, Levels, Progress, require_between
-from leakaudit_attacks.decoding import Decoder, Pairs, fit, fresh_decoder, integer
-from leakaudit_attacks.reading import Reading, best_reading
-from leakaudit_attacks.screening import Own
-from leakaudit_attacks.starts import middle_slices
+from leakaudit_attacks.decoding.decoder import Decoder, Pairs, fit, fresh_decoder, integer
+from leakaudit_attacks.optimising.starts import middle_slices
+from leakaudit_attacks.reading_releases.reader import Reading, best_reading
+from leakaudit_attacks.reading_releases.screening import Own
 
 # Own slices by whose releases a way to read is chosen, and how many values these may have: all of
 # them are in memory at once.
@@ -49,7 +49,7 @@ class LearnsFromQueries(Attack):
 
     So it learns to undo the defense's randomness. Before that it asks for one release of some own
     slices, to see in which unit each channel varies between patients, and by which way of reading
-    held-back patients are told best (`leakaudit_attacks.reading`). It starts from the auxiliary
+    held-back patients are told best (`reading_releases.reader`). It starts from the auxiliary
     patients' mean and learns where to doubt it: a release that says nothing leaves it with a blind
     guess.
 

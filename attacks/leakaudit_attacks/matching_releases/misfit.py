@@ -23,15 +23,15 @@ from leakaudit.api import (
     hints_hold,
     measured,
 )
-from leakaudit_attacks.activations import ActivationMatch
-from leakaudit_attacks.decoding import difference, releases_of
-from leakaudit_attacks.engine import Objective, StepRule, search, weighted
-from leakaudit_attacks.looked import Looked, looked_at
-from leakaudit_attacks.measured_release import MeasuredMatch
-from leakaudit_attacks.priors import total_variation
-from leakaudit_attacks.pull import Pull, Through
-from leakaudit_attacks.starts import middle_slices
-from leakaudit_attacks.surrogate import fitted_pull
+from leakaudit_attacks.decoding.decoder import difference, releases_of
+from leakaudit_attacks.matching_releases.activations import ActivationMatch
+from leakaudit_attacks.matching_releases.measured import MeasuredMatch
+from leakaudit_attacks.matching_releases.pull import Pull, Through
+from leakaudit_attacks.matching_releases.surrogate import fitted_pull
+from leakaudit_attacks.optimising.engine import Objective, StepRule, search, weighted
+from leakaudit_attacks.optimising.priors import total_variation
+from leakaudit_attacks.optimising.starts import middle_slices
+from leakaudit_attacks.reading_releases.looked import Looked, looked_at
 
 # Own patients that candidates are tried on, and steps of a trial.
 _TRIED = 4

@@ -20,9 +20,9 @@ from leakaudit.api import (
     expanded,
     wrapped,
 )
-from leakaudit_attacks.decoding import releases_of
-from leakaudit_attacks.engine import differentiable_once
-from leakaudit_attacks.pull import Pull
+from leakaudit_attacks.decoding.decoder import releases_of
+from leakaudit_attacks.matching_releases.pull import Pull
+from leakaudit_attacks.optimising.engine import differentiable_once
 
 # An exact value counts so many times as much as one that noise moves as far as the levels do.
 _EXACT = 30.0

@@ -7,7 +7,7 @@ from typing import final
 import torch
 
 from leakaudit.api import Defense, Levels, Measured, expanded, wrapped
-from leakaudit_attacks.pull import Pull
+from leakaudit_attacks.matching_releases.pull import Pull
 
 # Ways in which levels are moved to see what a release does; half a deviation each.
 _MOVES = 48

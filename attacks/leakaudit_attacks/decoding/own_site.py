@@ -19,8 +19,8 @@ from leakaudit.api import (
     Reconstruction,
     SystemLayout,
 )
-from leakaudit_attacks.cut_gradients import LearnsFromExamples, examples, scaled
-from leakaudit_attacks.decoding import fresh_decoder
+from leakaudit_attacks.decoding.cut_gradients import LearnsFromExamples, examples, scaled
+from leakaudit_attacks.decoding.decoder import fresh_decoder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from leakaudit.api import Capability, Evidence, Images, Observation, SiteLevels
-from leakaudit_attacks.engine import differentiable_once
+from leakaudit_attacks.optimising.engine import differentiable_once
 
 # Beyond this an inexact value would say next to nothing beside an exact one, and the search would
 # be led by few values alone. Where all values of a level are known alike it is of no effect.

@@ -20,8 +20,8 @@ from leakaudit.api import (
     SiteLevels,
     SystemLayout,
 )
-from leakaudit_attacks.decoder_network import Decoder as Decoder  # part of this module's face
-from leakaudit_attacks.starts import auxiliary_mean
+from leakaudit_attacks.decoding.network import Decoder as Decoder  # part of this module's face
+from leakaudit_attacks.optimising.starts import auxiliary_mean
 
 Pairs = tuple[Levels, Images]
 Loss = Callable[[Images, Images], torch.Tensor]

@@ -9,7 +9,7 @@ from typing import final
 import torch
 
 from leakaudit.api import Defense, Levels, Measured, measured, normal_like
-from leakaudit_attacks.looks import AS_IT_IS, Look, best_looks
+from leakaudit_attacks.reading_releases.looks import AS_IT_IS, Look, best_looks
 
 # Draws by which it is seen what they share.
 _DRAWS = 48

@@ -20,8 +20,8 @@ from leakaudit.api import (
     Reconstruction,
     require_between,
 )
-from leakaudit_attacks.ridge import Ridge, best_ridge, sketched
-from leakaudit_attacks.variation import varied
+from leakaudit_attacks.gradients.ridge import Ridge, best_ridge, sketched
+from leakaudit_attacks.gradients.variation import varied
 
 # Per batch the tensors of all encoders' parameters.
 Received = Sequence[Sequence[torch.Tensor]]
