@@ -1,1 +1,4 @@
-"""leakaudit measures what split learning leaks."""
+"""Measures what split learning leaks.
+
+In: an audit file and patients.  Out: a report, `report.json` and `report.html`.
+"""

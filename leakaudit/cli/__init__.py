@@ -1,4 +1,7 @@
-"""The command line; one module per command, imported when the command is called."""
+"""The command line.
+
+In: the arguments of a command.  Out: an exit code.  A command is imported when it is called.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What changed between two audits of the same system: two reports in, a record out. No torch.
+"""Compares two audits of one system. No torch.
 
-Settings and cells are matched by what they are; figures are paired by patient.
+In: two reports.  Out: a `Comparison`.  Settings and cells are matched by what they are, figures are
+paired by patient.
 """
 
 from __future__ import annotations

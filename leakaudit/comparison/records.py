@@ -140,12 +140,9 @@ class SettingRow(Record):
 
     Args:
         setting: what it is, as A writes it.
-        target_a: its key in A.
-        target_b: its key in B.
-        state_a: how it ended in A.
-        state_b: how it ended in B.
-        reason_a: why, if not ``ok``.
-        reason_b: likewise.
+        target_a, target_b: its key in each report.
+        state_a, state_b: how it ended in each.
+        reason_a, reason_b: why, if not ``ok``.
         dice: Dice; None unless both have one.
         claim: the defense's privacy claim, if it changed.
         changes: why the match is approximate; empty if it is exact.
@@ -176,12 +173,9 @@ class CellRow(Record):
     Args:
         setting: what was attacked, as A writes it.
         cell: what the attack is, as A writes it.
-        cell_a: its key in A.
-        cell_b: its key in B.
-        state_a: how it ended in A.
-        state_b: how it ended in B.
-        reason_a: why, if not ``ok``.
-        reason_b: likewise.
+        cell_a, cell_b: its key in each report.
+        state_a, state_b: how it ended in each.
+        reason_a, reason_b: why, if not ``ok``.
         figures: SSIM inside the brain or Dice of the mask, then the advantage; empty unless both
             sides have figures.
         reidentification: singling out; None likewise, and where the images of known patients or

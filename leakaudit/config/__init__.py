@@ -1,4 +1,7 @@
-"""What an audit can be told: frozen sections, their defaults and what they refuse."""
+"""The sections of an audit file, their defaults and what they refuse.
+
+In: plain values, as YAML gives them.  Out: a frozen `AuditConfig`, or an error that names the key.
+"""
 
 from leakaudit.config.audit import AuditConfig, DataConfig, ReferenceConfig, ReportConfig
 from leakaudit.config.plugins import (

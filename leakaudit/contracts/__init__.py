@@ -1,7 +1,7 @@
-"""What a plug-in and the core promise each other: declared here, filled elsewhere.
+"""The promises between plug-ins and the core: declared here, filled elsewhere.
 
-An attack turns an `Observation` into a `Reconstruction`. A defense turns the levels a site would
-send into the levels that cross the cut. Neither sees the truth, and neither knows the other.
+In: an `Observation` for an attack, the levels of a site for a defense.  Out: a `Reconstruction`,
+and the levels that cross the cut.  Neither sees the truth, and neither knows the other.
 """
 
 from leakaudit.contracts.attack import (

@@ -1,7 +1,7 @@
-"""Patients: simulated ones, folders of NIfTI files, and who plays which part.
+"""Patients: simulated ones, or those of a folder of NIfTI files.
 
-Everything here returns a `Cohort` of prepared patients. The truth travels from here to the
-measures, past every attack.
+In: a folder or a seed.  Out: a `Cohort` of prepared patients, and `Splits` that say who plays which
+part.  The truth travels from here to the measures, past every attack.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether the files of a run and of its report are those that were written. No torch, no network.
+"""Checks that the files of a run and of its report are those that were written. No torch.
 
-Everything below the folder that is checked is read through open folders, so that no link leads
-out of it, and nothing but regular files is opened.
+In: a folder, and the keys of signers if there are any.  Out: a list of faults.  Everything is read
+through open folders, so that no link leads out of the folder that is checked.
 """
 
 from leakaudit.integrity.checking import Checked, CheckedReport, Place, check, locate

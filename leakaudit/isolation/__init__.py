@@ -1,1 +1,5 @@
-"""Keeps what others wrote away from the patients: processes, what they see, and their pipe."""
+"""Keeps the code of others away from the patients.
+
+In: the name of an attack, and what it may be shown.  Out: a confined process, and a pipe whose
+every byte is checked.
+"""

@@ -1,4 +1,8 @@
-"""A user's policy held against the records of an audit; no torch."""
+"""Judges an audit by a policy. No torch.
+
+In: a policy and the records of an audit.  Out: a verdict, with the rule and the attack that
+decided.
+"""
 
 from leakaudit.policy.judging import judge
 

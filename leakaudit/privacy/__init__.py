@@ -1,1 +1,5 @@
-"""What a Gaussian release provably hides: exact curve, sensitivity, cross-check."""
+"""Computes what a Gaussian release provably hides.
+
+In: noise, sensitivity and a number of releases.  Out: epsilon on the exact curve, cross-checked,
+and a lower bound from observed releases.
+"""

@@ -1,7 +1,8 @@
-"""What is written down: plain data, no torch.
+"""The results of an audit as plain data. No torch.
 
-A missing figure is None beside a reason, never 0 and never NaN: every model refuses NaN and
-infinity. What differs between two equal runs (times, process ids) stands under ``volatile`` only.
+In: figures of one job.  Out: frozen records that are written as JSON and read back.  A missing
+figure is None beside a reason, never 0 and never NaN: every model refuses NaN and infinity.  A
+value that differs between two equal runs (a time, a process id) stands under ``volatile`` only.
 """
 
 from leakaudit.records.base import (

@@ -1,6 +1,7 @@
-"""From records to a report: report.json, cells.csv, report.html and a manifest. No torch.
+"""Turns records into the files of a report. No torch.
 
-``report.json`` is the product; ``report.html`` is a view of it that can be drawn again from it.
+In: a `ReportRecord` and pictures.  Out: report.json, cells.csv, report.html and a manifest.
+``report.json`` is the product; ``report.html`` is a view that can be drawn again from it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The contracts that every plug-in is tested against, ours and a third party's.
+"""Tests that every plug-in must pass, ours and a third party's.
 
-In a test of your own: ``check_defense(MyDefense(strength=0.5))``. A check raises `AssertionError`
-with one sentence that says what does not hold.
+In: an attack or a defense, as in ``check_defense(MyDefense(strength=0.5))``.  Out: nothing, or an
+`AssertionError` with one sentence that says which promise is broken.
 """
 
 from leakaudit.testing.attacks import check_attack

@@ -1,5 +1,6 @@
-"""The figures of the report: geometry in figure units, and the views that the templates draw.
+"""The figures of the page.
 
-Figures with two axes (`tradeoff_panel`, `series`) are drawn as they are; those with a row for each
-setting (`heatmap`, `patients`, `modalities`) are tables with a drawing or a shade in every row.
+In: a record.  Out: geometry in figure units, and the views that the templates draw.  Figures with
+two axes (`tradeoff_panel`, `series`) are drawn as they are; those with a row for each setting
+(`heatmap`, `patients`, `modalities`) are tables with a drawing or a shade in every row.
 """
