@@ -63,8 +63,8 @@ def own_everything(root: str, readable: Sequence[str], hidden: Sequence[str]) ->
         Whether it is so; if not, the view is what it was.
     """
     paths = [path for path in (*_SYSTEM, *readable) if os.path.exists(path)]
-    real = sorted({os.path.realpath(path) for path in paths})
-    roots = [p for p in real if not any(Path(q) in Path(p).parents for q in real)]
+    real = {os.path.realpath(path) for path in paths}
+    roots = sorted(p for p in real if not any(str(q) in real for q in Path(p).parents))
     try:
         _call("unshare", _NEW_MOUNTS | _NEW_NETWORK | _NEW_IPC | _NEW_NAMES)
         _mount("none", "/", None, _RECURSIVE | _PRIVATE)
