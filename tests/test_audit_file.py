@@ -338,7 +338,7 @@ def test_an_architecture_is_a_defense_of_its_own_or_a_part_of_one() -> None:
     alone, stacked = (expand_stack(uses, audit.target) for uses in audit.defenses)
     assert [(one.name, one.target.withheld_skips) for one in alone] == [("identity", (1, 2))]
     assert [(one.name, one.target.bottleneck) for one in stacked] == [("gaussian-noise", (4,))] * 2
-    assert all(one.own for one in (*alone, *stacked))
+    assert all(one.sets_architecture for one in (*alone, *stacked))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from leakaudit.audit.jobs.attack_network import run_cell
 from leakaudit.audit.jobs.attack_process import serve
-from leakaudit.audit.jobs.processes import Aside, Ended, Events, Job, Limits, run_jobs
+from leakaudit.audit.jobs.processes import Ended, Events, HelperProcesses, Job, Limits, run_jobs
 from leakaudit.audit.jobs.train_network import train_target
 from leakaudit.audit.planning.audited import Plan, worker_count
 from leakaudit.audit.planning.plans import CellPlan, TargetPlan
@@ -84,7 +84,7 @@ def _jobs(plan: Plan, store: RunStore) -> list[Job]:
             work=run_cell,
             argument=task(c.target, c),
             needs=tuple({each.key: None for each in (c.target, c.segmenter) if each}),
-            aside=_attack_processes(plan, store, c),
+            helpers=_attack_processes(plan, store, c),
         )
         for c in plan.matrix.cells
         if not c.missing
@@ -92,7 +92,7 @@ def _jobs(plan: Plan, store: RunStore) -> list[Job]:
     return [*trainings, *cells]
 
 
-def _attack_processes(plan: Plan, store: RunStore, cell: CellPlan) -> Aside:
+def _attack_processes(plan: Plan, store: RunStore, cell: CellPlan) -> HelperProcesses:
     hidden = (store.root, plan.cache, plan.config.data.path)
     confinement = confinement_of(
         (
@@ -103,7 +103,7 @@ def _attack_processes(plan: Plan, store: RunStore, cell: CellPlan) -> Aside:
         hidden=[Path(folder) for folder in hidden if folder is not None],
         cuda=choose_device(plan.config.device).type == "cuda",
     )
-    return Aside(work=serve, argument=confinement, count=cell.attack_runs)
+    return HelperProcesses(work=serve, argument=confinement, count=cell.attack_runs)
 
 
 def _limits(config: AuditConfig) -> Limits:

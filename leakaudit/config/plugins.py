@@ -63,14 +63,14 @@ class DefenseSetting:
         name: of the plug-in; of a stack the parts' names with ``+`` between them.
         defense: configured, not fitted.
         target: with the withheld skips and bottlenecks that it meets.
-        own: whether the entry names these itself.
+        sets_architecture: whether the entry names these itself.
         written: the point as an audit file has it, ``gaussian-noise: {std: 2.0}``.
     """
 
     name: str
     defense: Defense
     target: TargetConfig
-    own: bool
+    sets_architecture: bool
     written: str
 
 
@@ -99,7 +99,7 @@ def expand_stack(uses: Sequence[PluginUse], target: TargetConfig) -> list[Defens
             name="+".join(use.name for use in plugins),
             defense=_chained([made for _, made in point]),
             target=target,
-            own=bool(architectures),
+            sets_architecture=bool(architectures),
             written=_written(architectures, plugins, [given for given, _ in point]),
         )
         for point in product(*grids)

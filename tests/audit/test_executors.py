@@ -124,7 +124,7 @@ def test_a_need_comes_first_and_a_broken_one_fails_its_dependents(tmp_path: Path
 def test_what_needs_a_job_that_timed_out_is_not_run(tmp_path: Path) -> None:
     ended = run(job("slow", "hang"), job("child", tmp_path / "a", "slow"), seconds=1.0)
     assert ended["child"].outcome == "not-run"
-    assert ended["child"].reason == "what it needs ended timed-out: took longer than 1 s"
+    assert ended["child"].reason == "a job it depends on timed out: took longer than 1 s"
 
 
 def test_every_job_has_a_process_of_its_own_and_its_events(tmp_path: Path) -> None:

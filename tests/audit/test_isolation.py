@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from leakaudit.audit.jobs.attack_process import AttackProcess, attempt_at, serve
-from leakaudit.audit.jobs.processes import Aside, Ended, Events, Job, Limits, run_jobs
+from leakaudit.audit.jobs.processes import Ended, Events, HelperProcesses, Job, Limits, run_jobs
 from leakaudit.audit.storage.patient_file import SharedPatients, share
 from leakaudit.config import PluginUse, expand
 from leakaudit.contracts import (
@@ -242,8 +242,8 @@ def cell(argument: tuple[Any, ...], progress: Any, connection: Connection) -> No
 def job(truth: Truth, how: str, path: Path) -> Job:
     held = {Capability.ACTIVATIONS: truth.observation.activations}
     argument = (facts(truth.cheat(how)), truth.observation.layout, held, path / how)
-    aside = Aside(work=serve, argument=confinement(truth), count=1)
-    return Job(key=how, label=how, work=cell, argument=argument, aside=aside)
+    helpers = HelperProcesses(work=serve, argument=confinement(truth), count=1)
+    return Job(key=how, label=how, work=cell, argument=argument, helpers=helpers)
 
 
 ENDS = {
@@ -309,8 +309,10 @@ def hang_in_a_cell(connection: Any, progress: Any, other: Connection) -> None:
 
 def main() -> None:
     """Run a cell whose attack never ends, in a program of its own."""
-    aside = Aside(work=serve, argument=confinement_of(["tests.audit.cheats"], hidden=[]), count=1)
-    job = Job(key="x", label="x", work=hang_in_a_cell, argument=None, aside=aside)
+    helpers = HelperProcesses(
+        work=serve, argument=confinement_of(["tests.audit.cheats"], hidden=[]), count=1
+    )
+    job = Job(key="x", label="x", work=hang_in_a_cell, argument=None, helpers=helpers)
     run([job], events=Events(progressed=lambda *_: print("attacking", flush=True)))
 
 

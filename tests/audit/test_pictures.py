@@ -93,16 +93,16 @@ def test_scorers_keep_the_guess_that_differs_from_victim_to_victim() -> None:
     victims, auxiliary = tiny_patients(3), tiny_patients(3, seed=5)
     truth = np.stack([one.images[one.middle] for one in victims])
     scorer = ImageScorer(victims, auxiliary, victims)
-    scorer.hold_against("own images alone", reconstruction(np.zeros_like(truth)))
+    scorer.raise_floor("own images alone", reconstruction(np.zeros_like(truth)))
     assert scorer.own_guess is None
-    scorer.hold_against("own images alone", reconstruction(truth))
+    scorer.raise_floor("own images alone", reconstruction(truth))
     assert scorer.own_guess is not None
     assert (scorer.own_guess == truth).all()
     masks = np.stack([one.masks[one.middle][None] > 0 for one in victims]).astype(np.float32)
     of_masks = MaskScorer(victims, auxiliary)
-    of_masks.hold_against("own images alone", reconstruction(np.zeros_like(masks)))
+    of_masks.raise_floor("own images alone", reconstruction(np.zeros_like(masks)))
     assert of_masks.own_guess is None
-    of_masks.hold_against("own images alone", reconstruction(masks))
+    of_masks.raise_floor("own images alone", reconstruction(masks))
     assert of_masks.own_guess is not None
     assert (of_masks.own_guess == masks).all()
 

@@ -59,7 +59,7 @@ def test_people_have_the_modalities_of_their_sites_in_order(cohort: Cohort, tmp_
     people = People(share(cohort, tmp_path), [["T2w"], ["T1w"]])
     order = [cohort.modalities.index("T2w"), cohort.modalities.index("T1w")]
     wanted = [cohort.ids[2], cohort.ids[0]]
-    for patient, name in zip(people.of(wanted), wanted, strict=True):
+    for patient, name in zip(people.load(wanted), wanted, strict=True):
         (whole,) = cohort.select([name])
         assert patient.id == name
         assert np.array_equal(patient.images, whole.images[:, order])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from leakaudit.audit.planning.matrix import build_matrix
-from leakaudit.audit.planning.unused_settings import unread
+from leakaudit.audit.planning.unused_settings import unused_settings
 from leakaudit.audit_file import parse_audit
 from leakaudit.cli.commands.plan import plan
 from leakaudit.data import Splits
@@ -32,7 +32,7 @@ def told(audit: dict[str, Any], attack: str, threat: str = "", **keys: Any) -> t
     changed = {**copy.deepcopy(audit), "attacks": [attack], **keys}
     changed["threats"] = {threat or MEETINGS[attack]: [attack]}
     config = parse_audit(json.dumps(changed).encode(), "audit", folder=Path("/"))
-    return unread(config, build_matrix(config, "fingerprint", SPLITS))
+    return unused_settings(config, build_matrix(config, "fingerprint", SPLITS))
 
 
 @pytest.mark.parametrize("attack", MEETINGS)

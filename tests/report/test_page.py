@@ -586,7 +586,7 @@ def test_what_a_defense_was_seen_to_do_is_said_in_words() -> None:
     text = " ".join(Page(render_html(record.model_copy(update={"targets": targets}))).text.split())
     for words in (
         "clipped 25 % of the slices",
-        "moved a value by 2",
+        "added noise of standard deviation 2",
         "3 times its own size",
         "set 90 % of the values to 0",
         "returned gradients by 0.5 times",

@@ -13,7 +13,7 @@ import pytest
 from leakaudit.records import ReportRecord
 from leakaudit.report import render_html, write_report
 from leakaudit.report.text.formatting import MINUS, duration, moment
-from leakaudit.report.text.pointers import pointed
+from leakaudit.report.text.pointers import add_pointers
 from tests.report.figures_sample import crowded_report, masks_report, watched_report
 from tests.report.sample import (
     members_leak_more,
@@ -195,4 +195,4 @@ def test_a_text_of_the_record_can_not_set_a_pointer() -> None:
 
 def test_a_pointed_record_is_written_as_its_own() -> None:
     for record in RECORDS.values():
-        assert pointed(record).model_dump_json() == record.model_dump_json()
+        assert add_pointers(record).model_dump_json() == record.model_dump_json()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from leakaudit.audit.planning.letterhead import house_of
+from leakaudit.audit.planning.letterhead import letterhead
 from leakaudit.cli.commands.init import init
 from leakaudit.config import ReportConfig
 from leakaudit.errors import DataError, StoreError, UsageError
@@ -186,7 +186,7 @@ def test_a_logo_is_drawn_anew_small_and_without_what_a_file_holds_beside_it(
 ) -> None:
     path = picture(tmp_path / "logo.jpg", comment="taken by A. Person")
     assert b"A. Person" in path.read_bytes()
-    house = house_of(
+    house = letterhead(
         ReportConfig(
             organisation="General Hospital",
             logo=str(path),
@@ -213,11 +213,11 @@ def test_a_logo_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "logo.png"
     path.write_bytes(content)
     with pytest.raises(DataError, match="logo"):
-        house_of(ReportConfig(logo=str(path)))
+        letterhead(ReportConfig(logo=str(path)))
     with pytest.raises(DataError, match="missing"):
-        house_of(ReportConfig(logo=str(tmp_path / "none.png")))
+        letterhead(ReportConfig(logo=str(tmp_path / "none.png")))
     with pytest.raises(DataError, match="4001 x 1"):
-        house_of(ReportConfig(logo=str(picture(tmp_path / "wide.png", (4001, 1)))))
+        letterhead(ReportConfig(logo=str(picture(tmp_path / "wide.png", (4001, 1)))))
 
 
 @pytest.mark.parametrize("name", HOSTILE)

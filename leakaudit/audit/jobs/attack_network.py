@@ -72,8 +72,8 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
     target = TargetRecord.model_validate_json(trained.read_text())
     if target.idle:
         raise CellError(target.idle)
-    victims = people.of(cell_victims(task))
-    auxiliary = people.of(task.splits.auxiliary)
+    victims = people.load(cell_victims(task))
+    auxiliary = people.load(task.splits.auxiliary)
     scorer = _scorer(task, people, victims, auxiliary, system, store)
     seed = derive_seed(plan.target.seed, "cell")
     companions = _companions(task, plan, people)
@@ -128,9 +128,9 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
         # Who holds something of the victims needs no message to learn from it: that is the floor,
         # and with another patient's messages beside what is its own it must stay there.
         alone = attempt_on(next(processes), returned="nothing")
-        scorer.hold_against(held, alone.reconstruction)
+        scorer.raise_floor(held, alone.reconstruction)
         misled = attempt_on(next(processes), returned="another's")
-        negative = scorer.misled_control(misled.reconstruction, held)
+        negative = scorer.swapped_messages_control(misled.reconstruction, held)
     else:
         negative = scorer.negative_control(attempt.reconstruction)
     if (
@@ -230,4 +230,4 @@ def _companions(task: Task, plan: CellPlan, people: People) -> Companions | None
     alone = plan.gradient_batch == 1
     spared = {*cell_victims(task), *task.splits.repeats}
     others = [name for name in task.splits.train if name not in spared]
-    return Companions(batch=plan.gradient_batch, patients=() if alone else people.of(others))
+    return Companions(batch=plan.gradient_batch, patients=() if alone else people.load(others))

@@ -23,13 +23,14 @@ from leakaudit.isolation.forking import server
 from leakaudit.visible import made_visible
 
 Outcome = Literal["ok", "failed", "timed-out", "not-run"]
+_ENDED = {"failed": "failed", "timed-out": "timed out", "not-run": "was not run"}
 Work = Callable[..., None]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Aside:
-    """Processes that start with a job, know nothing of it and end with it at the latest.
+class HelperProcesses:
+    """Processes that are started with a job, connected to it by a pipe, and killed with it.
 
     Args:
         work: module-level function ``work(argument, connection)``; its process has one thread.
@@ -53,7 +54,7 @@ class Job:
         work: module-level function ``work(argument, progress, *connections)`` run in the child.
         argument: sent to the child by pickle.
         needs: keys of jobs that must end ``ok`` first.
-        aside: processes beside it, to which its connections lead.
+        helpers: processes that are started with it; each has one of its connections.
     """
 
     key: str
@@ -61,7 +62,7 @@ class Job:
     work: Work
     argument: Any
     needs: tuple[str, ...] = ()
-    aside: Aside | None = None
+    helpers: HelperProcesses | None = None
 
 
 @final
@@ -80,7 +81,7 @@ class _Running:
     process: Any
     connection: Connection
     started: float
-    aside: list[Any]
+    helpers: list[Any]
     failure: str = ""
     no_store: bool = False
     finished: bool = False
@@ -109,7 +110,7 @@ class Limits:
     Args:
         seconds: after which it is killed and ``timed-out``.
         memory: bytes of its own data, beyond which it gets no more and fails; None for no limit.
-            Each process aside has the same limit.
+            Each helper process has the same limit.
     """
 
     seconds: float
@@ -164,7 +165,7 @@ def _run_all(
                 if broken:
                     waiting.remove(job)
                     needed = ended[broken[0]]
-                    reason = f"what it needs ended {needed.outcome}: {needed.reason}"
+                    reason = f"a job it depends on {_ENDED[needed.outcome]}: {needed.reason}"
                     ended[job.key] = Ended("not-run", reason, 0.0)
                     events.ended(job, ended[job.key])
                 elif len(running) < workers and all(key in ended for key in needs):
@@ -206,15 +207,15 @@ def _first_interrupt_noted() -> Iterator[list[int]]:
 
 
 def _start(context: Any, job: Job, memory: int | None) -> _Running:
-    aside, connections = [], []
-    if job.aside is not None:
-        for _ in range(job.aside.count):
+    helpers, connections = [], []
+    if job.helpers is not None:
+        for _ in range(job.helpers.count):
             near, far = context.Pipe()
-            arguments = (job.aside, far, memory)
+            arguments = (job.helpers, far, memory)
             process = context.Process(target=_beside, args=arguments, daemon=True)
             process.start()
             far.close()
-            aside.append(process)
+            helpers.append(process)
             connections.append(near)
     parent, child = context.Pipe(duplex=False)
     process = context.Process(
@@ -223,12 +224,12 @@ def _start(context: Any, job: Job, memory: int | None) -> _Running:
     process.start()
     for each in (child, *connections):
         each.close()
-    return _Running(job, process, parent, time.monotonic(), aside)
+    return _Running(job, process, parent, time.monotonic(), helpers)
 
 
-def _beside(aside: Aside, connection: Connection, memory: int | None) -> None:
+def _beside(helpers: HelperProcesses, connection: Connection, memory: int | None) -> None:
     _prepare(memory)
-    aside.work(aside.argument, connection)
+    helpers.work(helpers.argument, connection)
 
 
 def _child(
@@ -303,9 +304,9 @@ def _listen(running: list[_Running], events: Events) -> None:
 
 def _end(each: _Running) -> None:
     if not each.process.is_alive():
-        for process in each.aside:
+        for process in each.helpers:
             process.join(5.0)  # its pipe is closed, so it is about to end in good order
-    for process in (each.process, *each.aside):
+    for process in (each.process, *each.helpers):
         process.kill()
         process.join()
 

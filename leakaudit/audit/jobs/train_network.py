@@ -44,10 +44,10 @@ def train_target(task: Task, progress: Progress) -> None:
     store, plan = RunStore(task.root), task.target
     people = people_of(task)
     system = untrained_system(task, people)
-    victims = people.of(task.splits.victims)
+    victims = people.load(task.splits.victims)
     untrained = utility_of(system, victims)
     data = _training_data(people, task.splits.train, plan.spec.channels)
-    validation = people.of(task.splits.validation)
+    validation = people.load(task.splits.validation)
     scratch = store.scratch(plan.key)
     with untouched(f"defense {plan.defense_name}", defense=system.defense):
         history = train(
@@ -66,7 +66,7 @@ def train_target(task: Task, progress: Progress) -> None:
     inference = Effects(system.defense, "inference")
     released: list[SiteLevels] = []
     utility = utility_of(system, victims, released)
-    trained_on = people.of(victims_of(task.splits, "training", plan.seed))
+    trained_on = people.load(victims_of(task.splits, "training", plan.seed))
     total, by_level = noise_to_signal(system, victims, inference)
     releases = releases_per_patient(task, people)
     checked = checked_claim(

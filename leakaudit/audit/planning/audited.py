@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from leakaudit.asking import ask_all_installed
-from leakaudit.audit.planning.letterhead import house_of
+from leakaudit.audit.planning.letterhead import letterhead
 from leakaudit.audit.planning.matrix import build_matrix
 from leakaudit.audit.planning.plans import Matrix, TargetPlan
 from leakaudit.config import AuditConfig
@@ -58,7 +58,7 @@ def plan_audit(config: AuditConfig, *, cache: Path | None = None, told: Told = s
     """
     ask_all_installed()  # before there are patients
     choose_device(config.device)
-    house_of(config.report)  # a logo that cannot be read is told before hours of work
+    letterhead(config.report)  # a logo that cannot be read is told before hours of work
     cohort = read_patients(config, cache=cache, told=told)
     folds = split_folds(cohort.ids, config.data.split_seed, config.data.folds, cohort.together)
     held = [modality for site in config.target.sites for modality in site]

@@ -18,7 +18,7 @@ _LARGEST_SIDE = 4_000
 _SHOWN = (480, 160)
 
 
-def house_of(config: ReportConfig) -> House:
+def letterhead(config: ReportConfig) -> House:
     """What the report says of its owner.
 
     Raises:

@@ -93,11 +93,13 @@ class _Planner:
         # each beside the same network without a further defense, or one would get the credit of
         # the other.
         plain = next(one for one in entries if one.name == "identity")
-        self.settings_met = [(*point, one) for point in grid for one in entries if not one.own]
+        self.settings_met = [
+            (*point, one) for point in grid for one in entries if not one.sets_architecture
+        ]
         self.settings_met += [
             (withheld, bottleneck, each)
             for one in entries
-            if one.own
+            if one.sets_architecture
             for withheld, bottleneck in product(one.target.withheld_skips, one.target.bottleneck)
             for each in (plain, one)
         ]

@@ -11,7 +11,7 @@ from leakaudit.contracts import Defense
 _NO_ATTACK = "no attack that this audit makes reads"
 
 
-def unread(config: AuditConfig, matrix: Matrix) -> tuple[str, ...]:
+def unused_settings(config: AuditConfig, matrix: Matrix) -> tuple[str, ...]:
     """What is set to something else than its default and has no effect, and why; a line each.
 
     Args:

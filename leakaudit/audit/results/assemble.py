@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from leakaudit.audit.jobs.processes import Ended
 from leakaudit.audit.planning.facts import cell_facts, target_facts
-from leakaudit.audit.planning.letterhead import house_of
+from leakaudit.audit.planning.letterhead import letterhead
 from leakaudit.audit.planning.plans import CellPlan, Matrix, TargetPlan
 from leakaudit.audit.results.audited import (
     data_record,
@@ -88,7 +88,7 @@ def assemble(
         name=config.name,
         audit=config.model_dump(mode="json"),
         images=config.images,
-        house=house_of(config.report),
+        house=letterhead(config.report),
         data=data,
         threats=tuple(threat_record(name) for name in config.threats),
         plugins=tuple(plugin_records(config)),

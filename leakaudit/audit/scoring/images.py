@@ -87,7 +87,7 @@ class ImageScorer:
             self._prior = np.concatenate([all_of_gallery[spared], all_of_others])
         self._chosen = chosen
 
-    def hold_against(self, name: str, reconstruction: Reconstruction) -> None:
+    def raise_floor(self, name: str, reconstruction: Reconstruction) -> None:
         """Let what somebody recovers who did not see the observation be the floor, if higher."""
         images = reconstruction.images.numpy()
         scores = fidelity.ssim_brain(images, self._truth, self._brain)
@@ -216,7 +216,7 @@ class ImageScorer:
         scores: np.ndarray = fidelity.ssim_brain(images, self._truth, self._brain)
         return scores
 
-    def misled_control(self, reconstruction: Reconstruction, held: str) -> Control:
+    def swapped_messages_control(self, reconstruction: Reconstruction, held: str) -> Control:
         """The attack with what it held already, but another patient's messages."""
         images = reconstruction.images.numpy()
         scores = fidelity.ssim_brain(images, self._truth, self._brain)

@@ -45,7 +45,7 @@ class MaskScorer:
         self._guess_name, self._floor = masks.best_mask_guess(guesses, self._truth)
         self.own_guess: np.ndarray | None = None
 
-    def hold_against(self, name: str, reconstruction: Reconstruction) -> None:
+    def raise_floor(self, name: str, reconstruction: Reconstruction) -> None:
         """Let what somebody recovers who did not see the observation be the floor, if higher."""
         scores = self._scores(reconstruction)
         if scores.mean() > self._floor.mean():
@@ -70,7 +70,7 @@ class MaskScorer:
         )
         return {"mask_leakage": leakage}
 
-    def misled_control(self, reconstruction: Reconstruction, held: str) -> Control:
+    def swapped_messages_control(self, reconstruction: Reconstruction, held: str) -> Control:
         """The attack with what it held already, but another patient's messages."""
         scores = self._scores(reconstruction)
         return controls.negative_control(scores, self._floor, held, unit="Dice")

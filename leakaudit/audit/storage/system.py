@@ -72,8 +72,8 @@ class People:
             whole = self._patients[name]
             yield Patient(id=name, images=whole.images[:, self._order], masks=whole.masks)
 
-    def of(self, ids: Iterable[str]) -> list[Patient]:
-        """The same, all at once."""
+    def load(self, ids: Iterable[str]) -> list[Patient]:
+        """Return the patients of these identifiers, all of them in memory."""
         return list(self.each(ids))
 
     def all_but(self, ids: Collection[str]) -> list[str]:

@@ -11,7 +11,7 @@ import typer
 from leakaudit.cli.arguments import PolicyFile, RunFolder, TemplatesFolder, report_folder
 from leakaudit.cli.commands.gate import print_verdict
 from leakaudit.cli.printing.messages import say
-from leakaudit.cli.printing.replaced import say_what_was_replaced
+from leakaudit.cli.printing.replaced import warn_custom_templates
 from leakaudit.cli.printing.sharing import share_report
 from leakaudit.errors import UsageError
 from leakaudit.records import ReportRecord
@@ -61,7 +61,7 @@ def report(
         page = share_report(record, folder, out, templates)
         print_verdict(record)
         print(page)
-        say_what_was_replaced(read_manifest(page.parent), page)
+        warn_custom_templates(read_manifest(page.parent), page)
         return 0
     manifest = read_manifest(folder)
     gallery = read_gallery(folder) if record.images != "none" else None
@@ -90,7 +90,7 @@ def report(
     page = write_report(record, folder, gallery, run=vouched, templates=templates, made_of=made_of)
     print_verdict(record)
     print(page)
-    say_what_was_replaced(read_manifest(page.parent), page)
+    warn_custom_templates(read_manifest(page.parent), page)
     return 0
 
 

@@ -13,7 +13,7 @@ from leakaudit.cli.commands.gate import print_verdict
 from leakaudit.cli.printing.cautions import print_cautions
 from leakaudit.cli.printing.progress import progress_events
 from leakaudit.cli.printing.reading import ReadingLines
-from leakaudit.cli.printing.replaced import say_what_was_replaced
+from leakaudit.cli.printing.replaced import warn_custom_templates
 from leakaudit.cli.printing.summary import print_matrix
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
@@ -63,7 +63,7 @@ def run(
     print_matrix(record)
     print_verdict(record)
     print(f"report: {page}")
-    say_what_was_replaced(read_manifest(store.report), page)
+    warn_custom_templates(read_manifest(store.report), page)
     return exit_code(record)
 
 

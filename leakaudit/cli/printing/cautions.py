@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leakaudit.audit.planning.audited import Plan
-from leakaudit.audit.planning.unused_settings import unread
+from leakaudit.audit.planning.unused_settings import unused_settings
 from leakaudit.cli.printing.messages import say
 from leakaudit.records import Caution
 
@@ -15,7 +15,7 @@ def print_cautions(plan: Plan, *, with_data: bool = True) -> None:
         plan: the audit.
         with_data: whether to say what is uncertain about the patients as well.
     """
-    for one in unread(plan.config, plan.matrix):
+    for one in unused_settings(plan.config, plan.matrix):
         say(f"caution: {one}")
     for caution in plan.cohort.cautions if with_data else ():
         say(caution_line(caution))

@@ -14,7 +14,7 @@ def replaced_words(manifest: ReportManifest) -> str:
     return f"rendered with replaced templates: {', '.join(map(shown, sorted(manifest.templates)))}"
 
 
-def say_what_was_replaced(manifest: ReportManifest | None, page: Path) -> None:
+def warn_custom_templates(manifest: ReportManifest | None, page: Path) -> None:
     """Name the replaced templates on stderr; nothing if there are none."""
     if manifest is not None and manifest.templates:
         say(f"{page}: {replaced_words(manifest)}")

@@ -18,7 +18,7 @@ from leakaudit.report.figures.series_panel import (
     series_panel,
 )
 from leakaudit.report.text.formatting import figure
-from leakaudit.report.text.pointers import plain
+from leakaudit.report.text.pointers import strip_marks
 from leakaudit.report.text.protections import Protection, in_lines, in_words
 from leakaudit.report.views.settings import CellView
 from leakaudit.report.views.sweeps import Sweep, sweeps
@@ -225,4 +225,4 @@ def _description(drawn: Sequence[Series], steps: Sequence[StepName], unit: str) 
             if value is not None
         ]
         words.append(f"{one.name}: {', '.join(reached)}")
-    return plain(f"{unit}. {'; '.join(words)}")
+    return strip_marks(f"{unit}. {'; '.join(words)}")

@@ -10,7 +10,7 @@ from leakaudit.report.figures.markers import SHAPES
 from leakaudit.report.figures.scales import FACET, NARROW, WIDE
 from leakaudit.report.figures.tradeoff_panel import Axes, Floor, Panel, Point, axes, panel
 from leakaudit.report.text.formatting import figure
-from leakaudit.report.text.pointers import plain
+from leakaudit.report.text.pointers import strip_marks
 from leakaudit.report.text.protections import Protection, in_lines, in_words, protections
 from leakaudit.report.text.words import kind_words
 from leakaudit.report.views.settings import ExposureView, MatrixView, SettingView
@@ -183,7 +183,7 @@ def _description(named: Sequence[Point], count: int) -> str:
     ]
     if len(named) < count:
         words.insert(0, f"{count} settings, of which are named")
-    return plain("; ".join(words))
+    return strip_marks("; ".join(words))
 
 
 def _row(setting: SettingView, exposure: ExposureView | None) -> TradeoffRow:
@@ -251,6 +251,6 @@ def _floors(exposures: list[ExposureView]) -> list[Floor]:
             ("blind", leakage.blind_floor),
             ("outline", leakage.outline_floor),
         ):
-            label = plain(f"{kind.capitalize()} floor {figure(value)}")
+            label = strip_marks(f"{kind.capitalize()} floor {figure(value)}")
             floors.setdefault((kind, label), value)
     return [Floor(kind, label, value) for (kind, label), value in floors.items()]

@@ -27,7 +27,7 @@ from leakaudit.report.pictures.gallery import Gallery
 from leakaudit.report.pictures.gallery_view import gallery_view
 from leakaudit.report.pictures.pixels import DIFFERENCE_WHITE
 from leakaudit.report.text import formatting, words
-from leakaudit.report.text.pointers import count, plain, pointed, told
+from leakaudit.report.text.pointers import add_pointers, count, strip_marks, with_pointer
 from leakaudit.report.text.unread_disguises import holes, shipped
 from leakaudit.report.text.verdicts import (
     again_words,
@@ -93,7 +93,7 @@ def page_of(
     """
     style = used.asset("report.css") + footer_rule(record.name, digest)
     script = used.asset("report.js")
-    record = pointed(record)
+    record = add_pointers(record)
     tables = matrices(record)
     try:
         template = _environment(used).get_template("report.html.j2")
@@ -195,9 +195,9 @@ def _filled(templates: Templates) -> Environment:
         duration=formatting.duration,
         moment=formatting.moment,
         spoken=formatting.spoken,
-        plain=plain,
+        plain=strip_marks,
         count=count,
-        told=told,
+        told=with_pointer,
         labelled=formatting.labelled,
         listed=formatting.listed,
         epochs_words=formatting.epochs_words,

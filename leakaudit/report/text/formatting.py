@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from leakaudit.records import UNDEFENDED, Interval, Matching, Reidentification, State
-from leakaudit.report.text.pointers import elements, marked, pointer_of
+from leakaudit.report.text.pointers import marked, pointer_of, to_markup
 from leakaudit.visible import made_visible
 
 MISSING = "\N{EN DASH}"
@@ -294,7 +294,7 @@ def visible(value: Any) -> Any:
     Jinja2 calls it on whatever an expression yields, before escaping.
     """
     if isinstance(value, str) and not isinstance(value, Markup):
-        return elements(made_visible(value))
+        return to_markup(made_visible(value))
     if pointer_of(value):
-        return elements(marked(str(value), value))
+        return to_markup(marked(str(value), value))
     return value

@@ -81,7 +81,7 @@ def _did(effect: Effect) -> str:
     if effect.bounded_share:
         said.append(f"clipped {percent(effect.bounded_share)} of the slices")
     if effect.noise_std:
-        said.append(f"moved a value by {significant(effect.noise_std)} (root mean square)")
+        said.append(f"added noise of standard deviation {significant(effect.noise_std)}")
     if effect.change_to_signal:
         times = significant(effect.change_to_signal)
         said.append(f"changed what crosses by {times} times its own size")

@@ -11,9 +11,9 @@ _DECIDES = {Outcome.FAIL: "violates", Outcome.INCONCLUSIVE: "open"}
 
 
 def not_kept(verdict: Verdict, one: SettingVerdict) -> tuple[Check, ...]:
-    """The gravest check of each limit that is violated, or open where none is, one per limit.
+    """Return the worst violated check of each limit; if none is violated, the worst open one.
 
-    The check that decided comes first and stands for its limit. Empty of a setting that passes.
+    The check that decided comes first and stands for its limit. A setting that passes has none.
     """
     decided = verdict.checks[one.check] if one.check is not None else None
     kind = _DECIDES.get(one.outcome)

@@ -1,11 +1,10 @@
 """Numbers that know where they stand in report.json, so that each on the page can say so.
 
-`pointed` copies a record with every number replaced by one of the same value that carries its JSON
-pointer (RFC 6901). `formatting.figure` marks the text of such a number, whatever sentence it ends
-up in, and `elements` turns the marks into elements with a ``data-json`` attribute when the page is
-written. Lists carry theirs for `count`, and texts for `told`, which is for texts that hold numbers.
-A number that was computed from others on the way carries no pointer: what the page shows is
-computed in the record.
+`add_pointers` copies a record. Each number of the copy carries its JSON pointer (RFC 6901).
+`formatting.figure` marks the text of such a number, and `to_markup` turns the marks into elements
+with a ``data-json`` attribute when the page is written. A list carries its pointer for `count`, a
+text that holds numbers for `with_pointer`. A number that was computed on the way carries none, so
+the page computes nothing: its numbers are in the record.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pydantic import BaseModel
 
 from leakaudit.visible import spelled_out
 
-# Private-use characters, which no text of a record keeps: `pointed` makes them visible there.
+# Private-use characters, which no text of a record keeps: `add_pointers` makes them visible there.
 _OPEN, _THEN, _CLOSE = "\U000f1e00", "\U000f1e01", "\U000f1e02"
 _MARKED = re.compile(
     f"{_OPEN}([^{_OPEN}{_THEN}{_CLOSE}]*){_THEN}([^{_OPEN}{_THEN}{_CLOSE}]*){_CLOSE}"
@@ -61,8 +60,8 @@ class PointedTuple(tuple[Any, ...]):
 _Pointed = PointedFloat | PointedInt | PointedStr | PointedTuple
 
 
-def pointed(record: Model) -> Model:
-    """The same record, its numbers with their pointers and its texts without marks."""
+def add_pointers(record: Model) -> Model:
+    """Copy a record: its numbers carry their pointers, its texts have no marks."""
     found: Model = _walk(record, "")
     return found
 
@@ -79,8 +78,8 @@ def count(values: Sequence[object]) -> int:
     return number
 
 
-def told(text: str) -> str:
-    """A text of a record that may hold numbers, with its pointer."""
+def with_pointer(text: str) -> str:
+    """Return a record's text that may hold numbers, marked with its pointer."""
     return marked(unmarked(text), text)
 
 
@@ -90,13 +89,13 @@ def marked(text: str, value: object) -> str:
     return f"{_OPEN}{pointer}{_THEN}{text}{_CLOSE}" if pointer else text
 
 
-def plain(text: str) -> str:
-    """A text as it reads, without marks: for attributes, figures and whatever is measured."""
+def strip_marks(text: str) -> str:
+    """Return a text without its marks, for attributes, figures and lengths."""
     return _MARKED.sub(lambda found: found[2], text)
 
 
-def elements(text: str) -> Markup | str:
-    """Marks as elements ``<span data-json="/cells/0/...">0.74</span>``, all else escaped.
+def to_markup(text: str) -> Markup | str:
+    """Turn marks into ``<span data-json="/cells/0/...">0.74</span>`` and escape all else.
 
     A text without marks is returned as it is.
     """

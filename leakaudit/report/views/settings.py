@@ -337,8 +337,7 @@ def _caveats(target: TargetRecord | None) -> tuple[str, ...]:
         )
     if target.is_useless:
         sentences.append(
-            "The network may be worth no more than an untrained one: whatever is hidden here is "
-            "hidden from the hospitals too."
+            "This network may have learned nothing. Then its privacy is worth nothing either."
         )
     return tuple(sentences)
 
