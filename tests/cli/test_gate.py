@@ -49,6 +49,10 @@ def test_everything_that_states_the_verdict_states_the_same(
 ) -> None:
     policy = run.parent / "policy.yaml"
     policy.write_text(POLICY.format(**values))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    asked = leakaudit("gate", run, "--policy", policy, cwd=run.parent)
+    assert (asked.returncode, asked.stdout.partition(":")[0]) == (code, outcome)
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     rendered = leakaudit("report", run, "--policy", policy, cwd=run.parent)
     assert rendered.returncode == 0, rendered.stderr
     assert rendered.stdout.startswith(f"{outcome}: ")
@@ -121,4 +125,5 @@ def test_a_gate_needs_a_policy_that_fits(leakaudit: Leakaudit, run: Path) -> Non
     refused = leakaudit("report", run, "--policy", policy, cwd=run.parent)
     assert refused.returncode == 2
     assert "not under defenses" in refused.stderr
+    assert leakaudit("gate", run, "--policy", policy, cwd=run.parent).stderr == refused.stderr
     assert leakaudit("gate", run / "nowhere", cwd=run.parent).returncode == 4

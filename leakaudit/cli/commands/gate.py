@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from leakaudit.cli.arguments import RunFolder, report_folder
+from pathlib import Path
+
+from leakaudit.cli.arguments import PolicyFile, RunFolder, report_folder
 from leakaudit.cli.printing.lines import print_line
 from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
@@ -11,8 +13,11 @@ from leakaudit.report.text.verdicts import again_words, counts_words
 from leakaudit.report.text.verify_hint import verify_hint
 
 
-def gate(run: RunFolder) -> int:
-    """Print RUN's verdict; exit 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE, 4 without a report."""
+def gate(run: RunFolder, policy: PolicyFile = None) -> int:
+    """Print RUN's verdict; exit 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE, 4 without a report.
+
+    With --policy it is the verdict of that policy, and RUN's report stays as it is.
+    """
     folder = report_folder(run)
     if read_manifest(folder) is None:
         raise StoreError(
@@ -20,13 +25,38 @@ def gate(run: RunFolder) -> int:
             f"written; {verify_hint(run)}"
         )
     record = read_report(folder)
+    if policy is not None:
+        record = judged_by_file(run, record, policy)
     if record.verdict is None:
         raise UsageError(
-            f"{run}: this run has no policy, so there is no verdict; write one and add it by "
-            "`leakaudit report RUN --policy FILE`"
+            f"{run}: this run has no policy, so there is no verdict; write one and judge the run "
+            f"by `leakaudit gate {run} --policy FILE`"
         )
     print_verdict(record)
     return record.verdict.exit_code
+
+
+def judged_by_file(run: Path, record: ReportRecord, policy: Path) -> ReportRecord:
+    """The record of a finished run with the verdict of the policy in a file.
+
+    Args:
+        run: the run's folder, for messages.
+        record: its report.
+        policy: the file.
+
+    Raises:
+        ConfigError: the policy cannot be read, or proposes what the audit did not try.
+        UsageError: the report is a shared one.
+    """
+    from leakaudit.audit.results.judged import judged_by  # it needs torch, rendering does not
+    from leakaudit.policy_file import read_policy
+
+    if record.profile == "share":
+        raise UsageError(
+            f"{run}: a shared report is not judged anew, since what a policy says would not be "
+            "scrubbed; judge the run, then share it again"
+        )
+    return judged_by(record, read_policy(policy))
 
 
 def print_verdict(record: ReportRecord) -> None:

@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from leakaudit.cli.arguments import PolicyFile, RunFolder, TemplatesFolder, report_folder
-from leakaudit.cli.commands.gate import print_verdict
+from leakaudit.cli.commands.gate import judged_by_file, print_verdict
 from leakaudit.cli.printing.messages import say
 from leakaudit.cli.printing.replaced import warn_custom_templates
 from leakaudit.cli.printing.sharing import share_report
 from leakaudit.errors import UsageError
-from leakaudit.records import ReportRecord
 from leakaudit.report import read_gallery, read_manifest, read_report, write_report
 from leakaudit.report.text.verify_hint import verify_hint
 
@@ -79,12 +78,7 @@ def report(
             f"{verify_hint(run)}"
         )
     if policy is not None:
-        if record.profile == "share":
-            raise UsageError(
-                f"{run}: a shared report is not judged anew, since what a policy says would not be "
-                "scrubbed; judge the run, then share it again"
-            )
-        record = _judged(record, policy)
+        record = judged_by_file(run, record, policy)
     vouched = manifest.run if manifest else None
     made_of = manifest.made_of if manifest else ""
     page = write_report(record, folder, gallery, run=vouched, templates=templates, made_of=made_of)
@@ -92,15 +86,3 @@ def report(
     print(page)
     warn_custom_templates(read_manifest(page.parent), page)
     return 0
-
-
-def _judged(record: ReportRecord, policy: Path) -> ReportRecord:
-    """The record with the verdict of another policy.
-
-    Raises:
-        ConfigError: the policy cannot be read, or proposes what the audit did not try.
-    """
-    from leakaudit.audit.results.judged import judged_by  # it needs torch, rendering does not
-    from leakaudit.policy_file import read_policy
-
-    return judged_by(record, read_policy(policy))
