@@ -19,7 +19,7 @@ from leakaudit.audit.results.controls import shown_at_work
 from leakaudit.audit.runner import run_audit
 from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.config import AuditConfig
-from leakaudit.contracts import Capability
+from leakaudit.contracts import having
 from leakaudit.errors import ConfigError
 from leakaudit.records import CellRecord, Leakage, MaskLeakage, Matching
 from leakaudit.records.readings import UNDISGUISED, Reading, Readings
@@ -27,20 +27,15 @@ from leakaudit.threat.disguises.base import Disguise
 from leakaudit.threat.disguises.composed import disguises
 from leakaudit.threat.presets import PRESETS
 
-_ADAPTIVE = {
-    Capability.DEFENSE_PARAMETERS,
-    Capability.ENCODER_QUERIES,
-    Capability.TRANSCRIPT_QUERIES,
-}
-
 
 def adaptive_attacks() -> tuple[str, ...]:
     """Installed attacks that read releases, and no gradients, and claim to answer to a defense."""
     kinds, _ = usable_attacks()
+    adaptive = having("adaptive")
     return tuple(
         name
         for name, kind in kinds.items()
-        if can_be_disguised(kind.requires) and kind.requires & _ADAPTIVE and _threat_of(name)
+        if can_be_disguised(kind.requires) and kind.requires & adaptive and _threat_of(name)
     )
 
 

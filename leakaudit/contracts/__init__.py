@@ -4,6 +4,7 @@ In: an `Observation` for an attack, the levels of a site for a defense.  Out: a 
 and the levels that cross the cut.  Neither sees the truth, and neither knows the other.
 """
 
+from leakaudit.capabilities import RELEASES, Capability, having
 from leakaudit.contracts.attack import (
     Attack,
     Attempt,
@@ -53,7 +54,7 @@ from leakaudit.contracts.messages import (
     TranscriptQuery,
     UpdateQuery,
 )
-from leakaudit.contracts.observation import RELEASES, Capability, Observation
+from leakaudit.contracts.observation import Observation
 from leakaudit.contracts.stack import Stack
 from leakaudit.records import Citation
 
@@ -100,6 +101,7 @@ __all__ = [
     "attempted",
     "expanded",
     "facts_from",
+    "having",
     "hints_hold",
     "kind_from",
     "measured",

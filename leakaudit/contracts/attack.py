@@ -6,17 +6,19 @@ import abc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from inspect import signature
+from typing import Any, ClassVar, final
 
 import torch
 
+from leakaudit.capabilities import Capability
 from leakaudit.contracts.attack_facts import AttackFacts
-from leakaudit.contracts.messages import GradientMessages, HeadMessages, Recovers
-from leakaudit.contracts.observation import Capability, Observation
+from leakaudit.contracts.messages import Recovers
+from leakaudit.contracts.observation import Observation
 from leakaudit.errors import CellError, NotGranted
 from leakaudit.randomness import generator_for
 from leakaudit.records import Citation, ReleasedTensor
-from leakaudit.types import Images, Levels, Masks, SiteLevels
+from leakaudit.types import Images
 
 Progress = Callable[[int, int], None]
 
@@ -80,8 +82,7 @@ class Attempt:
 
     Args:
         reconstruction: what the attack returned, checked.
-        queries: samples that were sent through `Observation.query`, `query_transcript`,
-            `query_gradients`, `query_updates`, `query_own_gradients` or `query_head`, or that came
+        queries: samples that were sent through the functions of the `Observation`, or that came
             back through `exchange`.
         auxiliary_patients: how many patients of its own the adversary held.
     """
@@ -232,81 +233,31 @@ def run_here(
 
 
 class _QueryCounter:
-    """Counts the samples an attack sends through the observation's queries."""
+    """Counts the samples that an attack sends or receives through the observation's functions."""
 
     def __init__(self, observation: Observation) -> None:
         self.samples = 0
-        held = {capability: observation._get(capability) for capability in observation.granted}
-        if Capability.ENCODER_QUERIES in held:
-            query = observation.query
-
-            def counted(images: Images, generator: torch.Generator) -> SiteLevels:
-                self.samples += len(images)
-                return query(images, generator)
-
-            held[Capability.ENCODER_QUERIES] = counted
-        if Capability.TRANSCRIPT_QUERIES in held:
-            query_transcript = observation.query_transcript
-
-            def counted_epochs(
-                images: Images, generator: torch.Generator
-            ) -> tuple[SiteLevels, ...]:
-                self.samples += len(images)
-                return query_transcript(images, generator)
-
-            held[Capability.TRANSCRIPT_QUERIES] = counted_epochs
-        if Capability.GRADIENT_QUERIES in held:
-            query_gradients = observation.query_gradients
-
-            def counted_too(
-                images: Images, masks: Masks, generator: torch.Generator
-            ) -> tuple[GradientMessages, ...]:
-                self.samples += len(images)
-                return query_gradients(images, masks, generator)
-
-            held[Capability.GRADIENT_QUERIES] = counted_too
-        if Capability.OWN_GRADIENT_QUERIES in held:
-            query_own = observation.query_own_gradients
-
-            def counted_own(
-                images: Images, masks: Masks, generator: torch.Generator
-            ) -> tuple[Levels, ...]:
-                self.samples += len(images)
-                return query_own(images, masks, generator)
-
-            held[Capability.OWN_GRADIENT_QUERIES] = counted_own
-        if Capability.UPDATE_QUERIES in held:
-            query_updates = observation.query_updates
-
-            def counted_updates(
-                images: Images, masks: Masks, generator: torch.Generator
-            ) -> tuple[tuple[tuple[torch.Tensor, ...], ...], ...]:
-                self.samples += len(images)
-                return query_updates(images, masks, generator)
-
-            held[Capability.UPDATE_QUERIES] = counted_updates
-        if Capability.HEAD_QUERIES in held:
-            query_head = observation.query_head
-
-            def counted_head(
-                images: Images, masks: Masks, generator: torch.Generator
-            ) -> tuple[HeadMessages, ...]:
-                self.samples += len(images)
-                return query_head(images, masks, generator)
-
-            held[Capability.HEAD_QUERIES] = counted_head
-        if Capability.ACTIVE_MANIPULATION in held:
-            exchange = observation.exchange
-
-            def counted_exchange(gradients: SiteLevels | None, of_victims: bool) -> SiteLevels:
-                released = exchange(gradients, of_victims)
-                self.samples += len(released[0][0])
-                return released
-
-            held[Capability.ACTIVE_MANIPULATION] = counted_exchange
+        held = {each: self._counted(each, observation._get(each)) for each in observation.granted}
         self.observation = Observation(
             threat=observation.threat, layout=observation.layout, held=held
         )
+
+    def _counted(self, capability: Capability, value: Any) -> object:
+        how = capability.row.asked
+        if how in (None, "uncounted"):
+            return value
+        parameters = signature(value)
+
+        def counted(*arguments: object, **named: object) -> Any:
+            call = parameters.bind(*arguments, **named)
+            if how == "images sent":
+                self.samples += len(call.args[0])
+            answer = value(*call.args, **call.kwargs)
+            if how == "slices received":
+                self.samples += len(answer[0][0])
+            return answer
+
+        return counted
 
 
 def _kept(images: torch.Tensor, recovers: Recovers) -> torch.Tensor:

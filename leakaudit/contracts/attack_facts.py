@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from leakaudit.capabilities import Capability
 from leakaudit.contracts.messages import Recovers
-from leakaudit.contracts.observation import Capability
 from leakaudit.errors import PluginError
 from leakaudit.records import Citation, ReleasedTensor
 from leakaudit.visible import made_visible

@@ -117,6 +117,10 @@ class GradientRelease:
     gradients: tuple[tuple[torch.Tensor, ...], ...]
 
 
+# A seed in, every site's encoder with weights drawn by it out.
+BuildEncoders = Callable[[int], tuple[torch.nn.Module, ...]]
+
+
 Query = Callable[[Images, torch.Generator], SiteLevels]
 
 

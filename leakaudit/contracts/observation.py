@@ -1,16 +1,17 @@
-"""What an adversary holds, and the vocabulary of what it may be granted."""
+"""Holds what an adversary is granted; reading anything else is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import NoReturn, final
+from collections.abc import Mapping
+from typing import Generic, NoReturn, TypeVar, final, overload
 
 import torch
 
+from leakaudit.capabilities import RELEASES, Capability, having
 from leakaudit.contracts.defense import Defense
 from leakaudit.contracts.messages import (
     AuxiliaryPatients,
+    BuildEncoders,
     Exchange,
     GradientQuery,
     GradientRelease,
@@ -23,48 +24,50 @@ from leakaudit.contracts.messages import (
     UpdateQuery,
 )
 from leakaudit.errors import NotGranted
-from leakaudit.types import Images, Levels, SiteLevels
+from leakaudit.types import Images, Levels, Masks, SiteLevels
+
+_T = TypeVar("_T")
+_OF_PATIENTS = having("release", "cohort release")
 
 
-class Capability(StrEnum):
-    """One thing an adversary may hold; a threat model is a set of these."""
+@final
+class Granted(Generic[_T]):
+    """An attribute of `Observation` that a capability of its name grants.
 
-    ACTIVATIONS = "activations"
-    REPEATED_RELEASES = "repeated-releases"
-    CUT_GRADIENTS = "cut-gradients"
-    ENCODER_WEIGHTS = "encoder-weights"
-    ENCODER_ARCHITECTURE = "encoder-architecture"
-    ENCODER_QUERIES = "encoder-queries"
-    SERVER_WEIGHTS = "server-weights"
-    COHORT_RELEASES = "cohort-releases"
-    TRANSCRIPT = "transcript"
-    TRANSCRIPT_QUERIES = "transcript-queries"
-    WEIGHT_GRADIENTS = "weight-gradients"
-    GRADIENT_QUERIES = "gradient-queries"
-    WEIGHT_UPDATES = "weight-updates"
-    UPDATE_QUERIES = "update-queries"
-    MASKS = "masks"
-    OWN_MODALITIES = "own-modalities"
-    OWN_CUT_GRADIENTS = "own-cut-gradients"
-    OWN_GRADIENT_QUERIES = "own-gradient-queries"
-    HEAD_MESSAGES = "head-messages"
-    HEAD_QUERIES = "head-queries"
-    AUXILIARY_PATIENTS = "auxiliary-patients"
-    CANDIDATES = "candidates"
-    DEFENSE_PARAMETERS = "defense-parameters"
-    ACTIVE_MANIPULATION = "active-manipulation"
+    `Capability` names the attribute and says what it holds.
+    """
 
+    capability: Capability
 
-# What a cell holds of the victims' releases. An attack that requires none of these sees none.
-RELEASES = frozenset({Capability.ACTIVATIONS, Capability.REPEATED_RELEASES, Capability.TRANSCRIPT})
-_OF_PATIENTS = RELEASES | {Capability.COHORT_RELEASES}
+    def __set_name__(self, owner: type[Observation], name: str) -> None:
+        """Find the capability."""
+        (self.capability,) = (one for one in Capability if one.row.attribute == name)
+        self.__doc__ = self.capability.row.holds
+
+    @overload
+    def __get__(self, seen: None, owner: type[Observation]) -> Granted[_T]: ...
+
+    @overload
+    def __get__(self, seen: Observation, owner: type[Observation]) -> _T: ...
+
+    def __get__(self, seen: Observation | None, owner: type[Observation]) -> Granted[_T] | _T:
+        """The granted value; from the class, the attribute itself.
+
+        Raises:
+            NotGranted: the threat model does not grant it.
+        """
+        if seen is None:
+            return self
+        value: _T = seen._get(self.capability)  # type: ignore[assignment]
+        return value
 
 
 @final
 class Observation:
     """Holds what a threat model grants, and nothing else.
 
-    Reading what was not granted raises `NotGranted`, as does asking for a private image.
+    Reading what was not granted raises `NotGranted`, as does asking for a private image. Each
+    attribute is explained in `leakaudit.capabilities`.
     """
 
     __slots__ = ("_held", "granted", "layout", "threat")
@@ -123,153 +126,27 @@ class Observation:
             self.__getattr__(capability.value)
         return self._held[capability]
 
-    @property
-    def activations(self) -> SiteLevels:
-        """The victims' released levels, per site, each ``(victims, C, *spatial)``."""
-        return self._get(Capability.ACTIVATIONS)  # type: ignore[return-value]
-
-    @property
-    def repeated_releases(self) -> tuple[SiteLevels, ...]:
-        """Every release of the victims, `activations` being the first."""
-        return self._get(Capability.REPEATED_RELEASES)  # type: ignore[return-value]
-
-    @property
-    def encoders(self) -> tuple[torch.nn.Module, ...]:
-        """Every site's encoder as of the last checkpoint, in evaluation mode, gradients off."""
-        return self._get(Capability.ENCODER_WEIGHTS)  # type: ignore[return-value]
-
-    @property
-    def untrained_encoders(self) -> Callable[[int], tuple[torch.nn.Module, ...]]:
-        """The architecture: ``untrained_encoders(seed)`` builds every site's encoder anew."""
-        return self._get(Capability.ENCODER_ARCHITECTURE)  # type: ignore[return-value]
-
-    @property
-    def server_network(self) -> torch.nn.Module:
-        """The label site's own network, in evaluation mode, gradients off.
-
-        What all sites released (`SiteLevels`) goes in, logits ``(B, classes, *spatial)`` come out.
-        """
-        return self._get(Capability.SERVER_WEIGHTS)  # type: ignore[return-value]
-
-    @property
-    def cohort_releases(self) -> SiteLevels:
-        """What training patients' slices were released as at the end, per site ``(slices, ...)``.
-
-        None of them is a victim, and no image or mask is known to belong to any.
-        """
-        return self._get(Capability.COHORT_RELEASES)  # type: ignore[return-value]
-
-    @property
-    def query(self) -> Query:
-        """Black-box access: ``query(images, generator)`` is what the sites would release."""
-        return self._get(Capability.ENCODER_QUERIES)  # type: ignore[return-value]
-
-    @property
-    def transcript(self) -> tuple[SiteLevels, ...]:
-        """What each epoch of training released of the victims, first to last, as `activations`."""
-        return self._get(Capability.TRANSCRIPT)  # type: ignore[return-value]
-
-    @property
-    def query_transcript(self) -> TranscriptQuery:
-        """``query_transcript(images, generator)``: what each epoch would release of them."""
-        return self._get(Capability.TRANSCRIPT_QUERIES)  # type: ignore[return-value]
-
-    @property
-    def query_gradients(self) -> GradientQuery:
-        """``query_gradients(images, masks, generator)``: what training on them would send.
-
-        Images ``(slices, modalities, *spatial)`` in [0, 1] and masks ``(slices, *spatial)`` of the
-        adversary's own, of which every ``layout.gradient_batch`` in a row are a batch; the answer
-        has one entry for each checkpoint at which the victims' gradients are observed.
-        """
-        return self._get(Capability.GRADIENT_QUERIES)  # type: ignore[return-value]
-
-    @property
-    def weight_gradients(self) -> tuple[GradientRelease, ...]:
-        """Weight gradients of one batch per victim, at each observed checkpoint."""
-        return self._get(Capability.WEIGHT_GRADIENTS)  # type: ignore[return-value]
-
-    @property
-    def cut_gradients(self) -> tuple[SiteLevels, ...]:
-        """Cut gradients of one batch per victim, at each checkpoint of `weight_gradients`.
-
-        Per checkpoint and site one tensor ``(victims * layout.gradient_batch, C, *spatial)`` per
-        crossing level: batch after batch, a victim's slice before its companions'.
-        """
-        return self._get(Capability.CUT_GRADIENTS)  # type: ignore[return-value]
-
-    @property
-    def weight_updates(self) -> tuple[GradientRelease, ...]:
-        """How a round of several steps on one batch per victim moved the encoders' weights.
-
-        Per observed checkpoint, as `weight_gradients`. Every party starts the round there with a
-        fresh optimizer, and steps on the same batch each time.
-        """
-        return self._get(Capability.WEIGHT_UPDATES)  # type: ignore[return-value]
-
-    @property
-    def query_updates(self) -> UpdateQuery:
-        """``query_updates(images, masks, generator)``: what a round on own batches would send."""
-        return self._get(Capability.UPDATE_QUERIES)  # type: ignore[return-value]
-
-    @property
-    def own_images(self) -> Images:
-        """What a data site holds of the victims itself, ``(victims, own modalities, *spatial)``."""
-        return self._get(Capability.OWN_MODALITIES)  # type: ignore[return-value]
-
-    @property
-    def own_cut_gradients(self) -> tuple[Levels, ...]:
-        """What returned to the adversary's site for one batch per victim, at each checkpoint.
-
-        Per checkpoint one tensor ``(victims, C, *spatial)`` per crossing level.
-        """
-        return self._get(Capability.OWN_CUT_GRADIENTS)  # type: ignore[return-value]
-
-    @property
-    def query_own_gradients(self) -> OwnGradientQuery:
-        """``query_own_gradients(images, masks, generator)``: what would return to the site.
-
-        As `query_gradients`, but what returns to the adversary's own site alone, in the form of
-        `own_cut_gradients`.
-        """
-        return self._get(Capability.OWN_GRADIENT_QUERIES)  # type: ignore[return-value]
-
-    @property
-    def head_messages(self) -> tuple[HeadMessages, ...]:
-        """What crossed the second cut for the victims' slices, each alone, per checkpoint."""
-        return self._get(Capability.HEAD_MESSAGES)  # type: ignore[return-value]
-
-    @property
-    def query_head(self) -> HeadQuery:
-        """``query_head(images, masks, generator)``: the same for own slices that are enrolled."""
-        return self._get(Capability.HEAD_QUERIES)  # type: ignore[return-value]
-
-    @property
-    def exchange(self) -> Exchange:
-        """Takes the label site's place in a training of its own, step by step.
-
-        ``exchange(None, False)`` begins: the sites build their encoders anew and release a first
-        batch of training slices, per site ``(B, C, *spatial)``. ``exchange(gradients, False)``
-        hands every site the cut gradients for the batch it sent last, by which it takes one
-        optimizer step, and returns the next batch. ``exchange(None, True)`` is what the sites
-        release of the victims' slices at this moment, after which there is no batch to answer.
-        """
-        return self._get(Capability.ACTIVE_MANIPULATION)  # type: ignore[return-value]
-
-    @property
-    def auxiliary(self) -> AuxiliaryPatients:
-        """The adversary's own patients."""
-        return self._get(Capability.AUXILIARY_PATIENTS)  # type: ignore[return-value]
-
-    @property
-    def candidates(self) -> Images:
-        """Images of candidate patients, ``(candidates, modalities, *spatial)``, values in [0, 1].
-
-        The victims are among them, in an order that says nothing of who they are.
-        """
-        return self._get(Capability.CANDIDATES)  # type: ignore[return-value]
-
-    @property
-    def defense(self) -> Defense:
-        """The defense with all its parameters (Kerckhoffs's principle), not its draws."""
-        return self._get(Capability.DEFENSE_PARAMETERS)  # type: ignore[return-value]
+    activations: Granted[SiteLevels] = Granted()
+    repeated_releases: Granted[tuple[SiteLevels, ...]] = Granted()
+    transcript: Granted[tuple[SiteLevels, ...]] = Granted()
+    cohort_releases: Granted[SiteLevels] = Granted()
+    query: Granted[Query] = Granted()
+    query_transcript: Granted[TranscriptQuery] = Granted()
+    encoders: Granted[tuple[torch.nn.Module, ...]] = Granted()
+    untrained_encoders: Granted[BuildEncoders] = Granted()
+    server_network: Granted[torch.nn.Module] = Granted()
+    weight_gradients: Granted[tuple[GradientRelease, ...]] = Granted()
+    cut_gradients: Granted[tuple[SiteLevels, ...]] = Granted()
+    query_gradients: Granted[GradientQuery] = Granted()
+    weight_updates: Granted[tuple[GradientRelease, ...]] = Granted()
+    query_updates: Granted[UpdateQuery] = Granted()
+    own_images: Granted[Images] = Granted()
+    own_cut_gradients: Granted[tuple[Levels, ...]] = Granted()
+    query_own_gradients: Granted[OwnGradientQuery] = Granted()
+    head_messages: Granted[tuple[HeadMessages, ...]] = Granted()
+    query_head: Granted[HeadQuery] = Granted()
+    exchange: Granted[Exchange] = Granted()
+    auxiliary: Granted[AuxiliaryPatients] = Granted()
+    candidates: Granted[Images] = Granted()
+    masks: Granted[Masks] = Granted()
+    defense: Granted[Defense] = Granted()

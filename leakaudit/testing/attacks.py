@@ -76,7 +76,6 @@ def _check_facts(attack: Attack) -> None:
 def _frozen(capability: Capability, value: object) -> bytes:
     """What an attack could modify of a granted value: tensors, and modules with their flags."""
     stream = io.BytesIO()
-    called = callable(value) and not isinstance(value, torch.nn.Module)
-    if not called and capability != Capability.DEFENSE_PARAMETERS:
+    if not capability.row.asked and capability != Capability.DEFENSE_PARAMETERS:
         torch.save(value, stream)
     return stream.getvalue()

@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from leakaudit.contracts import AuxiliaryPatients, Capability, Observation
+from leakaudit.contracts import AuxiliaryPatients, Capability, Observation, having
 from leakaudit.data import Patient
 from leakaudit.errors import CellError
 from leakaudit.randomness import derive_seed
@@ -50,17 +50,6 @@ from leakaudit.types import Images, SiteLevels
 # What is kept of the cohort's releases: enough for their distribution, and no gigabytes.
 _COHORT_PATIENTS = 16
 _COHORT_SLICES = 6
-_TRANSCRIPTS = frozenset({Capability.TRANSCRIPT, Capability.TRANSCRIPT_QUERIES})
-# The adversary's own masks are shown to it where it can do something with them.
-_USES_OF_MASKS = frozenset(
-    {
-        Capability.GRADIENT_QUERIES,
-        Capability.UPDATE_QUERIES,
-        Capability.OWN_GRADIENT_QUERIES,
-        Capability.HEAD_QUERIES,
-        Capability.SERVER_WEIGHTS,
-    }
-)
 
 
 def observe(
@@ -111,10 +100,11 @@ def observe(
     """
     spatial = tuple(victims[0].images.shape[2:])
     path = path_of(system)
-    epochs = transcript_paths(system) if _TRANSCRIPTS & threat.capabilities else ()
+    epochs = transcript_paths(system) if having("every epoch") & threat.capabilities else ()
     if paths is not None:
         paths += [path, *epochs]
     held: dict[Capability, object] = {}
+    gradients: list[Capability] = []
     for capability in sorted(threat.capabilities):  # victims first, in every process
         match capability:
             case Capability.ACTIVATIONS if Capability.TRANSCRIPT in threat.capabilities:
@@ -178,11 +168,9 @@ def observe(
                 if received:
                     held[capability] = received
             case Capability.AUXILIARY_PATIENTS:
-                held[capability] = _auxiliary(
-                    auxiliary,
-                    system.device,
-                    masks=bool(_USES_OF_MASKS & threat.capabilities),
-                )
+                # Its own masks are shown to it where it can do something with them.
+                masks = bool(having("own masks") & threat.capabilities)
+                held[capability] = _auxiliary(auxiliary, system.device, masks=masks)
             case Capability.CANDIDATES:
                 if candidates is None:
                     raise CellError(f"threat {threat.name} needs candidates, and there are none")
@@ -190,17 +178,12 @@ def observe(
             case Capability.DEFENSE_PARAMETERS:
                 held[capability] = deepcopy(system.defense)
             case Capability.WEIGHT_GRADIENTS | Capability.CUT_GRADIENTS:
-                pass  # one pass through the protocol makes both, below
+                gradients.append(capability)  # one pass through the protocol makes both, below
             case _:
                 raise AssertionError(f"no preset grants {capability} yet")
-    gradients = {Capability.WEIGHT_GRADIENTS, Capability.CUT_GRADIENTS} & threat.capabilities
     if gradients:
         weight, cut = gradients_of(system, victims, companions, gradient_checkpoints)
-        made: dict[Capability, object] = {
-            Capability.WEIGHT_GRADIENTS: weight,
-            Capability.CUT_GRADIENTS: cut,
-        }
-        held.update({capability: made[capability] for capability in gradients})
+        held.update({one: cut if one == Capability.CUT_GRADIENTS else weight for one in gradients})
     return Observation(
         threat=threat.name,
         layout=layout_of(

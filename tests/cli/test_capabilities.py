@@ -7,7 +7,6 @@ import pytest
 from leakaudit.cli.commands.catalog import show
 from leakaudit.contracts import Attack, Capability
 from leakaudit.registry import usable
-from leakaudit.threat.capabilities import MEANINGS
 from leakaudit.threat.presets import PRESETS
 
 
@@ -22,8 +21,10 @@ def test_each_is_explained_with_who_holds_and_who_needs_it(
     assert max(map(len, printed.out.splitlines())) <= 80
     head, _, told = printed.out.partition("\n\n")
     assert head == f"{capability} (capability)"
-    meaning, granted, needed = (" ".join(part.split()) for part in told.split("\n\n"))
-    assert meaning == MEANINGS[capability]
+    meaning, read, granted, needed = (" ".join(part.split()) for part in told.split("\n\n"))
+    assert meaning == capability.row.words
+    holds = capability.row.holds.replace("`", "")
+    assert read == f"an attack reads observation.{capability.row.attribute}: {holds}"
     assert meaning.endswith(".")
     holders = [name for name, one in PRESETS.items() if capability in one.capabilities]
     assert granted == f"granted by: {', '.join(holders) or 'no threat'}"

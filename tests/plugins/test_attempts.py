@@ -77,6 +77,10 @@ def attempt(
     return attempted(seen, name="Gray", needs=needs, recovers=recovers, run=run)
 
 
+def test_every_function_that_is_counted_is_asked_here() -> None:
+    assert set(QUESTIONS) == {one for one in Capability if one.row.asked not in (None, "uncounted")}
+
+
 @pytest.mark.parametrize("capability", QUESTIONS, ids=str)
 def test_every_sample_of_every_question_is_counted(capability: Capability) -> None:
     ask, samples = QUESTIONS[capability]
@@ -97,6 +101,20 @@ def test_every_sample_of_every_question_is_counted(capability: Capability) -> No
     ask(Observation(threat="a threat", layout=LAYOUT, held={capability: answer}))
     assert [id(one) for one in given[0]] == [id(one) for one in given[2]]
     assert attempt({}, lambda seen: gray()).queries == 0
+
+
+def test_a_sample_that_is_named_is_counted_too() -> None:
+    def answer(images: torch.Tensor, generator: torch.Generator) -> object:
+        return RELEASED
+
+    def run(seen: Observation) -> Reconstruction:
+        query: Any = seen.query
+        query(generator=DRAWS, images=IMAGES)
+        with pytest.raises(TypeError):
+            query(IMAGES)
+        return gray()
+
+    assert attempt({Capability.ENCODER_QUERIES: answer}, run).queries == 3
 
 
 def test_the_adversarys_own_patients_are_counted_each_once() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, final
+from dataclasses import replace
+from typing import final
 
 import pytest
 import torch
 
-from leakaudit.contracts import Attack, Capability, Observation, Progress, Reconstruction
+from leakaudit.contracts import Attack, Capability, Observation, Progress, Reconstruction, having
 from leakaudit.data import Patient
 from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.randomness import generator_for
@@ -36,64 +36,17 @@ from tests.threat.observed import (
     middle_images,
     observed,
     site_of,
+    tensors_in,
 )
 from tests.tiny import tiny_patients, tiny_spec, tiny_system
-
-READERS = {
-    Capability.ACTIVATIONS: "activations",
-    Capability.REPEATED_RELEASES: "repeated_releases",
-    Capability.CUT_GRADIENTS: "cut_gradients",
-    Capability.ENCODER_WEIGHTS: "encoders",
-    Capability.ENCODER_ARCHITECTURE: "untrained_encoders",
-    Capability.ENCODER_QUERIES: "query",
-    Capability.SERVER_WEIGHTS: "server_network",
-    Capability.COHORT_RELEASES: "cohort_releases",
-    Capability.GRADIENT_QUERIES: "query_gradients",
-    Capability.WEIGHT_GRADIENTS: "weight_gradients",
-    Capability.AUXILIARY_PATIENTS: "auxiliary",
-    Capability.CANDIDATES: "candidates",
-    Capability.OWN_MODALITIES: "own_images",
-    Capability.OWN_CUT_GRADIENTS: "own_cut_gradients",
-    Capability.OWN_GRADIENT_QUERIES: "query_own_gradients",
-    Capability.WEIGHT_UPDATES: "weight_updates",
-    Capability.UPDATE_QUERIES: "query_updates",
-    Capability.HEAD_MESSAGES: "head_messages",
-    Capability.HEAD_QUERIES: "query_head",
-    Capability.TRANSCRIPT: "transcript",
-    Capability.TRANSCRIPT_QUERIES: "query_transcript",
-    Capability.ACTIVE_MANIPULATION: "exchange",
-    Capability.DEFENSE_PARAMETERS: "defense",
-}
-
-
-def tensors_in(value: Any, seen: set[int] | None = None) -> Iterator[torch.Tensor]:
-    """Every tensor that can be reached by looking into what is held, closures included."""
-    seen = set() if seen is None else seen
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    parts: list[Any] = []
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, torch.nn.Module):
-        yield from value.state_dict().values()
-    elif isinstance(value, dict):
-        parts = list(value.values())
-    elif isinstance(value, tuple | list):
-        parts = list(value)
-    elif is_dataclass(value):
-        parts = [getattr(value, field.name) for field in fields(value)]
-    else:
-        parts = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
-    for part in parts:
-        yield from tensors_in(part, seen)
 
 
 @pytest.mark.parametrize("threat", PRESETS)
 def test_each_preset_grants_its_capabilities_and_no_other(undefended: System, threat: str) -> None:
     observation = observed(undefended, threat)
     assert observation.granted == PRESETS[threat].capabilities
-    for capability, name in READERS.items():
+    for capability in Capability:
+        name = capability.row.attribute
         if capability in PRESETS[threat].capabilities:
             assert getattr(observation, name) is not None
         else:
@@ -108,14 +61,7 @@ def test_masks_of_the_adversarys_patients_come_only_with_a_use_for_them(
 ) -> None:
     observation = observed(undefended, threat)
     masks = observation.auxiliary.masks
-    uses = {
-        Capability.GRADIENT_QUERIES,
-        Capability.UPDATE_QUERIES,
-        Capability.OWN_GRADIENT_QUERIES,
-        Capability.HEAD_QUERIES,
-        Capability.SERVER_WEIGHTS,
-    }
-    if not uses & PRESETS[threat].capabilities:
+    if not having("own masks") & PRESETS[threat].capabilities:
         assert masks is None
         return
     assert masks is not None

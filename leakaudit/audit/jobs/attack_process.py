@@ -125,8 +125,8 @@ class AttackProcess:
         functions: list[Callable[..., Any]] = []
         held: dict[Capability, object] = {}
         for each in observation.granted:
-            value = observation._get(each)
-            if callable(value) and not isinstance(value, torch.nn.Module):
+            value: Any = observation._get(each)
+            if each.row.asked:
                 functions.append(value)
                 value = Stays(len(functions) - 1)
             held[each] = value

@@ -10,7 +10,7 @@ from typing import Any
 from leakaudit.audit.planning.keys import cell_key, context_of, target_key
 from leakaudit.audit.planning.plans import CellPlan, Matrix, TargetPlan
 from leakaudit.config import AuditConfig, PluginUse, expand, expand_stack
-from leakaudit.contracts import RELEASES, AttackFacts, Capability, Defense
+from leakaudit.contracts import RELEASES, AttackFacts, Capability, Defense, having
 from leakaudit.data import Splits
 from leakaudit.errors import ConfigError
 from leakaudit.randomness import derive_seed
@@ -20,20 +20,7 @@ from leakaudit.threat.disguises.composed import control_disguise
 from leakaudit.threat.presets import Threat, threat_named
 
 EASIEST_BATCH = 1
-_GRADIENTS = frozenset(
-    {
-        Capability.WEIGHT_GRADIENTS,
-        Capability.WEIGHT_UPDATES,
-        Capability.CUT_GRADIENTS,
-        Capability.OWN_CUT_GRADIENTS,
-        Capability.HEAD_MESSAGES,
-        Capability.GRADIENT_QUERIES,
-        Capability.UPDATE_QUERIES,
-        Capability.OWN_GRADIENT_QUERIES,
-        Capability.HEAD_QUERIES,
-    }
-)
-_UPDATES = frozenset({Capability.WEIGHT_UPDATES, Capability.UPDATE_QUERIES})
+_GRADIENTS = having("gradient")
 
 
 def build_matrix(config: AuditConfig, fingerprint: str, *folds: Splits) -> Matrix:
@@ -263,7 +250,7 @@ class _Planner:
         return self.config.observed_epochs if reads else ((),)
 
     def _round_steps(self, attack: AttackFacts, threat: Threat) -> int | None:
-        reads = attack.needs() & threat.capabilities & _UPDATES
+        reads = attack.needs() & threat.capabilities & having("update")
         return self.config.round_steps if reads else None
 
     def controls(self, cells: list[CellPlan]) -> Iterator[CellPlan]:
@@ -330,11 +317,4 @@ def _seen_batches(
     threat: Threat, attack: AttackFacts, sizes: tuple[int, ...]
 ) -> tuple[int | None, ...]:
     """Sizes of the batches whose gradients the attack reads, each in a cell of its own."""
-    of_batches = {
-        Capability.WEIGHT_GRADIENTS,
-        Capability.WEIGHT_UPDATES,
-        Capability.CUT_GRADIENTS,
-        Capability.GRADIENT_QUERIES,
-        Capability.UPDATE_QUERIES,
-    }
-    return sizes if of_batches & attack.needs() & threat.capabilities else (None,)
+    return sizes if having("batch") & attack.needs() & threat.capabilities else (None,)

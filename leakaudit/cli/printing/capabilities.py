@@ -7,7 +7,7 @@ from collections.abc import Callable
 from leakaudit.asking import attack_use, facts_of, usable_attacks
 from leakaudit.cli.printing.messages import say
 from leakaudit.contracts import AttackFacts, Capability
-from leakaudit.threat.capabilities import MEANINGS, granting
+from leakaudit.threat.presets import PRESETS
 
 
 def describe_capability(name: str, wrapped: Callable[[str], list[str]]) -> str:
@@ -18,9 +18,12 @@ def describe_capability(name: str, wrapped: Callable[[str], list[str]]) -> str:
         wrapped: breaks a paragraph into lines.
     """
     capability = Capability(name)
-    threats, attacks = granting(capability), _needing(capability)
+    threats = [threat.name for threat in PRESETS.values() if capability in threat.capabilities]
+    attacks = _needing(capability)
     unneeded = f"no installed attack{'; one that is granted it may use it' if threats else ''}"
+    attribute = capability.row.attribute
     paragraphs = (
+        f"an attack reads observation.{attribute}: {capability.row.holds.replace('`', '')}",
         f"granted by: {', '.join(threats) or 'no threat'}",
         f"needed by: {', '.join(attacks) or unneeded}",
     )
@@ -28,7 +31,7 @@ def describe_capability(name: str, wrapped: Callable[[str], list[str]]) -> str:
         [
             f"{name} (capability)",
             "",
-            *wrapped(MEANINGS[capability]),
+            *wrapped(capability.row.words),
             *(line for each in paragraphs for line in ("", *wrapped(each))),
         ]
     )

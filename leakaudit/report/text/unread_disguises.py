@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+from leakaudit.capabilities import RELEASES
 from leakaudit.records import PluginRecord, ReportRecord
 from leakaudit.records.readings import Readings
-
-_RELEASES = {"activations", "repeated-releases", "transcript"}
 
 
 @cache
@@ -24,7 +23,7 @@ def holes(record: ReportRecord, table: Readings) -> tuple[str, ...]:
 
 
 def _hole(plugin: PluginRecord, table: Readings) -> str:
-    if plugin.kind != "attack" or not _RELEASES & set(plugin.requires):
+    if plugin.kind != "attack" or not RELEASES & set(plugin.requires):
         return ""
     if plugin.name not in table.attacks:
         return f"{plugin.name} reads releases; behind which disguises it still does was not tried."
