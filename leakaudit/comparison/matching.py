@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from leakaudit.comparison.configurations import added, configurations, reconfigured, retuned
+from leakaudit.comparison.configurations import added, reconfigured, retuned
 from leakaudit.comparison.records import CellIdentity, Change, SettingIdentity
 from leakaudit.records import CellRecord, TargetRecord
 
@@ -47,7 +47,7 @@ def match_settings(a: Sequence[TargetRecord], b: Sequence[TargetRecord]) -> Matc
     found = _match(
         a,
         b,
-        exact=lambda one: (_place(one), configurations(one.defense)),
+        exact=lambda one: (_place(one), one.defense),
         loose=_place,
         differing=lambda one, other: added(one.defense, other.defense),
         alone=False,
@@ -101,7 +101,7 @@ def match_cells(
     return _match(
         a,
         b,
-        exact=lambda one: (seen(one), configurations(one.attack)),
+        exact=lambda one: (seen(one), one.attack),
         loose=seen,
         differing=lambda one, other: retuned(one.attack, other.attack),
         alone=True,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from leakaudit.records import Interval, Record, Reidentification, ReleasedTensor, State
+from leakaudit.records import Configured, Interval, Record, Reidentification, ReleasedTensor, State
 
-COMPARISON_VERSION = "1"
+COMPARISON_VERSION = "2"
 NOT_RECORDED = "not recorded"
 SHARED = "share"
 CHANGED_DEFENSE = "changed-defense"
@@ -78,14 +78,14 @@ class SettingIdentity(Record):
     cut_level: int
     shared_skips: tuple[int, ...]
     bottleneck: int | None
-    defense: str
+    defense: tuple[Configured, ...]
     seed: int
 
 
 class CellIdentity(Record):
     """What a cell is, by which it is matched. The fields are those of `CellRecord`."""
 
-    attack: str
+    attack: Configured
     attack_name: str
     threat: str
     site: str

@@ -18,7 +18,7 @@ from leakaudit.comparison.records import (
     SettingRow,
     Shares,
 )
-from leakaudit.records import Interval
+from leakaudit.records import Interval, written
 from leakaudit.report.text.formatting import epochs_words, levels
 from leakaudit.visible import made_visible
 
@@ -159,7 +159,7 @@ def place_of(setting: SettingIdentity) -> str:
 def named(setting: SettingIdentity) -> str:
     """The defense; of a reference training what it is."""
     if setting.kind == "split":
-        return setting.defense
+        return written(setting.defense)
     return f"{setting.kind} training {setting.site}".strip()
 
 

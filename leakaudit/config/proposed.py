@@ -54,7 +54,7 @@ def judged_targets(config: AuditConfig, targets: Sequence[TargetRecord]) -> froz
         fits = [
             one
             for one in there
-            if one.defense == repr(setting.defense)
+            if one.defense == setting.defense.configured
             and (one.shared_skips, one.bottleneck) in _crossing(setting, one)
         ]
         met = {(one.cut_level, one.seed) for one in fits}
@@ -79,7 +79,7 @@ def _alike(one: DefenseSetting, other: DefenseSetting) -> bool:
     """Whether all that one names is among what the other names."""
     mine, theirs = one.target, other.target
     return (
-        repr(one.defense) == repr(other.defense)
+        one.defense.configured == other.defense.configured
         and set(mine.withheld_skips) <= set(theirs.withheld_skips)
         and set(mine.bottleneck) <= set(theirs.bottleneck)
     )

@@ -17,7 +17,6 @@ from leakaudit.contracts.attack_facts import (
     AttackFacts,
     AttackKind,
     AttackUse,
-    Plain,
     as_text,
     facts_from,
     kind_from,
@@ -56,7 +55,7 @@ from leakaudit.contracts.messages import (
 )
 from leakaudit.contracts.observation import Observation
 from leakaudit.contracts.stack import Stack
-from leakaudit.records import Citation
+from leakaudit.records import Citation, Plain
 
 __all__ = [
     "NEIGHBORS",

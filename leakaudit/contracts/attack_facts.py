@@ -17,15 +17,11 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, Validati
 from leakaudit.capabilities import Capability
 from leakaudit.contracts.messages import Recovers
 from leakaudit.errors import PluginError
-from leakaudit.records import Citation, ReleasedTensor
+from leakaudit.records import Citation, Configured, Plain, ReleasedTensor
 from leakaudit.visible import made_visible
 
 if TYPE_CHECKING:
     from leakaudit.contracts.attack import Attack
-
-Scalar = bool | int | float | str | None
-# What a configured value may be: nothing of a class that a plug-in wrote.
-Plain = Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...]
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 _Module = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,299}$")]
@@ -149,8 +145,6 @@ class AttackKind:
 class AttackFacts:
     """What everybody may know of a configured attack; answers what an `Attack` would.
 
-    Its repr is the label of the attack in records, made here of the configuration.
-
     Args:
         kind: what is true of every configuration.
         configuration: every field with its value, in order.
@@ -236,10 +230,14 @@ class AttackFacts:
         parts = [does, "", *self.kind.facts(self.needed)]
         return "\n".join([*parts, "", "configuration:", *(values or ["  none"])])
 
+    @property
+    def configured(self) -> Configured:
+        """Its class and every configured value, as a record holds them."""
+        return Configured.of(self.kind.class_name, dict(self.configuration))
+
     def __repr__(self) -> str:
         """As the repr of the attack itself."""
-        values = ", ".join(f"{name}={value!r}" for name, value in self.configuration)
-        return f"{self.kind.class_name}({values})"
+        return str(self.configured)
 
 
 def as_text(facts: AttackKind | AttackFacts) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, final
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from leakaudit.randomness import generator_for
-from leakaudit.records import Citation
+from leakaudit.records import Citation, Configured
 from leakaudit.types import Images, Levels, SiteLevels
 
 
@@ -165,12 +165,13 @@ PUBLISHED_SEED = (
 class Defense(abc.ABC):
     """What is done to the levels before they cross the cut, to what returns, or to the training.
 
-    A subclass is a frozen, keyword-only dataclass; its fields are its whole configuration and its
-    repr is its name in records. `release` is called once per site with the crossing levels and
+    A subclass is a frozen, keyword-only dataclass; its fields are its whole configuration, which
+    records hold by name. `release` is called once per site with the crossing levels and
     must treat every sample on its own.
     """
 
-    # What it changes: a run in which one of these changed nothing is no run of this defense.
+    # What it changes: a run in which one of these changed nothing is no run of this defense. A
+    # defense that changes nothing at all leaves the network undefended.
     acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.RELEASE})
 
     # The papers that whoever uses this class cites.
@@ -190,6 +191,13 @@ class Defense(abc.ABC):
     def parts(self) -> tuple[Defense, ...]:
         """The defenses that it is made of, in order; of one that is no stack, itself."""
         return (self,)
+
+    @final
+    @property
+    def configured(self) -> tuple[Configured, ...]:
+        """Each part with its parameters, as a record holds them; none if no part acts."""
+        parts = self.parts
+        return tuple(map(configured_part, parts)) if any(one.acts_on for one in parts) else ()
 
     @abc.abstractmethod
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
@@ -355,3 +363,9 @@ class Defense(abc.ABC):
         """
         del releases, reproducible
         return None
+
+
+def configured_part(part: Any) -> Configured:
+    """One part of a defense, a dataclass, as a record holds it."""
+    given = {one.name: getattr(part, one.name) for one in fields(part) if one.repr}
+    return Configured.of(type(part).__name__, given)

@@ -8,7 +8,6 @@ value that differs between two equal runs (a time, a process id) stands under ``
 from leakaudit.records.base import (
     METRIC_VERSION,
     SCHEMA_VERSION,
-    UNDEFENDED,
     Citation,
     Interval,
     Record,
@@ -16,6 +15,7 @@ from leakaudit.records.base import (
 )
 from leakaudit.records.cautions import Caution
 from leakaudit.records.cells import CellRecord, Doubt, ReleasedTensor
+from leakaudit.records.configured import NO_DEFENSE, Configured, Plain, written
 from leakaudit.records.folds import FoldRecord
 from leakaudit.records.leakage import (
     Control,
@@ -66,13 +66,14 @@ from leakaudit.records.verdict import (
 
 __all__ = [
     "METRIC_VERSION",
+    "NO_DEFENSE",
     "SCHEMA_VERSION",
-    "UNDEFENDED",
     "AcceptedCaution",
     "Caution",
     "CellRecord",
     "Check",
     "Citation",
+    "Configured",
     "Control",
     "Cost",
     "Counts",
@@ -94,6 +95,7 @@ __all__ = [
     "PatientDice",
     "PatientScore",
     "Person",
+    "Plain",
     "PluginRecord",
     "Policy",
     "Record",
@@ -115,4 +117,5 @@ __all__ = [
     "Utility",
     "Verdict",
     "WorstCase",
+    "written",
 ]

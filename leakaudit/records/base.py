@@ -6,12 +6,10 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 # Of what is measured: figures of patients, and their means. Where an interval is cut off, since no
 # mean can lie beyond, makes no other version: such a report can be compared with an older one.
 METRIC_VERSION = "3"
-# repr of the defense that releases the levels as they are
-UNDEFENDED = "Identity()"
 
 
 class Record(BaseModel):

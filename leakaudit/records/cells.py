@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from leakaudit.records.base import Record, State
+from leakaudit.records.configured import Configured
 from leakaudit.records.folds import FoldRecord
 from leakaudit.records.leakage import Control, Cost, Leakage, MaskLeakage, Matching
 
@@ -49,8 +50,8 @@ class CellRecord(Record):
         cut_level: depth of the cut.
         shared_skips: shallower levels that cross as well.
         bottleneck: at most so many channels of each level cross; None without a bottleneck.
-        defense: repr of the defense, parameters included.
-        attack: repr of the attack, parameters included.
+        defense: its parts in order; empty for none.
+        attack: the attack with its parameters.
         attack_name: its plug-in name.
         threat: preset name.
         site: modalities of the data site that is the adversary, as ``T1w+T1gd``; else empty.
@@ -91,8 +92,8 @@ class CellRecord(Record):
     cut_level: int
     shared_skips: tuple[int, ...]
     bottleneck: int | None = None
-    defense: str
-    attack: str
+    defense: tuple[Configured, ...]
+    attack: Configured
     attack_name: str
     threat: str
     site: str = ""

@@ -17,6 +17,7 @@ from leakaudit.records.base import (
 )
 from leakaudit.records.cautions import Caution
 from leakaudit.records.cells import CellRecord
+from leakaudit.records.configured import Configured
 from leakaudit.records.targets import ReferenceComparison, TargetRecord
 from leakaudit.records.verdict import Verdict
 
@@ -29,7 +30,7 @@ class WorstCase(Record):
         cut_level: depth of the cut.
         shared_skips: shallower levels that cross as well.
         bottleneck: at most so many channels of each level cross; None without a bottleneck.
-        defense: repr of the defense.
+        defense: its parts in order; empty for none.
         seed: seed.
         victims: ``"inference"`` or ``"training"``; the two are never compared.
         recovers: ``"images"``, ``"other-site images"``, ``"masks"`` or ``"identities"``; never
@@ -57,7 +58,7 @@ class WorstCase(Record):
     cut_level: int
     shared_skips: tuple[int, ...]
     bottleneck: int | None = None
-    defense: str
+    defense: tuple[Configured, ...]
     seed: int
     victims: str
     recovers: str = "images"

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from leakaudit.records.base import UNDEFENDED, Interval, Record, State
+from leakaudit.records.base import Interval, Record, State
+from leakaudit.records.configured import Configured
 from leakaudit.records.folds import FoldRecord
 
 
@@ -81,7 +82,7 @@ class Effect(Record):
     """What a defense, or one part of a stack, was seen to do: the proof that it was on.
 
     Args:
-        defense: repr of the part, as fitted.
+        defense: the part, as fitted.
         phase: ``"training"`` (the first step of each epoch, penalties in every one) or
             ``"inference"``.
         bounded_share: share of released samples that the part changed without chance, by a clip.
@@ -95,7 +96,7 @@ class Effect(Record):
         update_noise_std: standard deviation of the noise on a private step's sum of gradients.
     """
 
-    defense: str
+    defense: Configured
     phase: str
     bounded_share: float | None = None
     noise_std: float | None = None
@@ -133,8 +134,8 @@ class TargetRecord(Record):
         bottleneck: at most so many channels of each level cross; None without a bottleneck.
         features: channels per level and site.
         parameters: trainable parameters of all parties.
-        defense: repr as written in the audit file, parameters included.
-        fitted_defense: repr after the defense was fitted to the system.
+        defense: its parts in order, as the audit file configures them; empty for none.
+        fitted_defense: for each fold the parts after they were fitted to its system.
         seed: seed of the training.
         control_only: trained only for a positive control.
         epochs: passes over the training slices.
@@ -165,8 +166,8 @@ class TargetRecord(Record):
     bottleneck: int | None = None
     features: tuple[int, ...]
     parameters: int
-    defense: str
-    fitted_defense: str
+    defense: tuple[Configured, ...]
+    fitted_defense: tuple[tuple[Configured, ...], ...] = ()
     seed: int
     control_only: bool = False
     epochs: int
@@ -199,7 +200,7 @@ class TargetRecord(Record):
     @property
     def is_undefended(self) -> bool:
         """Whether its levels are released as they are; skips may still be withheld."""
-        return self.defense == UNDEFENDED
+        return not self.defense
 
     @property
     def is_shown_useful(self) -> bool:

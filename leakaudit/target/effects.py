@@ -9,7 +9,8 @@ from typing import Any, final
 import torch
 
 from leakaudit.contracts import Applied, Defense, Stage
-from leakaudit.records import Effect
+from leakaudit.contracts.defense import configured_part
+from leakaudit.records import Configured, Effect
 
 # Of the claimed noise; a few hundred values differ from it by some percent.
 _LEAST = 0.85
@@ -170,7 +171,7 @@ class Effects:
     def records(self) -> tuple[Effect, ...]:
         """One per part."""
         return tuple(
-            _record(repr(part), self.phase, seen)
+            _record(configured_part(part), self.phase, seen)
             for part, seen in zip(self._parts, self._seen, strict=True)
         )
 
@@ -185,6 +186,8 @@ class Effects:
                 ),
             }
             due = part.acts_on
+            if not due and any(changed.values()):
+                return f"{part!r} says that it acts on nothing, and changed what it was given"
             if self.phase == "inference":
                 due = due & {Stage.RELEASE}
             for stage in sorted(due):
@@ -197,7 +200,7 @@ class Effects:
         return ""
 
 
-def _record(part: str, phase: str, seen: _Seen) -> Effect:
+def _record(part: Configured, phase: str, seen: _Seen) -> Effect:
     released = seen.values > 0
     return Effect(
         defense=part,

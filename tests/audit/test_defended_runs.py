@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
+from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord, written
+from tests.configured import a_defense
 from tests.conftest import Audit, Leakaudit
 
 pytestmark = pytest.mark.slow
@@ -57,7 +58,9 @@ def report(defended: tuple[Path, Any]) -> ReportRecord:
 
 def target_of(report: ReportRecord, name: str) -> TargetRecord:
     (found,) = (
-        one for one in report.targets if one.defense.startswith(name) and not one.control_only
+        one
+        for one in report.targets
+        if written(one.defense).startswith(name) and not one.control_only
     )
     return found
 
@@ -80,7 +83,7 @@ def test_a_defense_that_changed_nothing_fails_its_cells_alone(
 
 def test_every_part_was_seen_in_training_and_at_inference(report: ReportRecord) -> None:
     stack = target_of(report, "Nopeek")
-    seen = {(effect.defense.split("(")[0], effect.phase): effect for effect in stack.effects}
+    seen = {(effect.defense.name, effect.phase): effect for effect in stack.effects}
     assert set(seen) == {
         (part, phase) for part in ("Nopeek", "DpGaussian") for phase in ("training", "inference")
     }
@@ -99,7 +102,7 @@ def test_every_part_was_seen_in_training_and_at_inference(report: ReportRecord) 
 def test_the_claims_of_the_whole(report: ReportRecord) -> None:
     alone, both = target_of(report, ALONE), None
     for target in report.targets:
-        if target.defense.startswith("DpSgd") and "DpGaussian" in target.defense:
+        if {"DpSgd", "DpGaussian"} == {one.name for one in target.defense}:
             both = target
     assert alone.guarantee is not None
     assert alone.guarantee.covers == "weights"
@@ -130,7 +133,7 @@ def test_an_architecture_of_its_own_stands_beside_the_others(
     narrow = [one for one in report.targets if one.bottleneck == 2]
     # Beside the same network without a further defense, or one would get the other's credit.
     assert [one.defense for one in narrow] == [
-        "Identity()",
-        "GaussianNoise(std=1.0, relative=True)",
+        (),
+        a_defense("GaussianNoise(std=1.0, relative=True)"),
     ]
     assert "channels 2" in defended[1].stdout

@@ -33,6 +33,7 @@ from leakaudit.records import (
     TargetRecord,
     Utility,
 )
+from tests.configured import a_defense, a_plugin
 
 FOLDS = 4
 VICTIMS = [[f"P{5 * fold + number:02d}" for number in range(5)] for fold in range(FOLDS)]
@@ -110,8 +111,8 @@ def cell(fold: int, state: State = State.OK, reason: str = "") -> CellRecord:
         target=f"target{fold}",
         cut_level=0,
         shared_skips=(),
-        defense="Identity()",
-        attack="Attack()",
+        defense=a_defense("Identity()"),
+        attack=a_plugin("Attack()"),
         attack_name="attack",
         threat="curious-server",
         victims="inference",
@@ -316,8 +317,8 @@ def target(fold: int, **changed: object) -> TargetRecord:
         shared_skips=(),
         features=(8,),
         parameters=1,
-        defense="Noise(std=1.0)",
-        fitted_defense=f"Noise(std=1.0, clip={fold % 2})",
+        defense=a_defense("Noise(std=1.0)"),
+        fitted_defense=(a_defense(f"Noise(std=1.0, clip={fold % 2})"),),
         seed=0,
         epochs=1,
         utility=Utility(mean=_ANY, by_class={}, absent={}, patients=patients),
@@ -341,8 +342,8 @@ def test_dice_and_what_was_gained_are_over_all_patients() -> None:
     assert found.above_untrained.mean == pytest.approx(0.5)
     assert found.untrained_dice == pytest.approx(0.05)
     assert found.noise_to_signal == pytest.approx(0.15)
-    assert found.fitted_defense == (
-        "folds 1, 3: Noise(std=1.0, clip=0); folds 2, 4: Noise(std=1.0, clip=1)"
+    assert found.fitted_defense == tuple(
+        a_defense(f"Noise(std=1.0, clip={clip})") for clip in (0, 1, 0, 1)
     )
     assert found.target == pooled_key([f"target{fold}" for fold in range(FOLDS)])
 

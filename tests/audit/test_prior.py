@@ -62,8 +62,8 @@ def test_a_run_measures_it_for_inference_victims_of_a_gaussian_mechanism_alone(
     assert done.returncode == 0, done.stderr
     record = read_report(tmp_path / "runs" / "tiny" / "report")
     measured = {
-        (cell.defense.partition(",")[0], cell.victims)
+        (cell.defense[0].name, cell.defense[0].values["epsilon"], cell.victims)
         for cell in record.cells
         if (figures := cell.leakage or cell.withheld) is not None and figures.success is not None
     }
-    assert measured == {("DpGaussian(epsilon=8.0", "inference")}
+    assert measured == {("DpGaussian", 8.0, "inference")}

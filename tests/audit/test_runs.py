@@ -288,7 +288,7 @@ def test_a_third_party_attack_that_goes_wrong_fails_its_cells_alone(
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     done = leakaudit("run", "tiny.yaml", cwd=tmp_path, PYTHONPATH=path)
     assert done.returncode == 3, done.stderr
-    cells = {c.attack: c for c in report_of(tmp_path / TINY).cells}
+    cells = {str(c.attack): c for c in report_of(tmp_path / TINY).cells}
     good = cells.pop("ActivationInversion(iterations=10)", None) or next(
         cells.pop(name) for name in list(cells) if name.startswith("Activation")
     )

@@ -133,9 +133,7 @@ def cells(record: ReportRecord, attack: str, *, defended: bool) -> list[CellReco
     return [
         cell
         for cell in record.cells
-        if cell.attack_name == attack
-        and not cell.control_only
-        and (cell.defense != "Identity()") == defended
+        if cell.attack_name == attack and not cell.control_only and bool(cell.defense) == defended
     ]
 
 

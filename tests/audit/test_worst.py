@@ -17,6 +17,7 @@ from leakaudit.records import (
     Utility,
     WorstCase,
 )
+from tests.configured import a_defense, a_plugin
 
 
 def interval(mean: float) -> Interval:
@@ -32,8 +33,8 @@ def target(name: str, dice: float, **changes: Any) -> TargetRecord:
         "shared_skips": (0, 1),
         "features": (4, 4, 4, 8, 8, 4),
         "parameters": 1,
-        "defense": f"{name}()",
-        "fitted_defense": f"{name}()",
+        "defense": a_defense(f"{name}()"),
+        "fitted_defense": (a_defense(f"{name}()"),),
         "seed": 0,
         "epochs": 1,
         "utility": Utility(mean=interval(dice), by_class={}, absent={}, patients=()),
@@ -69,8 +70,8 @@ def cell(of: str, attack: str, ssim: float | None, victims: str = "inference") -
         target=of,
         cut_level=2,
         shared_skips=(0, 1),
-        defense=f"{of}()",
-        attack=f"{attack}()",
+        defense=a_defense(f"{of}()"),
+        attack=a_plugin(f"{attack}()"),
         attack_name=attack,
         threat="curious-server",
         victims=victims,

@@ -190,7 +190,7 @@ def test_run_prints_data_on_stdout_and_progress_on_stderr(finished_run: Path) ->
     out = (finished_run / "stdout.txt").read_text()
     err = (finished_run / "stderr.txt").read_text()
     assert out.rstrip().endswith("report: runs/tiny/report/report.html")
-    assert "Identity" in out
+    assert "no defense" in out
     words = " ".join(out.split())
     assert "control-failed: positive control failed: on the undefended system cut at" in words
     assert "it needs 0.100 and an interval above 0" in words

@@ -16,6 +16,7 @@ from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import write_report
 from tests.comparison.changed import IDENTITY, NOISE, NOISY, RISE, failed, moved, one_cell, write
+from tests.configured import a_defense
 from tests.report.sample import sample_report
 
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,7 +28,9 @@ def noised(defense: str, by: Sequence[float]) -> ReportRecord:
     """The sample whose noise is another defense, and recovered from better or worse."""
     found = moved(NOISE, by)
     targets = tuple(
-        one.model_copy(update={"defense": defense}) if one.target == "target-1-1" else one
+        one.model_copy(update={"defense": a_defense(defense)})
+        if one.target == "target-1-1"
+        else one
         for one in found.targets
     )
     return found.model_copy(update={"targets": targets})

@@ -8,7 +8,7 @@ import pytest
 
 from leakaudit.cli.commands.gate import print_verdict
 from leakaudit.policy import judge
-from leakaudit.records import ReportRecord
+from leakaudit.records import Configured, ReportRecord
 from tests.policy.test_judging import policy, threshold
 from tests.report.sample import sample_report
 from tests.report.test_page import HOSTILE
@@ -29,7 +29,9 @@ def named(name: str) -> ReportRecord:
             changes["leakage"] = one.leakage.model_copy(update={"patients": patients})
         cells.append(one.model_copy(update=changes))
     targets = tuple(
-        one.model_copy(update={"defense": name}) if one.target == "target-2-1" else one
+        one.model_copy(update={"defense": (Configured(name=name),)})
+        if one.target == "target-2-1"
+        else one
         for one in record.targets
     )
     limit = threshold(limit=0.1, rationale=name, owner=name)

@@ -29,6 +29,7 @@ from tests.comparison.changed import (
     with_cells,
     with_targets,
 )
+from tests.configured import a_plugin
 from tests.report.sample import leakage, sample_report
 from tests.report.test_told_apart import matching
 
@@ -151,7 +152,7 @@ def test_below_a_blind_guess_more_or_less_says_nothing(by: tuple[float, ...]) ->
 
 
 def test_an_attack_that_tried_less_makes_nothing_better_and_one_that_tried_more_is_worse() -> None:
-    weaker = {"attack": "DecoderInversion(epochs=20)"}
+    weaker = {"attack": a_plugin("DecoderInversion(epochs=20)")}
     less = one_cell(NOISE, **weaker, leakage=moved_leakage(leakage(0.781), [-one for one in RISE]))
     found = row(compare_reports(SAMPLE, less), NOISE)
     assert found.outcome is Outcome.NOT_SHOWN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leakaudit.comparison import caveat_sentences, compare_reports, comparison_text
-from leakaudit.records import ReleasedTensor, ReportRecord, State
+from leakaudit.records import Configured, ReleasedTensor, ReportRecord, State
 from tests.comparison.changed import (
     IDENTITY,
     NOISE,
@@ -20,6 +20,7 @@ from tests.comparison.changed import (
     with_cells,
     with_targets,
 )
+from tests.configured import a_defense, a_plugin
 from tests.report.sample import leakage, sample_report
 
 SAMPLE = sample_report()
@@ -160,7 +161,7 @@ def test_an_approximate_match_is_marked_and_what_changed_is_said() -> None:
     other = with_cells(
         lambda one: (
             moved_cell(
-                one.model_copy(update={"attack": "DecoderInversion(epochs=20)"}),
+                one.model_copy(update={"attack": a_plugin("DecoderInversion(epochs=20)")}),
                 [-x for x in RISE],
             )
             if one.cell == NOISE
@@ -178,7 +179,7 @@ def noised(std: float, by: tuple[float, ...], dice: tuple[float, ...]) -> Report
     """The sample with another standard deviation of its noise, and what came of it."""
     found = with_cells(lambda one: moved_cell(one, by) if one.cell == NOISE else one)
     targets = tuple(
-        dice_moved(one, dice).model_copy(update={"defense": f"GaussianNoise(std={std})"})
+        dice_moved(one, dice).model_copy(update={"defense": a_defense(f"GaussianNoise(std={std})")})
         if one.target == "target-1-1"
         else one
         for one in found.targets
@@ -215,7 +216,7 @@ def test_settings_without_a_counterpart_stand_with_their_figures() -> None:
     other = first.model_copy(
         update={
             "targets": tuple(
-                one.model_copy(update={"defense": f"{HOSTILE}(x=1)"})
+                one.model_copy(update={"defense": (Configured(name=HOSTILE),)})
                 if one.target == "target-1-1"
                 else one
                 for one in first.targets
@@ -236,7 +237,11 @@ def test_settings_without_a_counterpart_stand_with_their_figures() -> None:
     failing = with_targets(
         lambda one: (
             one.model_copy(
-                update={"defense": "Other()", "state": State.FAILED, "reason": "broke off"}
+                update={
+                    "defense": a_defense("Other()"),
+                    "state": State.FAILED,
+                    "reason": "broke off",
+                }
             )
             if one.target == "target-1-1"
             else one
@@ -250,7 +255,9 @@ def test_settings_without_a_counterpart_stand_with_their_figures() -> None:
 def test_a_sweep_is_told_apart_by_its_parameters() -> None:
     def swept(by: tuple[float, ...]) -> ReportRecord:
         (one,) = [cell for cell in SAMPLE.cells if cell.cell == IDENTITY]
-        more = one.model_copy(update={"cell": "more", "attack": "DecoderInversion(epochs=80)"})
+        more = one.model_copy(
+            update={"cell": "more", "attack": a_plugin("DecoderInversion(epochs=80)")}
+        )
         return sample_report(cells=(*SAMPLE.cells, moved_cell(more, by)))
 
     text = shown(swept((0.0,) * 5), swept(RISE))
@@ -295,13 +302,16 @@ def test_nothing_that_is_the_same_is_said_to_be_compared() -> None:
 @pytest.mark.parametrize("width", [0, 200])
 def test_hostile_names_are_inert(width: int) -> None:
     name = HOSTILE + "z" * width
+    stack = (Configured(name=name, parameters=((name, name),)),)
     before = sample_report(
         name=name,
         cells=tuple(
-            one.model_copy(update={"attack_name": name, "threat": name, "attack": f"A(x={n})"})
+            one.model_copy(
+                update={"attack_name": name, "threat": name, "attack": a_plugin(f"A(x={n})")}
+            )
             for n, one in enumerate(SAMPLE.cells)
         ),
-        targets=tuple(one.model_copy(update={"defense": name}) for one in SAMPLE.targets),
+        targets=tuple(one.model_copy(update={"defense": stack}) for one in SAMPLE.targets),
         versions={name: name, "leakaudit": name},
     )
     after = sample_report(
@@ -311,7 +321,7 @@ def test_hostile_names_are_inert(width: int) -> None:
             for one in SAMPLE.cells
         ),
         targets=tuple(
-            one.model_copy(update={"defense": name, "state": State.FAILED, "reason": name})
+            one.model_copy(update={"defense": stack, "state": State.FAILED, "reason": name})
             for one in SAMPLE.targets
         ),
         versions={},

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from leakaudit.contracts import Defense, PrivacyGuarantee, ReleaseSetting, Stack
+from leakaudit.contracts import Defense, PrivacyGuarantee, ReleaseSetting, Stack, Stage
 from leakaudit.data import phantom_cohort
 from leakaudit.errors import ConfigError
 from leakaudit.randomness import generator_for, normal_like
@@ -288,6 +288,29 @@ def test_the_stage_that_is_off_is_named() -> None:
     )
     assert "changed no training" in Effects(replace(fitted), "training").idle()
     assert not Effects(fitted, "inference").idle()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undeclared(Defense):
+    """Says that it acts on nothing, and so would pass for the undefended network."""
+
+    acts_on: ClassVar[frozenset[Stage]] = frozenset()
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(2 * level for level in levels)
+
+
+def test_a_defense_that_acts_on_nothing_is_none_and_must_change_nothing() -> None:
+    levels = (torch.ones(1, 2, 4, 4),)
+    for defense, said in ((Identity(), ""), (Undeclared(), "acts on nothing, and changed")):
+        assert defense.configured == ()
+        seen = Effects(defense, "inference")
+        seen.release(defense.trace(levels, ()))
+        assert said in seen.idle()
+        assert bool(seen.idle()) == bool(said)
 
 
 def test_a_penalty_that_no_batch_can_have_is_noticed(data: TrainingData, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from leakaudit.config.written import as_written
 from leakaudit.errors import UsageError
 from leakaudit.policy_file import read_policy
 from leakaudit.records import TargetRecord
+from tests.configured import a_defense
 from tests.policy.test_judging import TARGET
 
 POLICY = """
@@ -142,20 +143,24 @@ def test_a_policy_must_fit_its_audit(more: str, words: str) -> None:
 
 def network(name: str, **changes: object) -> TargetRecord:
     return TARGET.model_copy(
-        update={"target": name, "defense": "GaussianNoise(std=1.0, relative=False)", **changes}
+        update={
+            "target": name,
+            "defense": a_defense("GaussianNoise(std=1.0, relative=False)"),
+            **changes,
+        }
     )
 
 
-TWO = "GaussianNoise(std=2.0, relative=False)"
+TWO = a_defense("GaussianNoise(std=2.0, relative=False)")
 THERE = (
-    network("plain", defense="Identity()", shared_skips=(0, 1)),
-    network("plain at 1", defense="Identity()", cut_level=1, shared_skips=(0,)),
+    network("plain", defense=a_defense("Identity()"), shared_skips=(0, 1)),
+    network("plain at 1", defense=a_defense("Identity()"), cut_level=1, shared_skips=(0,)),
     network("one", shared_skips=(0, 1)),
     network("one at 1", cut_level=1, shared_skips=(0,)),
     network("two", defense=TWO, shared_skips=(0, 1)),
     network("two at 1", defense=TWO, cut_level=1, shared_skips=(0,)),
-    network("bare", defense="Identity()", shared_skips=(1,)),
-    network("bare at 1", defense="Identity()", cut_level=1, shared_skips=()),
+    network("bare", defense=a_defense("Identity()"), shared_skips=(1,)),
+    network("bare at 1", defense=a_defense("Identity()"), cut_level=1, shared_skips=()),
     network("stack", shared_skips=(1,)),
     network("stack at 1", cut_level=1, shared_skips=()),
     network("reference", kind="centralised", shared_skips=(0, 1)),

@@ -12,6 +12,7 @@ from leakaudit.records import (
     State,
     TargetRecord,
 )
+from tests.configured import a_defense, a_plugin
 from tests.report.sample import VICTIMS, cell, interval, leakage, sample_report, target, utility
 
 STRENGTHS = {
@@ -46,12 +47,16 @@ def crowded_report(cuts: tuple[int, ...] = (2,), count: int = len(STRENGTHS)) ->
                 "target": name,
                 "cut_level": cut,
                 "shared_skips": tuple(range(cut)),
-                "defense": defense,
+                "defense": a_defense(defense),
             }
             strength = (number - 1) % 3 if number else -1
             dice = 0.66 - 0.015 * (number % 7) - 0.05 * (strength + 1) * (number % 4)
             reached = 0.95 - 0.02 * (number % 11) - 0.14 * (strength + 1) - 0.05 * cut
-            trained = {"fitted_defense": defense, "utility": utility(dice), "guarantee": None}
+            trained = {
+                "fitted_defense": (a_defense(defense),),
+                "utility": utility(dice),
+                "guarantee": None,
+            }
             targets.append(target(2, 0).model_copy(update=shared | trained))
             for attack, less in zip(_ATTACKS, (0.09, 0.0), strict=True):
                 figures = {"cell": f"{name}-{attack}", "leakage": leakage(max(0.1, reached - less))}
@@ -87,7 +92,7 @@ def tensors_report(crashed: tuple[tuple[int, int], ...] = ((1, 1),)) -> ReportRe
             reached = one.leakage.ssim_brain.mean - 0.1 * level - 0.1 * site
             update = {
                 "cell": f"{one.cell}-{site}-{level}",
-                "attack": f"TensorInversion(site={site}, level={level})",
+                "attack": a_plugin(f"TensorInversion(site={site}, level={level})"),
                 "attack_name": "tensor-inversion",
                 "tensor": ReleasedTensor(site=site, level=level),
                 "leakage": None if broke else leakage(reached),

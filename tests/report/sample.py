@@ -32,6 +32,7 @@ from leakaudit.records import (
     Utility,
 )
 from leakaudit.report import Gallery, GalleryItem, draw_gallery
+from tests.configured import a_defense, a_plugin
 
 NAME = "SAMPLE (test data, not a real audit)"
 VICTIMS = tuple(f"sample-{number:02d}" for number in (3, 7, 11, 16, 19))
@@ -163,8 +164,8 @@ def cell(cut: int, index: int, attack: str) -> CellRecord:
         target=f"target-{cut}-{index}",
         cut_level=cut,
         shared_skips=SKIPS[cut],
-        defense=DEFENSES[index],
-        attack=representation,
+        defense=a_defense(DEFENSES[index]),
+        attack=a_plugin(representation),
         attack_name=attack,
         threat=threat,
         victims=victims,
@@ -242,8 +243,8 @@ def target(cut: int, index: int) -> TargetRecord:
         shared_skips=SKIPS[cut],
         features=(16, 16, 32, 64, 128),
         parameters=1_284_312,
-        defense=defense,
-        fitted_defense=defense.replace(")", ", clip=318.4)") if dp else defense,
+        defense=a_defense(defense),
+        fitted_defense=(a_defense(defense.replace(")", ", clip=318.4)") if dp else defense),),
         seed=1,
         epochs=60,
         utility=utility(DICE[defense][cut - 1]),
@@ -323,9 +324,13 @@ def protected_report() -> ReportRecord:
             "target": f"target-{number}",
             "shared_skips": skips,
             "bottleneck": bottleneck,
-            "defense": defense,
+            "defense": a_defense(defense),
         }
-        of_target = {"fitted_defense": defense, "utility": utility(dice), "guarantee": None}
+        of_target = {
+            "fitted_defense": (a_defense(defense),),
+            "utility": utility(dice),
+            "guarantee": None,
+        }
         targets.append(target(2, 0).model_copy(update=of_all | of_target))
         of_cell = {"cell": f"cell-{number}", "leakage": leakage(ssim)}
         cells.append(cell(2, 0, "decoder-inversion").model_copy(update=of_all | of_cell))
@@ -495,7 +500,7 @@ def mask_cell() -> CellRecord:
     return cell(1, 0, "gradient-inversion").model_copy(
         update={
             "cell": "cell-masks",
-            "attack": "MaskInference(steps=60)",
+            "attack": a_plugin("MaskInference(steps=60)"),
             "attack_name": "mask-inference",
             "threat": "curious-site",
             "site": "T1w+T1gd",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from leakaudit.audit.results.worst import worst_cases
-from leakaudit.records import CellRecord, Leakage, ReportRecord, State
+from leakaudit.records import CellRecord, Configured, Leakage, ReportRecord, State, written
 from leakaudit.report import render_html
 from leakaudit.report.figures.epochs import epochs
 from leakaudit.report.figures.heatmap import HeatTable, heat_tables, shade
@@ -104,10 +104,19 @@ def test_the_strongest_of_a_setting_is_framed_and_a_doubtful_one_has_an_asterisk
     assert "not shown to exceed the guess" in text
 
 
+def repeated(cell: CellRecord, number: int) -> Configured:
+    return cell.attack.model_copy(update={"name": f"{cell.attack.name}{number}"})
+
+
 def test_many_attacks_are_rows_and_no_table_is_wider_than_eight() -> None:
     record = sample_report()
     more = [
-        one.model_copy(update={"attack": f"{one.attack}{n}", "cell": f"{one.cell}-{n}"})
+        one.model_copy(
+            update={
+                "attack": repeated(one, n),
+                "cell": f"{one.cell}-{n}",
+            }
+        )
         for one in record.cells
         for n in range(9)
     ]
@@ -119,7 +128,12 @@ def test_many_attacks_are_rows_and_no_table_is_wider_than_eight() -> None:
     assert [len(table.columns) for table in crowded] == [2]
     wide = crowded_report()
     more = [
-        one.model_copy(update={"attack": f"{one.attack}{n}", "cell": f"{one.cell}-{n}"})
+        one.model_copy(
+            update={
+                "attack": repeated(one, n),
+                "cell": f"{one.cell}-{n}",
+            }
+        )
         for one in wide.cells
         for n in range(10)
     ]
@@ -446,7 +460,7 @@ def test_hostile_names_are_inert_in_every_figure(
                 "targets": tuple(
                     one.model_copy(
                         update={
-                            "defense": f"{name}{one.defense}",
+                            "defense": (Configured(name=f"{name}{written(one.defense)}"),),
                             "sites": ((name,), tuple(MODALITIES[1:])),
                         }
                     )
@@ -475,7 +489,7 @@ def _renamed(cell: CellRecord, name: str) -> CellRecord:
     return cell.model_copy(
         update={
             "leakage": leakage,
-            "defense": f"{name}{cell.defense}",
+            "defense": (Configured(name=f"{name}{written(cell.defense)}"),),
             "attack_name": f"{name}{cell.attack_name}",
             "threat": f"{name}{cell.threat}",
         }

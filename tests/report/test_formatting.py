@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from leakaudit.records import Interval, State
+from leakaudit.records import Configured, Interval, State
 from leakaudit.report.text import formatting
+from tests.configured import a_defense
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("representation", "text"),
+    ("written", "text"),
     [
         ("Identity()", "No defense"),
         ("GaussianNoise(std=1.0, relative=False)", "Gaussian noise, std 1.0"),
@@ -125,8 +126,8 @@ def test_durations(seconds: float, text: str) -> None:
         ("<script>", "<script>"),
     ],
 )
-def test_a_repr_in_words(representation: str, text: str) -> None:
-    assert formatting.labelled(representation) == text
+def test_a_defense_in_words(written: str, text: str) -> None:
+    assert formatting.labelled(a_defense(written)) == text
 
 
 def test_hidden_characters_become_visible_and_markup_stays() -> None:
@@ -142,5 +143,5 @@ def test_every_state_is_spelled_out() -> None:
 
 @given(st.text())
 def test_any_name_can_be_put_in_words(name: str) -> None:
-    assert isinstance(formatting.labelled(name), str)
+    assert isinstance(formatting.labelled([Configured(name=name)]), str)
     assert isinstance(formatting.spoken(name), str)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leakaudit.records import State
+from leakaudit.records import Configured, State
 from leakaudit.report import cells_table, worst_table
 from tests.report.sample import members_leak_more, narrow_report, sample_report
 
@@ -18,7 +18,7 @@ def test_a_row_for_each_worst_case_with_its_figures() -> None:
     table = rows(worst_table(record))
     assert {len(row) for row in table} == {13}
     assert len(table) == 2 + len(record.worst)
-    assert table[2][:6] == ["1", "0", "`Identity()`", "inference", "images", "0.712"]
+    assert table[2][:6] == ["1", "0", "`no defense`", "inference", "images", "0.712"]
     assert table[2][6:] == [
         "activation-inversion by curious-server-with-encoder, 3 passes",
         "0.912 [0.876, 0.948]",
@@ -43,7 +43,7 @@ def test_a_row_for_each_worst_case_with_its_figures() -> None:
 def test_a_bottleneck_is_named_with_the_cut() -> None:
     for table in (worst_table(narrow_report()), cells_table(narrow_report())):
         named = {(row[0], row[1], row[2].partition("(")[0]) for row in rows(table)[2:]}
-        assert {("2", "0+1", "`Identity"), ("2, channels 4", "0+1", "`DpGaussian")} <= named
+        assert {("2", "0+1", "`no defense`"), ("2, channels 4", "0+1", "`DpGaussian")} <= named
         assert all(
             (channels == "2, channels 4") <= ("Dp" in d or "Drop" in d) for channels, _, d in named
         )
@@ -77,9 +77,11 @@ def test_every_cell_has_a_row_with_the_size_of_its_batch_and_its_state() -> None
 def test_no_name_breaks_the_table() -> None:
     record = sample_report()
     worst = tuple(
-        one.model_copy(update={"defense": "a|b`c\n", "incomplete": ("x|y\u202e",)})
+        one.model_copy(
+            update={"defense": (Configured(name="a|b`c\n"),), "incomplete": ("x|y\u202e",)}
+        )
         for one in record.worst
     )
     table = rows(worst_table(record.model_copy(update={"worst": worst})))
     assert {len(row) for row in table} == {13}
-    assert table[2][2] == "`a b c `"
+    assert table[2][2] == "`a b c ()`"

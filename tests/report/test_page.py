@@ -11,8 +11,18 @@ import pytest
 
 from leakaudit.audit.results.assemble import bounded
 from leakaudit.privacy.gaussian import mu_of
-from leakaudit.records import Caution, Counts, Effect, ReportRecord, State, Success, TargetRecord
+from leakaudit.records import (
+    Caution,
+    Configured,
+    Counts,
+    Effect,
+    ReportRecord,
+    State,
+    Success,
+    TargetRecord,
+)
 from leakaudit.report import render_html
+from tests.configured import a_plugin
 from tests.report.sample import (
     NAME,
     leakage,
@@ -60,10 +70,16 @@ class Page(HTMLParser):
 def hostile_report(name: str) -> ReportRecord:
     record = sample_report(name=name, audit={"name": name})
     cell = record.cells[0].model_copy(
-        update={"attack": name, "attack_name": name, "threat": name, "notes": (name,)}
+        update={
+            "attack": Configured(name=name),
+            "attack_name": name,
+            "threat": name,
+            "notes": (name,),
+        }
     )
+    stack = (Configured(name=name, parameters=(("x", name), (name, 1))),)
     bad = record.cells[5].model_copy(update={"reason": name, "attack_name": name})
-    target = record.targets[0].model_copy(update={"defense": name, "fitted_defense": name})
+    target = record.targets[0].model_copy(update={"defense": stack, "fitted_defense": (stack,)})
     data = record.data.model_copy(update={"name": name, "modalities": (name,)})
     threat = record.threats[0].model_copy(update={"name": name, "words": name})
     return record.model_copy(
@@ -570,7 +586,7 @@ def test_a_defense_that_was_off_is_called_so_and_a_claim_of_weights_leaves_the_r
 def test_what_a_defense_was_seen_to_do_is_said_in_words() -> None:
     record = sample_report()
     effect = Effect(
-        defense="TopK(keep=0.1)",
+        defense=a_plugin("TopK(keep=0.1)"),
         phase="inference",
         bounded_share=0.25,
         noise_std=2.0,
@@ -581,7 +597,7 @@ def test_what_a_defense_was_seen_to_do_is_said_in_words() -> None:
         records_clipped=1.0,
         update_noise_std=4.0,
     )
-    quiet = Effect(defense="Nopeek(weight=1.0)", phase="inference", noise_std=0.0)
+    quiet = Effect(defense=a_plugin("Nopeek(weight=1.0)"), phase="inference", noise_std=0.0)
     targets = tuple(one.model_copy(update={"effects": (effect, quiet)}) for one in record.targets)
     text = " ".join(Page(render_html(record.model_copy(update={"targets": targets}))).text.split())
     for words in (
@@ -600,7 +616,9 @@ def test_what_a_defense_was_seen_to_do_is_said_in_words() -> None:
 
 def test_a_defense_of_returned_gradients_is_called_none_against_the_server() -> None:
     record = sample_report()
-    effect = Effect(defense="CutGradientNoise(std=1.0)", phase="training", returned_change=1.0)
+    effect = Effect(
+        defense=a_plugin("CutGradientNoise(std=1.0)"), phase="training", returned_change=1.0
+    )
     changes = {"effects": (effect,), "noise_to_signal": None}
     targets = tuple(
         one.model_copy(update=changes) if one.target == "target-1-1" else one

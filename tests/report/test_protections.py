@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leakaudit.report.text.protections import in_lines, in_words, protections
+from tests.configured import a_defense
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,7 @@ def test_a_setting_is_named_by_all_that_protects_it(
     words: tuple[str, str],
     lines: tuple[str, ...],
 ) -> None:
-    parts = protections(*setting)
+    defense, cut, skips, bottleneck = setting
+    parts = protections(a_defense(defense), cut, skips, bottleneck)
     assert in_words(parts) == words
     assert in_lines(parts) == lines

@@ -17,6 +17,7 @@ from leakaudit.errors import SharingError
 from leakaudit.records import (
     Caution,
     CellRecord,
+    Configured,
     Effect,
     House,
     Person,
@@ -28,6 +29,7 @@ from leakaudit.records import (
 from leakaudit.report import read_report, render_html, shared, write_report
 from leakaudit.report.share.scrubbing import PATH_REMOVED, Scrubber, Surroundings
 from leakaudit.report.views.rows import drawn_tensors, listed_cells, room_for_rows
+from tests.configured import a_defense, a_plugin
 from tests.report.sample import cell, leakage, sample_gallery, sample_report, target
 from tests.report.test_junit import judged
 
@@ -67,7 +69,7 @@ def planted_report(text: str = PLANTED) -> ReportRecord:
     payload = json.loads(record.model_dump_json().replace("sample-03", json.dumps(NAME)[1:-1]))
     payload["targets"][0] |= {
         "idle": "off",
-        "effects": [Effect(defense="Mine()", phase="training").model_dump()],
+        "effects": [Effect(defense=a_plugin("Mine()"), phase="training").model_dump()],
     }
     payload["audit"]["attacks"] = [
         {"name": "mine", "parameters": {NAME: 1, "weights": f"{DATA}/w.pt", "note": "x"}},
@@ -172,7 +174,7 @@ def with_text(record: ReportRecord, place: str, text: str) -> ReportRecord:
     updates: dict[str, dict[str, Any]] = {
         "reason": {"reason": text},
         "notes": {"notes": (text,)},
-        "attack": {"attack": text},
+        "attack": {"attack": Configured(name="A", parameters=(("note", text),))},
         "detail": {"negative_control": first.negative_control.model_copy(update={"detail": text})},
         "blind_floor_name": {
             "leakage": first.leakage.model_copy(update={"blind_floor_name": text})
@@ -532,15 +534,15 @@ def large_report(cells: int = 500, victims: int = 10, attacks: int = 5) -> Repor
     targets, attacked = [], []
     for number in range(cells):
         setting = number // attacks
-        key, defense = f"{setting:064x}", f"GaussianNoise(std={setting / 10})"
+        key, defense = f"{setting:064x}", a_defense(f"GaussianNoise(std={setting / 10})")
         if number % attacks == 0:
-            update = {"target": key, "defense": defense, "fitted_defense": defense}
-            targets.append(target(2, 1).model_copy(update=update))
+            named = {"target": key, "defense": defense, "fitted_defense": (defense,)}
+            targets.append(target(2, 1).model_copy(update=named))
         update = {
             "cell": f"{number:064x}",
             "target": key,
             "defense": defense,
-            "attack": f"DecoderInversion(epochs={number % attacks})",
+            "attack": a_plugin(f"DecoderInversion(epochs={number % attacks})"),
         }
         attacked.append(
             cell(2, 0, "decoder-inversion").model_copy(update=update | {"leakage": figures})
@@ -576,7 +578,7 @@ def test_a_large_shared_page_draws_the_tensors_that_it_has_room_for(attacks: int
     cells = tuple(
         one.model_copy(
             update={
-                "attack": f"TensorInversion(site={1 + number % 2}, level={number // 2})",
+                "attack": a_plugin(f"TensorInversion(site={1 + number % 2}, level={number // 2})"),
                 "attack_name": "tensor-inversion",
                 "tensor": ReleasedTensor(site=1 + number % 2, level=number // 2),
             }

@@ -6,6 +6,7 @@ import pytest
 
 from leakaudit.report.text.protections import protections
 from leakaudit.report.views.sweeps import Sweep, sweeps
+from tests.configured import a_defense
 
 Setting = tuple[str, int, tuple[int, ...], int | None]
 NOISE = "GaussianNoise(std={})"
@@ -16,7 +17,12 @@ def plain(*defenses: str) -> list[Setting]:
 
 
 def found(*settings: Setting) -> tuple[Sweep, ...]:
-    return sweeps([protections(*setting) for setting in settings])
+    return sweeps(
+        [
+            protections(a_defense(defense), cut, skips, bottleneck)
+            for defense, cut, skips, bottleneck in settings
+        ]
+    )
 
 
 def test_strengths_of_one_parameter_are_in_its_order() -> None:

@@ -24,6 +24,7 @@ from leakaudit.report.files.markdown import cells_table, worst_table
 from leakaudit.report.share.sharing import shared
 from leakaudit.report.text.words import headline
 from leakaudit.report.views.told_apart import matched_settings, told_apart_sentence
+from tests.configured import a_plugin
 from tests.policy.test_judging import policy, threshold
 from tests.report.sample import VICTIMS, cell, leakage, sample_report
 
@@ -60,7 +61,7 @@ def matching_cell(hits: int, index: int = 1) -> CellRecord:
     return whole.model_copy(
         update={
             "cell": f"cell-who-{index}",
-            "attack": "ReleaseMatching(passes=8)",
+            "attack": a_plugin("ReleaseMatching(passes=8)"),
             "attack_name": "release-matching",
             "threat": "curious-server-with-candidates",
             "recovers": "identities",

@@ -18,6 +18,7 @@ from leakaudit.records import State
 from leakaudit.records.manifest import FileEntry, RunPart
 from leakaudit.report import cells_csv, read_manifest, read_report, write_report
 from leakaudit.report.files.csv_table import COLUMNS
+from tests.configured import a_defense
 from tests.report.sample import sample_report
 
 pytestmark = pytest.mark.slow  # whole reports, many times
@@ -62,6 +63,21 @@ def test_columns_stand_in_their_order_and_control_cells_are_marked() -> None:
     table = rows(cells_csv(record))
     assert len(table) == len(record.cells)
     assert [row["control_only"] for row in table].count("true") == 1
+
+
+def test_every_parameter_has_a_column() -> None:
+    first = sample_report().cells[0]
+    stack = a_defense("A(std=1.0, on=True) + B(std=2.0, sizes=(1, 2))")
+    (row,) = rows(cells_csv(sample_report(cells=(first.model_copy(update={"defense": stack}),))))
+    of_defense = {name: value for name, value in row.items() if name.startswith("defense.")}
+    assert of_defense == {
+        "defense.std": "1.0",
+        "defense.on": "true",
+        "defense.std.2": "2.0",
+        "defense.sizes": "1 2",
+    }
+    assert (row["attack.iterations"], row["attack.tv"]) == ("300", "0.01")
+    assert row["defense"] == "A(std=1.0, on=True) + B(std=2.0, sizes=(1, 2))"
 
 
 def test_a_missing_figure_is_an_empty_field() -> None:

@@ -81,7 +81,7 @@ def train_target(task: Task, progress: Progress) -> None:
     idle = next(filter(None, [*off, checked.contradiction]), "")
     record = TargetRecord(
         **target_facts(plan),
-        fitted_defense=repr(system.defense),
+        fitted_defense=(system.defense.configured,),
         utility=dice.beside_untrained(utility, untrained),
         untrained_dice=untrained.mean.mean,
         above_untrained=dice.gained(utility, untrained),

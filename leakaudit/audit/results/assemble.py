@@ -193,7 +193,6 @@ def _target(plan: TargetPlan, store: RunStore, ended: Mapping[str, Ended]) -> Ta
     state, reason = _how("targets", plan.key, store, ended)
     return TargetRecord(
         **target_facts(plan),
-        fitted_defense="",
         utility=None,
         untrained_dice=None,
         noise_to_signal=None,

@@ -8,7 +8,15 @@ from leakaudit.audit.results.pooling import fold_records, of_folds, pooled_key, 
 from leakaudit.measure import statistics
 from leakaudit.measure import utility as dice
 from leakaudit.measure.folds import folds_of
-from leakaudit.records import Effect, FoldRecord, Guarantee, PatientDice, State, TargetRecord
+from leakaudit.records import (
+    Configured,
+    Effect,
+    FoldRecord,
+    Guarantee,
+    PatientDice,
+    State,
+    TargetRecord,
+)
 
 
 def pooled_target(
@@ -36,7 +44,7 @@ def pooled_target(
     return records[0].model_copy(
         update={
             "target": pooled_key(keys),
-            "fitted_defense": "; ".join(of_folds([[one.fitted_defense] for one in records])),
+            "fitted_defense": tuple(fitted for one in records for fitted in one.fitted_defense),
             **_utility(records, folds, state),
             "noise_to_signal": _weighted([one.noise_to_signal for one in trained], victims),
             "noise_to_signal_by_level": _by_level(trained, victims),
@@ -126,9 +134,9 @@ def _by_level(
 
 def _effects(records: Sequence[TargetRecord]) -> tuple[Effect, ...]:
     """The mean over folds of what the same part did in the same phase."""
-    found: dict[tuple[str, str, int], list[Effect]] = {}
+    found: dict[tuple[Configured, str, int], list[Effect]] = {}
     for one in records:
-        seen: dict[tuple[str, str], int] = {}
+        seen: dict[tuple[Configured, str], int] = {}
         for effect in one.effects:
             place = (effect.defense, effect.phase)
             seen[place] = seen.get(place, -1) + 1

@@ -10,7 +10,6 @@ from leakaudit.config import ReferenceConfig
 from leakaudit.measure import statistics
 from leakaudit.measure.folds import folds_of
 from leakaudit.records import ReferenceComparison, State, TargetRecord
-from leakaudit.registry import load
 
 
 def compared(
@@ -25,7 +24,6 @@ def compared(
     """
     if wanted is None:
         return ()
-    undefended = repr(load("defense", "identity").make({}))
     asked = [target for target in targets if target.seed in wanted.seeds]
     splits = [
         target
@@ -33,7 +31,7 @@ def compared(
         if target.kind == "split"
         and (target.cut_level, target.shared_skips) == (wanted.cut_level, skips)
         and target.bottleneck is None
-        and target.defense == undefended
+        and target.is_undefended
     ]
     others = [target for target in asked if target.kind != "split"]
     return tuple(

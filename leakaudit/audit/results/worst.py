@@ -8,6 +8,7 @@ from typing import final
 
 from leakaudit.records import (
     CellRecord,
+    Configured,
     Interval,
     Leakage,
     MaskLeakage,
@@ -22,7 +23,7 @@ Reached = tuple[CellRecord, Figures]
 
 
 Kind = tuple[str, str, str]
-_Attack = tuple[str, str, tuple[int, ...]]
+_Attack = tuple[Configured, str, tuple[int, ...]]
 
 _RECOVERS = ("images", "other-site images", "masks", "identities")
 

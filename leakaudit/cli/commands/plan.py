@@ -10,7 +10,6 @@ from leakaudit.cli.arguments import PolicyFile
 from leakaudit.cli.printing.cautions import caution_line, print_cautions
 from leakaudit.cli.printing.lines import print_line
 from leakaudit.cli.printing.reading import ReadingLines
-from leakaudit.cli.printing.sweeps import sweep_labels
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,
     AuditFile,
@@ -20,6 +19,7 @@ from leakaudit.cli.sources import (
     cache_folder,
     read_config,
 )
+from leakaudit.records.configured import assigned, varying
 from leakaudit.report.text.formatting import epochs_words
 
 _CONTROL = " (positive control)"
@@ -73,7 +73,7 @@ def plan(
     print_line(
         f"\ntrainings: {len(matrix.targets)}{of_each[0]}, cells: {len(matrix.cells)}{of_each[1]}"
     )
-    labels = sweep_labels(repr(cell.attack) for cell in matrix.cells)
+    differing = varying(cell.attack.configured for cell in matrix.cells)
     for target, *_ in matrix.settings:
         kind = _CONTROL if target.control_only else ""
         print_line(f"\n{target.label.removesuffix(target.in_fold)}{kind}")
@@ -83,7 +83,7 @@ def plan(
                 kind = f" (control under a disguise: {cell.disguise.words})"
             if cell.missing:
                 kind = f" (unsupported: {cell.threat.name} lacks {', '.join(sorted(cell.missing))})"
-            name = f"{cell.attack_name} {labels[repr(cell.attack)]}".strip()
+            name = f"{cell.attack_name} {assigned(differing[cell.attack.configured])}".strip()
             held = f" with {cell.held}" if cell.held else ""
             seen = [
                 f"batch {cell.gradient_batch}" if cell.gradient_batch else "",

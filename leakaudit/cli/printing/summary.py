@@ -10,17 +10,20 @@ from rich.console import Console
 from rich.table import Table
 
 from leakaudit.cli.printing.lines import line_width, print_line
-from leakaudit.cli.printing.sweeps import sweep_labels
 from leakaudit.records import (
+    NO_DEFENSE,
     CellRecord,
+    Configured,
     Interval,
+    Plain,
     ReferenceComparison,
     ReportRecord,
     State,
     TargetRecord,
     WorstCase,
+    written,
 )
-from leakaudit.report.text.formatting import stacked
+from leakaudit.records.configured import assigned, varying
 
 _NARROW = 14
 _DEFENSE = 22
@@ -41,7 +44,7 @@ def print_matrix(record: ReportRecord) -> None:
     attacks = list(dict.fromkeys((cell.attack_name, cell.threat) for cell in tried))
     rows = [line for case in record.worst for line in _defense(case)]
     parts = _parts(attacks, max(map(len, [*rows, "defense"])))
-    labels, legend = _short_labels(sweep_labels(cell.attack for cell in cells))
+    labels, legend = _short_labels(varying(cell.attack for cell in cells))
     targets = {target.target: target for target in record.targets}
     for where in dict.fromkeys(map(_where, record.worst)):
         title = f"cut level {where}: SSIM inside the brain"
@@ -76,7 +79,7 @@ def print_matrix(record: ReportRecord) -> None:
         print_line(f"{name} at cut {reference.cut_level}, {_compared(reference)}")
     for target in record.targets:
         if target.kind == "split" and target.state is not State.OK:
-            training = f"training of {target.defense} at cut {_where(target)}"
+            training = f"training of {written(target.defense)} at cut {_where(target)}"
             print_line(f"{training} {target.state}: {target.reason}")
     _print_reasons(cells)
 
@@ -103,16 +106,19 @@ def _parts(attacks: list[tuple[str, str]], first: int) -> list[list[tuple[str, s
     return parts
 
 
-def _short_labels(labels: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+def _short_labels(
+    differing: dict[Configured, dict[str, Plain]],
+) -> tuple[dict[Configured, str], list[str]]:
     """Letters for the configurations that differ in several parameters, and what they stand for."""
-    short, legend = dict(labels), []
-    for attack in dict.fromkeys(text.partition("(")[0] for text in labels):
-        swept = [text for text in labels if text.partition("(")[0] == attack]
-        if any(" " in labels[text] for text in swept):
+    short = {one: assigned(parameters) for one, parameters in differing.items()}
+    legend = []
+    for attack in dict.fromkeys(one.name for one in differing):
+        swept = [one for one in differing if one.name == attack]
+        if any(len(differing[one]) > 1 for one in swept):
             letters = _letters(len(swept))
-            short |= dict(zip(swept, letters, strict=True))
-            named = (f"{letter}: {labels[t]}" for letter, t in zip(letters, swept, strict=True))
+            named = (f"{letter}: {short[one]}" for letter, one in zip(letters, swept, strict=True))
             legend.append(f"{attack} {'; '.join(named)}")
+            short |= dict(zip(swept, letters, strict=True))
     return short, legend
 
 
@@ -129,7 +135,7 @@ def _heading(attack: tuple[str, str], attacks: list[tuple[str, str]]) -> str:
     return textwrap.fill(name.replace("-", " "), _NARROW)
 
 
-def _figures(cells: list[CellRecord], labels: dict[str, str]) -> str:
+def _figures(cells: list[CellRecord], labels: dict[Configured, str]) -> str:
     """A line for each configuration of an attack; one line if none of them has a figure."""
     measured = any(cell.figures for cell in cells)
     if not measured and len({cell.state for cell in cells}) == 1:
@@ -138,7 +144,7 @@ def _figures(cells: list[CellRecord], labels: dict[str, str]) -> str:
     return "\n".join(lines) or "-"
 
 
-def _label(cell: CellRecord, beside: list[CellRecord], labels: dict[str, str]) -> str:
+def _label(cell: CellRecord, beside: list[CellRecord], labels: dict[Configured, str]) -> str:
     """What tells a cell from the others of its column."""
     swept = len({other.gradient_batch for other in beside}) > 1
     parts = [cell.site, labels[cell.attack], f"b={cell.gradient_batch}" if swept else ""]
@@ -188,11 +194,10 @@ def _defense(case: WorstCase) -> list[str]:
     """The defense, a line for each of its strengths, and who is attacked."""
     on_whom = [*_ON_WHOM.get(case.victims, []), *_OF_WHAT.get(case.recovers, [])]
     lines: list[str] = []
-    for part in stacked(case.defense):
-        defense, _, strength = part.removesuffix(")").partition("(")
-        given = [value for value in strength.split(", ") if value and not value.endswith("=None")]
-        lines += [f"+ {defense}" if lines else defense, *given]
-    return [*lines, *on_whom]
+    for part in case.defense:
+        given = [f"{name}={value!r}" for name, value in part.parameters if value is not None]
+        lines += [f"+ {part.name}" if lines else part.name, *given]
+    return [*(lines or [NO_DEFENSE]), *on_whom]
 
 
 def _cell(cell: CellRecord) -> str:

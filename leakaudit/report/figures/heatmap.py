@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leakaudit.records import Interval
-from leakaudit.report.text.formatting import epochs_words, labelled
+from leakaudit.report.text.formatting import epochs_words, parameters_words
 from leakaudit.report.text.words import kind_words
 from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
@@ -151,7 +151,7 @@ def _attacks(settings: Sequence[SettingView]) -> dict[tuple[object, ...], Headin
         ]
         details = [one.seen_by]
         if len({other.attack for other in alike}) > 1:
-            details.append(labelled(one.attack).partition(", ")[2])
+            details.append(parameters_words(one.attack))
         if len({other.gradient_checkpoints for other in alike}) > 1:
             details.append(epochs_words(one.gradient_checkpoints))
         if len({other.releases for other in alike}) > 1:

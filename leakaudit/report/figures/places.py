@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leakaudit.records import Configured
 from leakaudit.report.figures.series import (
     MASK_DICE,
     SSIM,
@@ -63,9 +64,9 @@ def _view(
 
 def _by_defense(
     settings: Sequence[SettingView],
-) -> dict[tuple[str, int | None], dict[Place, SettingView]]:
+) -> dict[tuple[tuple[Configured, ...], int | None], dict[Place, SettingView]]:
     """The settings of every defense, with its bottleneck, by what crosses."""
-    found: dict[tuple[str, int | None], dict[Place, SettingView]] = {}
+    found: dict[tuple[tuple[Configured, ...], int | None], dict[Place, SettingView]] = {}
     for one in settings:
         where = (one.cut_level, tuple(sorted(one.shared_skips)))
         found.setdefault((one.defense, one.bottleneck), {})[where] = one

@@ -11,7 +11,7 @@ from leakaudit.report.figures.modalities import (
     modalities_view,
     scored_sites,
 )
-from leakaudit.report.text.formatting import configured, spoken
+from leakaudit.report.text.formatting import parameters_words, spoken
 from leakaudit.report.text.words import kind_words
 from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
@@ -66,7 +66,7 @@ def _entries(setting: SettingView, cells: Sequence[CellView]) -> list[Entry]:
             holds = held[tensor.site - 1] if tensor.site <= len(held) else ()
             details = ["+".join(holds)]
             if sum(other.record.tensor == tensor for other in cells) > 1:
-                details += [configured(cell.record.attack)[1], cell.record.threat]
+                details += [parameters_words(cell.record.attack), cell.record.threat]
             name = f"Data site {tensor.site}, level\N{NO-BREAK SPACE}{tensor.level}"
             entry = Entry(cell.anchor, name, ", ".join(filter(None, details)), cell)
             rows.append(((tensor.site, tensor.level), entry))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 
-from leakaudit.records import CellRecord, ReportRecord, TargetRecord
+from leakaudit.records import CellRecord, Plain, ReportRecord, TargetRecord, written
 from leakaudit.report.text.validity import valid_leakage, valid_masks, valid_matching
 
 COLUMNS = (
@@ -58,16 +59,19 @@ Value = str | int | float | None
 def cells_csv(record: ReportRecord) -> str:
     """Every cell, control cells included, as comma-separated text with a header line.
 
+    A column for each parameter stands at the end: ``defense.std``, ``attack.steps``. Of the second
+    part of a stack that has a parameter of that name it is ``defense.std.2``.
+
     A missing value is an empty field, never 0. Figures stand in full precision. Text that a
     spreadsheet would run as a formula starts with an apostrophe; numbers are left alone.
     """
     targets = {target.target: target for target in record.targets}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")  # RFC 4180; quotes stray CR and LF
-    writer.writerow(COLUMNS)
-    for cell in record.cells:
-        row = _row(cell, targets.get(cell.target))
-        writer.writerow([_field(row[column]) for column in COLUMNS])
+    rows = [_row(cell, targets.get(cell.target)) | _parameters(cell) for cell in record.cells]
+    columns = list(dict.fromkeys((*COLUMNS, *(name for row in rows for name in row))))
+    writer.writerow(map(_field, columns))
+    writer.writerows([_field(row.get(column)) for column in columns] for row in rows)
     return text.getvalue()
 
 
@@ -81,8 +85,8 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "target": cell.target,
         "cut_level": cell.cut_level,
         "shared_skips": "+".join(str(level) for level in cell.shared_skips),
-        "defense": cell.defense,
-        "attack": cell.attack,
+        "defense": written(cell.defense),
+        "attack": str(cell.attack),
         "threat": cell.threat,
         "victims": cell.victims,
         "releases": cell.releases,
@@ -118,6 +122,26 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "queries": cell.cost.queries if cell.cost else None,
         "disguise": cell.disguise,
     }
+
+
+def _parameters(cell: CellRecord) -> dict[str, Value]:
+    """The parameters of the defense, then of the attack, by column."""
+    found: dict[str, Value] = {}
+    seen: Counter[str] = Counter()
+    parts = [("defense", part) for part in cell.defense] + [("attack", cell.attack)]
+    for kind, part in parts:
+        for name, value in part.parameters:
+            column = f"{kind}.{name}"
+            seen[column] += 1
+            found[f"{column}.{seen[column]}" if seen[column] > 1 else column] = _told(value)
+    return found
+
+
+def _told(value: Plain) -> Value:
+    """Truth as ``true`` or ``false``, lists as ``1 2``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def _field(value: Value) -> str:

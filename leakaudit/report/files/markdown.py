@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase
+from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase, written
 from leakaudit.report.text.formatting import epochs_words, figure
 from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
 from leakaudit.visible import made_visible
@@ -54,7 +54,7 @@ def _cell_row(cell: CellRecord) -> tuple[str, ...]:
     return (
         _cut(cell),
         "+".join(str(level) for level in cell.shared_skips) or "none",
-        f"`{_plain(cell.defense)}`",
+        f"`{_plain(written(cell.defense))}`",
         cell.victims,
         cell.recovers,
         *_figures(cell),
@@ -103,7 +103,7 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
     return (
         f"{_cut(case)}{seed}",
         "+".join(str(level) for level in case.shared_skips) or "none",
-        f"`{_plain(case.defense)}`",
+        f"`{_plain(written(case.defense))}`",
         case.victims,
         case.recovers,
         figure(case.dice.mean, 3) if case.dice else "-",

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
-from leakaudit.records import ReportRecord
+from leakaudit.records import ReportRecord, written
 from leakaudit.report.figures.epochs import epochs
 from leakaudit.report.figures.heatmap import heat_tables
 from leakaudit.report.figures.modalities import modalities
@@ -199,6 +199,7 @@ def _filled(templates: Templates) -> Environment:
         count=count,
         told=with_pointer,
         labelled=formatting.labelled,
+        written=written,
         listed=formatting.listed,
         epochs_words=formatting.epochs_words,
         victims_words=words.victims_words,

@@ -10,7 +10,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from leakaudit.records import UNDEFENDED, Interval, Matching, Reidentification, State
+from leakaudit.records import (
+    NO_DEFENSE,
+    Configured,
+    Interval,
+    Matching,
+    Plain,
+    Reidentification,
+    State,
+)
 from leakaudit.report.text.pointers import marked, pointer_of, to_markup
 from leakaudit.visible import made_visible
 
@@ -52,9 +60,6 @@ _PROPER = {
     "gaussian": "Gaussian",
     "laplace": "Laplace",
 }
-_CALL = re.compile(r"^([A-Za-z_]\w*)\((.*)\)$", re.DOTALL)
-_NEXT_PART = re.compile(r"(?<=\)) \+ [A-Za-z_](?=\w*\()")
-_MINUS_SIGN = re.compile(r"(?<![\w)\]-])-(?=[\d.])|(?<=\de)-(?=\d)")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -207,34 +212,28 @@ def spoken(name: str, *, start: bool = True) -> str:
     return sentence[:1].upper() + sentence[1:] if start else sentence
 
 
-def configured(representation: str) -> tuple[str, str]:
-    """A repr as name and parameters: ``Noise(std=1.0)`` to ``("Noise", "std 1.0")``.
+def configured(defense: Sequence[Configured]) -> tuple[str, str]:
+    """A defense as name and parameters: ``("Gaussian noise", "std 1.0")``.
 
-    The undefended system is called so. What does not look like a repr is returned as it is. Of a
-    stack, ``A(x=1) + B(y=2)``, both are lists.
+    Of a stack both are lists. Without any part it is called so.
     """
-    parts = stacked(representation)
-    if len(parts) > 1:
-        named = [configured(part) for part in parts]
-        first, *others = [name for name, _ in named]
-        names = listed([first, *map(lowered, others)])
-        return names, "; ".join(given for _, given in named if given)
-    found = _CALL.match(representation)
-    if found is None:
-        return representation, ""
-    if undefended(representation):
-        return "No defense", ""
-    given = [part for part in found[2].split(", ") if not part.endswith(("=None", "=False"))]
-    return spoken(found[1]), _MINUS_SIGN.sub(
-        MINUS, ", ".join(given).replace("=", " ").replace("'", "")
-    )
+    first, *others = [spoken(part.name) for part in defense] or [NO_DEFENSE.capitalize()]
+    names = listed([first, *map(lowered, others)])
+    return names, "; ".join(filter(None, map(parameters_words, defense)))
 
 
-def stacked(representation: str) -> tuple[str, ...]:
-    """The reprs of a stack's parts; of what is no stack, itself."""
-    starts = [0, *(found.end() - 1 for found in _NEXT_PART.finditer(representation))]
-    ends = [*(start - len(" + ") for start in starts[1:]), len(representation)]
-    return tuple(representation[start:end] for start, end in zip(starts, ends, strict=True))
+def parameters_words(plugin: Configured) -> str:
+    """The parameters of a plug-in that are set: ``std 1.0, relative True``."""
+    return ", ".join(f"{name} {value_words(value)}" for name, value in plugin.switched_on)
+
+
+def value_words(value: Plain) -> str:
+    """A parameter's value: ``0.5``, ``element`` or ``(1, 2)``."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(value_words, value))})"
+    if isinstance(value, str) or value is None:
+        return str(value)
+    return repr(value).replace("-", MINUS)
 
 
 def lowered(name: str) -> str:
@@ -243,14 +242,9 @@ def lowered(name: str) -> str:
     return name if word.lower() in _PROPER else name[:1].lower() + name[1:]
 
 
-def labelled(representation: str) -> str:
-    """A repr as one line of words: ``Gaussian noise, std 1.0``."""
-    return ", ".join(part for part in configured(representation) if part)
-
-
-def undefended(representation: str) -> bool:
-    """Whether a defense's repr is that of releasing the levels as they are."""
-    return representation == UNDEFENDED
+def labelled(defense: Sequence[Configured]) -> str:
+    """A defense as one line of words: ``Gaussian noise, std 1.0``."""
+    return ", ".join(filter(None, configured(defense)))
 
 
 def levels(cut_level: int, shared_skips: tuple[int, ...], bottleneck: int | None = None) -> str:
@@ -291,8 +285,12 @@ def epochs_words(epochs: Sequence[int]) -> str:
 def visible(value: Any) -> Any:
     """Make characters that hide or reorder text visible, as ``[U+202E]``; leave markup alone.
 
+    A configured plug-in is shown as a call.
+
     Jinja2 calls it on whatever an expression yields, before escaping.
     """
+    if isinstance(value, Configured):
+        value = str(value)
     if isinstance(value, str) and not isinstance(value, Markup):
         return to_markup(made_visible(value))
     if pointer_of(value):

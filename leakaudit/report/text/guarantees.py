@@ -69,7 +69,7 @@ def seen_rows(target: TargetRecord) -> tuple[SeenRow, ...]:
     """What every part of a target's defense did, one row per phase in which it did anything."""
     rows = ((effect, _did(effect)) for effect in target.effects)
     return tuple(
-        SeenRow(part=labelled(effect.defense), phase=effect.phase, words=words)
+        SeenRow(part=labelled([effect.defense]), phase=effect.phase, words=words)
         for effect, words in rows
         if words
     )

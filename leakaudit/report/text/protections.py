@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leakaudit.records import Configured, Plain
 from leakaudit.report.text.formatting import (
     channels_words,
     configured,
     labelled,
     listed,
-    undefended,
+    value_words,
 )
+
+
+@dataclass(frozen=True)
+class Strength:
+    """One parameter of a protection: its name and its value."""
+
+    name: str
+    value: Plain
+
+    @property
+    def words(self) -> str:
+        """``std 1.0``."""
+        return f"{self.name} {self.shown}"
+
+    @property
+    def shown(self) -> str:
+        """The value alone: ``1.0``."""
+        return value_words(self.value)
+
+    @property
+    def number(self) -> float | None:
+        """The value if it is a number, infinity included; None otherwise."""
+        if self.value in ("inf", "-inf") and isinstance(self.value, str):
+            return float(self.value)
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            return None
+        return None if math.isnan(self.value) else float(self.value)
 
 
 @dataclass(frozen=True)
@@ -23,34 +51,37 @@ class Protection:
         name: ``Gaussian noise``, ``Bottleneck`` or ``Skips withheld``.
         details: how strong it is, in words: ``std 1.0``, ``4 channels``, ``levels 0 and 1``.
         label: both in one short line.
-        strengths: a text for each of its parameters, ending in its value: ``std 1.0``, and of what
-            does not cross ``channels 4`` or, if the shallowest skips are withheld, ``count 2``.
+        strengths: each of its parameters; of what does not cross ``channels`` or, if the shallowest
+            skips are withheld, their ``count``.
     """
 
     name: str
     details: str
     label: str
-    strengths: tuple[str, ...]
+    strengths: tuple[Strength, ...]
 
 
 def protections(
-    defense: str, cut_level: int, shared_skips: tuple[int, ...], bottleneck: int | None
+    defense: Sequence[Configured],
+    cut_level: int,
+    shared_skips: tuple[int, ...],
+    bottleneck: int | None,
 ) -> tuple[Protection, ...]:
     """What tells a setting from the plain undefended network, its defense first; none for that."""
     found = []
-    if not undefended(defense):
+    if defense:
         name, details = configured(defense)
-        strengths = tuple(re.split("[,;] ", details))
+        strengths = tuple(Strength(*one) for part in defense for one in part.switched_on)
         found.append(Protection(name, details, labelled(defense), strengths))
     if bottleneck is not None:
-        words, strength = channels_words(bottleneck), f"channels {bottleneck}"
+        words, strength = channels_words(bottleneck), Strength("channels", bottleneck)
         found.append(Protection("Bottleneck", words, f"Bottleneck, {words}", (strength,)))
     withheld = [str(level) for level in range(cut_level) if level not in shared_skips]
     if withheld:
         words = f"{'level' if len(withheld) == 1 else 'levels'} {listed(withheld)}"
         line, shallowest = f"Skips {'+'.join(withheld)} withheld", len(withheld)
         known = withheld == [str(level) for level in range(shallowest)]
-        strength = f"count {shallowest}" if known else words
+        strength = Strength("count", shallowest) if known else Strength("levels", line)
         found.append(Protection("Skips withheld", words, line, (strength,)))
     return tuple(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leakaudit.records import CellRecord, ReportRecord, State, ThreatRecord
+from leakaudit.records import CellRecord, Configured, ReportRecord, State, ThreatRecord
 
 _NOT_MADE = (State.UNSUPPORTED, State.NOT_RUN)
 
@@ -147,7 +147,7 @@ def attacks_met(record: ReportRecord) -> dict[str, tuple[tuple[str, ...], tuple[
 
 def budgets(record: ReportRecord) -> tuple[CellRecord, ...]:
     """For each configuration of an attack the cell that cost most; one without cost if none has."""
-    found: dict[str, CellRecord] = {}
+    found: dict[Configured, CellRecord] = {}
     for cell in record.cells:
         if cell.control_only:
             continue

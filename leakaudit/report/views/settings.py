@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from leakaudit.privacy.gaussian import hides_nothing
 from leakaudit.records import (
     CellRecord,
+    Configured,
     Guarantee,
     Interval,
     Leakage,
@@ -19,6 +20,7 @@ from leakaudit.records import (
     TargetRecord,
     ThreatRecord,
     WorstCase,
+    written,
 )
 from leakaudit.report.text import words
 from leakaudit.report.text.formatting import (
@@ -27,7 +29,6 @@ from leakaudit.report.text.formatting import (
     configured,
     levels,
     spoken,
-    undefended,
 )
 from leakaudit.report.text.guarantees import SeenRow, about, seen_rows, worst_words
 from leakaudit.report.text.protections import in_words, protections
@@ -80,7 +81,7 @@ class SettingView:
     shared_skips: tuple[int, ...]
     bottleneck: int | None
     seed: int
-    defense: str
+    defense: tuple[Configured, ...]
     name: str
     parameters: str
     target: TargetRecord | None
@@ -203,7 +204,9 @@ def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
         if target.kind == "split" and not target.control_only:
             claim = target.guarantee.model_dump_json() if target.guarantee else "none"
             seen = [effect.model_dump_json() for effect in target.effects]
-            grouped.setdefault("\n".join([target.defense, claim, *seen]), []).append(target)
+            grouped.setdefault("\n".join([written(target.defense), claim, *seen]), []).append(
+                target
+            )
     return tuple(
         ClaimView(
             tuple(
@@ -281,7 +284,7 @@ def _setting(
     dice = target.utility.mean if target and target.utility else None
     name, parameters = configured(first.defense)
     where = (first.cut_level, first.shared_skips, first.bottleneck)
-    if undefended(first.defense) and protections(first.defense, *where):
+    if not first.defense and protections(first.defense, *where):
         name = "No further defense"  # the heading above says which there is
     return SettingView(
         anchor=anchor,

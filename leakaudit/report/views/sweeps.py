@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leakaudit.report.text.formatting import MINUS, listed
-from leakaudit.report.text.protections import Protection, in_words
+from leakaudit.report.text.formatting import listed
+from leakaudit.report.text.protections import Protection, Strength, in_words
 
 
 @dataclass(frozen=True)
@@ -30,18 +29,25 @@ class Sweep:
 
 @dataclass(frozen=True)
 class _Column:
-    """One parameter of a setting: of which protection, its text, its name and its value."""
+    """One parameter of a setting, and which protection it is of."""
 
     part: Protection
-    text: str
-    name: str
-    value: str
+    strength: Strength
+
+    @property
+    def in_own_words(self) -> bool:
+        """Whether the protection has words of its own for it."""
+        return len(self.part.strengths) == 1 and self.part.details != self.strength.words
 
     @property
     def label(self) -> str:
-        """The value; in words where the protection has words of its own for it."""
-        own_words = len(self.part.strengths) == 1 and self.part.details != self.text
-        return self.part.details if own_words else self.value
+        """The value alone, or the protection's own words for it."""
+        return self.part.details if self.in_own_words else self.strength.shown
+
+    @property
+    def words(self) -> str:
+        """Name and value, or the protection's own words for both."""
+        return self.part.details if self.in_own_words else self.strength.words
 
 
 def sweeps(settings: Sequence[tuple[Protection, ...]]) -> tuple[Sweep, ...]:
@@ -56,7 +62,7 @@ def sweeps(settings: Sequence[tuple[Protection, ...]]) -> tuple[Sweep, ...]:
     alike: dict[tuple[object, ...], list[int]] = {}
     for position, parts in enumerate(settings):
         if parts:
-            shape = tuple((part.name, *map(_parameter, part.strengths)) for part in parts)
+            shape = tuple((part.name, *(one.name for one in part.strengths)) for part in parts)
             alike.setdefault(shape, []).append(position)
     found = [one for group in alike.values() for one in _swept(settings, group)]
     return tuple(sorted(found, key=lambda sweep: min(sweep.members)))
@@ -69,7 +75,7 @@ def _swept(settings: Sequence[tuple[Protection, ...]], positions: Sequence[int])
     swept = counts.index(max(counts)) if max(counts, default=0) > 1 else None
     groups: dict[tuple[str, ...], list[int]] = {}
     for position, row in table.items():
-        fixed = tuple(column.text for number, column in enumerate(row) if number != swept)
+        fixed = tuple(column.strength.words for number, column in enumerate(row) if number != swept)
         groups.setdefault(fixed, []).append(position)
     return [_sweep(settings, table, members, swept) for members in groups.values()]
 
@@ -83,37 +89,20 @@ def _sweep(
     name, details = in_words(settings[members[0]])
     if swept is None or len(members) < 2:
         return Sweep(name, details, tuple(members), ("",) * len(members))
-    ordered = sorted(members, key=lambda member: _number(table[member][swept].value) or 0.0)
+    ordered = sorted(members, key=lambda member: table[member][swept].strength.number or 0.0)
     columns = [table[member][swept] for member in ordered]
     labels = tuple(column.label for column in columns)
-    in_own_words = labels[0] != columns[0].value
-    strengths = ", ".join(labels) if in_own_words else f"{columns[0].name} {listed(labels)}"
-    rest = [column for number, column in enumerate(table[ordered[0]]) if number != swept]
-    fixed = [column.text if column.label == column.value else column.label for column in rest]
-    return Sweep(name, "; ".join([strengths, *filter(None, fixed)]), tuple(ordered), labels)
+    named = f"{columns[0].strength.name} {listed(labels)}"
+    strengths = ", ".join(labels) if columns[0].in_own_words else named
+    rest = [column.words for number, column in enumerate(table[ordered[0]]) if number != swept]
+    return Sweep(name, "; ".join([strengths, *rest]), tuple(ordered), labels)
 
 
 def _columns(parts: Sequence[Protection]) -> list[_Column]:
-    return [
-        _Column(part, text, _parameter(text), text.rpartition(" ")[2])
-        for part in parts
-        for text in part.strengths
-    ]
+    return [_Column(part, strength) for part in parts for strength in part.strengths]
 
 
 def _strengths(column: Sequence[_Column]) -> int:
     """How many numbers a parameter takes; 0 if it takes anything else."""
-    numbers = {_number(one.value) for one in column}
+    numbers = {one.strength.number for one in column}
     return 0 if None in numbers else len(numbers)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text.replace(MINUS, "-"))
-    except ValueError:
-        return None
-    return None if math.isnan(value) else value
-
-
-def _parameter(text: str) -> str:
-    return text.rpartition(" ")[0]
