@@ -15,7 +15,6 @@ from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.records.manifest import MANIFEST_NAME, SHARE_FOLDER, SHARE_KEY, SIGNATURE_NAME
 from leakaudit.report import read_manifest, read_report, shared, write_report
-from leakaudit.report.share.scrubbing import Surroundings
 from leakaudit.report.share.share_key import share_key
 
 
@@ -48,7 +47,7 @@ def share_report(
             "pseudonyms; a copied report is shared from its run"
         )
     _require_free(folder)
-    clean = shared(record, share_key(run), surroundings(run))
+    clean = shared(record, share_key(run), _names_of_machine())
     manifest = read_manifest(report)
     entry = manifest.files.get("report.json") if manifest else None
     made_of = entry.sha256 if entry else ""
@@ -57,27 +56,16 @@ def share_report(
     return page
 
 
-def surroundings(run: Path) -> Surroundings:
-    """What this machine, its user and the places of this run are called.
-
-    Args:
-        run: the run folder.
-    """
-    accounts = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
+def _names_of_machine() -> set[str]:
+    """What this machine and its user are called."""
+    names = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
+    names |= {socket.gethostname(), platform.node(), os.environ.get("HOSTNAME", "")}
     with suppress(OSError, KeyError):
-        accounts.add(getpass.getuser())
+        names.add(getpass.getuser())
     with suppress(KeyError):
         entry = pwd.getpwuid(os.getuid())
-        accounts |= {entry.pw_name, entry.pw_gecos.partition(",")[0]}
-    hosts = {socket.gethostname(), platform.node(), os.environ.get("HOSTNAME", "")}
-    folders = {str(run.resolve()), str(run.absolute()), os.getcwd(), os.environ.get("HOME", "")}
-    with suppress(RuntimeError):
-        folders.add(str(Path.home()))
-    return Surroundings(
-        accounts=tuple(sorted(accounts - {""})),
-        hosts=tuple(sorted(hosts - {""})),
-        folders=tuple(sorted(folders - {""})),
-    )
+        names |= {entry.pw_name, entry.pw_gecos.partition(",")[0]}
+    return names
 
 
 def _require_free(folder: Path) -> None:
