@@ -11,6 +11,7 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
+    Cost,
     Images,
     Observation,
     Progress,
@@ -67,6 +68,10 @@ class ActivationInversion(Attack):
         require_between(self, 1, 1_000_000, "iterations")
         require_between(self, 1e-12, 1e6, "learning_rate")
         require_between(self, 0, 1e6, "tv", "tv_noise")
+
+    def cost(self) -> Cost:
+        """The work of one run."""
+        return Cost(passes=self.iterations)
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

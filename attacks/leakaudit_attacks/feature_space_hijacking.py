@@ -13,6 +13,7 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
+    Cost,
     Images,
     Levels,
     Observation,
@@ -99,6 +100,10 @@ class FeatureSpaceHijacking(Attack):
         require_between(self, 1, 1_000_000, "decoder_steps", "steps", "batch_size", "width")
         require_between(self, 1, 1_000_000, "compared", "patches", "slices")
         require_between(self, 1e-12, 1e6, "learning_rate")
+
+    def cost(self) -> Cost:
+        """The work of one run."""
+        return Cost(passes=self.decoder_steps + self.steps, samples=self.batch_size)
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

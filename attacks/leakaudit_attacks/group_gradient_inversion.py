@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Capability, Citation, Observation, require_between
+from leakaudit.api import Capability, Citation, Cost, Observation, require_between
 from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
 from leakaudit_attacks.optimising.engine import Objective, weighted
 from leakaudit_attacks.optimising.priors import (
@@ -57,6 +57,10 @@ class GroupGradientInversion(GradientMatching):
         super().__post_init__()
         require_between(self, 1, 1000, "restarts")
         require_between(self, 0, 1e6, "noise", "tv", "l2", "statistics", "group")
+
+    def cost(self) -> Cost:
+        """The work of one run."""
+        return Cost(passes=self.iterations * self.restarts)
 
     def objective(
         self, observation: Observation, checkpoint: int, generator: torch.Generator

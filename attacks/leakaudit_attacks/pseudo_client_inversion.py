@@ -11,6 +11,7 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
+    Cost,
     Observation,
     Progress,
     Reconstruction,
@@ -94,6 +95,10 @@ class PseudoClientInversion(Attack):
         require_between(self, 2, 1_000_000, "batch_size")
         require_between(self, 1e-12, 1e6, "learning_rate", "imitation_rate")
         require_between(self, 0, 1e6, "segmentation", "likeness", "cycle")
+
+    def cost(self) -> Cost:
+        """The work of one run."""
+        return Cost(passes=self.steps, samples=self.batch_size)
 
     def shuffled(self) -> PseudoClientInversion:
         """Pairs are made by the attack itself, so it shuffles them itself."""

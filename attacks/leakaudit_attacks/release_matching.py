@@ -12,6 +12,7 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
+    Cost,
     Observation,
     Progress,
     Reconstruction,
@@ -74,6 +75,10 @@ class ReleaseMatching(Attack):
                 way of looking is better.
         """
         require_between(self, 3, 10_000, "passes")
+
+    def cost(self) -> Cost:
+        """The work of one run."""
+        return Cost(passes=self.passes)
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

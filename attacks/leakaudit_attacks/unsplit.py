@@ -13,6 +13,7 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
+    Cost,
     Observation,
     Progress,
     Reconstruction,
@@ -76,6 +77,10 @@ class Unsplit(Attack):
         require_between(self, 1, 1_000_000, "rounds", "image_steps", "weight_steps")
         require_between(self, 1e-12, 1e6, "weight_rate", "image_rate")
         require_between(self, 0, 1e6, "tv")
+
+    def cost(self) -> Cost:
+        """The work of one run."""
+        return Cost(passes=self.iterations)
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, final
 import torch
 
 from leakaudit.capabilities import Capability
-from leakaudit.contracts.attack_facts import AttackFacts
+from leakaudit.contracts.attack_facts import AttackFacts, Cost
 from leakaudit.contracts.messages import Recovers
 from leakaudit.contracts.observation import Observation
 from leakaudit.errors import CellError, NotGranted
@@ -116,7 +116,8 @@ class Attack(abc.ABC):
         Args:
             observation: what the threat model grants.
             generator: the only source of randomness.
-            progress: call with (done, total) now and then.
+            progress: call with (done, total) now and then; ``done`` grows, and ends at the
+                iterations that are returned.
         """
 
     def needs(self) -> frozenset[Capability]:
@@ -125,6 +126,10 @@ class Attack(abc.ABC):
         Without activations, repeated releases or a transcript in it, `run` can read no release.
         """
         return self.requires
+
+    def cost(self) -> Cost:
+        """The work of one run of this configuration; it moves the estimate of a plan alone."""
+        return Cost()
 
     def shuffled(self) -> Attack:
         """The configuration that is trained on shuffled pairs as a control of the learned part.

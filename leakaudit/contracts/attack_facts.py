@@ -27,6 +27,7 @@ _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$
 _Module = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,299}$")]
 _Words = Annotated[str, StringConstraints(max_length=200)]
 _Text = Annotated[str, StringConstraints(max_length=20_000)]
+_Count = Annotated[int, Field(ge=0, le=10**15)]
 _LONGEST = 1_000_000
 _INFINITE = ConfigDict(ser_json_inf_nan="constants")
 
@@ -45,6 +46,25 @@ class AttackUse:
     name: str
     point: str
     parameters: tuple[tuple[str, Plain], ...] = ()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The work of one run of an attack, by which ``leakaudit plan`` estimates its time.
+
+    Args:
+        passes: how often the samples go through all encoders and back, training included.
+        samples: slices in each of these passes; None for the victims' batches, and for the
+            candidates of an attack that recovers identities.
+        examples: own slices that the attack has trained on at each observed checkpoint.
+        batches: own batches of the observed size that it has trained on there.
+    """
+
+    passes: _Count = 100
+    samples: _Count | None = None
+    examples: _Count = 0
+    batches: _Count = 0
 
 
 @final
@@ -151,6 +171,7 @@ class AttackFacts:
         needed: what this configuration requires.
         tensor: the one released tensor that it reads; None for all that it is granted.
         learned: whether it is to be held against the same attack trained on shuffled pairs.
+        cost: of one run.
         use: as it travels; None for one that nobody declared.
     """
 
@@ -160,6 +181,7 @@ class AttackFacts:
     needed: frozenset[Capability]
     tensor: ReleasedTensor | None
     learned: bool
+    cost: Cost
     use: AttackUse | None = field(default=None, compare=False)
 
     @classmethod
@@ -180,6 +202,7 @@ class AttackFacts:
             needed=frozenset(attack.needs()),
             tensor=attack.reads(),
             learned=bool(attack.learns()),
+            cost=attack.cost(),
         )
 
     @property

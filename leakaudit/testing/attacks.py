@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import partial
+from itertools import pairwise
 
 import torch
 
@@ -58,6 +59,8 @@ def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> 
     changed = [each for each, value in held.items() if _frozen(each, value) != before[each]]
     assert not changed, f"{name} modified its observation ({', '.join(changed)}); work on a copy"
     assert all(0 <= done <= total for done, total in steps), f"{name} reports progress past its end"
+    grows = all(earlier < later for (earlier, _), (later, _) in pairwise(steps))
+    assert grows, f"{name} reports progress that does not grow"
     result, again = attempt.reconstruction, quietly(observation).reconstruction
     assert torch.equal(result.images, again.images), f"{name} is not repeatable for a given seed"
     return attempt

@@ -167,6 +167,15 @@ class OvershootsItsTotal(Grey):
         return Grey.run(self, observation, generator=generator, progress=progress)
 
 
+class RepeatsItself(Grey):
+    def run(
+        self, observation: Observation, *, generator: torch.Generator, progress: Progress
+    ) -> Reconstruction:
+        progress(1, 2)
+        progress(1, 2)
+        return Grey.run(self, observation, generator=generator, progress=progress)
+
+
 @pytest.mark.parametrize(
     ("attack", "sentence"),
     [
@@ -178,6 +187,7 @@ class OvershootsItsTotal(Grey):
         (RequiresNothing(), "requires is empty"),
         (NeedsLessThanItRequires(), r"needs\(\) leaves out activations, which it requires"),
         (OvershootsItsTotal(), "progress past its end"),
+        (RepeatsItself(), "progress that does not grow"),
     ],
     ids=lambda value: "" if isinstance(value, str) else type(value).__name__,
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -13,41 +14,10 @@ from leakaudit.registry import _code_of as load_code
 from leakaudit.registry import installed, load, usable
 from leakaudit.testing import check_defense
 
+_PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 BUILT_IN = {
-    "attack": [
-        "activation-inversion",
-        "cafe",
-        "cut-gradient-inversion",
-        "decoder-inversion",
-        "deep-leakage",
-        "feature-space-hijacking",
-        "gradient-inversion",
-        "group-gradient-inversion",
-        "head-mask-inference",
-        "learned-gradient-inversion",
-        "learned-update-inversion",
-        "mask-inference",
-        "medical-gradient-inversion",
-        "other-site-inversion",
-        "pseudo-client-inversion",
-        "release-matching",
-        "tensor-inversion",
-        "transcript-inversion",
-        "unsplit",
-    ],
-    "defense": [
-        "activation-dropout",
-        "adversarial",
-        "cut-gradient-noise",
-        "dp-gaussian",
-        "dp-sgd",
-        "gaussian-noise",
-        "identity",
-        "laplace-noise",
-        "nopeek",
-        "quantization",
-        "top-k",
-    ],
+    kind: sorted(_PROJECT["project"]["entry-points"][f"leakaudit.{kind}s"])
+    for kind in ("attack", "defense")
 }
 FOREIGN = '''
 from dataclasses import dataclass

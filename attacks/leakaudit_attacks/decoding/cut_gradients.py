@@ -12,6 +12,7 @@ from leakaudit.api import (
     Attack,
     AuxiliaryPatients,
     CellError,
+    Cost,
     Images,
     Levels,
     Masks,
@@ -54,6 +55,10 @@ class LearnsFromExamples(Attack):
         """
         require_between(self, 1, 1_000_000, "steps", "batch_size", "width", "examples")
         require_between(self, 1e-12, 1e6, "learning_rate")
+
+    def cost(self) -> Cost:
+        """The work of one run."""
+        return Cost(passes=self.steps, samples=self.batch_size, examples=self.examples)
 
     @final
     def learn(

@@ -15,6 +15,7 @@ from torch.func import functional_call, vmap
 from leakaudit.api import (
     Attack,
     Capability,
+    Cost,
     Images,
     Observation,
     Progress,
@@ -189,6 +190,10 @@ class GradientMatching(Attack):
         """
         require_between(self, 1, 1_000_000, "iterations")
         require_between(self, 1e-12, 1e6, "learning_rate")
+
+    def cost(self) -> Cost:
+        """The work of one run."""
+        return Cost(passes=self.iterations)
 
     @abc.abstractmethod
     def objective(

@@ -12,6 +12,7 @@ import torch
 from leakaudit.api import (
     Attack,
     CellError,
+    Cost,
     GradientRelease,
     Images,
     Masks,
@@ -54,6 +55,10 @@ class WeightRegression(Attack):
             ConfigError: a value is outside its range.
         """
         require_between(self, 10, 1_000_000, "batches")
+
+    def cost(self) -> Cost:
+        """The work of one run."""
+        return Cost(passes=0, batches=self.batches)
 
     @abc.abstractmethod
     def received(self, observation: Observation) -> Sequence[GradientRelease]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 
 import torch
 
 from leakaudit.audit.planning.audited import Plan, worker_count
 from leakaudit.audit.planning.plans import CellPlan, TargetPlan
-from leakaudit.contracts import AttackFacts, Capability
+from leakaudit.contracts import Capability
 from leakaudit.target.loss import segmentation_loss
 from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import build
@@ -39,31 +39,21 @@ def _training_seconds(target: TargetPlan, plan: Plan) -> float:
 
 
 def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
-    of = partial(_configured, cell.attack)
-    iterations = of("iterations", of("steps", 0.0 if of("batches", -1.0) >= 0 else 100.0))
-    size = cell.gradient_batch or 1
-    splits = plan.splits_of(cell.target)
-    samples = of("batch_size", float(len(splits.victims) * size))
+    cost, splits = cell.attack.cost, plan.splits_of(cell.target)
+    one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     if cell.attack.recovers == "identities":  # each candidate is asked about, and nothing learned
-        samples = len(plan.cohort.patients) - len(splits.auxiliary)
-        asks = samples * of("passes", 1.0) * cell.attack_runs
-        return _encoder_seconds(cell.target.spec, plan.cohort.spatial) * asks
+        samples = cost.samples or len(plan.cohort.patients) - len(splits.auxiliary)
+        return one * samples * cost.passes * cell.attack_runs
+    size = cell.gradient_batch or 1
     runs = 2 if cell.attack.learns() or cell.threat.victims == "training" else 1
     runs = max(runs, cell.attack_runs)
-    passes = _PASSES_PER_ITERATION if runs > 1 else 1.0
-    one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     if Capability.TRANSCRIPT in cell.attack.needs():
         one *= cell.target.settings.epochs
-    learning = one * samples * iterations * passes * of("restarts", 1.0)
-    asked = of("examples", 0.0) + of("batches", 0.0) * size
+    learning = one * (cost.samples or len(splits.victims) * size) * cost.passes
+    learning *= _PASSES_PER_ITERATION if runs > 1 else 1.0
+    asked = cost.examples + cost.batches * size
     asked *= (len(cell.gradient_checkpoints) or 1) * (cell.round_steps or 1)
     return (learning + asked * _step_seconds(cell.target.spec, plan.cohort.spatial)) * runs
-
-
-def _configured(attack: AttackFacts, name: str, default: int | float) -> int | float:
-    """A number that the attack is configured with; by their names built-in ones say their cost."""
-    value = attack.value(name)
-    return value if isinstance(value, int | float) else default
 
 
 @cache
