@@ -19,7 +19,7 @@ class Treatment(Enum):
     KEY = "kept if it looks like a key, else replaced by another one"
     WORD = "a word from a short list, of the program or of a plug-in; kept if it looks like one"
     CHOSEN = "a name that the user chose; kept if it is one word that names nobody"
-    CONFIGURED = "a plug-in with its parameters; text among them is kept of built-in plug-ins"
+    PARAMETERS = "of a plug-in; text among them is kept where all plug-ins are built in"
     SENTENCE = "the program's own; kept unless it names somebody or quotes an error"
     SAID = "a plug-in's; likewise kept where all plug-ins of the audit are built in"
     VERSION = "kept without its local part"
@@ -47,17 +47,16 @@ _FIELDS: dict[Treatment, str] = {
         Leakage.by_modality Leakage.blind_by_modality PatientScore.by_modality Success.blind_name
         MaskLeakage.blind_floor_name Matching.method Doubt.kind Counts.isolated WorstCase.victims
         WorstCase.recovers WorstCase.site ReferenceComparison.kind ReferenceComparison.site
-        Policy.date Threshold.date RequiredAttack.attack RequiredAttack.threat""",
+        Configured.name Policy.date Threshold.date RequiredAttack.attack RequiredAttack.threat""",
     Treatment.CHOSEN: "ReportRecord.name DataRecord.name",
-    Treatment.CONFIGURED: """
-        TargetRecord.defense TargetRecord.fitted_defense Effect.defense CellRecord.defense
-        CellRecord.attack WorstCase.defense Policy.proposed""",
+    Treatment.PARAMETERS: "Configured.parameters",
     Treatment.SENTENCE: """
         ThreatRecord.words TargetRecord.idle TargetRecord.reason FoldRecord.reason
         CellRecord.reason Control.detail Doubt.words WorstCase.incomplete
         ReferenceComparison.reason SettingVerdict.missing Check.reason""",
     Treatment.SAID: """
-        Guarantee.mechanism Guarantee.assumptions Guarantee.reason CellRecord.notes""",
+        Guarantee.mechanism Guarantee.assumptions Guarantee.reason CellRecord.notes
+        Policy.proposed""",
     Treatment.VERSION: "ReportRecord.versions PluginRecord.version",
     Treatment.SETTINGS: "ReportRecord.audit",
     Treatment.DURATIONS: "ReportRecord.volatile TargetRecord.volatile CellRecord.volatile",

@@ -28,7 +28,6 @@ _OURS = "leakaudit"
 _KEY = re.compile(r"[0-9a-z-]{0,128}")
 _WORD = re.compile(r"[\w+.,() -]{0,80}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_CONFIGURED = re.compile(r"([A-Za-z_]\w*)\(([\w.,=+ ()'-]*)\)", re.ASCII)
 _SIGNS = "\u2264\u2265\u2212\u2192\u2013\u00d7"
 _PROSE = re.compile(rf"(?:[\w\s.,;:?!()\[\]+=<>'\"*~^{_SIGNS}-]| / |%(?![0-9A-Fa-f]{{2}}))*")
 _LONGEST_WORD = 28
@@ -93,7 +92,6 @@ class _Sharing:
             Treatment.KEY: self._reference,
             Treatment.WORD: self._word,
             Treatment.CHOSEN: self._chosen,
-            Treatment.CONFIGURED: self._configured,
             Treatment.SENTENCE: self._sentence,
             Treatment.SAID: lambda text: self._sentence(text) if self._only_ours else NOT_SHARED,
             Treatment.ABOUT: lambda text: text,
@@ -126,6 +124,11 @@ class _Sharing:
             return self._audit(value)
         if treatment is Treatment.DURATIONS:
             return _durations(value)
+        if treatment is Treatment.PARAMETERS:
+            return tuple(
+                (self._word(name), self._setting(one, with_words=self._only_ours))
+                for name, one in value
+            )
         return self._value(value, treatment)
 
     def _value(self, value: Any, treatment: Treatment) -> Any:
@@ -159,12 +162,6 @@ class _Sharing:
     def _chosen(self, text: str) -> str:
         return text if _NAME.fullmatch(text) and not self._names.in_text(text) else NOT_SHARED
 
-    def _configured(self, text: str) -> str:
-        found = _CONFIGURED.fullmatch(text)
-        if found is None or self._names.is_certain(text):
-            return f"{NOT_SHARED[1:-1].replace(' ', '_')}()"
-        return text if self._only_ours or "'" not in text else f"{found[1]}(...)"
-
     def _sentence(self, text: str) -> str:
         plain = _PROSE.fullmatch(text) and max(map(len, text.split()), default=0) <= _LONGEST_WORD
         quotes = any(error in text for error in self._errors)
@@ -197,7 +194,7 @@ class _Sharing:
         if isinstance(value, list | tuple):
             return [self._setting(one, with_words=with_words) for one in value]
         if isinstance(value, str):
-            plain = _NAME.fullmatch(value) or _CONFIGURED.fullmatch(value)
+            plain = _NAME.fullmatch(value)
             return value if with_words and plain and not self._names.in_text(value) else NOT_SHARED
         is_patient = len(str(value)) >= _LONG_NUMBER and self._names.is_name(str(value))
         return NOT_SHARED if is_patient else value
