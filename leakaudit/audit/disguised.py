@@ -21,7 +21,7 @@ from leakaudit.audit.storage.run_folder import RunStore
 from leakaudit.config import AuditConfig
 from leakaudit.contracts import having
 from leakaudit.errors import ConfigError
-from leakaudit.records import CellRecord, Leakage, MaskLeakage, Matching
+from leakaudit.records import CellRecord, Figures, Matching
 from leakaudit.records.readings import UNDISGUISED, Reading, Readings
 from leakaudit.threat.disguises.base import Disguise
 from leakaudit.threat.disguises.composed import disguises
@@ -132,7 +132,7 @@ def _by_itself(cell: CellPlan, disguise: Disguise | None) -> CellPlan:
 
 
 def _reading(attack: str, disguise: str, cell: CellRecord) -> Reading:
-    figures = cell.figures or cell.withheld or cell.withheld_masks or cell.withheld_matching
+    figures = cell.figures or cell.set_aside
     scores, floor = figures.by_patient() if figures else ((), ())
     return Reading(
         attack=attack,
@@ -144,7 +144,7 @@ def _reading(attack: str, disguise: str, cell: CellRecord) -> Reading:
     )
 
 
-def _advantage(figures: Leakage | MaskLeakage | Matching | None) -> float | None:
+def _advantage(figures: Figures | None) -> float | None:
     """None without figures, and of who is who, where no picture is beside a guess."""
     if figures is None or isinstance(figures, Matching):
         return None

@@ -39,6 +39,7 @@ from leakaudit.comparison.records import (
     VerdictChange,
 )
 from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
+from leakaudit.report.text.validity import valid_figures
 from leakaudit.report.text.verdicts import setting_name
 
 NO_TRAINING = "its training is not in the report"
@@ -129,11 +130,7 @@ def _verdicts(
 
 def _figures(cell: CellRecord) -> list[dict[str, Any]]:
     """All figures of a cell, those included that have no row of their own (harm, tumour, ...)."""
-    every = (
-        *(cell.leakage, cell.mask_leakage, cell.matching),
-        *(cell.withheld, cell.withheld_masks, cell.withheld_matching),
-    )
-    found = [one.model_dump() for one in every if one is not None]
+    found = [one.model_dump() for one in (cell.figures, cell.set_aside) if one is not None]
     for one in found:
         one["patients"] = sorted(one["patients"], key=lambda each: str(each["patient"]))
     return found
@@ -172,7 +169,7 @@ class _Audit:
             patients=self.record.data.patients,
             settings=len(self.targets),
             cells=len(self.cells),
-            measured=sum(figures.valid_figures(cell) is not None for cell in self.cells),
+            measured=sum(valid_figures(cell) is not None for cell in self.cells),
             verdict=self.record.verdict.outcome.value if self.record.verdict else None,
             profile=self.record.profile,
         )
@@ -268,14 +265,14 @@ def _strongest(cells: Sequence[CellRecord]) -> tuple[Strongest, ...]:
     """Of the attacks on images, on masks and on identities, each the one that gained most."""
     best: dict[str, tuple[float, Strongest]] = {}
     for cell in cells:
-        found = figures.valid_figures(cell)
+        found = valid_figures(cell)
         if found is None:
             continue
-        measure, score = figures.score_of(found)
-        gained = figures.gained(found)
-        if measure not in best or gained > best[measure][0]:
-            told = Strongest(cell=cell_identity(cell), key=cell.cell, measure=measure, score=score)
-            best[measure] = (gained, told)
+        if found.measure not in best or found.gain > best[found.measure][0]:
+            told = Strongest(
+                cell=cell_identity(cell), key=cell.cell, measure=found.measure, score=found.score
+            )
+            best[found.measure] = (found.gain, told)
     return tuple(best[one][1] for one in sorted(best, reverse=True))
 
 
@@ -285,7 +282,7 @@ def _lone_cell(cell: CellRecord, target: TargetRecord | None, why: str) -> LoneC
         cell=cell_identity(cell),
         key=cell.cell,
         state=cell.state,
-        measured=figures.valid_figures(cell) is not None,
+        measured=valid_figures(cell) is not None,
         reason=why,
     )
 

@@ -10,6 +10,7 @@ from leakaudit.measure import statistics
 from leakaudit.measure.folds import folds_of
 from leakaudit.records import (
     CellRecord,
+    Figures,
     FoldRecord,
     Interval,
     Leakage,
@@ -19,7 +20,7 @@ from leakaudit.records import (
     TargetRecord,
 )
 from leakaudit.records.advantage import advantage
-from leakaudit.report.text.validity import valid_leakage, valid_masks, valid_matching
+from leakaudit.report.text.validity import valid_figures, valid_leakage
 
 # Half of the last digit that is shown: a difference that rounds to 0 is not called one.
 LEAST = 0.0005
@@ -42,13 +43,6 @@ def valid_dice(target: TargetRecord) -> Interval | None:
     return target.utility.mean if target.state is State.OK and target.utility else None
 
 
-def valid_figures(cell: CellRecord) -> Leakage | MaskLeakage | Matching | None:
-    """The cell's figures, of what it recovers, if it is ``ok``."""
-    if cell.recovers == "identities":
-        return valid_matching(cell)
-    return valid_masks(cell) if cell.recovers == "masks" else valid_leakage(cell)
-
-
 def dice_delta(a: TargetRecord, b: TargetRecord) -> Delta | None:
     """Dice of B minus A; None unless both trainings have one."""
     first, second = valid_dice(a), valid_dice(b)
@@ -62,11 +56,10 @@ def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
     first, second = valid_figures(a), valid_figures(b)
     if first is None or second is None:
         return ()
-    (measure, score_a), (other, score_b) = score_of(first), score_of(second)
-    if measure != other:
+    if first.measure != second.measure:
         return ()
     of_a, of_b = _scores(first), _scores(second)
-    score = _delta(measure, score_a, score_b, of_a, of_b, a.folds)
+    score = _delta(first.measure, first.score, second.score, of_a, of_b, a.folds)
     if isinstance(first, Matching) or isinstance(second, Matching):
         return (score,)
     return (
@@ -80,22 +73,6 @@ def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
             a.folds,
         ),
     )
-
-
-def score_of(found: Leakage | MaskLeakage | Matching) -> tuple[str, Interval]:
-    """The name of the measure that a cell is told by, and its figure."""
-    if isinstance(found, Matching):
-        return "matched", found.share
-    if isinstance(found, Leakage):
-        return "ssim_brain", found.ssim_brain
-    return "mask_dice", found.dice
-
-
-def gained(found: Leakage | MaskLeakage | Matching) -> float:
-    """How far a cell's figure lies beyond what a guess gets; at most 1."""
-    if isinstance(found, Matching):
-        return found.top1 - found.chance
-    return found.advantage.mean
 
 
 def shares(a: CellRecord, b: CellRecord) -> Shares | None:
@@ -157,7 +134,7 @@ def cell_outcome(
         return _without_figure(had, has, a.state is b.state), ""
     readings = [one.reading for one in deltas]
     rises, falls = Reading.HIGHER in readings, Reading.LOWER in readings
-    counts_up, counts_down = gained(second) > 0, gained(first) > 0
+    counts_up, counts_down = second.gain > 0, first.gain > 0
     note = BELOW_GUESS if (rises and not counts_up) or (falls and not counts_down) else ""
     rises, falls = rises and counts_up, falls and counts_down
     if singled is not None:
@@ -240,7 +217,7 @@ def _dice_of(target: TargetRecord) -> _ByPatient:
     return _by_patient([(one.patient, one.mean) for one in patients if one.mean is not None])
 
 
-def _scores(figures: Leakage | MaskLeakage | Matching) -> _ByPatient:
+def _scores(figures: Figures) -> _ByPatient:
     scores, _ = figures.by_patient()
     return _by_patient(zip(_names(figures), scores, strict=True))
 
@@ -264,7 +241,7 @@ def _advantages(figures: Leakage | MaskLeakage) -> _ByPatient:
     return found
 
 
-def _names(figures: Leakage | MaskLeakage | Matching) -> list[str]:
+def _names(figures: Figures) -> list[str]:
     return [one.patient for one in figures.patients]
 
 

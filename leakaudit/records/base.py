@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +19,20 @@ class Record(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="strings"
     )
+
+
+class Kind(NamedTuple):
+    """What is never compared with another: victims, what is recovered, and at which site.
+
+    Args:
+        victims: ``"inference"`` or ``"training"``.
+        recovers: ``"images"``, ``"other-site images"``, ``"masks"`` or ``"identities"``.
+        site: modalities of the data site that recovers other sites' images; else empty.
+    """
+
+    victims: str
+    recovers: str
+    site: str
 
 
 class State(StrEnum):

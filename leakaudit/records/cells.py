@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import Field
 
-from leakaudit.records.base import Record, State
+from leakaudit.records.base import Kind, Record, State
 from leakaudit.records.configured import Configured
 from leakaudit.records.folds import FoldRecord
-from leakaudit.records.leakage import Control, Cost, Leakage, MaskLeakage, Matching
+from leakaudit.records.leakage import Control, Cost, Figures, Leakage, MaskLeakage, Matching
 
 
 class ReleasedTensor(Record):
@@ -134,7 +134,7 @@ class CellRecord(Record):
         for one in self.folds:
             if patient in one.patients:
                 return one.key, one.blind_floor_name
-        figures = self.leakage or self.mask_leakage
+        figures = self.figures
         return self.cell, figures.blind_floor_name if figures is not None else ""
 
     @property
@@ -149,9 +149,20 @@ class CellRecord(Record):
         return tuple(one.key for one in self.folds if one.state in states)
 
     @property
-    def figures(self) -> Leakage | MaskLeakage | Matching | None:
+    def figures(self) -> Figures | None:
         """What the attack recovered, of any kind, if the state is ``ok``."""
         return self.leakage or self.mask_leakage or self.matching
+
+    @property
+    def set_aside(self) -> Figures | None:
+        """What it recovered where a control failed; not to be read as leakage."""
+        return self.withheld or self.withheld_masks or self.withheld_matching
+
+    @property
+    def kind(self) -> Kind:
+        """What it is compared within."""
+        where = self.site if self.recovers == "other-site images" else ""
+        return Kind(self.victims, self.recovers, where)
 
     @property
     def reads_all(self) -> bool:

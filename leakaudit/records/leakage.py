@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from leakaudit.records.base import Interval, Record
@@ -129,7 +131,7 @@ class Success(Record):
 
 
 class Leakage(Record):
-    """The figures of an attack that ran, whatever its controls say.
+    """The figures of an attack on images that ran, whatever its controls say.
 
     Args:
         ssim_brain: SSIM inside the brain.
@@ -154,6 +156,8 @@ class Leakage(Record):
         objective_last: at what it returned.
     """
 
+    measure: ClassVar[str] = "ssim_brain"
+    unit: ClassVar[str] = "SSIM"
     ssim_brain: Interval
     ssim_image: Interval
     psnr: Interval | None
@@ -171,6 +175,16 @@ class Leakage(Record):
     blind_by_modality: dict[str, float] = Field(default_factory=dict)
     objective_first: float
     objective_last: float
+
+    @property
+    def score(self) -> Interval:
+        """The figure that the cell is told by: SSIM inside the brain."""
+        return self.ssim_brain
+
+    @property
+    def gain(self) -> float:
+        """How far the score lies beyond what a guess gets; at most 1."""
+        return self.advantage.mean
 
     def by_patient(self) -> tuple[list[float], list[float]]:
         """Scores and blind floors, patient by patient."""
@@ -227,6 +241,9 @@ class Matching(Record):
         method: of the interval, as of `Interval`.
     """
 
+    measure: ClassVar[str] = "matched"
+    unit: ClassVar[str] = "of the patients"
+    blind_floor_name: ClassVar[str] = ""
     top1: float
     low: float
     high: float
@@ -244,9 +261,14 @@ class Matching(Record):
         return self.low > self.chance
 
     @property
-    def share(self) -> Interval:
-        """``top1`` with its interval."""
+    def score(self) -> Interval:
+        """The figure that the cell is told by: ``top1`` with its interval."""
         return Interval(mean=self.top1, low=self.low, high=self.high, n=self.n, method=self.method)
+
+    @property
+    def gain(self) -> float:
+        """How far the score lies beyond what a guess gets; at most 1."""
+        return self.top1 - self.chance
 
     @property
     def blind_floor(self) -> float:
@@ -281,6 +303,8 @@ class MaskLeakage(Record):
         objective_last: at what it returned.
     """
 
+    measure: ClassVar[str] = "mask_dice"
+    unit: ClassVar[str] = "Dice"
     dice: Interval
     blind_floor: float
     blind_floor_name: str
@@ -290,6 +314,20 @@ class MaskLeakage(Record):
     objective_first: float
     objective_last: float
 
+    @property
+    def score(self) -> Interval:
+        """The figure that the cell is told by: Dice of the recovered masks."""
+        return self.dice
+
+    @property
+    def gain(self) -> float:
+        """How far the score lies beyond what a guess gets; at most 1."""
+        return self.advantage.mean
+
     def by_patient(self) -> tuple[list[float], list[float]]:
         """Scores and blind floors, patient by patient."""
         return [one.dice for one in self.patients], [one.blind_floor for one in self.patients]
+
+
+# What an attack recovered, of any kind: each has a score, its unit, a blind floor and patients.
+Figures = Leakage | MaskLeakage | Matching

@@ -12,6 +12,7 @@ from leakaudit.records.base import (
     SCHEMA_VERSION,
     Citation,
     Interval,
+    Kind,
     Record,
     State,
 )
@@ -73,6 +74,16 @@ class WorstCase(Record):
     dice: Interval | None
     pareto: bool
     incomplete: tuple[str, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """What it is compared within."""
+        return Kind(self.victims, self.recovers, self.site)
+
+    @property
+    def score(self) -> Interval | None:
+        """The figure of the worst cell, of any kind."""
+        return self.ssim_brain or self.mask_dice or self.matched
 
 
 class SplitRecord(Record):

@@ -289,7 +289,7 @@ def test_identities_are_pooled_likewise() -> None:
     assert (figures.n, figures.gallery, len(figures.patients)) == (20, 15, 20)
     assert figures.top1 == pytest.approx(0.5)
     assert (figures.low, figures.high) == (0.0, 1.0)  # folds lie far apart
-    assert figures.share.method == "wider of clopper-pearson over patients and t over folds"
+    assert figures.score.method == "wider of clopper-pearson over patients and t over folds"
     assert figures.other_slice is None
     assert figures.other_pass is not None
     assert figures.other_pass.top1 == pytest.approx(0.3)

@@ -16,14 +16,6 @@ from leakaudit.records import (
     State,
 )
 
-# What a control compares, by what the attack recovers.
-_UNITS = {
-    "images": "SSIM",
-    "other-site images": "SSIM",
-    "masks": "Dice",
-    "identities": "of the patients",
-}
-
 
 def controlled(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecord:
     """The cell with the controls that show its attack at work; without figures if one does not.
@@ -77,6 +69,5 @@ def shown_at_work(control: CellRecord | None) -> Control:
     if control.state is not State.OK or figures is None:
         return Control(passed=False, detail=f"{where} it ended {control.state} ({control.reason})")
     scores, floor = map(np.array, figures.by_patient())
-    unit = _UNITS[control.recovers]
-    found = controls.positive_control(scores, floor, unit=unit)
+    found = controls.positive_control(scores, floor, unit=figures.unit)
     return found.model_copy(update={"detail": f"{where}, {found.detail}"})

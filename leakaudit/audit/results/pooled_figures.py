@@ -41,15 +41,11 @@ class FigureKind:
         field: of `CellRecord` where they stand if the cell is ``ok``.
         withheld: where they stand if its control failed.
         pooled: from those of each fold to those of all.
-        score: the figure that a cell is told by.
-        guess: the name of the blind guess that they stand against.
     """
 
     field: str
     withheld: str
     pooled: Callable[[Sequence[Any], Sequence[FoldRecord]], Any]
-    score: Callable[[Any], Interval]
-    guess: Callable[[Any], str]
 
 
 def pooled_figures(
@@ -198,27 +194,9 @@ def _fraction(value: float) -> Fraction:
 
 # Every kind of figures that a cell can have, and how it is pooled.
 FIGURES = (
-    FigureKind(
-        field="leakage",
-        withheld="withheld",
-        pooled=pooled_leakage,
-        score=lambda figures: figures.ssim_brain,
-        guess=lambda figures: figures.blind_floor_name,
-    ),
-    FigureKind(
-        field="mask_leakage",
-        withheld="withheld_masks",
-        pooled=pooled_masks,
-        score=lambda figures: figures.dice,
-        guess=lambda figures: figures.blind_floor_name,
-    ),
-    FigureKind(
-        field="matching",
-        withheld="withheld_matching",
-        pooled=pooled_matching,
-        score=lambda figures: figures.share,
-        guess=lambda figures: "",
-    ),
+    FigureKind(field="leakage", withheld="withheld", pooled=pooled_leakage),
+    FigureKind(field="mask_leakage", withheld="withheld_masks", pooled=pooled_masks),
+    FigureKind(field="matching", withheld="withheld_matching", pooled=pooled_matching),
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import TypeVar
 
-from leakaudit.audit.results.pooled_figures import FIGURES, pooled_figures
+from leakaudit.audit.results.pooled_figures import pooled_figures
 from leakaudit.measure.folds import shared
 from leakaudit.records import (
     CellRecord,
@@ -18,7 +18,6 @@ from leakaudit.records import (
     Cost,
     Doubt,
     FoldRecord,
-    Interval,
     State,
     TargetRecord,
 )
@@ -60,10 +59,10 @@ def pooled_cell(
     if len(records) == 1:
         return records[0]
     keys = [one.cell for one in records]
-    found = [_figures(one) for one in records]
-    scores = [one[0].mean if one else None for one in found]
+    found = [one.figures or one.set_aside for one in records]
+    scores = [one.score.mean if one else None for one in found]
     folds = tuple(
-        fold.model_copy(update={"blind_floor_name": one[1] if one else ""})
+        fold.model_copy(update={"blind_floor_name": one.blind_floor_name if one else ""})
         for fold, one in zip(
             fold_records(records, keys, victims, auxiliary, scores), found, strict=True
         )
@@ -197,15 +196,6 @@ def _isolation(records: Sequence[CellRecord]) -> str:
     """The weaker kind if folds differ."""
     kinds = {one.isolation for one in records if one.isolation}
     return "process" if "process" in kinds else next(iter(kinds), "")
-
-
-def _figures(record: CellRecord) -> tuple[Interval, str] | None:
-    """Score and blind guess of a fold's cell, whatever its controls say."""
-    for kind in FIGURES:
-        figures = getattr(record, kind.field, None) or getattr(record, kind.withheld, None)
-        if figures is not None:
-            return kind.score(figures), kind.guess(figures)
-    return None
 
 
 def volatile(records: Sequence[CellRecord] | Sequence[TargetRecord]) -> dict[str, object]:

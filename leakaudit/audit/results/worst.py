@@ -9,7 +9,8 @@ from typing import final
 from leakaudit.records import (
     CellRecord,
     Configured,
-    Interval,
+    Figures,
+    Kind,
     Leakage,
     MaskLeakage,
     Matching,
@@ -18,11 +19,7 @@ from leakaudit.records import (
     WorstCase,
 )
 
-Figures = Leakage | MaskLeakage | Matching
 Reached = tuple[CellRecord, Figures]
-
-
-Kind = tuple[str, str, str]
 _Attack = tuple[Configured, str, tuple[int, ...]]
 
 _RECOVERS = ("images", "other-site images", "masks", "identities")
@@ -43,7 +40,7 @@ def worst_cases(
         mine = [c for c in cells if c.target == target.target and not c.control_only]
         if target.control_only or not mine:
             continue
-        kinds = sorted({_kind(cell) for cell in mine}, key=_rank)
+        kinds = sorted({cell.kind for cell in mine}, key=_rank)
         found = [_setting(target, mine, kind) for kind in kinds]
         kept = [one for one in found if one.reached] or found[:1]
         silent = [cell for one in found if one not in kept for cell in one.cells]
@@ -85,31 +82,19 @@ class _Setting:
         return bool(self.attacks) and alone <= reached
 
 
-def _kind(cell: CellRecord) -> Kind:
-    """Victims, what is recovered, and at which site where that says which modalities."""
-    where = cell.site if cell.recovers == "other-site images" else ""
-    return cell.victims, cell.recovers, where
-
-
 def _rank(kind: Kind) -> tuple[str, int, str]:
     victims, recovers, site = kind
     return victims, _RECOVERS.index(recovers), site
 
 
 def _setting(target: TargetRecord, cells: Sequence[CellRecord], kind: Kind) -> _Setting:
-    own = [cell for cell in cells if _kind(cell) == kind]
+    own = [cell for cell in cells if cell.kind == kind]
     reached = [
         (cell, figures)
         for cell in own
         if cell.state is State.OK and (figures := cell.figures) is not None
     ]
     return _Setting(target, kind, tuple(own), tuple(reached))
-
-
-def _score(figures: Figures) -> Interval:
-    if isinstance(figures, Matching):
-        return figures.share
-    return figures.ssim_brain if isinstance(figures, Leakage) else figures.dice
 
 
 def _rivals(one: Reached, other: Reached) -> bool:
@@ -120,7 +105,7 @@ def _rivals(one: Reached, other: Reached) -> bool:
 
 
 def _height(reached: Reached) -> float:
-    return _score(reached[1]).mean
+    return reached[1].score.mean
 
 
 def _case(setting: _Setting, pareto: bool) -> WorstCase:
@@ -151,7 +136,7 @@ def _case(setting: _Setting, pareto: bool) -> WorstCase:
         site=site,
         ssim_brain=figures.ssim_brain if isinstance(figures, Leakage) else None,
         mask_dice=figures.dice if isinstance(figures, MaskLeakage) else None,
-        matched=figures.share if isinstance(figures, Matching) else None,
+        matched=figures.score if isinstance(figures, Matching) else None,
         advantage=figures.advantage if isinstance(figures, Leakage | MaskLeakage) else None,
         misled_by=misled_by,
         dice=target.utility.mean if target.utility else None,

@@ -157,19 +157,14 @@ def _cells_of(
     case: WorstCase, cells: list[CellRecord], cases: Sequence[WorstCase]
 ) -> list[CellRecord]:
     """A case's own cells; a target's first row also holds those that no row is about."""
-    kinds = [_kind(one) for one in cases if one.target == case.target]
-    kind = _kind(case)
+    kinds = [one.kind for one in cases if one.target == case.target]
+    kind = case.kind
     return [
         cell
         for cell in cells
         if cell.target == case.target
-        and (_kind(cell) == kind or (kind == kinds[0] and _kind(cell) not in kinds))
+        and (cell.kind == kind or (kind == kinds[0] and cell.kind not in kinds))
     ]
-
-
-def _kind(one: CellRecord | WorstCase) -> tuple[str, str, str]:
-    where = one.site if one.recovers == "other-site images" else ""
-    return one.victims, one.recovers, where
 
 
 def _row(
@@ -180,7 +175,7 @@ def _row(
         for cell in cells
         if cell.cell == case.worst and (figures := cell.figures)
     ]
-    score = case.ssim_brain or case.mask_dice or case.matched
+    score = case.score
     return [
         "\n".join(_defense(case)),
         _figure(target.utility.mean.mean if target.utility else None),
@@ -201,13 +196,9 @@ def _defense(case: WorstCase) -> list[str]:
 
 
 def _cell(cell: CellRecord) -> str:
-    if cell.mask_leakage is not None:
-        return _figure(cell.mask_leakage.dice.mean)
-    if cell.matching is not None:
-        return _figure(cell.matching.top1)
-    if cell.leakage is None:
+    if cell.figures is None:
         return cell.state.replace("-", " ")  # may be broken in two
-    return _figure(cell.leakage.ssim_brain.mean)
+    return _figure(cell.figures.score.mean)
 
 
 def _print_reasons(cells: list[CellRecord]) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from leakaudit.records import Interval
+from leakaudit.records import Interval, Kind
 from leakaudit.report.figures.markers import SHAPES
 from leakaudit.report.figures.rows import LaneRow, RowScale, lane_row, row_scale
 from leakaudit.report.text.words import kind_words
 from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
-Kind = tuple[str, str, str]
 Sites = tuple[tuple[str, ...], ...]
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leakaudit.records import MaskScore, PatientScore
+from leakaudit.records import Kind
 from leakaudit.report.figures.rows import DotRow, RowScale, dot_row, row_scale
 from leakaudit.report.figures.series import MASK_DICE, SSIM
 from leakaudit.report.text.words import kind_words
 from leakaudit.report.views.settings import CellView, MatrixView, SettingView
-
-Kind = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -124,11 +122,7 @@ def _row(setting: SettingView, cell: CellView, shared: RowScale, named: bool) ->
 def _scores(cell: CellView) -> list[float]:
     """One score for each patient, images or masks."""
     figures = cell.leakage or cell.masks
-    return [_score(one) for one in figures.patients] if figures is not None else []
-
-
-def _score(one: PatientScore | MaskScore) -> float:
-    return one.dice if isinstance(one, MaskScore) else one.ssim_brain
+    return figures.by_patient()[0] if figures is not None else []
 
 
 def _whom(kind: Kind) -> str:

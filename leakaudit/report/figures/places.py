@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leakaudit.records import Configured
+from leakaudit.records import Configured, Kind
 from leakaudit.report.figures.series import (
     MASK_DICE,
     SSIM,
@@ -18,7 +18,6 @@ from leakaudit.report.text.protections import protections
 from leakaudit.report.text.words import kind_words
 from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
-Kind = tuple[str, str, str]
 Place = tuple[int, tuple[int, ...]]
 
 

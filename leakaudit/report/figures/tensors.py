@@ -15,8 +15,6 @@ from leakaudit.report.text.formatting import parameters_words, spoken
 from leakaudit.report.text.words import kind_words
 from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
-_Kind = tuple[str, str, str]
-
 
 def tensors(matrices: Sequence[MatrixView], drawn: Collection[str]) -> tuple[ModalitiesView, ...]:
     """Tables of the attacks on one tensor alone, one for each matrix and kind of victims.
@@ -28,13 +26,15 @@ def tensors(matrices: Sequence[MatrixView], drawn: Collection[str]) -> tuple[Mod
         matrices: the settings.
         drawn: keys of those that are drawn.
     """
-    kinds = sorted({_kind(cell) for one in matrices for s in one.settings for cell in _alone(s)})
+    kinds = sorted(
+        {cell.record.kind for one in matrices for s in one.settings for cell in _alone(s)}
+    )
     views: list[ModalitiesView] = []
     for matrix in matrices:
         for kind in kinds:
             alike: dict[Sites, list[tuple[str, list[Entry]]]] = {}
             for setting in matrix.settings:
-                mine = [cell for cell in _alone(setting) if _kind(cell) == kind]
+                mine = [cell for cell in _alone(setting) if cell.record.kind == kind]
                 if mine and mine[0].record.target in drawn:
                     entries = [*_whole(setting, mine), *_entries(setting, mine)]
                     found = next((one.cell for one in entries if _drawn(one.cell)), mine[0])
@@ -49,11 +49,6 @@ def tensors(matrices: Sequence[MatrixView], drawn: Collection[str]) -> tuple[Mod
 
 def _alone(setting: SettingView) -> list[CellView]:
     return [cell for cell in setting.cells if not cell.record.reads_all]
-
-
-def _kind(cell: CellView) -> _Kind:
-    one = cell.record
-    return one.victims, one.recovers, one.site if one.recovers == "other-site images" else ""
 
 
 def _entries(setting: SettingView, cells: Sequence[CellView]) -> list[Entry]:
@@ -79,7 +74,7 @@ def _whole(setting: SettingView, alone: Sequence[CellView]) -> list[Entry]:
         cell
         for cell in setting.cells
         if cell.record.reads_all
-        and _kind(cell) == _kind(alone[0])
+        and cell.record.kind == alone[0].record.kind
         and cell.record.threat in threats
     ]
     if not found:

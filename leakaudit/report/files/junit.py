@@ -103,7 +103,7 @@ def _cell(suite: ElementTree.Element, cell: CellRecord, setting: str, needed: bo
         score = leakage.ssim_brain if leakage else masks.dice if masks else None
         what = "SSIM inside the brain" if leakage else "Dice of recovered masks"
         if (who := valid_matching(cell)) is not None:
-            what, score = "Share of patients matched", who.share
+            what, score = "Share of patients matched", who.score
         output = ElementTree.SubElement(test, "system-out")
         output.text = _text(f"{what} {figure(score.mean if score else None)}")
 

@@ -75,7 +75,7 @@ def _figures(cell: CellRecord) -> tuple[str, ...]:
             "-",
         )
     if (found := valid_matching(cell)) is not None:
-        share = f"{_interval(found.share)} (chance {figure(found.chance)})"
+        share = f"{_interval(found.score)} (chance {figure(found.chance)})"
         return (who, "-", "-", "-", share)
     if leakage is None:
         return (who, *("-",) * 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leakaudit.records import CellRecord, Leakage, MaskLeakage, Matching, State
+from leakaudit.records import CellRecord, Figures, Leakage, MaskLeakage, Matching, State
 
 
 def valid_leakage(cell: CellRecord | None) -> Leakage | None:
@@ -20,6 +20,6 @@ def valid_matching(cell: CellRecord | None) -> Matching | None:
     return cell.matching if cell is not None and cell.state is State.OK else None
 
 
-def valid_figures(cell: CellRecord | None) -> Leakage | MaskLeakage | Matching | None:
+def valid_figures(cell: CellRecord | None) -> Figures | None:
     """The cell's figures of any kind if it is ``ok``; None otherwise."""
     return cell.figures if cell is not None and cell.state is State.OK else None

@@ -62,13 +62,10 @@ def most_exposed(record: ReportRecord) -> tuple[str, ...]:
 
 def _alike(record: ReportRecord, case: WorstCase) -> list[CellRecord]:
     """The cells that a reported leakage is the worst of."""
-    kind = (case.target, case.victims, case.recovers)
     return [
         cell
         for cell in record.cells
-        if (cell.target, cell.victims, cell.recovers) == kind
-        and not cell.control_only
-        and (not case.site or cell.site == case.site)
+        if (cell.target, cell.kind) == (case.target, case.kind) and not cell.control_only
     ]
 
 

@@ -75,8 +75,5 @@ def _alone(cell: CellRecord) -> bool:
 
 
 def _rows(cell: CellRecord) -> int:
-    figures = (
-        *(cell.leakage, cell.mask_leakage, cell.matching),
-        *(cell.withheld, cell.withheld_masks, cell.withheld_matching),
-    )
+    figures = (cell.figures, cell.set_aside)
     return sum(len(one.patients) for one in figures if one is not None)

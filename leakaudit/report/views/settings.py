@@ -11,6 +11,7 @@ from leakaudit.records import (
     Configured,
     Guarantee,
     Interval,
+    Kind,
     Leakage,
     MaskLeakage,
     Matching,
@@ -32,7 +33,7 @@ from leakaudit.report.text.formatting import (
 )
 from leakaudit.report.text.guarantees import SeenRow, about, seen_rows, worst_words
 from leakaudit.report.text.protections import in_words, protections
-from leakaudit.report.text.validity import valid_leakage, valid_masks, valid_matching
+from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
 from leakaudit.report.views.strips import Strip, strip
 
 
@@ -67,9 +68,9 @@ class ExposureView:
     weakest: str
 
     @property
-    def kind(self) -> tuple[str, str, str]:
-        """What is never compared with another: victims, what is recovered, at which site."""
-        return self.victims, self.recovers, self.site
+    def kind(self) -> Kind:
+        """What it is compared within."""
+        return Kind(self.victims, self.recovers, self.site)
 
 
 @dataclass(frozen=True)
@@ -186,15 +187,10 @@ def training_victims(record: ReportRecord) -> tuple[str, ...]:
     found = {
         patient.patient
         for cell in record.cells
-        if cell.victims == "training" and (figures := _any_figures(cell)) is not None
+        if cell.victims == "training" and (figures := cell.figures or cell.set_aside) is not None
         for patient in figures.patients
     }
     return tuple(sorted(found))
-
-
-def _any_figures(cell: CellRecord) -> Leakage | MaskLeakage | Matching | None:
-    withheld = cell.withheld or cell.withheld_masks or cell.withheld_matching
-    return cell.figures or withheld
 
 
 def claims(record: ReportRecord) -> tuple[ClaimView, ...]:
@@ -310,7 +306,7 @@ def _setting(
 def _exposure(case: WorstCase | None, cells: Sequence[CellView]) -> ExposureView:
     by_key = {view.record.cell: view for view in cells}
     top = by_key.get(case.worst or "") if case else None
-    if top is not None and (top.leakage or top.masks or top.matching) is None:
+    if top is not None and valid_figures(top.record) is None:
         top = None
     weakest = by_key.get(case.weakest or "") if case else None
     return ExposureView(
@@ -366,7 +362,7 @@ def _cell(
     anchors: dict[str, str],
     top: bool,
 ) -> CellView:
-    leakage, masks, who = valid_leakage(cell), valid_masks(cell), valid_matching(cell)
+    found = valid_figures(cell)
     threat = next((one for one in record.threats if one.name == cell.threat), None)
     return CellView(
         record=cell,
@@ -375,24 +371,13 @@ def _cell(
         ambiguous=sum(_signature(other) == _signature(cell) for other in beside) > 1,
         state=STATE_WORDS[cell.state],
         meaning=STATE_MEANINGS[cell.state],
-        leakage=leakage,
-        masks=masks,
-        matching=who,
-        strip=_strip(leakage or masks or who),
-        worst=top and (leakage or masks or who) is not None,
+        leakage=valid_leakage(cell),
+        masks=valid_masks(cell),
+        matching=valid_matching(cell),
+        strip=strip(found.score, found.blind_floor) if found is not None else None,
+        worst=top and found is not None,
         threat=threat,
     )
-
-
-def _strip(figures: Leakage | MaskLeakage | Matching | None) -> Strip | None:
-    match figures:
-        case Leakage():
-            return strip(figures.ssim_brain, figures.blind_floor)
-        case MaskLeakage():
-            return strip(figures.dice, figures.blind_floor)
-        case Matching():
-            return strip(figures.share, figures.chance)
-    return None
 
 
 def _signature(cell: CellRecord) -> tuple[object, ...]:
