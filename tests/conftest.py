@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.commands import WarmCommands
+
 # Test processes run side by side: a second thread in each makes small networks ten times slower.
 torch.set_num_threads(1)
 
 Audit = dict[str, Any]
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
 
 
 @pytest.fixture(scope="session")
@@ -86,34 +90,50 @@ def program() -> Path:
 
 
 @pytest.fixture(scope="session")
-def leakaudit(environment: dict[str, str], program: Path) -> Leakaudit:
+def leakaudit(environment: dict[str, str], program: Path) -> Iterator[Leakaudit]:
     """Run the installed command: ``leakaudit("plan", file, cwd=folder, COLUMNS="80")``."""
+    commands = WarmCommands(program)
 
     def run(*arguments: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [program, *arguments],
-            cwd=cwd,
-            env={**environment, **more},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        return commands.run(arguments, cwd=cwd, environment={**environment, **more})
 
-    return run
+    yield run
+    commands.close()
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Fill a folder once for all test processes: ``made_once(name, fill)``; copy what it holds."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder_of(name: str, fill: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "made").exists():
+                folder.mkdir()
+                fill(folder)
+                (folder / "made").touch()
+        return folder
+
+    return folder_of
 
 
 @pytest.fixture(scope="session")
 def finished_run(
-    tmp_path_factory: pytest.TempPathFactory,
+    made_once: MadeOnce,
     tiny_audit: Audit,
     write_audit: Callable[[Path, Audit], Path],
     leakaudit: Leakaudit,
 ) -> Path:
     """A folder with ``tiny.yaml``, its run under ``runs/tiny``, and what it printed; copy it."""
-    folder = tmp_path_factory.mktemp("finished")
-    write_audit(folder / "tiny.yaml", tiny_audit)
-    done = leakaudit("run", "tiny.yaml", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    (folder / "stdout.txt").write_text(done.stdout)
-    (folder / "stderr.txt").write_text(done.stderr)
-    return folder
+
+    def fill(folder: Path) -> None:
+        write_audit(folder / "tiny.yaml", tiny_audit)
+        done = leakaudit("run", "tiny.yaml", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        (folder / "stdout.txt").write_text(done.stdout)
+        (folder / "stderr.txt").write_text(done.stderr)
+
+    return made_once("finished", fill)

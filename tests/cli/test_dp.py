@@ -121,7 +121,7 @@ def test_the_help_says_what_a_number_means(dp: Leakaudit) -> None:
 
 def test_figures_without_an_accountant_wait_for_no_torch() -> None:
     code = (
-        "import sys; from leakaudit.cli import dp; dp.total(8.0, 50); dp.noise(8.0, 50); "
+        "import sys; from leakaudit.cli.commands import dp; dp.total(8.0, 50); dp.noise(8.0, 50); "
         "print([m for m in ('torch', 'monai') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
