@@ -11,7 +11,7 @@ import pytest
 from leakaudit.audit.planning.facts import cell_facts
 from leakaudit.audit.planning.plans import CellPlan
 from leakaudit.audit.results.assemble import _pooled_cell
-from leakaudit.audit.results.controls import controlled
+from leakaudit.audit.results.controls import settled
 from leakaudit.records import CellRecord, Control, Leakage, State
 from tests.audit.test_folded_plans import planned
 from tests.audit.test_matrix import matrix
@@ -58,7 +58,7 @@ def plans(tiny_audit: dict[str, Any]) -> dict[str, CellPlan]:
 
 def ended(plans: dict[str, CellPlan], gains: dict[str, float], of: str = "defended") -> CellRecord:
     raw = {plans[name].key: record(plans[name], gain) for name, gain in gains.items()}
-    return controlled(plans[of], raw)
+    return settled([plans[of]], raw)[plans[of].key]
 
 
 def test_an_attack_that_works_undefended_and_disguised_has_a_figure(
@@ -114,11 +114,26 @@ def test_a_leak_stays_where_its_control_crashed(plans: dict[str, CellPlan], stat
         plans["undefended"].key: crashed,
         plans["disguised"].key: record(plans["disguised"], 0.5),
     }
-    found = controlled(plans["defended"], raw)
+    defended = plans["defended"]
+    found = settled([defended], raw)[defended.key]
     assert (found.state, found.leakage) == (State.OK, with_ssim(0.3))
     assert [doubt.kind for doubt in found.doubts] == ["control"]
     raw[plans["defended"].key] = record(plans["defended"], 0.01)
-    assert controlled(plans["defended"], raw).state is State.CONTROL_FAILED
+    assert settled([defended], raw)[defended.key].state is State.CONTROL_FAILED
+
+
+def test_a_control_that_failed_its_own_control_shows_nothing(plans: dict[str, CellPlan]) -> None:
+    left = {
+        plan.key: record(plan, 0.01 if name == "defended" else 0.5) for name, plan in plans.items()
+    }
+    undefended = left[plans["undefended"].key]
+    reads_anything = {"negative_control": Control(passed=False, detail="it reads anything")}
+    left[undefended.cell] = undefended.model_copy(update=reads_anything)
+    found = settled(plans.values(), left)
+    assert found[undefended.cell].reason == "negative control failed: it reads anything"
+    assert {one.state for one in found.values()} >= {State.CONTROL_FAILED}
+    assert found[plans["defended"].key].state is State.CONTROL_FAILED
+    assert "it ended control-failed" in found[plans["defended"].key].reason
 
 
 def test_a_leak_stays_where_no_control_was_made(plans: dict[str, CellPlan]) -> None:

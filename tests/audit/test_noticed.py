@@ -12,7 +12,7 @@ import torch
 
 from leakaudit import registry
 from leakaudit.audit.planning import keys as planned_keys
-from leakaudit.audit.scoring.images import judged
+from leakaudit.audit.results.controls import _by_own_controls
 from leakaudit.audit.scoring.masks import MaskScorer
 from leakaudit.audit.storage.system import noise_to_signal
 from leakaudit.config import PluginUse, expand
@@ -84,7 +84,7 @@ def test_an_attack_that_ends_below_a_guess_says_so_and_is_not_doubted(
     cell = next(one for one in sample_report().cells if one.leakage is not None)
     assert cell.leakage is not None
     advantage = cell.leakage.advantage.model_copy(update={"mean": high - 0.1, "high": high})
-    found = judged(
+    found = _by_own_controls(
         cell.model_copy(
             update={
                 "leakage": cell.leakage.model_copy(update={"advantage": advantage}),

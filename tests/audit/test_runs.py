@@ -83,9 +83,9 @@ def test_the_report_has_the_figures_of_the_records(finished_run: Path, rows_of: 
         if cell.state is State.UNSUPPORTED:
             assert not (run / "cells" / cell.cell).exists()
             continue
-        stored = CellRecord.model_validate_json(
-            (run / "cells" / cell.cell / "cell.json").read_bytes()
-        )
+        left = json.loads((run / "cells" / cell.cell / "cell.json").read_text())
+        assert not left.keys() & {"state", "reason"}  # settled in the report alone
+        stored = CellRecord.model_validate({**left, "state": State.OK})
         assert (cell.leakage or cell.withheld) == (stored.leakage or stored.withheld)
         assert cell.negative_control == stored.negative_control
         if cell.leakage is not None:

@@ -21,7 +21,7 @@ from leakaudit.audit.planning.plans import CellPlan
 from leakaudit.audit.scoring.candidates import MatchScorer, View
 from leakaudit.audit.scoring.caveats import caveats
 from leakaudit.audit.scoring.claims import recorded_guarantee
-from leakaudit.audit.scoring.images import ImageScorer, judged
+from leakaudit.audit.scoring.images import ImageScorer
 from leakaudit.audit.scoring.masks import MaskScorer
 from leakaudit.audit.storage.run_folder import (
     CELL_FILE,
@@ -147,29 +147,31 @@ def run_cell(task: Task, progress: Progress, *connections: Connection) -> None:
         negative = negative.model_copy(update={"detail": f"{first}; {negative.detail}"})
     if not isinstance(scorer, MatchScorer):
         figures = dict(scorer.figures(attempt.reconstruction))
-    record = judged(
-        CellRecord(
-            **cell_facts(plan),
-            state=State.OK,
-            **figures,
-            negative_control=negative,
-            cost=Cost(
-                iterations=attempt.reconstruction.iterations,
-                queries=attempt.queries,
-                auxiliary_patients=attempt.auxiliary_patients,
-            ),
-            isolation=process.isolation,
-            notes=(
-                *attempt.reconstruction.notes,
-                *_length(plan, attempt, people, task),
-                *notes,
-            ),
-            doubts=caveats(plan.attack, system, auxiliary[0]),
-            volatile=volatile_facts(started),
-        )
+    record = CellRecord(
+        **cell_facts(plan),
+        state=State.OK,
+        **figures,
+        negative_control=negative,
+        cost=Cost(
+            iterations=attempt.reconstruction.iterations,
+            queries=attempt.queries,
+            auxiliary_patients=attempt.auxiliary_patients,
+        ),
+        isolation=process.isolation,
+        notes=(
+            *attempt.reconstruction.notes,
+            *_length(plan, attempt, people, task),
+            *notes,
+        ),
+        doubts=caveats(plan.attack, system, auxiliary[0]),
+        volatile=volatile_facts(started),
     )
+    if record.figures is None:
+        raise CellError("the attack left no figures")
     with store.commit("cells", plan.key) as folder:
-        (folder / CELL_FILE).write_text(record.model_dump_json(indent=1))
+        # Which state the cell has is settled with those of its controls, in the report.
+        left = record.model_dump_json(indent=1, exclude={"state", "reason"})
+        (folder / CELL_FILE).write_text(left)
         name = "scores" if isinstance(scorer, MatchScorer) else "images"
         kept = {name: attempt.reconstruction.images.contiguous()}
         if scorer.own_guess is not None:  # no other guess is lost with this process

@@ -6,6 +6,7 @@ where it must has no leakage figure anywhere.
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from leakaudit.audit.results.audited import (
     threat_record,
     untested_record,
 )
-from leakaudit.audit.results.controls import controlled, shown_at_work
+from leakaudit.audit.results.controls import settled, shown_at_work
 from leakaudit.audit.results.judged import verdict
 from leakaudit.audit.results.pooled_figures import FIGURES
 from leakaudit.audit.results.pooled_targets import pooled_target
@@ -70,17 +71,18 @@ def assemble(
         ended: how the jobs of this run ended; results of earlier runs are in ``store`` alone.
     """
     trained = {plan.key: _target(plan, store, ended) for plan in matrix.targets}
-    raw = {plan.key: _cell(plan, store, ended) for plan in matrix.cells}
+    left = {plan.key: _cell(plan, store, ended) for plan in matrix.cells}
+    states = settled(matrix.cells, left)
     attacked = {
-        plan.key: bounded(controlled(plan, raw), trained[plan.target.key].guarantee)
+        plan.key: bounded(states[plan.key], trained[plan.target.key].guarantee)
         for plan in matrix.cells
     }
     claims = {one.target: one.guarantee for one in _pooled_targets(matrix, trained.values(), folds)}
     pooled = [_pooled_cell(plans, attacked, folds) for plans in matrix.attacks]
     cells = tuple(bounded(cell, claims[cell.target]) for cell in pooled)
     # One fold alone may refute a claim, and all together what none of them does.
-    left = contradicted_by_attacks(tuple(trained.values()), tuple(attacked.values()))
-    targets = contradicted_by_attacks(_pooled_targets(matrix, left, folds), cells)
+    unrefuted = contradicted_by_attacks(tuple(trained.values()), tuple(attacked.values()))
+    targets = contradicted_by_attacks(_pooled_targets(matrix, unrefuted, folds), cells)
     believed = {one.target: one.guarantee for one in targets}
     cells = tuple(bounded(cell, believed[cell.target]) for cell in cells)
     data = data_record(cohort, folds)
@@ -202,12 +204,13 @@ def _target(plan: TargetPlan, store: RunStore, ended: Mapping[str, Ended]) -> Ta
 
 
 def _cell(plan: CellPlan, store: RunStore, ended: Mapping[str, Ended]) -> CellRecord:
+    """What the attack left, ``ok`` if it ended: its controls are not asked yet."""
     if plan.missing:
         reason = f"threat {plan.threat.name} does not grant {', '.join(sorted(plan.missing))}"
         return CellRecord(**cell_facts(plan), state=State.UNSUPPORTED, reason=reason)
     if store.is_done("cells", plan.key):
         text = (store.folder("cells", plan.key) / CELL_FILE).read_text()
-        record = CellRecord.model_validate_json(text)
+        record = CellRecord.model_validate({**json.loads(text), "state": State.OK})
         return record.model_copy(update={"control_only": plan.control_only})
     state, reason = _how("cells", plan.key, store, ended)
     return CellRecord(**cell_facts(plan), state=state, reason=reason)

@@ -11,17 +11,12 @@ import numpy as np
 from leakaudit.audit.storage.system import Segmenter, middle_images
 from leakaudit.contracts import Reconstruction
 from leakaudit.data import Patient, brain_mask
-from leakaudit.errors import CellError
 from leakaudit.measure import controls, fidelity, identity, prior, statistics, utility
 from leakaudit.records import (
-    CellRecord,
     Control,
     Harm,
     Leakage,
-    MaskLeakage,
-    Matching,
     PatientScore,
-    State,
     Success,
 )
 
@@ -236,58 +231,3 @@ class ImageScorer:
         if floor is None:
             return controls.negative_control(scores, self.floor)
         return controls.negative_control(scores, floor, controls.TWIN)
-
-
-def judged(record: CellRecord) -> CellRecord:
-    """An attack whose own control or objective failed has no leakage figure."""
-    found, negative = record.figures, record.negative_control
-    if found is None or negative is None:
-        raise CellError("the attack left no figures")
-    reason = ""
-    if negative.passed is None:
-        reason = f"no negative control: {negative.detail}"
-    elif not negative.passed:
-        reason = f"negative control failed: {negative.detail}"
-    elif isinstance(found, Matching):
-        return record  # it has no objective, and nothing to break down
-    elif not found.objective_last < found.objective_first:
-        reason = (
-            f"attack not working: its own objective did not fall "
-            f"({found.objective_first:.4g} to {found.objective_last:.4g})"
-        )
-    else:
-        return record.model_copy(update={"notes": (*record.notes, *_below_the_guess(found))})
-    return record.model_copy(
-        update={
-            "state": State.CONTROL_FAILED,
-            "reason": reason,
-            **withheld(record),
-        }
-    )
-
-
-def _below_the_guess(leakage: Leakage | MaskLeakage) -> tuple[str, ...]:
-    """A note on an attack that ends below what a guess gets.
-
-    No doubt: the guess is the best of several on these very victims, so that an attack on a system
-    that releases nothing ends below it. Whether an attack works is what its controls show.
-    """
-    if leakage.advantage.high is None or leakage.advantage.high >= 0:
-        return ()
-    return (
-        "It recovered less than the best guess that sees nothing of this: an attack that learns "
-        "nothing here does, and one that broke down here does too. Its controls show that it works "
-        "elsewhere.",
-    )
-
-
-def withheld(record: CellRecord) -> dict[str, object]:
-    """The fields that set a record's figures aside."""
-    return {
-        "leakage": None,
-        "withheld": record.leakage,
-        "mask_leakage": None,
-        "withheld_masks": record.mask_leakage,
-        "matching": None,
-        "withheld_matching": record.matching,
-    }
