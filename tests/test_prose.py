@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.reading_grade import grade, prose_of_markdown
 
+AVOIDED = re.compile(
+    r"\b(whoever|whatever|whichever|of which|can not|but for|held against|(?<!there )is no (?!longer)[a-z]+|defence)\b",
+    re.IGNORECASE,
+)
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
@@ -27,3 +32,9 @@ def test_of_a_page_the_prose_is_read_alone() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_is_read_at_grade_10_at_most(page: Path) -> None:
     assert grade(prose_of_markdown(page.read_text())) <= 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_no_word_that_winds_a_sentence(page: Path) -> None:
+    prose = prose_of_markdown(page.read_text())
+    assert [found[0] for found in AVOIDED.finditer(prose)] == []
