@@ -1,4 +1,4 @@
-"""Every error leakaudit raises on purpose.
+"""Every error leakaudit raises on purpose, and every code that its commands exit with.
 
     LeakauditError
     ├── UsageError                exit 2: the caller asked for something that cannot be
@@ -20,18 +20,39 @@ Messages are one sentence: what was expected, what came, what to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended, for a machine; `words` says it to people."""
+
+    words: str
+
+    def __new__(cls, code: int, words: str = "") -> ExitCode:
+        """A code with its words."""
+        member = int.__new__(cls, code)
+        member._value_, member.words = code, words
+        return member
+
+    DONE = 0, "Done; with a policy: PASS."
+    FOUND = 1, "FAIL, or something was shown to be worse, or a claim was refuted."
+    USAGE = 2, "The command, the audit file or the policy is wrong."
+    UNDECIDED = 3, "INCONCLUSIVE, or a cell or a training did not end."
+    DATA = 4, "Data, a run folder or a file is missing, changed or in use."
+    INTERNAL = 70, "An internal error."
+    INTERRUPTED = 130, "Interrupted; the same command goes on from there."
 
 
 class LeakauditError(Exception):
     """Root of the tree; ``exit_code`` is what the command line returns for it."""
 
-    exit_code = 70
+    exit_code = ExitCode.INTERNAL
 
 
 class UsageError(LeakauditError):
     """The caller asked for something that cannot be."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class ConfigError(UsageError):
@@ -51,7 +72,7 @@ class DataError(LeakauditError):
         file: the offending file or folder, if one is.
     """
 
-    exit_code = 4
+    exit_code = ExitCode.DATA
 
     def __init__(self, message: str, *, patient: str | None = None, file: str | None = None):
         """Keep patient and file apart from the sentence, and show them before it."""
@@ -95,19 +116,19 @@ def raise_problems(problems: Sequence[DataError]) -> None:
 class StoreError(LeakauditError):
     """The run folder cannot be read, written or locked."""
 
-    exit_code = 4
+    exit_code = ExitCode.DATA
 
 
 class SignatureError(LeakauditError):
     """Signatures cannot be checked here: no ssh-keygen, or no list of signers."""
 
-    exit_code = 4
+    exit_code = ExitCode.DATA
 
 
 class SharingError(LeakauditError):
     """A report cannot be shared, since something that identifies would be left."""
 
-    exit_code = 4
+    exit_code = ExitCode.DATA
 
 
 class NotGranted(LeakauditError, AttributeError):  # noqa: N818  (the term of the design)

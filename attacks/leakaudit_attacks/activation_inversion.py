@@ -11,11 +11,11 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
-    Cost,
     Images,
     Observation,
     Progress,
     Reconstruction,
+    Work,
     require_between,
 )
 from leakaudit_attacks.matching_releases.misfit import ReleaseMatch, release_match, smoothed
@@ -69,9 +69,9 @@ class ActivationInversion(Attack):
         require_between(self, 1e-12, 1e6, "learning_rate")
         require_between(self, 0, 1e6, "tv", "tv_noise")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.iterations)
+        return Work(passes=self.iterations)
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Citation, Cost, Observation, require_between
+from leakaudit.api import Citation, Observation, Work, require_between
 from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
 from leakaudit_attacks.optimising.engine import Objective, StepRule
 from leakaudit_attacks.optimising.starts import noise_images
@@ -38,9 +38,9 @@ class DeepLeakage(GradientMatching):
         super().__post_init__()
         require_between(self, 1, 1000, "restarts")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.iterations * self.restarts)
+        return Work(passes=self.iterations * self.restarts)
 
     def objective(
         self, observation: Observation, checkpoint: int, generator: torch.Generator

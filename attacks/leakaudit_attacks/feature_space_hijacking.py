@@ -13,7 +13,6 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
-    Cost,
     Images,
     Levels,
     Observation,
@@ -21,6 +20,7 @@ from leakaudit.api import (
     Reconstruction,
     SiteLevels,
     SystemLayout,
+    Work,
     normal_like,
     require_between,
     uniform_like,
@@ -101,9 +101,9 @@ class FeatureSpaceHijacking(Attack):
         require_between(self, 1, 1_000_000, "compared", "patches", "slices")
         require_between(self, 1e-12, 1e6, "learning_rate")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.decoder_steps + self.steps, samples=self.batch_size)
+        return Work(passes=self.decoder_steps + self.steps, samples=self.batch_size)
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

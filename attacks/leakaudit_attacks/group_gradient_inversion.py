@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Capability, Citation, Cost, Observation, require_between
+from leakaudit.api import Capability, Citation, Observation, Work, require_between
 from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
 from leakaudit_attacks.optimising.engine import Objective, weighted
 from leakaudit_attacks.optimising.priors import (
@@ -58,9 +58,9 @@ class GroupGradientInversion(GradientMatching):
         require_between(self, 1, 1000, "restarts")
         require_between(self, 0, 1e6, "noise", "tv", "l2", "statistics", "group")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.iterations * self.restarts)
+        return Work(passes=self.iterations * self.restarts)
 
     def objective(
         self, observation: Observation, checkpoint: int, generator: torch.Generator

@@ -11,10 +11,10 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
-    Cost,
     Observation,
     Progress,
     Reconstruction,
+    Work,
     require_between,
 )
 from leakaudit_attacks.decoding.decoder import (
@@ -96,9 +96,9 @@ class PseudoClientInversion(Attack):
         require_between(self, 1e-12, 1e6, "learning_rate", "imitation_rate")
         require_between(self, 0, 1e6, "segmentation", "likeness", "cycle")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.steps, samples=self.batch_size)
+        return Work(passes=self.steps, samples=self.batch_size)
 
     def shuffled(self) -> PseudoClientInversion:
         """Pairs are made by the attack itself, so it shuffles them itself."""

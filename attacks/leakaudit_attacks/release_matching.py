@@ -12,12 +12,12 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
-    Cost,
     Observation,
     Progress,
     Reconstruction,
     Recovers,
     SiteLevels,
+    Work,
     require_between,
 )
 from leakaudit_attacks.papers import CARLINI_2022, HAYES_2023
@@ -76,9 +76,9 @@ class ReleaseMatching(Attack):
         """
         require_between(self, 3, 10_000, "passes")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.passes)
+        return Work(passes=self.passes)
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

@@ -13,10 +13,10 @@ from leakaudit.api import (
     Attack,
     Capability,
     Citation,
-    Cost,
     Observation,
     Progress,
     Reconstruction,
+    Work,
     require_between,
 )
 from leakaudit_attacks.decoding.decoder import integer
@@ -78,9 +78,9 @@ class Unsplit(Attack):
         require_between(self, 1e-12, 1e6, "weight_rate", "image_rate")
         require_between(self, 0, 1e6, "tv")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.iterations)
+        return Work(passes=self.iterations)
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

@@ -17,10 +17,8 @@ from typer.core import TyperGroup
 
 from leakaudit.cli.printing.messages import say, say_why
 from leakaudit.cli.printing.reading import announce
-from leakaudit.errors import LeakauditError
+from leakaudit.errors import ExitCode, LeakauditError
 
-_INTERNAL_ERROR = 70
-_INTERRUPTED = 130
 # Name, the function that is called, and a line for --help, which must not wait for torch.
 _COMMANDS = {
     "run": ("run:run", "Run an audit and write its report; again: resume."),
@@ -75,6 +73,8 @@ class _Commands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), code.words) for code in ExitCode])
 
 
 app = typer.Typer(
@@ -104,7 +104,7 @@ def leakaudit(
 
 
 def main() -> None:
-    """Run the command line; exits with the codes that the README lists."""
+    """Run the command line; exits with an `ExitCode`."""
     sys.exit(_run())
 
 
@@ -115,10 +115,10 @@ def _run() -> int:
         say_why(error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        result = _INTERRUPTED
+        result = ExitCode.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
-        return 0
+        return ExitCode.DONE
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # the parser's usage errors
             error.show()
@@ -131,7 +131,7 @@ def _run() -> int:
             )
         else:
             say("internal error, see above; please report it")
-        return _INTERNAL_ERROR
-    if result == _INTERRUPTED:  # typer makes this of a KeyboardInterrupt
+        return ExitCode.INTERNAL
+    if result == ExitCode.INTERRUPTED:  # typer makes this of a KeyboardInterrupt
         say("interrupted; the same command goes on from here")
     return result if isinstance(result, int) else 0

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, final
 import torch
 
 from leakaudit.capabilities import Capability
-from leakaudit.contracts.attack_facts import AttackFacts, Cost
+from leakaudit.contracts.attack_facts import AttackFacts, Work
 from leakaudit.contracts.messages import Recovers
 from leakaudit.contracts.observation import Observation
 from leakaudit.errors import CellError, NotGranted
@@ -78,7 +78,7 @@ class Reconstruction:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A checked `Reconstruction` and what it cost.
+    """A checked `Reconstruction` and what it work.
 
     Args:
         reconstruction: what the attack returned, checked.
@@ -127,9 +127,9 @@ class Attack(abc.ABC):
         """
         return self.requires
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run of this configuration; it moves the estimate of a plan alone."""
-        return Cost()
+        return Work()
 
     def shuffled(self) -> Attack:
         """The configuration that is trained on shuffled pairs as a control of the learned part.

@@ -50,7 +50,7 @@ class AttackUse:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class Work:
     """The work of one run of an attack, by which ``leakaudit plan`` estimates its time.
 
     Args:
@@ -171,7 +171,7 @@ class AttackFacts:
         needed: what this configuration requires.
         tensor: the one released tensor that it reads; None for all that it is granted.
         learned: whether it is to be held against the same attack trained on shuffled pairs.
-        cost: of one run.
+        work: of one run.
         use: as it travels; None for one that nobody declared.
     """
 
@@ -181,7 +181,7 @@ class AttackFacts:
     needed: frozenset[Capability]
     tensor: ReleasedTensor | None
     learned: bool
-    cost: Cost
+    work: Work
     use: AttackUse | None = field(default=None, compare=False)
 
     @classmethod
@@ -202,7 +202,7 @@ class AttackFacts:
             needed=frozenset(attack.needs()),
             tensor=attack.reads(),
             learned=bool(attack.learns()),
-            cost=attack.cost(),
+            work=attack.work(),
         )
 
     @property

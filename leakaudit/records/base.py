@@ -36,14 +36,58 @@ class Kind(NamedTuple):
 
 
 class State(StrEnum):
-    """How a cell ended. Only ``ok`` has a leakage figure."""
+    """How a cell or a training ended. Only ``ok`` has a leakage figure.
 
-    OK = "ok"
-    UNSUPPORTED = "unsupported"
-    FAILED = "failed"
-    CONTROL_FAILED = "control-failed"
-    TIMED_OUT = "timed-out"
-    NOT_RUN = "not-run"
+    `label` names the state for a reader, `meaning` says in sentences what follows from it.
+    """
+
+    label: str
+    meaning: str
+
+    def __new__(cls, value: str, label: str = "", meaning: str = "") -> State:
+        """A state with its words."""
+        member = str.__new__(cls, value)
+        member._value_, member.label, member.meaning = value, label, meaning
+        return member
+
+    OK = "ok", "Measured", "The attack ran, its controls held, and its figure counts."
+    UNSUPPORTED = (
+        "unsupported",
+        "Not applicable",
+        "The threat model does not grant what the attack needs, or the system sends no such "
+        "message. The attack says nothing about this setting.",
+    )
+    FAILED = (
+        "failed",
+        "Failed",
+        "The attack or the training broke off. Nothing is known about this setting.",
+    )
+    CONTROL_FAILED = (
+        "control-failed",
+        "Attack not shown to work",
+        "A control failed or could not be made, so what the attack scored, high or low, means "
+        "nothing.",
+    )
+    TIMED_OUT = (
+        "timed-out",
+        "Ran out of time",
+        "The time allowed was used up. Nothing is known about this setting.",
+    )
+    NOT_RUN = (
+        "not-run",
+        "Not run",
+        "The cell was planned and not run. Nothing is known about this setting.",
+    )
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether it came to no end, so that a run is not complete."""
+        return self in (State.FAILED, State.TIMED_OUT, State.NOT_RUN)
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether the attack was made at all."""
+        return self not in (State.UNSUPPORTED, State.NOT_RUN)
 
 
 class Citation(Record):

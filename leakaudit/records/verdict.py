@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from leakaudit.errors import ExitCode
 from leakaudit.records.base import Record
 from leakaudit.records.cautions import Caution, CautionKind
 
@@ -34,7 +35,9 @@ class Outcome(StrEnum):
     @property
     def exit_code(self) -> int:
         """0, 1 or 3."""
-        return {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}[self.value]
+        if self is Outcome.INCONCLUSIVE:
+            return ExitCode.UNDECIDED.value
+        return ExitCode.DONE.value if self is Outcome.PASS else ExitCode.FOUND.value
 
 
 # The gravest first; the whole has that of its gravest setting.

@@ -9,11 +9,11 @@ from typing import Any
 from leakaudit.audit.planning.audited import plan_audit
 from leakaudit.audit.planning.estimate import estimate_minutes
 from leakaudit.audit_file import parse_audit
-from leakaudit.contracts import Attack, AttackFacts, Cost
+from leakaudit.contracts import Attack, AttackFacts, Work
 from leakaudit.registry import usable
 
 # Fields of the built-in attacks that say how much is done.
-WORK = (
+COUNTS = (
     *("iterations", "steps", "rounds", "passes", "batches", "restarts", "examples"),
     *("decoder_steps", "weight_steps", "image_steps", "batch_size"),
 )
@@ -34,18 +34,18 @@ def test_slices_that_fill_a_batch_cost_as_much_as_the_victims(tiny_audit: dict[s
     assert minutes[1] > 1.5 * minutes[0]
 
 
-def test_every_attack_says_what_it_costs_and_more_work_costs_more() -> None:
+def test_every_attack_says_how_much_work_it_is() -> None:
     for plugin in usable("attack")[0]:
-        work = [name for name in WORK if name in plugin.parameters]
-        assert work or not plugin.parameters, plugin.name
-        for name in work:
+        counts = [name for name in COUNTS if name in plugin.parameters]
+        assert counts or not plugin.parameters, plugin.name
+        for name in counts:
             less, more = (plugin.make({name: count}) for count in (20, 40))
             assert isinstance(less, Attack)
             assert isinstance(more, Attack)
-            said, then = less.cost(), more.cost()
-            assert work_of(said) < work_of(then), (plugin.name, name)
-            assert AttackFacts.of(less).cost == said
+            said, then = less.work(), more.work()
+            assert size_of(said) < size_of(then), (plugin.name, name)
+            assert AttackFacts.of(less).work == said
 
 
-def work_of(cost: Cost) -> int:
-    return cost.passes * (cost.samples or 1) + cost.examples + cost.batches
+def size_of(work: Work) -> int:
+    return work.passes * (work.samples or 1) + work.examples + work.batches

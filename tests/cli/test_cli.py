@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from leakaudit.audit_file import read_audit
+from leakaudit.errors import ExitCode
 from leakaudit.report import read_report, worst_table
 
 pytestmark = pytest.mark.slow  # every test starts whole processes
@@ -58,11 +59,16 @@ def test_help_names_every_command_and_waits_for_no_torch(
     assert done.returncode == 0
     assert done.stderr == ""
     assert widest(done.stdout) <= 80
-    listed = done.stdout.partition("Commands:")[2].split("\n")
+    listing, _, codes = done.stdout.partition("Commands:")[2].partition("Exit codes:")
+    listed = listing.split("\n")
     assert [line.split()[0] for line in listed if line.strip()] == [
         *("run", "plan", "report", "verify", "gate", "schema", "table"),
         *("compare", "list", "show", "init", "disguises", "dp"),
     ]
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for exit_code in ExitCode:
+        assert f"{exit_code.value} {exit_code.words}" in " ".join(codes.split())
+        assert f"| {exit_code.value} | {exit_code.words} |" in readme
     code = "import sys, leakaudit.cli; print([m for m in ('torch', 'monai') if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert loaded.stdout == "[]\n"

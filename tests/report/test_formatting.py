@@ -138,7 +138,9 @@ def test_hidden_characters_become_visible_and_markup_stays() -> None:
 
 
 def test_every_state_is_spelled_out() -> None:
-    assert set(formatting.STATE_WORDS) == set(formatting.STATE_MEANINGS) == set(State)
+    for state in State:
+        assert state.label[0].isupper()
+        assert state.meaning.endswith(".")
 
 
 @given(st.text())

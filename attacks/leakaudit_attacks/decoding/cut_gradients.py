@@ -12,12 +12,12 @@ from leakaudit.api import (
     Attack,
     AuxiliaryPatients,
     CellError,
-    Cost,
     Images,
     Levels,
     Masks,
     Progress,
     SiteLevels,
+    Work,
     require_between,
 )
 from leakaudit_attacks.decoding.decoder import Decoder, Loss, Pairs, fit, integer, joined
@@ -56,9 +56,9 @@ class LearnsFromExamples(Attack):
         require_between(self, 1, 1_000_000, "steps", "batch_size", "width", "examples")
         require_between(self, 1e-12, 1e6, "learning_rate")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.steps, samples=self.batch_size, examples=self.examples)
+        return Work(passes=self.steps, samples=self.batch_size, examples=self.examples)
 
     @final
     def learn(

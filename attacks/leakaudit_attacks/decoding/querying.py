@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Attack, AuxiliaryPatients, Cost, Images, Levels, Progress, require_between
+from leakaudit.api import Attack, AuxiliaryPatients, Images, Levels, Progress, Work, require_between
 from leakaudit_attacks.decoding.decoder import Decoder, Pairs, fit, fresh_decoder, integer
 from leakaudit_attacks.optimising.starts import middle_slices
 from leakaudit_attacks.reading_releases.reader import Reading, best_reading
@@ -76,9 +76,9 @@ class LearnsFromQueries(Attack):
         require_between(self, 1, 1_000_000, "steps", "batch_size", "width")
         require_between(self, 1e-12, 1e6, "learning_rate")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.steps, samples=self.batch_size)
+        return Work(passes=self.steps, samples=self.batch_size)
 
     @final
     def learned(

@@ -15,12 +15,12 @@ from torch.func import functional_call, vmap
 from leakaudit.api import (
     Attack,
     Capability,
-    Cost,
     Images,
     Observation,
     Progress,
     Reconstruction,
     SiteLevels,
+    Work,
     require_between,
 )
 from leakaudit_attacks.optimising.engine import (
@@ -191,9 +191,9 @@ class GradientMatching(Attack):
         require_between(self, 1, 1_000_000, "iterations")
         require_between(self, 1e-12, 1e6, "learning_rate")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=self.iterations)
+        return Work(passes=self.iterations)
 
     @abc.abstractmethod
     def objective(

@@ -12,13 +12,13 @@ import torch
 from leakaudit.api import (
     Attack,
     CellError,
-    Cost,
     GradientRelease,
     Images,
     Masks,
     Observation,
     Progress,
     Reconstruction,
+    Work,
     require_between,
 )
 from leakaudit_attacks.gradients.ridge import Ridge, best_ridge, sketched
@@ -56,9 +56,9 @@ class WeightRegression(Attack):
         """
         require_between(self, 10, 1_000_000, "batches")
 
-    def cost(self) -> Cost:
+    def work(self) -> Work:
         """The work of one run."""
-        return Cost(passes=0, batches=self.batches)
+        return Work(passes=0, batches=self.batches)
 
     @abc.abstractmethod
     def received(self, observation: Observation) -> Sequence[GradientRelease]:

@@ -39,19 +39,19 @@ def _training_seconds(target: TargetPlan, plan: Plan) -> float:
 
 
 def _cell_seconds(cell: CellPlan, plan: Plan) -> float:
-    cost, splits = cell.attack.cost, plan.splits_of(cell.target)
+    work, splits = cell.attack.work, plan.splits_of(cell.target)
     one = _encoder_seconds(cell.target.spec, plan.cohort.spatial)
     if cell.attack.recovers == "identities":  # each candidate is asked about, and nothing learned
-        samples = cost.samples or len(plan.cohort.patients) - len(splits.auxiliary)
-        return one * samples * cost.passes * cell.attack_runs
+        samples = work.samples or len(plan.cohort.patients) - len(splits.auxiliary)
+        return one * samples * work.passes * cell.attack_runs
     size = cell.gradient_batch or 1
     runs = 2 if cell.attack.learns() or cell.threat.victims == "training" else 1
     runs = max(runs, cell.attack_runs)
     if Capability.TRANSCRIPT in cell.attack.needs():
         one *= cell.target.settings.epochs
-    learning = one * (cost.samples or len(splits.victims) * size) * cost.passes
+    learning = one * (work.samples or len(splits.victims) * size) * work.passes
     learning *= _PASSES_PER_ITERATION if runs > 1 else 1.0
-    asked = cost.examples + cost.batches * size
+    asked = work.examples + work.batches * size
     asked *= (len(cell.gradient_checkpoints) or 1) * (cell.round_steps or 1)
     return (learning + asked * _step_seconds(cell.target.spec, plan.cohort.spatial)) * runs
 

@@ -78,7 +78,7 @@ def _shown_elsewhere(plan: CellPlan, raw: Mapping[str, CellRecord]) -> CellRecor
     made: it can exceed a limit, but with a doubt it never helps to a PASS.
     """
     record = raw[plan.key]
-    if record.state in (State.UNSUPPORTED, State.NOT_RUN):
+    if not record.state.was_tried:
         return record
     made = {"positive_control": shown_at_work(raw.get(plan.positive_control))}
     if plan.disguise_control:

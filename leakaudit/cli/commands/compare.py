@@ -13,12 +13,9 @@ import typer
 from leakaudit.cli.arguments import report_folder
 from leakaudit.comparison import caveat_sentences, compare_reports, comparison_text
 from leakaudit.comparison.rows import WIDTH
-from leakaudit.errors import UsageError
+from leakaudit.errors import ExitCode, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import read_report
-
-_WORSE = 1
-_INCOMPLETE = 3
 
 First = Annotated[
     Path,
@@ -57,8 +54,8 @@ def compare(
     else:
         print(comparison_text(found, (str(a), str(b)), only_changes=changes), end="")
     if fail_if_worse and found.is_worse:
-        return _WORSE
-    return _INCOMPLETE if fail_if_worse and found.is_incomplete else 0
+        return ExitCode.FOUND
+    return ExitCode.UNDECIDED if fail_if_worse and found.is_incomplete else ExitCode.DONE
 
 
 def _read(place: Path) -> ReportRecord:

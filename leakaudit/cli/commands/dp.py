@@ -12,10 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from leakaudit.cli.printing.lines import line_width, print_line
-from leakaudit.errors import ConfigError, UsageError
+from leakaudit.errors import ConfigError, ExitCode, UsageError
 from leakaudit.privacy import accounting, gaussian
 
-_REFUTED = 1
 _HELP = """Differential privacy of Gaussian noise: exact figures, and an audit of a defense.
 
 Every figure is for replacing one record: a patient's slice at all sites. The noise multiplier is
@@ -170,7 +169,7 @@ def audit(
     if claimed >= (top.epsilon if mu is None else top.epsilon_if_gaussian):
         _warn(f"so many draws cannot show an epsilon of {claimed:.4g}: no bug could be found")
     _warn_if_vacuous(claimed, found.claim.delta or 0.0, mu)
-    return _REFUTED if found.refuting else 0
+    return ExitCode.FOUND if found.refuting else ExitCode.DONE
 
 
 def _of_all(epsilon: float, mu: float, delta: float, releases: int) -> dict[str, Any]:

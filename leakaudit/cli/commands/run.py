@@ -24,7 +24,8 @@ from leakaudit.cli.sources import (
     cache_folder,
     read_config,
 )
-from leakaudit.records import CellRecord, ReportRecord, State
+from leakaudit.errors import ExitCode
+from leakaudit.records import CellRecord, ReportRecord
 from leakaudit.report import (
     Gallery,
     GalleryItem,
@@ -33,8 +34,6 @@ from leakaudit.report import (
     read_manifest,
     write_report,
 )
-
-_UNFINISHED = {State.FAILED, State.TIMED_OUT, State.NOT_RUN}
 
 
 def run(
@@ -72,7 +71,8 @@ def exit_code(record: ReportRecord) -> int:
     if record.verdict is not None:
         return record.verdict.exit_code
     states = [cell.state for cell in record.cells] + [target.state for target in record.targets]
-    return 3 if any(state in _UNFINISHED for state in states) else 0
+    broke_off = any(state.broke_off for state in states)
+    return ExitCode.UNDECIDED if broke_off else ExitCode.DONE
 
 
 def _gallery(record: ReportRecord, pictures: RunPictures) -> Gallery:

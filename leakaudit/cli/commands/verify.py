@@ -12,7 +12,7 @@ import typer
 
 from leakaudit.cli.printing.lines import print_line
 from leakaudit.cli.printing.replaced import replaced_words
-from leakaudit.errors import StoreError, UsageError
+from leakaudit.errors import ExitCode, UsageError
 from leakaudit.integrity import Checked, CheckedReport, Fault, Place, Signers, check, locate, shown
 from leakaudit.records.manifest import MANIFEST_NAME, SHARE_FOLDER, SIGNATURE_NAME
 
@@ -51,7 +51,7 @@ def verify(path: Checkable, signers: SignersFile = None, identity: Identity = No
     _say_who_signed(checked, signers)
     if _is_whole_but_for_signature(checked):
         _say(_whole_but(checked.faults))
-    return StoreError.exit_code if checked.faults else 0
+    return ExitCode.DATA if checked.faults else ExitCode.DONE
 
 
 def _is_whole_but_for_signature(checked: Checked) -> bool:

@@ -11,7 +11,6 @@ from leakaudit.report.text.formatting import figure, visible
 from leakaudit.report.text.validity import valid_leakage, valid_masks, valid_matching
 from leakaudit.report.text.verdicts import SettingOutcome, VerdictView, setting_name, verdict_view
 
-_BROKEN = (State.FAILED, State.TIMED_OUT, State.NOT_RUN)
 # What XML 1.0 has no way to write, escaped or not.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -94,7 +93,7 @@ def _broken(test: ElementTree.Element, state: State, reason: str, needed: bool) 
 def _cell(suite: ElementTree.Element, cell: CellRecord, setting: str, needed: bool) -> None:
     name = f"{cell.attack} under {cell.seen_by}, {cell.victims}"
     test = _test(suite, name + (", disguised" if cell.disguise else ""), setting)
-    if cell.state in _BROKEN:
+    if cell.state.broke_off:
         _broken(test, cell.state, cell.reason, needed)
     elif cell.state is not State.OK:
         _outcome(test, "skipped", f"{cell.state.value}: {cell.reason}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leakaudit.records import Citation, ReportRecord, State
+from leakaudit.records import Citation, ReportRecord
 
 _CORE = (
     Citation(
@@ -38,8 +38,7 @@ _CORE = (
 
 def citations(record: ReportRecord) -> tuple[Citation, ...]:
     """What was audited and measured, then each attack that ran and each defense, once."""
-    idle = (State.UNSUPPORTED, State.NOT_RUN)
-    ran = {cell.attack_name for cell in record.cells if cell.state not in idle}
+    ran = {cell.attack_name for cell in record.cells if cell.state.was_tried}
     found = {citation.key: citation for citation in _CORE}
     for plugin in record.plugins:
         if plugin.kind != "attack" or plugin.name in ran:

@@ -44,7 +44,6 @@ _SAYS_WHO = re.compile(
     r"(?:_|$)",
     re.I,
 )
-_ENDED_WITHOUT = (State.FAILED, State.TIMED_OUT, State.NOT_RUN)
 _Any = TypeVar("_Any")
 
 
@@ -85,7 +84,7 @@ class _Sharing:
         self._names = names
         self._only_ours = all(one.distribution == _OURS for one in record.plugins)
         # Texts of exceptions, which other texts may quote.
-        ended = [one for one in _records(record) if getattr(one, "state", None) in _ENDED_WITHOUT]
+        ended = [one for one in _records(record) if getattr(one, "state", State.OK).broke_off]
         self._errors = tuple({text for one in ended if (text := getattr(one, "reason", ""))})
         self._by_treatment: dict[Treatment, Callable[[str], str]] = {
             Treatment.KEPT: lambda text: text,

@@ -17,7 +17,6 @@ from leakaudit.records import (
     Matching,
     Plain,
     Reidentification,
-    State,
 )
 from leakaudit.report.text.pointers import marked, pointer_of, to_markup
 from leakaudit.visible import made_visible
@@ -29,29 +28,6 @@ NOT_RECORDED = "not recorded"
 _MOST_DIGITS = 4
 # So near to 0 or 1 the difference is that of the arithmetic.
 _NOISE = 1e-12
-
-STATE_WORDS = {
-    State.OK: "Measured",
-    State.UNSUPPORTED: "Not applicable",
-    State.FAILED: "Failed",
-    State.CONTROL_FAILED: "Attack not shown to work",
-    State.TIMED_OUT: "Ran out of time",
-    State.NOT_RUN: "Not run",
-}
-STATE_MEANINGS = {
-    State.OK: "The attack ran, its controls held, and its figure counts.",
-    State.UNSUPPORTED: (
-        "The threat model does not grant what the attack needs, or the system sends no such "
-        "message. The attack says nothing about this setting."
-    ),
-    State.FAILED: "The attack or the training broke off. Nothing is known about this setting.",
-    State.CONTROL_FAILED: (
-        "A control failed or could not be made, so what the attack scored, high or low, means "
-        "nothing."
-    ),
-    State.TIMED_OUT: "The time allowed was used up. Nothing is known about this setting.",
-    State.NOT_RUN: "The cell was planned and not run. Nothing is known about this setting.",
-}
 
 _PROPER = {
     "dp": "DP",

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from leakaudit.records import CellRecord, Configured, ReportRecord, State, ThreatRecord
 
-_NOT_MADE = (State.UNSUPPORTED, State.NOT_RUN)
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -112,7 +110,7 @@ _RULES = (
 
 def kinds(record: ReportRecord) -> tuple[Kind, ...]:
     """Every kind of attack with those that were made, NOT TESTED ones included."""
-    made = [cell for cell in record.cells if not cell.control_only and cell.state not in _NOT_MADE]
+    made = [cell for cell in record.cells if not cell.control_only and cell.state.was_tried]
     threats = {threat.name: threat for threat in record.threats}
     found = []
     for rule in _RULES:
@@ -136,9 +134,7 @@ def attacks_met(record: ReportRecord) -> dict[str, tuple[tuple[str, ...], tuple[
             [
                 cell
                 for cell in record.cells
-                if cell.threat == threat.name
-                and not cell.control_only
-                and cell.state not in _NOT_MADE
+                if cell.threat == threat.name and not cell.control_only and cell.state.was_tried
             ]
         )
         for threat in record.threats

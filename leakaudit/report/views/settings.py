@@ -25,8 +25,6 @@ from leakaudit.records import (
 )
 from leakaudit.report.text import words
 from leakaudit.report.text.formatting import (
-    STATE_MEANINGS,
-    STATE_WORDS,
     configured,
     levels,
     spoken,
@@ -177,8 +175,7 @@ def state_counts(record: ReportRecord) -> tuple[StateCount, ...]:
     """Cells by state, states without cells included, control cells left out."""
     counted = record.counts.by_state
     return tuple(
-        StateCount(state.value, STATE_WORDS[state], STATE_MEANINGS[state], counted[state])
-        for state in State
+        StateCount(state.value, state.label, state.meaning, counted[state]) for state in State
     )
 
 
@@ -346,7 +343,7 @@ def _why_missing(target: TargetRecord | None) -> str:
         return "the network was not trained"
     if target.state is State.OK:
         return "not measured"
-    return target.reason or STATE_WORDS[target.state].lower()
+    return target.reason or target.state.label.lower()
 
 
 def _why_no_noise(target: TargetRecord | None) -> str:
@@ -369,8 +366,8 @@ def _cell(
         anchor=anchors[cell.cell],
         name=spoken(cell.attack_name),
         ambiguous=sum(_signature(other) == _signature(cell) for other in beside) > 1,
-        state=STATE_WORDS[cell.state],
-        meaning=STATE_MEANINGS[cell.state],
+        state=cell.state.label,
+        meaning=cell.state.meaning,
         leakage=valid_leakage(cell),
         masks=valid_masks(cell),
         matching=valid_matching(cell),
