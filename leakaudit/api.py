@@ -1,4 +1,4 @@
-"""What the author of an attack or a defense imports, and nothing else."""
+"""The imports of an author of attacks or defenses."""
 
 from leakaudit.contracts import (
     NEIGHBORS,

@@ -77,7 +77,7 @@ def attack_use(name: str, parameters: Mapping[str, Any] | None = None) -> Attack
 
 
 def facts_of(uses: Iterable[AttackUse]) -> list[AttackFacts | LeakauditError]:
-    """What is known of each configured attack, or why it is none."""
+    """Return the facts of each configured attack, or the error of one that is not an attack."""
     asked = [_question(use, configured=True) for use in uses]
     _ask(asked)
     found = [_answers[each] for each in asked]
@@ -86,7 +86,7 @@ def facts_of(uses: Iterable[AttackUse]) -> list[AttackFacts | LeakauditError]:
 
 
 def kinds_of(names: Iterable[str]) -> list[AttackKind | LeakauditError]:
-    """What is known of each attack, however it is configured, or why it is none."""
+    """Return the kind of each attack, for all its settings, or the error of one that is none."""
     found: list[_Question | LeakauditError] = []
     for name in names:
         try:
@@ -100,7 +100,7 @@ def kinds_of(names: Iterable[str]) -> list[AttackKind | LeakauditError]:
 
 
 def kind_of(name: str) -> AttackKind:
-    """What is known of one attack.
+    """Return the kind of one attack.
 
     Raises:
         PluginError: it is none.
@@ -223,7 +223,7 @@ def _serve(
 
 
 def _said(question: _Question) -> tuple[str, str]:
-    """What the attack says, in the process in which its code may run."""
+    """Return the attack's answer, from the process in which its code may run."""
     use = question.use
     try:
         plugin = loaded("attack", use.name, use.point, question.distribution, question.version)

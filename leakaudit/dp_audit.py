@@ -34,7 +34,7 @@ _OF_TWO = 50
 @final
 @dataclass(frozen=True, kw_only=True)
 class PairAudit:
-    """What one pair of records shows.
+    """The outcome of one pair of records.
 
     Args:
         name: which records.

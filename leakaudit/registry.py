@@ -210,5 +210,5 @@ def _code_of(folder: Path, without: tuple[str, ...] = ()) -> str:
 
 
 def core_code() -> str:
-    """The same digest over the core but for what changes no result."""
+    """Return a digest of the core's code, except the parts that change no result."""
     return _code_of(Path(__file__).parent, without=("report", "cli", "testing", "quick.yaml"))

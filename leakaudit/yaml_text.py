@@ -135,7 +135,7 @@ def explain(error: ValidationError, tree: CommentedMap, source: str, model: type
 
 
 def _in_words(error: Any) -> str:
-    """What pydantic found, without the names of Python's types."""
+    """Word an error of pydantic's without the names of Python's types."""
     kind = error["type"]
     if kind in ("tuple_type", "list_type"):
         return "expected a list"

@@ -197,7 +197,7 @@ class _Hijacker:
         return (levels - self._middle) / self._unit
 
     def _wanted(self, images: Images) -> torch.Tensor:
-        """What the pilot would release at the shallowest level, all sites joined, in its units."""
+        """Return the pilot's release at the shallowest level, all sites joined, in its units."""
         return self._in_units(self._piloted(images))
 
     def _piloted(self, images: Images) -> torch.Tensor:

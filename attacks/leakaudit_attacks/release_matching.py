@@ -135,7 +135,7 @@ def _named(readings: Sequence[Reading], released: list[torch.Tensor]) -> float:
 
 
 def _asked(observation: Observation, generator: torch.Generator) -> list[torch.Tensor]:
-    """What all candidates release in one pass, per site and level."""
+    """Return the releases of all candidates in one pass, per site and level."""
     batches = observation.candidates.split(_TOGETHER)
     answers = [_flat(observation.query(batch, generator)) for batch in batches]
     return [torch.cat(parts) for parts in zip(*answers, strict=True)]

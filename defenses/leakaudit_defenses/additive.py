@@ -1,4 +1,4 @@
-"""What defenses that add noise share: its scale, and what an adversary who knows it knows."""
+"""Noise that is added to a release: its scale, and the knowledge of an adversary who knows it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def told_of_noise(released: Levels, variance: float, *, relative: bool) -> Evide
 
 
 def told_of_noise_before(estimate: Evidence, variance: float, *, relative: bool) -> Evidence:
-    """The same of a release that is known with an error; what is unknown tells nothing."""
+    """Return evidence of a release that is known with an error; unknown values tell nothing."""
     values, errors = estimate.values, estimate.variances
     if not relative:
         own: Levels = tuple(level.new_full((), variance) for level in values)

@@ -1,4 +1,4 @@
-"""What the defenses with a guarantee ask of an epsilon."""
+"""Checks of the epsilon of a defense with a guarantee."""
 
 from __future__ import annotations
 

@@ -60,5 +60,5 @@ class GaussianNoise(Defense):
         return told_of_noise(released, self.std**2, relative=self.relative)
 
     def evidence_from(self, estimate: Evidence) -> Evidence:
-        """The same, of a release that a later defense left known with an error only."""
+        """Return evidence when only a noisy estimate of this release is known."""
         return told_of_noise_before(estimate, self.std**2, relative=self.relative)

@@ -58,5 +58,5 @@ class LaplaceNoise(Defense):
         return told_of_noise(released, 2 * self.scale**2, relative=self.relative)
 
     def evidence_from(self, estimate: Evidence) -> Evidence:
-        """The same, of a release that a later defense left known with an error only."""
+        """Return evidence when only a noisy estimate of this release is known."""
         return told_of_noise_before(estimate, 2 * self.scale**2, relative=self.relative)

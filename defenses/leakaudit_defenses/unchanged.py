@@ -1,4 +1,4 @@
-"""What defenses share that leave the release as it is and act elsewhere, or nowhere."""
+"""The base of defenses that leave the release as it is and act elsewhere, or nowhere."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _COMMANDS = {
 
 
 class _EndedFromWithin(Exception):  # noqa: N818
-    """What a command called raised SystemExit, whose code is not one of this program's."""
+    """A command's callee raised SystemExit, whose code is not one of this program's."""
 
 
 @final

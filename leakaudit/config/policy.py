@@ -1,4 +1,4 @@
-"""What the user allows: limits with their reasons, and whose figure must be there."""
+"""The policy section: limits with their reasons, and the attacks whose figures are required."""
 
 from __future__ import annotations
 

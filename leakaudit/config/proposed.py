@@ -88,7 +88,7 @@ def _alike(one: DefenseSetting, other: DefenseSetting) -> bool:
 def _crossing(
     setting: DefenseSetting, target: TargetRecord
 ) -> set[tuple[tuple[int, ...], int | None]]:
-    """What may cross at the cut of ``target``: shared skips, and a bottleneck that narrows."""
+    """Return the shared skips and the bottlenecks that may cross at the cut of ``target``."""
     found = set()
     for withheld in setting.target.withheld_skips:
         skips = setting.target.skips_at(target.cut_level, withheld)

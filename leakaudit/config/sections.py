@@ -1,4 +1,4 @@
-"""What every section of an audit file has in common."""
+"""The base of all sections of an audit file."""
 
 from __future__ import annotations
 

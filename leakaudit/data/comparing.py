@@ -1,4 +1,4 @@
-"""What is uncertain because of how the patients of a cohort compare with each other."""
+"""Finds doubts that show only when the patients of a cohort are compared."""
 
 from __future__ import annotations
 

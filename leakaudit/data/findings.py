@@ -1,4 +1,4 @@
-"""What was found uncertain while patients were read, and how it is said of all of them at once."""
+"""Collects doubts about single patients and words them for all patients at once."""
 
 from __future__ import annotations
 

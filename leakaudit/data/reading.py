@@ -43,7 +43,7 @@ class ReadPatient:
 @final
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What is known of a whole cohort beside its patients; see `Cohort`."""
+    """The facts about a whole cohort beside its patients; see `Cohort`."""
 
     cut_off: float
     clipped: tuple[float, ...]
@@ -99,7 +99,7 @@ class Reading:
         return key_of("cohort", self._settings(), patients, cautions, found.left_out, repr(asked))
 
     def stored_cohort(self, key: str) -> tuple[About, list[ReadPatient]] | None:
-        """What the cache holds of a cohort; None if nothing, or if it is damaged.
+        """Load a cohort from the cache; None if it is missing or damaged.
 
         Args:
             key: as of `identify`.
@@ -180,7 +180,7 @@ class Reading:
         return [self.modalities, self.crop, self.factor, self.keep, _code()]
 
     def _contents(self, source: Source) -> list[Any]:
-        """What determines a patient: the content of the files and how they are named."""
+        """Return all that determines a patient: the content of the files and their names."""
         images = [
             (modality, self._digests.get(file), source.modalities[modality][1])
             for modality in self.modalities

@@ -43,7 +43,7 @@ _REPORT_FILES = (MANIFEST_NAME, "report.json", "report.html")
 @final
 @dataclass(frozen=True)
 class Place:
-    """What is to be checked.
+    """The place of a check.
 
     Args:
         folder: of a run, or of a report alone.
@@ -57,7 +57,7 @@ class Place:
 @final
 @dataclass(frozen=True)
 class CheckedReport:
-    """What a check found of one folder of a report.
+    """The outcome of a check of one report folder.
 
     Args:
         manifest: its manifest; None if it is missing or broken.
@@ -73,7 +73,7 @@ class CheckedReport:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What a check found.
+    """The outcome of a check.
 
     Args:
         faults: everything that is not as it was written.
@@ -244,7 +244,7 @@ def _check_root(
     findings: Findings,
     signers: Signers | None,
 ) -> CheckedReport | None:
-    """What lies in the run folder itself; the shared version in it is returned."""
+    """Check the run folder itself, and return the outcome for the shared version in it."""
     shared = None
     run = report.run if report else None
     listed = run.files if run else {}

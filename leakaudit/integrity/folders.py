@@ -100,7 +100,7 @@ class OpenFolder:
             os.close(opened)
 
     def names(self) -> list[str]:
-        """What is in the folder, sorted.
+        """Return the names in the folder, sorted.
 
         Raises:
             OSError: it cannot be read.
@@ -108,7 +108,7 @@ class OpenFolder:
         return sorted(os.listdir(self._descriptor))
 
     def kind(self, name: str) -> str:
-        """What a name is: ``file``, ``folder``, ``link``, ``pipe``, ``socket`` or ``device``.
+        """Return a name's kind: ``file``, ``folder``, ``link``, ``pipe``, ``socket`` or ``device``.
 
         Raises:
             FileNotFoundError: there is nothing of that name.

@@ -18,7 +18,7 @@ _LARGEST_MANIFEST = 64_000_000
 @final
 @dataclass
 class Findings:
-    """What a check found so far.
+    """The findings of a check that is under way.
 
     Args:
         faults: in the order of finding.
@@ -41,7 +41,7 @@ class Findings:
             self.fault("unknown", where, f"a {what} that no manifest names")
 
     def attempt(self, where: str, read: Callable[[], _T], *, missing: str) -> _T | None:
-        """What ``read`` returns; None where it cannot, with the fault noted.
+        """Call ``read`` and return its result; None if it fails, with the fault noted.
 
         Args:
             where: path below the folder that is checked.

@@ -36,7 +36,7 @@ _OF_CUDA = ("CUDA", "CUBLAS", "NVIDIA", "PYTORCH_CUDA", "LD_LIBRARY_PATH")
 @final
 @dataclass(frozen=True, kw_only=True)
 class Confinement:
-    """What an attack may still see; plain text, so that to read it imports no plug-in.
+    """The files that an attack may still see, as plain text; reading it imports no plug-in.
 
     Args:
         readable: files and folders of code.

@@ -101,7 +101,7 @@ class Wire:
         self._send(kind, None, tensors)
 
     def receive_objects(self, stand_in: Callable[[int], _Function]) -> tuple[str, Any]:
-        """The same at the attack's end; what stays arrives as ``stand_in(number)``."""
+        """Receive objects at the attack's end; one that stays arrives as ``stand_in(number)``."""
         kind, _, tensors = self._receive(_MOST_FROM_CELL)
         stream = io.BytesIO(tensors[0].numpy().tobytes())
         return kind, _Unpickler(stream, tensors, stand_in).load()

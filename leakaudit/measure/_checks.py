@@ -1,4 +1,4 @@
-"""What every measure refuses, so that no figure is ever NaN or comes from mismatched patients."""
+"""Checks of every measure, so that no figure is NaN or mixes up patients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a figure is held against: blind floor, outline floor, negative and positive control.
+"""The scores beside a figure: blind floor, outline floor, negative and positive control.
 
 A score by itself says nothing. The floors say what somebody without any observation gets; the
 controls say whether an attack reads the observation at all, and whether it works where it must.

@@ -1,4 +1,4 @@
-"""What somebody gets who knows nothing, or the outline alone.
+"""The scores of a guess that knows nothing, or the outline alone.
 
 The blind floor is one guess for all victims, made without any observation; the outline floor is a
 line of its own, since hiding the outline is more than most defenses can.

@@ -57,7 +57,7 @@ def dice_patient(prediction: MaskSlices, truth: MaskSlices, patient: str) -> Pat
 
 
 def utility(patients: Sequence[PatientDice], folds: Sequence[FoldRecord] = ()) -> Utility:
-    """What a network is worth on these patients.
+    """Summarise how well a network segments these patients.
 
     Args:
         patients: Dice of each patient.
@@ -100,7 +100,7 @@ def _dice(prediction: AnyBool, truth: AnyBool) -> float | None:
 
 
 def beside_untrained(after: Utility, before: Utility) -> Utility:
-    """The same with each patient's Dice before the training beside it.
+    """Add each patient's Dice before the training to a utility.
 
     Args:
         after: of a trained network.

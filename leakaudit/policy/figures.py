@@ -32,7 +32,7 @@ LEAST_FOR_P95 = 59
 @final
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What was observed; records hold finite numbers alone, and so does this.
+    """The observed figure that a limit judges; its numbers are finite, like those of records.
 
     Args:
         observed: the figure under the quantifier; None if there is none.

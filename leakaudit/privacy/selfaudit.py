@@ -34,7 +34,7 @@ _STEPS, _BEYOND = 161, 6.0
 @final
 @dataclass(frozen=True, kw_only=True)
 class LowerBounds:
-    """What one threshold's counts show; each holds with the error that it was made for.
+    """The lower bounds of one threshold; each holds with the error that it was made for.
 
     Args:
         threshold: scores above it are called the first record's.
@@ -78,7 +78,7 @@ def lower_bounds(
     delta: float,
     error: float,
 ) -> LowerBounds:
-    """What the scores of two records show at a threshold that was fixed before they were drawn.
+    """Bound epsilon by two records' scores at a threshold that was fixed before they were drawn.
 
     Args:
         first: scores of independent releases of the first record, one value a draw.

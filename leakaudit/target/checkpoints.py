@@ -1,4 +1,4 @@
-"""What a training writes after every epoch: where it can go on, and the epochs an audit keeps.
+"""Writes a training after every epoch: where it can go on, and the epochs an audit keeps.
 
 Both are written whole or not at all, and carry a digest: what is not what was written is redone,
 never used.

@@ -1,4 +1,4 @@
-"""What a defense was seen to do: the proof that it was on."""
+"""Records the effects of a defense, as a proof that it was on."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Effects:
     def summed(
         cls, defense: Defense, phase: str, several: Iterable[Sequence[Mapping[str, Any]]]
     ) -> Effects:
-        """What several have seen, each as `sums` gave it."""
+        """Join the effects that several watchers saw, each as `sums` gave them."""
         whole = cls(defense, phase)
         for one in several:
             whole.add(one)
@@ -80,7 +80,7 @@ class Effects:
                 setattr(total, name, _added(getattr(total, name), value))
 
     def sums(self) -> list[dict[str, Any]]:
-        """What was seen so far, one per part, for a checkpoint."""
+        """Return the effects so far, one per part, for a checkpoint."""
         return [asdict(seen) for seen in self._seen]
 
     @torch.no_grad()
@@ -108,7 +108,7 @@ class Effects:
 
     @torch.no_grad()
     def returned(self, steps: Sequence[Applied]) -> None:
-        """What the label site returned to one site."""
+        """Note the gradients that the label site returned to one site."""
         for step in steps:
             seen = self._seen[step.part]
             for before, after in zip(step.before, step.after, strict=True):
@@ -116,7 +116,7 @@ class Effects:
                 seen.returned_signal += float(before.double().square().sum())
 
     def penalty(self, part: int, value: torch.Tensor) -> None:
-        """What a part added to one site's loss."""
+        """Note the penalty that a part added to one site's loss."""
         self._seen[part].penalties += 1
         self._seen[part].penalty += float(value.detach())
         self._seen[part].penalized += bool(value.detach() != 0)

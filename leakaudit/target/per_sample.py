@@ -36,7 +36,7 @@ class PerSampleGradients:
         self._wrapped = GradSampleModule(network, loss_reduction="sum", strict=True)
 
     def take(self, batch: int) -> tuple[torch.Tensor, ...]:
-        """What the last backward pass recorded, in the order of ``parameters()``.
+        """Return the gradients of the last backward pass, in the order of ``parameters()``.
 
         Args:
             batch: samples that the network was given.

@@ -68,7 +68,7 @@ class PrivateParty:
     def learned(
         self, batch: int, records: Records | None, watch: Effects | None
     ) -> tuple[torch.Tensor, ...]:
-        """What the party learns from: the defense's sum over records, by samples of the batch.
+        """Return the update of the party: the defense's sum over records, by samples of the batch.
 
         Args:
             batch: samples in the step.

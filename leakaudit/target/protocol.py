@@ -107,7 +107,7 @@ class Protocol:
     def u_shaped_backward(
         self, views: Sequence[torch.Tensor], masks: torch.Tensor, seed: int, *labels: object
     ) -> torch.Tensor:
-        """The same step with the masks at a hospital: accumulate every party's gradients."""
+        """Run a step with the masks at a hospital: accumulate every party's gradients."""
         server = self.label_site.server
         body = BodySite(server)
         head = HeadSite(server, self.label_site.loss, self._defense)
@@ -123,7 +123,7 @@ class Protocol:
     def splitfed_messages(
         self, views: Sequence[torch.Tensor], masks: torch.Tensor, seed: int, *labels: object
     ) -> tuple[tuple[CutGradients, ...], tuple[WeightGradients, ...]]:
-        """What returns to the sites and what they send to the aggregator for one batch.
+        """Return one batch's gradients to the sites, and the sites' messages to the aggregator.
 
         The accumulated gradients of the server are cleared; nothing is trained.
         """

@@ -26,7 +26,7 @@ _NORM = ("instance", {"affine": True})
 @final
 @dataclass(frozen=True, kw_only=True)
 class SplitUNetSpec:
-    """What determines the architecture of a Split-U-Net.
+    """The architecture of a Split-U-Net.
 
     Args:
         channels: input channels (modalities) of each data site, in site order.
@@ -206,7 +206,7 @@ class Server(nn.Module):
         return logits
 
     def features(self, sites: Sequence[Levels]) -> torch.Tensor:
-        """What the classifier is given, ``(B, C, *spatial)``; the U-shaped variant cuts here."""
+        """Return the classifier's input, ``(B, C, *spatial)``; the U-shaped variant cuts here."""
         skips: dict[int, torch.Tensor] = {
             level: torch.cat(self._widened(level, [levels[index] for levels in sites]), dim=1)
             for index, level in enumerate(self.crossing)
@@ -220,7 +220,7 @@ class Server(nn.Module):
         return x
 
     def _widened(self, level: int, sites: list[torch.Tensor]) -> list[torch.Tensor]:
-        """What the sites sent of a level, with as many channels as without a bottleneck."""
+        """Return a level of all sites, with as many channels as without a bottleneck."""
         if str(level) not in self.widen:
             return sites
         convolutions: Iterable[nn.Module] = self.widen[str(level)].children()
@@ -241,7 +241,7 @@ class SplitUNet(nn.Module):
         self.companions = nn.ModuleList()
 
     def companions_of(self, site: int) -> dict[str, nn.Module]:
-        """What a site trains beside its encoder, by the index of the defense's part."""
+        """Return the networks that a site trains beside its encoder, by index of the part."""
         if not len(self.companions):
             return {}
         return dict(self.companions[site].named_children())

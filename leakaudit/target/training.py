@@ -90,7 +90,7 @@ def build(spec: SplitUNetSpec, seed: int, defense: Defense | None = None) -> Spl
 
 
 def site_layout(spec: SplitUNetSpec, site: int) -> SiteLayout:
-    """What a defense may know of one site."""
+    """Return a site's layout, the only facts about the site that a defense may know."""
     return SiteLayout(
         modalities=spec.channels[site],
         channels=tuple(spec.width(level) for level in spec.crossing),

@@ -67,7 +67,7 @@ def check_attack(attack: Attack, observation: Observation, *, seed: int = 0) -> 
 
 
 def _check_facts(attack: Attack) -> None:
-    """What an audit asks of it can be sent, and arrives as it was."""
+    """Check that the facts that an audit asks for can be sent, and arrive unchanged."""
     try:
         known = AttackFacts.of(attack)
         arrived = facts_from(as_text(known))
@@ -77,7 +77,7 @@ def _check_facts(attack: Attack) -> None:
 
 
 def _frozen(capability: Capability, value: object) -> bytes:
-    """What an attack could modify of a granted value: tensors, and modules with their flags."""
+    """Freeze the parts of a granted value that an attack could modify, with modules' flags."""
     stream = io.BytesIO()
     if not capability.row.asked and capability != Capability.DEFENSE_PARAMETERS:
         torch.save(value, stream)

@@ -106,7 +106,7 @@ def _check_evidence(defense: Defense, released: Levels) -> Levels:
 
 
 def _check_hints(defense: Defense, levels: Levels, seed: int) -> None:
-    """What the defense says of its releases is what they are, level by level."""
+    """Check the defense's hints against its releases, level by level."""
     name = type(defense).__name__
     for index, ratio in enumerate(hint_errors(defense, levels, seed)):
         assert 1 / HINT_ROUGH <= ratio <= HINT_ROUGH, (
@@ -179,7 +179,7 @@ def _check_off(defense: Defense, setting: ReleaseSetting, levels: Levels, seed: 
 
 
 def _check_draws(defense: Defense, levels: Levels, seed: int) -> None:
-    """What is random differs between equal samples.
+    """Check that randomness differs between equal samples.
 
     Several draws of several samples, since a few values may be dropped alike by chance.
     """

@@ -1,4 +1,4 @@
-"""What a threat grants, small enough for a test."""
+"""Observations that are small enough for a test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from leakaudit.types import Levels
 def example_observation(
     threat: str, defense: Defense | None = None, *, size: int = 32, seed: int = 0
 ) -> Observation:
-    """What a threat grants on a small untrained network, of simulated patients.
+    """Observe a small untrained network of simulated patients under a threat.
 
     Two sites of two modalities, cut at level 1, all skips crossing; 2 victims, 3 auxiliary
     patients, 3 others in training, batches of one slice. A data site is the first. Where candidates

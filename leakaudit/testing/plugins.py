@@ -1,4 +1,4 @@
-"""What holds for attacks and defenses alike."""
+"""Checks of attacks and defenses alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a defense does beside its release: to what returns, and to the training."""
+"""Checks of a defense beside its release: the returned gradients, and the training."""
 
 from __future__ import annotations
 

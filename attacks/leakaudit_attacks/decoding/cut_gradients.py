@@ -1,4 +1,4 @@
-"""What the attacks that learn from cut gradients share: examples of their own, and their scale."""
+"""Examples of own patients, and their scale, for attacks that learn from cut gradients."""
 
 from __future__ import annotations
 

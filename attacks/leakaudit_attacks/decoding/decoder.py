@@ -1,4 +1,4 @@
-"""What the attacks that learn share: a decoder from what crossed the cut to images, and its fit."""
+"""A decoder from all that crossed the cut to images, and its fit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Loss = Callable[[Images, Images], torch.Tensor]
 @final
 @dataclass(frozen=True)
 class Beside:
-    """What is trained together with a decoder.
+    """Networks that are trained together with a decoder.
 
     Args:
         learners: trained in place, under the decoder's schedule.

@@ -1,4 +1,4 @@
-"""What the attacks on masks share: what is wanted, and how far from it a network is."""
+"""The target of an attack on masks, and a network's distance from it."""
 
 from __future__ import annotations
 

@@ -44,11 +44,11 @@ class OwnSiteInversion(LearnsFromExamples):
 
     @abc.abstractmethod
     def wanted(self, images: Images, masks: Masks, layout: SystemLayout) -> torch.Tensor:
-        """What is to be recovered, of slices of its own patients: ``(N, channels, *spatial)``."""
+        """Return the target for slices of its own patients: ``(N, channels, *spatial)``."""
 
     @abc.abstractmethod
     def loss(self, found: Images, wanted: Images) -> torch.Tensor:
-        """What is minimised, over all images together."""
+        """Return the loss that is minimised, over all images together."""
 
     @final
     def run(

@@ -1,4 +1,4 @@
-"""What the attacks share whose decoder learns from what the system releases of own patients."""
+"""The base of attacks whose decoder learns from the system's releases of own patients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells releases of one set of encoders from those of another: statistics of their levels."""
+"""Statistics that tell the releases of one set of encoders from those of another."""
 
 from __future__ import annotations
 

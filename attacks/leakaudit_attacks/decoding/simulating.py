@@ -65,7 +65,7 @@ class PseudoClients:
         return self._paired(joined(released), images)
 
     def probe(self, images: Images, seed: int) -> Pairs:
-        """The same for given slices and draws, without a trace."""
+        """Return pairs for given slices and draws, without a trace."""
         with torch.no_grad():
             released = self._released(images, torch.Generator().manual_seed(seed))
         return self._paired(joined(released), images)

@@ -89,7 +89,7 @@ class GradientMatch:
         return torch.cat(parts)
 
     def alone(self, victim: int) -> GradientMatch:
-        """The same for candidates of one victim only."""
+        """Restrict the match to candidates of one victim."""
         one = copy(self)
         one.victims = self.victims[victim : victim + 1]
         return one
@@ -199,7 +199,7 @@ class GradientMatching(Attack):
     def objective(
         self, observation: Observation, checkpoint: int, generator: torch.Generator
     ) -> Objective:
-        """What is minimised at one checkpoint."""
+        """Return the objective that is minimised at one checkpoint."""
 
     @abc.abstractmethod
     def starts(self, observation: Observation, generator: torch.Generator) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What the attacks share that regress images on what an aggregator receives of the weights."""
+"""The base of attacks that regress images on an aggregator's weight gradients or updates."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class WeightRegression(Attack):
 
     @abc.abstractmethod
     def received(self, observation: Observation) -> Sequence[GradientRelease]:
-        """What reached the aggregator of the victims' batches, per checkpoint."""
+        """Return the victims' batches as they reached the aggregator, per checkpoint."""
 
     @abc.abstractmethod
     def asked(
         self, observation: Observation, images: Images, masks: Masks, generator: torch.Generator
     ) -> Sequence[Received]:
-        """What would reach it of own batches, per checkpoint."""
+        """Return the messages of own batches that would reach it, per checkpoint."""
 
     @final
     def run(

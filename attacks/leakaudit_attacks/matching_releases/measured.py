@@ -127,7 +127,7 @@ class MeasuredMatch:
 
 @final
 class _Value:
-    """What was received of one level, and how much each value counts."""
+    """The received values of one level, and the weight of each."""
 
     def __init__(
         self,

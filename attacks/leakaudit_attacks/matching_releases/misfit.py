@@ -217,7 +217,7 @@ def _error(objective: Objective, start: Images, truth: Images, rate: float) -> f
 
 
 def _trial(observation: Observation, images: Images) -> Observation:
-    """The same adversary, with releases of own patients for the victims'."""
+    """Copy the observation with releases of own patients in place of the victims'."""
     with torch.no_grad():
         sites = _encoded(observation, images)
         releases = tuple(

@@ -18,7 +18,7 @@ class Pull(abc.ABC):
         self._defense = defense
 
     def release(self, levels: Levels, drawn: Levels) -> Levels:
-        """What crosses, by the defense itself, which is not shown that anybody differentiates."""
+        """Release by the defense itself, which is not shown that anybody differentiates."""
         with torch.no_grad():
             return self._defense.apply(tuple(level.detach() for level in levels), drawn)
 

@@ -30,7 +30,7 @@ class Separable(Protocol):
         """One value per candidate."""
 
     def alone(self, victim: int) -> Objective:
-        """The same for candidates of that victim only."""
+        """Restrict the objective to candidates of that victim."""
 
 
 @final
@@ -64,7 +64,7 @@ class StepRule:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a search ends with, victim by victim.
+    """The end of a search, victim by victim.
 
     Args:
         images: ``(victims, M, *spatial)``, the candidate with the lowest objective.

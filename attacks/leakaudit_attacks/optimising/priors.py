@@ -1,4 +1,4 @@
-"""What images look like: terms that an optimising attack adds to its objective.
+"""Priors on images: terms that an optimising attack adds to its objective.
 
 Each takes candidates ``(restarts * victims, M, *spatial)`` and gives one value per candidate. Where
 batches of several slices are searched for, their modalities follow one another along that axis.

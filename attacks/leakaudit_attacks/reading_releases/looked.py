@@ -24,7 +24,7 @@ _SAMPLES, _STEP = 16, 0.5
 @final
 @dataclass(frozen=True, kw_only=True)
 class Looked(Defense):
-    """The same draws, and what the looks make of each level.
+    """A defense seen through looks: its draws stay, and each level is looked at.
 
     Args:
         defense: fitted.
@@ -39,16 +39,16 @@ class Looked(Defense):
         return self.defense.draw(levels, generator)
 
     def apply(self, levels: Levels, drawn: Levels) -> Levels:
-        """What the looks make of what it releases, float64."""
+        """Apply the defense and look at the result, in float64."""
         return self.seen(self.defense.apply(levels, drawn))
 
     def seen(self, released: Levels) -> Levels:
-        """What the looks make of a release."""
+        """Look at a release."""
         return tuple(look(level) for look, level in zip(self.looks, released, strict=True))
 
     @property
     def words(self) -> str:
-        """What a reader should know of the looks."""
+        """Describe the looks for a reader."""
         return "; ".join(dict.fromkeys(str(look) for look in self.looks if str(look)))
 
 
@@ -85,7 +85,7 @@ def _several(levels: Levels) -> Levels:
 
 
 def _residuals(defense: Defense, levels: Levels) -> Sequence[torch.Tensor]:
-    """What draws add to each level of one sample, less the mean, ``(draws, C, *spatial)``."""
+    """Return the draws' effect on one sample's levels, less the mean, ``(draws, C, *spatial)``."""
     one = tuple(level[:1].detach() for level in levels)
     count = min(_DRAWS, max(4, _MOST // sum(level.numel() for level in one)))
     generator = torch.Generator().manual_seed(0)

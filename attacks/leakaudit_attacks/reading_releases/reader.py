@@ -61,7 +61,7 @@ class LevelReading:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a decoder is shown of joined levels.
+    """The joined levels as a decoder sees them.
 
     Args:
         levels: how each is read, by its number, shallow to deep.
@@ -76,7 +76,7 @@ class Reading:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know, a sentence each."""
+        """Describe the readings for a reader, a sentence each."""
         return tuple(
             f"Level {number} was read with {' and '.join(level.words)}."
             for number, level in self.levels.items()

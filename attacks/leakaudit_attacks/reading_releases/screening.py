@@ -51,7 +51,7 @@ class Own:
 
 
 def local_error(features: torch.Tensor, own: Own) -> float:
-    """What of the held-back patients' images is left unexplained by a ridge from each position.
+    """Return the part of held-back patients' images that a ridge from each position cannot explain.
 
     Args:
         features: of the own slices, ``(N, C, *spatial / 2**level)``.
@@ -100,7 +100,7 @@ class Places:
         self._held = own.held.repeat_interleave(level[0, 0].numel())[chosen.cpu()]
 
     def error(self, way: Callable[[torch.Tensor], torch.Tensor]) -> float:
-        """What is left unexplained by a ridge from what a way makes of each value alone."""
+        """Return the error of a ridge from a way's reading of each value alone."""
         if bool(self._held.all()) or not bool(self._held.any()):
             return 1.0
         read = torch.nan_to_num(way(self._values).double())

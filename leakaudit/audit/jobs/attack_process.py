@@ -177,7 +177,7 @@ class _SenselessError(Exception):
 @final
 @dataclass(frozen=True)
 class _Call:
-    """What an attack asks of one of the functions that the cell granted, checked."""
+    """One call of a function that the cell granted to an attack, checked."""
 
     function: Callable[..., Any]
     positional: tuple[Any, ...]

@@ -90,7 +90,7 @@ class _Running:
 @final
 @dataclass
 class Events:
-    """What a caller wants to hear; all optional.
+    """Callbacks of a caller who follows the jobs; all are optional.
 
     ``planned`` is told how many jobs there are and how many of them are done already.
     """
@@ -105,7 +105,7 @@ class Events:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a job may take.
+    """The time and memory that a job may use.
 
     Args:
         seconds: after which it is killed and ``timed-out``.

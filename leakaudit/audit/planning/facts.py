@@ -1,4 +1,4 @@
-"""What a record says of planned work, whether or not it ended well."""
+"""Turns a plan into the fields of a record that are known before the work is done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from leakaudit.target.split_unet import parameter_count
 
 
 def target_facts(plan: TargetPlan) -> dict[str, Any]:
-    """What a target's record says whether or not the training ended well."""
+    """Return the fields of a target's record that do not depend on how its training ends."""
     spec = plan.spec
     held = "+".join(modality for site in plan.sites for modality in site)
     return {
@@ -30,7 +30,7 @@ def target_facts(plan: TargetPlan) -> dict[str, Any]:
 
 
 def cell_facts(plan: CellPlan) -> dict[str, Any]:
-    """What a cell's record says whether or not the attack ran."""
+    """Return the fields of a cell's record that do not depend on how its attack ends."""
     return {
         "cell": plan.key,
         "target": plan.target.key,

@@ -26,7 +26,7 @@ _LIBRARIES = ("torch", "monai", "scikit-image", "numpy", "scipy")
 
 
 def context_of(config: AuditConfig, fingerprint: str, splits: Splits) -> dict[str, Any]:
-    """What determines every result of a fold: data, roles, measures, code, libraries, device.
+    """Collect all that determines a fold's results: data, roles, measures, code, libraries, device.
 
     Args:
         config: the audit.
@@ -85,7 +85,7 @@ def _fields(plugin: Any) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """The same with infinity as text, which JSON has no number for."""
+    """Replace infinity by text, since JSON has no number for it."""
     if isinstance(value, dict):
         return {name: _finite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -19,7 +19,7 @@ _SHOWN = (480, 160)
 
 
 def letterhead(config: ReportConfig) -> House:
-    """What the report says of its owner.
+    """Return the report's letterhead: its owner, logo and signers.
 
     Raises:
         DataError: the logo cannot be read, or is no PNG or JPEG of a sensible size.

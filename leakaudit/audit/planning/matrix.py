@@ -254,7 +254,7 @@ class _Planner:
         return self.config.round_steps if reads else None
 
     def controls(self, cells: list[CellPlan]) -> Iterator[CellPlan]:
-        """What shows each attack at work: undefended at the same cut, as it is and disguised."""
+        """Yield each attack's positive controls: undefended, same cut, plain and disguised."""
         asked = [cell for cell in cells if not cell.missing]
         wanted = {key for cell in asked for key in (cell.positive_control, cell.disguise_control)}
         for cut, seed in dict.fromkeys((c.target.spec.cut_level, c.target.seed) for c in asked):
@@ -264,7 +264,7 @@ class _Planner:
                 yield from (one for one in (cell, disguised) if one.key in wanted)
 
     def _disguised(self, cell: CellPlan) -> CellPlan:
-        """The same cell with its releases disguised; one disguise for all cells of a seed."""
+        """Copy a cell with its releases disguised; all cells of a seed share one disguise."""
         return replace(cell, disguise=control_disguise(derive_seed(cell.target.seed, "disguise")))
 
     def _keyed_target(self, plan: TargetPlan) -> TargetPlan:

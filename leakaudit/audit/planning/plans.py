@@ -1,4 +1,4 @@
-"""What an audit plans: networks to train, and cells, each one attack on one of them."""
+"""The plan of an audit: networks to train, and cells, each one attack on one network."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class CellPlan:
 
     @property
     def held_already(self) -> str | None:
-        """What the adversary has of the victims before anything comes back; None if nothing."""
+        """The adversary's knowledge of the victims before anything comes back, if it has any."""
         if Capability.OWN_MODALITIES in self.threat.capabilities:
             return OWN_IMAGES
         if Capability.HEAD_MESSAGES in self.threat.capabilities:
@@ -162,7 +162,7 @@ class CellPlan:
 
     @property
     def missing(self) -> frozenset[Capability]:
-        """What the attack needs and the threat does not grant."""
+        """The capabilities that the attack needs and the threat does not grant."""
         return self.attack.needs() - self.threat.capabilities
 
 

@@ -12,7 +12,7 @@ _NO_ATTACK = "no attack that this audit makes reads"
 
 
 def unused_settings(config: AuditConfig, matrix: Matrix) -> tuple[str, ...]:
-    """What is set to something else than its default and has no effect, and why; a line each.
+    """Name each setting that differs from its default and has no effect, with the reason.
 
     Args:
         config: the audit.

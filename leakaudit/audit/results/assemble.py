@@ -204,7 +204,7 @@ def _target(plan: TargetPlan, store: RunStore, ended: Mapping[str, Ended]) -> Ta
 
 
 def _cell(plan: CellPlan, store: RunStore, ended: Mapping[str, Ended]) -> CellRecord:
-    """What the attack left, ``ok`` if it ended: its controls are not asked yet."""
+    """Return the record that the attack left, ``ok`` if it ended; controls come later."""
     if plan.missing:
         reason = f"threat {plan.threat.name} does not grant {', '.join(sorted(plan.missing))}"
         return CellRecord(**cell_facts(plan), state=State.UNSUPPORTED, reason=reason)

@@ -1,4 +1,4 @@
-"""What was audited: the patients, the threats, the plug-ins, and what was left out."""
+"""The scope of the audit: its patients, threats and plug-ins, and all that was left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a policy says of a run: the audit's own, or another one later."""
+"""Judges a run by the audit's own policy, or later by another."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def verdict(
     cells: Sequence[CellRecord],
     cautions: Sequence[Caution],
 ) -> Verdict | None:
-    """What the audit's policy says of its settings; None without a policy."""
+    """Judge the audit's settings by its policy; None without a policy."""
     if config.policy is None:
         return None
     judged = judged_targets(config, targets)

@@ -1,4 +1,4 @@
-"""What a run's report may show of its patients: original, reconstruction and blind guess."""
+"""Selects the pictures of a run's report: original, reconstruction and blind guess."""
 
 from __future__ import annotations
 

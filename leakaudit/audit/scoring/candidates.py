@@ -61,7 +61,7 @@ class MatchScorer:
 
     @property
     def views(self) -> tuple[View, ...]:
-        """What else the attack is to be shown, beside the candidates as they were released."""
+        """The other views of the candidates that the attack must see, beside their releases."""
         return ("other pass",) if self._others is None else ("other pass", "other slice")
 
     def candidates(self, view: View) -> Images:

@@ -1,4 +1,4 @@
-"""What keeps an attack from being an answer to the defense it meets."""
+"""Finds reasons why an attack's low figure does not show that the defense works."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _of_gradients(
 
 
 def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
-    """What no attack of ours sees through."""
+    """Yield doubts about a defense that none of our attacks can see through."""
     if any(sends_its_key(defense, levels) for levels in sites):
         yield Doubt(
             kind="key",

@@ -216,7 +216,7 @@ def _states_another(claim: PrivacyGuarantee, sites: int) -> str:
 
 
 def recorded_guarantee(claim: PrivacyGuarantee | None, idle: str) -> Guarantee | None:
-    """What is recorded of a claim; of a defense that was off, that nothing is claimed and why."""
+    """Return a claim as it is recorded; a defense that was off claims nothing, with the reason."""
     if claim is None:
         return None
     if idle:

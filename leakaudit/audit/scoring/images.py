@@ -184,7 +184,7 @@ class ImageScorer:
         ]
 
     def _harm(self, found: Sequence[float | None]) -> Harm | None:
-        """The same beside its ceiling and its floor, over the victims whose slice has a tumour."""
+        """Return the tumour Dice with ceiling and floor, over victims whose slice has a tumour."""
         reached = [value for value in found if value is not None]
         if not reached:
             return None

@@ -111,7 +111,7 @@ class RunStore:
             return False
 
     def vouched(self, record: ReportRecord) -> RunPart:
-        """What a report of this run rests on: the audit, and each of its results that is whole.
+        """Return the parts of the run that a report rests on: the audit and each whole result.
 
         Raises:
             StoreError: it cannot be read.
@@ -190,5 +190,5 @@ class RunStore:
 
 
 def volatile_facts(started: float, **more: Any) -> dict[str, Any]:
-    """What differs between equal runs: seconds since ``started``, the process, and ``more``."""
+    """Return the values that differ between equal runs: seconds, the process, and ``more``."""
     return {"seconds": time.time() - started, "pid": os.getpid(), "started": started, **more}

@@ -37,7 +37,7 @@ Segmenter = Callable[[np.ndarray], np.ndarray]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a job needs to know; crosses to the child by pickle.
+    """The input of a job; it crosses to the child by pickle.
 
     Args:
         root: the run directory.
@@ -131,7 +131,7 @@ def untrained_system(task: Task, people: People) -> System:
 def _release_setting(
     task: Task, people: People, initial: SplitUNet, device: torch.device
 ) -> ReleaseSetting:
-    """What a defense may be fitted to; auxiliary patients are encoded one by one."""
+    """Return the data to which a defense may be fitted; patients are encoded one by one."""
     encoded = []
     for patient in people.each(task.splits.auxiliary):
         views = images_of(patient).to(device).split(list(initial.spec.channels), dim=1)
@@ -153,7 +153,7 @@ def _release_setting(
 
 
 def trained_system(task: Task, people: People, store: RunStore) -> System:
-    """The same with the weights of its finished training.
+    """Load the system of a task with the weights of its finished training.
 
     Raises:
         StoreError: what is stored is no longer what was written.
@@ -217,7 +217,7 @@ def utility_of(
 
 
 def segmenter_of(task: Task, people: People, store: RunStore) -> Segmenter | None:
-    """What finds the tumour in images of the task's victims, trained on other patients.
+    """Return a tumour segmenter for the task's victims that was trained on other patients.
 
     Returns:
         From images ``(n, M, *spatial)`` to labels ``(n, *spatial)``; None where there is none.

@@ -173,7 +173,7 @@ def audit(
 
 
 def _of_all(epsilon: float, mu: float, delta: float, releases: int) -> dict[str, Any]:
-    """What every figure of several releases begins with; warns if they hide nothing."""
+    """Return the first lines of every figure of several releases; warn if they hide nothing."""
     return {
         "epsilon": epsilon,
         "mu": mu,

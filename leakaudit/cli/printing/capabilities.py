@@ -1,4 +1,4 @@
-"""What `leakaudit show` says of a capability: what it is, who holds it, which attacks need it."""
+"""Prints a capability for `leakaudit show`: its meaning, its holders, the attacks that need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command says of an audit before it starts, and that stops nothing."""
+"""Prints cautions about an audit before it starts; they stop nothing."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def share_report(
 
 
 def _names_of_machine() -> set[str]:
-    """What this machine and its user are called."""
+    """Return the names of this machine and its user."""
     names = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
     names |= {socket.gethostname(), platform.node(), os.environ.get("HOSTNAME", "")}
     with suppress(OSError, KeyError):

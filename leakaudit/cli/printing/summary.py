@@ -145,7 +145,7 @@ def _figures(cells: list[CellRecord], labels: dict[Configured, str]) -> str:
 
 
 def _label(cell: CellRecord, beside: list[CellRecord], labels: dict[Configured, str]) -> str:
-    """What tells a cell from the others of its column."""
+    """Return the words that tell a cell from the others of its column."""
     swept = len({other.gradient_batch for other in beside}) > 1
     parts = [cell.site, labels[cell.attack], f"b={cell.gradient_batch}" if swept else ""]
     if len({other.gradient_checkpoints for other in beside}) > 1:

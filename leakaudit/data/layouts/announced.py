@@ -1,4 +1,4 @@
-"""What a listing says of its patients beside the training list: others, and how many there are."""
+"""Reads the parts of a listing beside its training list: other patients, and their number."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def for_validation(fields: Mapping[str, Any]) -> list[Any]:
 
 
 def with_what_is_announced(found: Found, fields: Mapping[str, Any]) -> Found:
-    """The same with a caution where patients with a mask are not read, or fewer are there.
+    """Add a caution if patients with a mask are not read, or fewer are there than announced.
 
     Args:
         found: the patients that were listed.

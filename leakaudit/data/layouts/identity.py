@@ -69,7 +69,7 @@ def names_a_time(name: str) -> bool:
 
 
 def _person_in_words(name: str) -> str:
-    """What stands before a time point in words; empty without one.
+    """Return the words before a time point; empty if there are none.
 
     MRI_scan_001 and MRI_scan_002 are two persons: where a number counts the scans, another number
     must say the person.

@@ -42,7 +42,7 @@ NOT_NAMED: Final = Channels(numbers={}, others=(), count=0)
 
 
 def channels_named(named: Mapping[Any, Any]) -> Channels:
-    """What ``modality`` or ``channel_names`` says.
+    """Read the channels from ``modality`` or ``channel_names``.
 
     Args:
         named: channel to name, or name to channel.
@@ -144,7 +144,7 @@ def _kind(path: Path) -> str | None:
 
 
 def common_stem(images: Sequence[str]) -> str:
-    """What the names of several files have in common before what each shows; empty if nothing.
+    """Return the common start of file names, before each one's kind; empty if there is none.
 
     Args:
         images: paths as a listing writes them, one for each channel.

@@ -39,7 +39,7 @@ _OF_MSD: Final = re.compile(r"BRATS_\d{3}(_\d{4})?\.nii")  # Task01_BrainTumour
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Listing:
-    """What a listing says of all patients.
+    """The facts of a listing that hold for all of its patients.
 
     Args:
         file: the listing.
@@ -158,7 +158,7 @@ def _lists_files(fields: Mapping[str, Any]) -> bool:
 
 
 def _hint(named: Any, file: Path) -> Hint | None:
-    """What a listing says of labels; a fault in it counts only where the user does not say more."""
+    """Read the labels of a listing; a fault counts only if the user does not say more."""
     if named is None:
         return None
     try:

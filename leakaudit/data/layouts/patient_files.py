@@ -31,7 +31,7 @@ _NO_PATIENTS: Final = frozenset(("__MACOSX",))
 @final
 @dataclass(frozen=True, kw_only=True)
 class PatientFiles:
-    """What one patient has.
+    """The files of one patient.
 
     Args:
         folder: where.

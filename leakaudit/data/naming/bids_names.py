@@ -1,4 +1,4 @@
-"""What a file of a BIDS data set shows: sub-01_ses-02_ce-gd_T1w.nii.gz.
+"""Reads the kind of image from a BIDS name: sub-01_ses-02_ce-gd_T1w.nii.gz.
 
 The words between person and suffix are pairs of key and value. ``ce`` means that a contrast agent
 was given, so that a T1w is a T1gd; ``space-T1w`` says onto what an image was laid, not what it is.

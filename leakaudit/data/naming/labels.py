@@ -1,4 +1,4 @@
-"""What the values of masks mean, decided for all patients at once.
+"""Decides the meaning of mask values, for all patients at once.
 
 Names decide where a listing gives them. Elsewhere the values of all masks and the names of the
 files must leave one convention. Where they leave several, the user is asked, and answers by
@@ -37,7 +37,7 @@ _MOST_LISTED: Final = 50
 @final
 @dataclass(frozen=True, kw_only=True)
 class Hint:
-    """What is known of a mask's values before it is read.
+    """The knowledge of a mask's values before it is read.
 
     Args:
         family: whose names the files bear.
@@ -111,7 +111,7 @@ def check_asked(asked: LabelsAsked) -> None:
 
 
 def names_at_fault(hints: Iterable[Hint]) -> list[DataError]:
-    """What is wrong with names of labels, each once; the user's word would make up for it.
+    """List the faults in names of labels, each once; ``data.labels`` overrides them.
 
     Args:
         hints: of all patients.
@@ -200,7 +200,7 @@ def decide_labels(masks: Sequence[MaskValues], asked: LabelsAsked | None = None)
 def _tissues(
     hint: Hint, group: Sequence[MaskValues], asked: LabelsAsked | None
 ) -> tuple[dict[int, str], str]:
-    """What each value of a group is, and why."""
+    """Return the tissue of each value of a group, and the reason."""
     if isinstance(asked, str):
         return _of(CONVENTIONS[asked]), f"{CONVENTIONS[asked].words}, as the audit file says"
     if asked is not None:

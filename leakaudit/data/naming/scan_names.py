@@ -1,4 +1,4 @@
-"""What a file of a patient shows, by its name."""
+"""Reads the kind of a patient's file from its name."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def stem_of(name: str) -> str:
 
 
 def kind_of_folder(name: str) -> str | None:
-    """What all files of a folder show that is named as a modality or as masks; None if it is not.
+    """Return the kind of all files in a folder named as a modality or as masks; None for others.
 
     Args:
         name: of the folder, such as ``T1ce`` or ``masks``.
@@ -106,7 +106,7 @@ def kind_of_folder(name: str) -> str | None:
 
 
 def scan_named(path: Path) -> Scan | None:
-    """What a file shows; None if its name does not say so.
+    """Return the kind of a file; None if its name does not say it.
 
     Args:
         path: a file such as ``BraTS-GLI-00000-000-t1n.nii.gz`` or ``X_tumor_segmentation.nii``.
@@ -164,7 +164,7 @@ def _registered(onto: str, before: list[str]) -> tuple[str | None, list[str]]:
 
 
 def with_contrast(scans: Sequence[Scan]) -> list[Scan]:
-    """The same with x_post_T1 as T1gd beside x_flair, and x_pre_T1 as what it is.
+    """Read x_post_T1 as T1gd if it stands beside x_flair, and x_pre_T1 by its own name.
 
     Where all files are named x_post, that is a time: nothing changes.
 

@@ -32,7 +32,7 @@ _ROUNDED_QUATERNION: Final = 1e-2  # written with three digits, b² + c² + d² 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Header:
-    """What a file announces, checked against the limits.
+    """The header of a file, checked against the limits.
 
     Args:
         shape: ``(x, y, z)`` or ``(x, y, z, modality)``; axes of extent 1 after z are left out.
@@ -150,7 +150,7 @@ def _affine(fields: Any) -> NDArray[np.float64]:
 
 
 def _other_affine(fields: Any) -> NDArray[np.float64] | None:
-    """What the quaternion says beside an affine that counts; None if nothing that makes sense."""
+    """Return the quaternion's affine beside one that counts; None if it makes no sense."""
     if not (fields["sform_code"] > 0 and fields["qform_code"] > 0):
         return None
     try:

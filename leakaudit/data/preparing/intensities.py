@@ -224,7 +224,7 @@ def _edges(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _without_traces(values: NDArray[Any]) -> NDArray[Any] | None:
-    """The same with a background that is even but for traces made even; None if it is not."""
+    """Make a background even if only traces disturb it; None if more does."""
     if values.dtype.kind != "f":
         return None
     edges = _edges(values)

@@ -48,7 +48,7 @@ class Likeness:
 
 
 def signature(images: NDArray[np.float32]) -> Signature:
-    """What a patient is recognised by.
+    """Return the signature by which a patient is recognised.
 
     Args:
         images: all prepared slices, ``(slices, modalities, y, x)`` in [0, 1], not all zero.
@@ -57,7 +57,7 @@ def signature(images: NDArray[np.float32]) -> Signature:
 
 
 def _of_modality(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same of one modality alone, so that its file is recognised beside others."""
+    """Return the signature of one modality, so that its file is recognised beside others."""
     brain = (images > BRAIN_THRESHOLD).any(axis=(1, 2))
     heights = np.flatnonzero(brain) if brain.any() else np.arange(len(images))
     places = (np.arange(_HEIGHTS) + 0.5) * (heights[-1] + 1 - heights[0]) / _HEIGHTS
@@ -157,7 +157,7 @@ NOT_BY_NAME: Final = Finding(
 
 
 def foreign_modality(modality: str) -> Finding:
-    """What is said of patients who share one modality and differ in the others.
+    """Word the finding that patients share one modality and differ in the others.
 
     Args:
         modality: its name.

@@ -26,7 +26,7 @@ _PLANE[1] = ndimage.generate_binary_structure(2, 1)
 def check_outlines(
     images: Sequence[NDArray[np.float32]], modalities: Sequence[str]
 ) -> list[Finding]:
-    """What outlines say against one brain.
+    """Check that the outlines of all modalities show one brain.
 
     Args:
         images: prepared modalities, each ``(slices, y, x)``, background 0.

@@ -298,7 +298,7 @@ def _read_mask(
 
 
 def _of_the_turning(settled: Settled, what: str) -> list[Finding]:
-    """What is said of a file whose header disagrees with the others'."""
+    """Word the finding that a file's header disagrees with the others."""
     if settled.how == "agreed":
         return []
     how = (
@@ -321,7 +321,7 @@ def _of_the_turning(settled: Settled, what: str) -> list[Finding]:
 
 
 def _of_the_voxels(grid: Grid) -> list[Finding]:
-    """What is said of voxels that are not square in the slice, or of tilted slices."""
+    """Word the finding that voxels are not square in the slice, or that slices are tilted."""
     x, y, _ = grid.spacing
     findings = []
     if (distorted := max(x, y) / min(x, y) - 1) > DISTORTED:

@@ -23,7 +23,7 @@ _ONE_IMAGE: Final = 0.999
 
 
 def check_mask(mask: NDArray[Any], images: NDArray[np.float32]) -> list[Finding]:
-    """What says that a mask marks something else than a tumour of this brain.
+    """Check that a mask marks a tumour of this brain.
 
     Args:
         mask: in our classes, ``(slices, y, x)``.
@@ -53,7 +53,7 @@ def check_mask(mask: NDArray[Any], images: NDArray[np.float32]) -> list[Finding]
 
 
 def check_copies(images: Sequence[NDArray[np.float32]], modalities: Sequence[str]) -> list[Finding]:
-    """What says that two modalities are one image under two names.
+    """Check that no two modalities are one image under two names.
 
     Args:
         images: prepared modalities, each ``(slices, y, x)``, background 0.

@@ -105,7 +105,7 @@ class PreparedCache:
     def load_cohort(
         self, key: str, told: Callable[[int, int], None]
     ) -> tuple[Mapping[str, Any], list[CachedPatient]] | None:
-        """What was stored of a cohort; None if nothing was, or if anything of it is damaged.
+        """Load a stored cohort; None if there is none or a part of it is damaged.
 
         Args:
             key: as of `key_of`.
@@ -293,7 +293,7 @@ def _hash_file(path: Path) -> str:
 
 
 def _state_of(path: Path) -> list[int]:
-    """What changes with a file.
+    """Return the properties of a file that change when it does.
 
     Raises:
         DataError: not a regular file.

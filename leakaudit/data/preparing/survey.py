@@ -1,4 +1,4 @@
-"""What is wrong with patients, found before any file is read whole.
+"""Finds faults of all patients before any file is read whole.
 
 All headers are read first and all masks second, so that every bad patient is named at once.
 """
@@ -16,7 +16,7 @@ from leakaudit.errors import DataError, raise_problems
 
 
 def survey_headers(sources: Iterable[Source], modalities: Sequence[str]) -> list[DataError]:
-    """What the headers of all files say is wrong, of every patient.
+    """List the faults that the headers of all files show, for every patient.
 
     Args:
         sources: the patients.
@@ -105,7 +105,7 @@ def _missing(source: Source, missing: Sequence[str]) -> str:
 
 
 def _survey(source: Source, modalities: Sequence[str]) -> list[DataError]:
-    """What the headers of one patient's files say is wrong, at most once for each file."""
+    """List the faults in the headers of one patient, at most one for each file."""
     missing = [modality for modality in modalities if modality not in source.modalities]
     if missing:
         return [
