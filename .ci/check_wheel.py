@@ -9,6 +9,7 @@ NEEDED = (
     "leakaudit/quick.yaml",
     "leakaudit/py.typed",
     "leakaudit_attacks/activation_inversion.py",
+    "leakaudit_attacks/papers.bib",
     "leakaudit_defenses/dp_gaussian.py",
     "leakaudit_templates/report.html.j2",
     "leakaudit_templates/report.css",

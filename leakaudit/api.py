@@ -36,7 +36,7 @@ from leakaudit.errors import CellError, ConfigError, LeakauditError, NotGranted
 from leakaudit.privacy.accounting import sensitivity
 from leakaudit.privacy.gaussian import mu_of, noise_multiplier
 from leakaudit.randomness import laplace_like, normal_like, uniform_like
-from leakaudit.records import ReleasedTensor
+from leakaudit.records import ReleasedTensor, papers_of
 from leakaudit.types import Images, Levels, Masks, SiteLevels
 
 __all__ = [
@@ -81,6 +81,7 @@ __all__ = [
     "mu_of",
     "noise_multiplier",
     "normal_like",
+    "papers_of",
     "require_between",
     "sensitivity",
     "uniform_like",

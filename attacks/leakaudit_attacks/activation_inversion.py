@@ -10,7 +10,6 @@ import torch
 from leakaudit.api import (
     Attack,
     Capability,
-    Citation,
     Images,
     Observation,
     Progress,
@@ -22,7 +21,7 @@ from leakaudit_attacks.matching_releases.misfit import ReleaseMatch, release_mat
 from leakaudit_attacks.optimising.engine import Objective, StepRule, search, weighted
 from leakaudit_attacks.optimising.priors import distance_to
 from leakaudit_attacks.optimising.starts import start_image
-from leakaudit_attacks.papers import HE_2019, RUDIN_1992
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -57,7 +56,7 @@ class ActivationInversion(Attack):
         {Capability.ACTIVATIONS, Capability.ENCODER_WEIGHTS, Capability.DEFENSE_PARAMETERS}
     )
     measures: ClassVar[bool] = True
-    citations: ClassVar[tuple[Citation, ...]] = (HE_2019, RUDIN_1992)
+    citations = cited("he2019model", "rudin1992nonlinear")
 
     def __post_init__(self) -> None:
         """Check the configuration.

@@ -7,13 +7,13 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Capability, Citation, Images, Observation, require_between
+from leakaudit.api import Capability, Images, Observation, require_between
 from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
 from leakaudit_attacks.matching_releases.misfit import release_match
 from leakaudit_attacks.optimising.engine import Objective, weighted
 from leakaudit_attacks.optimising.priors import total_variation
 from leakaudit_attacks.optimising.starts import start_image
-from leakaudit_attacks.papers import JIN_2021, RUDIN_1992
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -49,7 +49,7 @@ class Cafe(GradientMatching):
 
     requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {Capability.ACTIVATIONS}
     measures: ClassVar[bool] = True
-    citations: ClassVar[tuple[Citation, ...]] = (JIN_2021, RUDIN_1992)
+    citations = cited("jin2021cafe", "rudin1992nonlinear")
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

@@ -9,14 +9,13 @@ import torch
 
 from leakaudit.api import (
     Capability,
-    Citation,
     Observation,
     Progress,
     Reconstruction,
 )
 from leakaudit_attacks.decoding.cut_gradients import LearnsFromExamples, examples, scaled
 from leakaudit_attacks.decoding.decoder import fresh_decoder
-from leakaudit_attacks.papers import HE_2019, WU_2023
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -53,7 +52,7 @@ class CutGradientInversion(LearnsFromExamples):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.CUT_GRADIENTS, Capability.GRADIENT_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
-    citations: ClassVar[tuple[Citation, ...]] = (WU_2023, HE_2019)
+    citations = cited("wu2023learning", "he2019model")
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

@@ -9,7 +9,6 @@ import torch
 
 from leakaudit.api import (
     Capability,
-    Citation,
     Images,
     Observation,
     Progress,
@@ -26,7 +25,7 @@ from leakaudit_attacks.decoding.decoder import (
 )
 from leakaudit_attacks.decoding.querying import LearnsFromQueries
 from leakaudit_attacks.optimising.starts import middle_slices
-from leakaudit_attacks.papers import HE_2019
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -63,7 +62,7 @@ class DecoderInversion(LearnsFromQueries):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.ACTIVATIONS, Capability.ENCODER_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
-    citations: ClassVar[tuple[Citation, ...]] = (HE_2019,)
+    citations = cited("he2019model")
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 
-from leakaudit.api import Citation, Observation, Work, require_between
+from leakaudit.api import Observation, Work, require_between
 from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
 from leakaudit_attacks.optimising.engine import Objective, StepRule
 from leakaudit_attacks.optimising.starts import noise_images
-from leakaudit_attacks.papers import ZHU_2019
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -31,7 +31,7 @@ class DeepLeakage(GradientMatching):
     learning_rate: float = 1.0
     restarts: int = 2
 
-    citations: ClassVar[tuple[Citation, ...]] = (ZHU_2019,)
+    citations = cited("zhu2019deep")
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

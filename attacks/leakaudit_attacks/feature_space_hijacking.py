@@ -12,7 +12,6 @@ from torch.nn import functional
 from leakaudit.api import (
     Attack,
     Capability,
-    Citation,
     Images,
     Levels,
     Observation,
@@ -26,7 +25,7 @@ from leakaudit.api import (
     uniform_like,
 )
 from leakaudit_attacks.decoding.decoder import Decoder, difference, fresh_decoder, integer
-from leakaudit_attacks.papers import BONNEEL_2015, PASQUINI_2021
+from leakaudit_attacks.papers import cited
 
 # Every block of a BasicUNet ends with instance normalisation and a leaky ReLU of this slope; the
 # convolution of a bottleneck can pass some of its channels on as they are.
@@ -89,7 +88,7 @@ class FeatureSpaceHijacking(Attack):
         }
     )
     measures: ClassVar[bool] = True
-    citations: ClassVar[tuple[Citation, ...]] = (PASQUINI_2021, BONNEEL_2015)
+    citations = cited("pasquini2021unleashing", "bonneel2015sliced")
 
     def __post_init__(self) -> None:
         """Check the configuration.

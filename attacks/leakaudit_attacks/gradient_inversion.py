@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 
-from leakaudit.api import Citation, Observation, require_between
+from leakaudit.api import Observation, require_between
 from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
 from leakaudit_attacks.optimising.engine import Objective, StepRule, weighted
 from leakaudit_attacks.optimising.priors import anisotropic_total_variation, total_variation
 from leakaudit_attacks.optimising.starts import start_image
-from leakaudit_attacks.papers import GEIPING_2020, RUDIN_1992
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -36,7 +36,7 @@ class GradientInversion(GradientMatching):
     signed: bool = False
     anisotropic: bool = False
 
-    citations: ClassVar[tuple[Citation, ...]] = (GEIPING_2020, RUDIN_1992)
+    citations = cited("geiping2020inverting", "rudin1992nonlinear")
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

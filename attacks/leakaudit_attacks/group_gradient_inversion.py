@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Capability, Citation, Observation, Work, require_between
+from leakaudit.api import Capability, Observation, Work, require_between
 from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
 from leakaudit_attacks.optimising.engine import Objective, weighted
 from leakaudit_attacks.optimising.priors import (
@@ -17,7 +17,7 @@ from leakaudit_attacks.optimising.priors import (
     total_variation,
 )
 from leakaudit_attacks.optimising.starts import auxiliary_mean, disturbed, middle_slices
-from leakaudit_attacks.papers import RUDIN_1992, YIN_2021
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -50,7 +50,7 @@ class GroupGradientInversion(GradientMatching):
     requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {
         Capability.AUXILIARY_PATIENTS
     }
-    citations: ClassVar[tuple[Citation, ...]] = (YIN_2021, RUDIN_1992)
+    citations = cited("yin2021see", "rudin1992nonlinear")
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

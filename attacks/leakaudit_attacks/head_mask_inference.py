@@ -10,7 +10,6 @@ import torch
 
 from leakaudit.api import (
     Capability,
-    Citation,
     HeadMessages,
     Observation,
     Progress,
@@ -21,7 +20,7 @@ from leakaudit.api import (
 from leakaudit_attacks.decoding.cut_gradients import LearnsFromExamples, examples, scaled
 from leakaudit_attacks.decoding.decoder import fresh_decoder
 from leakaudit_attacks.decoding.masks import mask_loss, tumour
-from leakaudit_attacks.papers import ERDOGAN_2022, WU_2023
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -52,7 +51,7 @@ class HeadMaskInference(LearnsFromExamples):
     )
     recovers: ClassVar[Recovers] = "masks"
     nist: ClassVar[str] = "data reconstruction (labels)"
-    citations: ClassVar[tuple[Citation, ...]] = (ERDOGAN_2022, WU_2023)
+    citations = cited("erdogan2022unsplit", "wu2023learning")
 
     def run(
         self, observation: Observation, *, generator: torch.Generator, progress: Progress

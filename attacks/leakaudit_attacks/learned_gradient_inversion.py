@@ -8,9 +8,9 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Capability, Citation, GradientRelease, Images, Masks, Observation
+from leakaudit.api import Capability, GradientRelease, Images, Masks, Observation
 from leakaudit_attacks.gradients.weight_regression import Received, WeightRegression
-from leakaudit_attacks.papers import WU_2023
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -36,7 +36,7 @@ class LearnedGradientInversion(WeightRegression):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.WEIGHT_GRADIENTS, Capability.GRADIENT_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
-    citations: ClassVar[tuple[Citation, ...]] = (WU_2023,)
+    citations = cited("wu2023learning")
 
     def received(self, observation: Observation) -> Sequence[GradientRelease]:
         """The weight gradients."""

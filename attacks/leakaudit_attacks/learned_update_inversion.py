@@ -8,9 +8,9 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Capability, Citation, GradientRelease, Images, Masks, Observation
+from leakaudit.api import Capability, GradientRelease, Images, Masks, Observation
 from leakaudit_attacks.gradients.weight_regression import Received, WeightRegression
-from leakaudit_attacks.papers import MCMAHAN_2017, WU_2023
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -32,7 +32,7 @@ class LearnedUpdateInversion(WeightRegression):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.WEIGHT_UPDATES, Capability.UPDATE_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
-    citations: ClassVar[tuple[Citation, ...]] = (WU_2023, MCMAHAN_2017)
+    citations = cited("wu2023learning", "mcmahan2017communication")
 
     def received(self, observation: Observation) -> Sequence[GradientRelease]:
         """The weight updates."""

@@ -7,10 +7,10 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Citation, Images, Masks, Recovers, SystemLayout
+from leakaudit.api import Images, Masks, Recovers, SystemLayout
 from leakaudit_attacks.decoding.masks import mask_loss, tumour
 from leakaudit_attacks.decoding.own_site import OwnSiteInversion
-from leakaudit_attacks.papers import ERDOGAN_2022, WU_2023
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -37,7 +37,7 @@ class MaskInference(OwnSiteInversion):
 
     recovers: ClassVar[Recovers] = "masks"
     nist: ClassVar[str] = "data reconstruction (labels)"
-    citations: ClassVar[tuple[Citation, ...]] = (ERDOGAN_2022, WU_2023)
+    citations = cited("erdogan2022unsplit", "wu2023learning")
 
     def wanted(self, images: Images, masks: Masks, layout: SystemLayout) -> torch.Tensor:
         """Tumour or not, ``(N, 1, *spatial)``."""

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Capability, Citation, Observation, require_between
+from leakaudit.api import Capability, Observation, require_between
 from leakaudit_attacks.gradients.misfit import GradientMatch, GradientMatching, gradient_device
 from leakaudit_attacks.optimising.engine import Objective, weighted
 from leakaudit_attacks.optimising.priors import (
@@ -17,7 +17,7 @@ from leakaudit_attacks.optimising.priors import (
     total_variation,
 )
 from leakaudit_attacks.optimising.starts import auxiliary_mean, middle_slices
-from leakaudit_attacks.papers import HATAMIZADEH_2022, RUDIN_1992
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -44,7 +44,7 @@ class MedicalGradientInversion(GradientMatching):
     requires: ClassVar[frozenset[Capability]] = GradientMatching.requires | {
         Capability.AUXILIARY_PATIENTS
     }
-    citations: ClassVar[tuple[Citation, ...]] = (HATAMIZADEH_2022, RUDIN_1992)
+    citations = cited("hatamizadeh2022gradient", "rudin1992nonlinear")
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

@@ -7,10 +7,10 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import Citation, Images, Masks, Recovers, SystemLayout
+from leakaudit.api import Images, Masks, Recovers, SystemLayout
 from leakaudit_attacks.decoding.decoder import difference
 from leakaudit_attacks.decoding.own_site import OwnSiteInversion
-from leakaudit_attacks.papers import WU_2023
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -35,7 +35,7 @@ class OtherSiteInversion(OwnSiteInversion):
     """
 
     recovers: ClassVar[Recovers] = "other-site images"
-    citations: ClassVar[tuple[Citation, ...]] = (WU_2023,)
+    citations = cited("wu2023learning")
 
     def wanted(self, images: Images, masks: Masks, layout: SystemLayout) -> torch.Tensor:
         """The other sites' modalities, ``(N, M, *spatial)``."""

@@ -10,7 +10,6 @@ import torch
 from leakaudit.api import (
     Attack,
     Capability,
-    Citation,
     Observation,
     Progress,
     Reconstruction,
@@ -28,7 +27,7 @@ from leakaudit_attacks.decoding.decoder import (
 )
 from leakaudit_attacks.decoding.simulating import PseudoClients
 from leakaudit_attacks.optimising.starts import middle_slices
-from leakaudit_attacks.papers import FORA_2024, SDAR_2023
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -83,7 +82,7 @@ class PseudoClientInversion(Attack):
             Capability.DEFENSE_PARAMETERS,
         }
     )
-    citations: ClassVar[tuple[Citation, ...]] = (SDAR_2023, FORA_2024)
+    citations = cited("zhu2023passive", "xu2024stealthy")
 
     def __post_init__(self) -> None:
         """Check the configuration.

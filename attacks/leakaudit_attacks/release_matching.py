@@ -11,7 +11,6 @@ import torch
 from leakaudit.api import (
     Attack,
     Capability,
-    Citation,
     Observation,
     Progress,
     Reconstruction,
@@ -20,7 +19,7 @@ from leakaudit.api import (
     Work,
     require_between,
 )
-from leakaudit_attacks.papers import CARLINI_2022, HAYES_2023
+from leakaudit_attacks.papers import cited
 from leakaudit_attacks.reading_releases.release_readings import WAYS, Reading, Way, by_place
 
 # Candidates that are asked about in one query.
@@ -65,7 +64,7 @@ class ReleaseMatching(Attack):
     )
     recovers: ClassVar[Recovers] = "identities"
     nist: ClassVar[str] = "membership inference"
-    citations: ClassVar[tuple[Citation, ...]] = (HAYES_2023, CARLINI_2022)
+    citations = cited("hayes2023bounding", "carlini2022membership")
 
     def __post_init__(self) -> None:
         """Check the configuration.

@@ -10,7 +10,6 @@ import torch
 from leakaudit.api import (
     Capability,
     CellError,
-    Citation,
     Observation,
     Progress,
     Reconstruction,
@@ -20,7 +19,7 @@ from leakaudit.api import (
 )
 from leakaudit_attacks.decoding.decoder import decoded, releases_of
 from leakaudit_attacks.decoding.querying import LearnsFromQueries
-from leakaudit_attacks.papers import HE_2019
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -50,7 +49,7 @@ class TensorInversion(LearnsFromQueries):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.ACTIVATIONS, Capability.ENCODER_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
-    citations: ClassVar[tuple[Citation, ...]] = (HE_2019,)
+    citations = cited("he2019model")
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

@@ -11,7 +11,6 @@ import torch
 
 from leakaudit.api import (
     Capability,
-    Citation,
     Images,
     Levels,
     Observation,
@@ -22,7 +21,7 @@ from leakaudit.api import (
 )
 from leakaudit_attacks.decoding.decoder import joined
 from leakaudit_attacks.decoding.querying import LearnsFromQueries
-from leakaudit_attacks.papers import HE_2019
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -53,7 +52,7 @@ class TranscriptInversion(LearnsFromQueries):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.TRANSCRIPT, Capability.TRANSCRIPT_QUERIES, Capability.AUXILIARY_PATIENTS}
     )
-    citations: ClassVar[tuple[Citation, ...]] = (HE_2019,)
+    citations = cited("he2019model")
 
     def __post_init__(self) -> None:
         """Check the configuration; ConfigError for a value outside its range."""

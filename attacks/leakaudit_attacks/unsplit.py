@@ -12,7 +12,6 @@ from torch import nn
 from leakaudit.api import (
     Attack,
     Capability,
-    Citation,
     Observation,
     Progress,
     Reconstruction,
@@ -24,7 +23,7 @@ from leakaudit_attacks.matching_releases.activations import ActivationMatch
 from leakaudit_attacks.optimising.engine import Objective, StepRule, search, weighted
 from leakaudit_attacks.optimising.priors import total_variation
 from leakaudit_attacks.optimising.starts import start_image
-from leakaudit_attacks.papers import ERDOGAN_2022, RUDIN_1992
+from leakaudit_attacks.papers import cited
 
 
 @final
@@ -61,7 +60,7 @@ class Unsplit(Attack):
     requires: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.ACTIVATIONS, Capability.ENCODER_ARCHITECTURE, Capability.DEFENSE_PARAMETERS}
     )
-    citations: ClassVar[tuple[Citation, ...]] = (ERDOGAN_2022, RUDIN_1992)
+    citations = cited("erdogan2022unsplit", "rudin1992nonlinear")
 
     @property
     def iterations(self) -> int:

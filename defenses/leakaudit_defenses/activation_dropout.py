@@ -9,7 +9,6 @@ from typing import Any, ClassVar, final
 import torch
 
 from leakaudit.api import (
-    Citation,
     ConfigError,
     Defense,
     Evidence,
@@ -17,7 +16,7 @@ from leakaudit.api import (
     require_between,
     uniform_like,
 )
-from leakaudit_defenses.papers import SRIVASTAVA_2014, TOMPSON_2015
+from leakaudit_defenses.papers import cited
 
 
 @final
@@ -39,7 +38,7 @@ class ActivationDropout(Defense):
     p: float = 0.5
     unit: str = "element"
 
-    citations: ClassVar[tuple[Citation, ...]] = (SRIVASTAVA_2014, TOMPSON_2015)
+    citations = cited("srivastava2014dropout", "tompson2015efficient")
     off: ClassVar[Mapping[str, Any] | None] = {"p": 0.0}
 
     def __post_init__(self) -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from leakaudit.api import Citation, Images, Levels, SiteLayout, Stage, require_between
-from leakaudit_defenses.papers import LI_2021, XIAO_2020
+from leakaudit.api import Images, Levels, SiteLayout, Stage, require_between
+from leakaudit_defenses.papers import cited
 from leakaudit_defenses.unchanged import ReleaseUnchanged
 
 
@@ -38,7 +38,7 @@ class Adversarial(ReleaseUnchanged):
 
     acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.TRAINING})
     off: ClassVar[Mapping[str, Any] | None] = {"weight": 0.0}
-    citations: ClassVar[tuple[Citation, ...]] = (XIAO_2020, LI_2021)
+    citations = cited("xiao2020adversarial", "li2021deepobfuscator")
 
     def __post_init__(self) -> None:
         """Check the configuration.

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, final
 
 import torch
 
-from leakaudit.api import Citation, Levels, Stage, normal_like, require_between
-from leakaudit_defenses.papers import LI_2022
+from leakaudit.api import Levels, Stage, normal_like, require_between
+from leakaudit_defenses.papers import cited
 from leakaudit_defenses.unchanged import ReleaseUnchanged
 
 
@@ -37,7 +37,7 @@ class CutGradientNoise(ReleaseUnchanged):
 
     acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.RETURNED_GRADIENT})
     off: ClassVar[Mapping[str, Any] | None] = {"std": 0.0, "clip": None}
-    citations: ClassVar[tuple[Citation, ...]] = (LI_2022,)
+    citations = cited("li2022label")
 
     def __post_init__(self) -> None:
         """Check the configuration.

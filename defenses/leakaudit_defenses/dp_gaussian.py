@@ -13,7 +13,6 @@ from leakaudit.api import (
     NEIGHBORS,
     NOT_COVERED,
     PUBLISHED_SEED,
-    Citation,
     ConfigError,
     Defense,
     Evidence,
@@ -26,7 +25,7 @@ from leakaudit.api import (
     sensitivity,
 )
 from leakaudit_defenses.epsilon import require_epsilon
-from leakaudit_defenses.papers import BALLE_2018, DWORK_2006
+from leakaudit_defenses.papers import cited
 
 _OF_USE = (
     "The patient was not among the patients the encoders were trained on (scope: inference).",
@@ -74,7 +73,7 @@ class DpGaussian(Defense):
     noise_std: float | None = field(default=None, repr=False, metadata={"fitted": True})
     releases: int | None = field(default=None, repr=False, metadata={"fitted": True})
 
-    citations: ClassVar[tuple[Citation, ...]] = (DWORK_2006, BALLE_2018)
+    citations = cited("dwork2006calibrating", "balle2018improving")
     off: ClassVar[Mapping[str, Any] | None] = {"epsilon": math.inf, "clip": 1e12}
 
     def __post_init__(self) -> None:

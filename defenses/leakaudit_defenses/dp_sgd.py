@@ -13,7 +13,6 @@ from leakaudit.api import (
     NEIGHBORS,
     NOT_COVERED,
     PUBLISHED_SEED,
-    Citation,
     ConfigError,
     PrivacyGuarantee,
     ReleaseSetting,
@@ -25,7 +24,7 @@ from leakaudit.api import (
     sensitivity,
 )
 from leakaudit_defenses.epsilon import require_epsilon
-from leakaudit_defenses.papers import ABADI_2016, BALLE_2018, YOUSEFPOUR_2021
+from leakaudit_defenses.papers import cited
 from leakaudit_defenses.unchanged import ReleaseUnchanged
 
 _ASSUMPTIONS = (
@@ -70,7 +69,7 @@ class DpSgd(ReleaseUnchanged):
 
     acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.TRAINING})
     off: ClassVar[Mapping[str, Any] | None] = {"epsilon": math.inf, "clip": 1e12}
-    citations: ClassVar[tuple[Citation, ...]] = (ABADI_2016, YOUSEFPOUR_2021, BALLE_2018)
+    citations = cited("abadi2016deep", "yousefpour2021opacus", "balle2018improving")
 
     def __post_init__(self) -> None:
         """Check the configuration.

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, final
 
 import torch
 
-from leakaudit.api import Citation, Defense, Evidence, Levels, normal_like, require_between
+from leakaudit.api import Defense, Evidence, Levels, normal_like, require_between
 from leakaudit_defenses.additive import noised, told_of_noise, told_of_noise_before
-from leakaudit_defenses.papers import TITCOMBE_2021
+from leakaudit_defenses.papers import cited
 
 
 @final
@@ -36,7 +36,7 @@ class GaussianNoise(Defense):
     std: float = 1.0
     relative: bool = False
 
-    citations: ClassVar[tuple[Citation, ...]] = (TITCOMBE_2021,)
+    citations = cited("titcombe2021practical")
     off: ClassVar[Mapping[str, Any] | None] = {"std": 0.0}
 
     def __post_init__(self) -> None:

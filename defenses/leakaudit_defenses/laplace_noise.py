@@ -8,9 +8,9 @@ from typing import Any, ClassVar, final
 
 import torch
 
-from leakaudit.api import Citation, Defense, Evidence, Levels, laplace_like, require_between
+from leakaudit.api import Defense, Evidence, Levels, laplace_like, require_between
 from leakaudit_defenses.additive import noised, told_of_noise, told_of_noise_before
-from leakaudit_defenses.papers import DWORK_2006, YANG_2020
+from leakaudit_defenses.papers import cited
 
 
 @final
@@ -34,7 +34,7 @@ class LaplaceNoise(Defense):
     scale: float = 1.0
     relative: bool = False
 
-    citations: ClassVar[tuple[Citation, ...]] = (DWORK_2006, YANG_2020)
+    citations = cited("dwork2006calibrating", "yang2020local")
     off: ClassVar[Mapping[str, Any] | None] = {"scale": 0.0}
 
     def __post_init__(self) -> None:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, final
 import torch
 from torch import nn
 
-from leakaudit.api import Citation, Images, Levels, Stage, require_between
-from leakaudit_defenses.papers import SZEKELY_2007, VEPAKOMMA_2020
+from leakaudit.api import Images, Levels, Stage, require_between
+from leakaudit_defenses.papers import cited
 from leakaudit_defenses.unchanged import ReleaseUnchanged
 
 
@@ -33,7 +33,7 @@ class Nopeek(ReleaseUnchanged):
 
     acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.TRAINING})
     off: ClassVar[Mapping[str, Any] | None] = {"weight": 0.0}
-    citations: ClassVar[tuple[Citation, ...]] = (VEPAKOMMA_2020, SZEKELY_2007)
+    citations = cited("vepakomma2020nopeek", "szekely2007measuring")
 
     def __post_init__(self) -> None:
         """Check the configuration.

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal, final
 
 import torch
 
-from leakaudit.api import Citation, Defense, Evidence, Levels, require_between
-from leakaudit_defenses.papers import BENGIO_2013, ZHENG_2023
+from leakaudit.api import Defense, Evidence, Levels, require_between
+from leakaudit_defenses.papers import cited
 
 
 @final
@@ -32,7 +32,7 @@ class Quantization(Defense):
 
     bits: int | None = 4
 
-    citations: ClassVar[tuple[Citation, ...]] = (BENGIO_2013, ZHENG_2023)
+    citations = cited("bengio2013estimating", "zheng2023reducing")
     off: ClassVar[Mapping[str, Any] | None] = {"bits": None}
     gradient: ClassVar[Literal["exact", "straight-through"]] = "straight-through"
 

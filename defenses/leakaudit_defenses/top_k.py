@@ -9,14 +9,13 @@ from typing import Any, ClassVar, final
 import torch
 
 from leakaudit.api import (
-    Citation,
     Defense,
     Evidence,
     Levels,
     ReleaseSetting,
     require_between,
 )
-from leakaudit_defenses.papers import AJI_2017, ZHENG_2023
+from leakaudit_defenses.papers import cited
 
 # Mean square over t^2 of values that are spread evenly between -t and t.
 _EVEN = 1 / 3
@@ -45,7 +44,7 @@ class TopK(Defense):
     # Set by `fit`, not by an audit file: per level the mean square of what is dropped over t^2.
     spread: tuple[float, ...] | None = field(default=None, repr=False, metadata={"fitted": True})
 
-    citations: ClassVar[tuple[Citation, ...]] = (AJI_2017, ZHENG_2023)
+    citations = cited("aji2017sparse", "zheng2023reducing")
     off: ClassVar[Mapping[str, Any] | None] = {"keep": 1.0}
 
     def __post_init__(self) -> None:

@@ -8,7 +8,6 @@ value that differs between two equal runs (a time, a process id) stands under ``
 from leakaudit.records.base import (
     METRIC_VERSION,
     SCHEMA_VERSION,
-    Citation,
     Interval,
     Kind,
     Record,
@@ -16,6 +15,7 @@ from leakaudit.records.base import (
 )
 from leakaudit.records.cautions import Caution
 from leakaudit.records.cells import CellRecord, Doubt, ReleasedTensor
+from leakaudit.records.citations import Bibliography, Citation, papers_of
 from leakaudit.records.configured import NO_DEFENSE, Configured, Plain, written
 from leakaudit.records.folds import FoldRecord
 from leakaudit.records.leakage import (
@@ -71,6 +71,7 @@ __all__ = [
     "NO_DEFENSE",
     "SCHEMA_VERSION",
     "AcceptedCaution",
+    "Bibliography",
     "Caution",
     "CellRecord",
     "Check",
@@ -121,5 +122,6 @@ __all__ = [
     "Utility",
     "Verdict",
     "WorstCase",
+    "papers_of",
     "written",
 ]

@@ -1,4 +1,4 @@
-"""What all records are made of: the base, the states of a cell, intervals, citations."""
+"""What all records are made of: the base, the states of a cell, intervals."""
 
 from __future__ import annotations
 
@@ -88,68 +88,6 @@ class State(StrEnum):
     def was_tried(self) -> bool:
         """Whether the attack was made at all."""
         return self not in (State.UNSUPPORTED, State.NOT_RUN)
-
-
-class Citation(Record):
-    """A paper, as whoever publishes an audit cites it.
-
-    Args:
-        key: of the BibTeX entry.
-        authors: as ``Family, Given``; a last ``others`` stands for the rest.
-        title: of the paper.
-        venue: where it appeared.
-        year: when.
-        doi: without the resolver, if there is one.
-        arxiv: number of the preprint, if there is one.
-    """
-
-    key: str
-    authors: tuple[str, ...]
-    title: str
-    venue: str
-    year: int
-    doi: str = ""
-    arxiv: str = ""
-
-    @property
-    def short(self) -> str:
-        """``He et al. 2019``."""
-        families = [name.partition(",")[0] for name in self.authors if name != "others"]
-        if len(self.authors) > 2 or "others" in self.authors:
-            return f"{families[0]} et al. {self.year}"
-        return f"{' and '.join(families)} {self.year}"
-
-    @property
-    def words(self) -> str:
-        """The whole reference as a sentence."""
-        names = ", ".join(name.partition(",")[0] for name in self.authors if name != "others")
-        if "others" in self.authors:
-            names += " et al."
-        stop = "" if self.title.endswith("?") else "."
-        parts = ["" if self.venue == "arXiv" else self.venue, str(self.year)]
-        parts += [f"doi:{self.doi}"] if self.doi else []
-        parts += [f"arXiv:{self.arxiv}"] if self.arxiv and not self.doi else []
-        return f"{names}: {self.title}{stop} {', '.join(part for part in parts if part)}."
-
-    @property
-    def bibtex(self) -> str:
-        """A BibTeX entry; of the general kind, since the venue is free text."""
-        fields = {
-            "author": _escaped(" and ".join(self.authors)),
-            "title": f"{{{_escaped(self.title)}}}",
-            "howpublished": "" if self.venue == "arXiv" else _escaped(self.venue),
-            "year": str(self.year),
-            "doi": self.doi,
-            "eprint": self.arxiv,
-            "archiveprefix": "arXiv" if self.arxiv else "",
-        }
-        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-        return "\n".join([f"@misc{{{self.key},", *lines, "}"])
-
-
-def _escaped(text: str) -> str:
-    """Text without what BibTeX and LaTeX would read as their own."""
-    return "".join(f"\\{char}" if char in "&%#_$" else char for char in text)
 
 
 class Interval(Record):

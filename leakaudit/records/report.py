@@ -10,7 +10,6 @@ from pydantic import Field
 from leakaudit.records.base import (
     METRIC_VERSION,
     SCHEMA_VERSION,
-    Citation,
     Interval,
     Kind,
     Record,
@@ -18,6 +17,7 @@ from leakaudit.records.base import (
 )
 from leakaudit.records.cautions import Caution
 from leakaudit.records.cells import CellRecord
+from leakaudit.records.citations import Citation
 from leakaudit.records.configured import Configured
 from leakaudit.records.targets import ReferenceComparison, TargetRecord
 from leakaudit.records.verdict import Verdict

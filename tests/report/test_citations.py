@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from leakaudit.records import Citation, ReportRecord, State
+from leakaudit.records import Bibliography, Citation, ReportRecord, State
 from leakaudit.registry import usable
 from leakaudit.report.page.citations import bibtex, citations
 from leakaudit.report.page.page import render_html
@@ -78,6 +78,8 @@ def test_words_and_bibtex() -> None:
     odd = IDEA.model_copy(update={"title": "50 % of R&D_", "doi": "10.1/a_b"}).bibtex
     assert r"title = {{50 \% of R\&D\_}}" in odd
     assert "doi = {10.1/a_b}" in odd
+    assert Bibliography.of(odd)("doe2030idea")[0].bibtex == odd
+    assert list(Bibliography.of(text).values()) == list(citations(cited("decoder-inversion")))
 
 
 def test_the_page_lists_them_as_text() -> None:
