@@ -12,6 +12,7 @@ from leakaudit.audit.jobs.attack_process import serve
 from leakaudit.audit.jobs.processes import Ended, Events, HelperProcesses, Job, Limits, run_jobs
 from leakaudit.audit.jobs.train_network import train_target
 from leakaudit.audit.planning.audited import Plan, worker_count
+from leakaudit.audit.planning.labels import Labels
 from leakaudit.audit.planning.plans import CellPlan, TargetPlan
 from leakaudit.audit.results.assemble import assemble
 from leakaudit.audit.storage.patient_file import share
@@ -62,6 +63,7 @@ def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
 def _jobs(plan: Plan, store: RunStore) -> list[Job]:
     """Every training, then every cell that its threat supports, as jobs."""
     patients = share(plan.cohort, store.root)
+    labels = Labels(plan.matrix)
 
     def task(target: TargetPlan, cell: CellPlan | None = None) -> Task:
         return Task(
@@ -74,13 +76,13 @@ def _jobs(plan: Plan, store: RunStore) -> list[Job]:
         )
 
     trainings = [
-        Job(key=t.key, label=f"train {t.label}", work=train_target, argument=task(t))
+        Job(key=t.key, label=f"train {labels.target(t)}", work=train_target, argument=task(t))
         for t in plan.matrix.targets
     ]
     cells = [
         Job(
             key=c.key,
-            label=c.label,
+            label=labels.cell(c),
             work=run_cell,
             argument=task(c.target, c),
             needs=tuple({each.key: None for each in (c.target, c.segmenter) if each}),

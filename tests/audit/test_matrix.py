@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from leakaudit.audit.planning.audited import Plan, plan_audit
+from leakaudit.audit.planning.labels import Labels
 from leakaudit.audit.planning.matrix import build_matrix
-from leakaudit.audit.planning.plans import Matrix
+from leakaudit.audit.planning.plans import Matrix, TargetPlan
 from leakaudit.audit_file import parse_audit
 from leakaudit.contracts import Capability
 from leakaudit.data import Splits
@@ -21,6 +22,16 @@ from leakaudit.target.training import TrainingSettings
 
 SPLITS = Splits(train=("a", "b"), validation=("c",), auxiliary=("d",), victims=("e",))
 Change = Callable[[dict[str, Any]], object]
+
+
+def where_of(target: TargetPlan) -> str:
+    """Cut level, shared skips if one is withheld, and channels if narrowed: ``cut 2 skips 1``."""
+    spec = target.spec
+    skips = "+".join(map(str, spec.shared_skips)) or "none"
+    parts = [f"cut {spec.cut_level}"]
+    parts += [f"skips {skips}"] if len(spec.shared_skips) < spec.cut_level else []
+    parts += [f"channels {spec.bottleneck}"] if spec.bottleneck else []
+    return " ".join(parts)
 
 
 def matrix(
@@ -144,7 +155,7 @@ def test_withheld_skips_are_a_grid_and_all_there_are_where_there_are_fewer(
     made = matrix(tiny_audit, grid)
     specs = [(target.spec.cut_level, target.spec.shared_skips) for target in made.targets]
     assert specs == [(0, ()), (1, (0,)), (1, ()), (4, (0, 1, 2, 3)), (4, (2, 3))]
-    assert [target.where for target in made.targets] == [
+    assert [where_of(target) for target in made.targets] == [
         "cut 0",
         "cut 1",
         "cut 1 skips none",
@@ -178,9 +189,9 @@ def test_bottlenecks_are_a_grid_and_one_that_narrows_nothing_is_none(
         for skips in ("", " skips none")
         for channels in ("", " channels 16", " channels 2")
     ]
-    assert [target.where for target in split] == [where for where in wheres for _ in range(2)]
+    assert [where_of(target) for target in split] == [where for where in wheres for _ in range(2)]
     assert all(target.spec.bottleneck is None for target in made.targets if target not in split)
-    undefended = {t.where: t for t in split if t.defense_name == "identity"}
+    undefended = {where_of(t): t for t in split if t.defense_name == "identity"}
     cells = {cell.key: cell for cell in made.cells}
     for cell in made.cells:
         if not cell.missing:
@@ -218,7 +229,8 @@ def test_each_size_of_batch_is_a_cell_where_gradients_are_seen_and_its_control_i
     }
     alone = {c.gradient_batch for c in made.cells if c.control_only and c.disguise is None}
     assert alone == {1}
-    assert any(" batch 4" in cell.label for cell in made.cells)
+    labels = Labels(made)
+    assert any(", batch 4 on" in labels.cell(cell) for cell in made.cells)
 
 
 def test_a_batch_that_can_not_be_filled_is_refused_before_anything_is_trained(
@@ -309,7 +321,8 @@ def test_sets_of_observed_epochs_are_cells_side_by_side(tiny_audit: dict[str, An
         seen.setdefault((cell.target.key, cell.threat.name), []).append(cell.gradient_checkpoints)
     for (_, threat), epochs in seen.items():
         assert set(epochs) == ({(0,), (0, 2), (0, 3)} if threat == "aggregator" else {()})
-    labels = [cell.label for cell in made.cells if cell.threat.name == "aggregator"]
+    told = Labels(made)
+    labels = [told.cell(cell) for cell in made.cells if cell.threat.name == "aggregator"]
     assert len(set(labels)) == len(labels)
     # The same gradients are the same work, whatever else is observed in turn; so of its control.
     assert {cell.key for cell in one.cells} < {cell.key for cell in made.cells}
@@ -341,7 +354,7 @@ def test_the_positive_control_is_undefended_at_the_same_cut_and_nothing_withheld
 
     made = matrix(tiny_audit, withheld)
     controls = [target for target in made.targets if target.control_only]
-    assert [(t.where, t.defense_name) for t in controls] == [
+    assert [(where_of(t), t.defense_name) for t in controls] == [
         ("cut 1", "identity"),
         ("cut 2", "identity"),
     ]
@@ -385,7 +398,7 @@ def test_an_attack_that_reads_releases_is_shown_at_work_behind_a_disguise(
         assert cell.target.defense_name == "identity"
         assert not cell.disguise_control
         assert cells[cell.positive_control].disguise is None
-        assert " disguised by " in cell.label
+        assert Labels(made).cell(cell).endswith(", disguised")
     for cell in made.cells:
         if cell.attack_name == "gradient-inversion":
             assert not cell.disguise_control

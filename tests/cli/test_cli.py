@@ -155,6 +155,8 @@ def test_init_writes_a_file_that_parses(leakaudit: Leakaudit, tmp_path: Path, fi
     audit = read_audit(tmp_path / file)
     if file == "010.yaml":
         assert audit.name == "010"
+    assert audit.images == "none"
+    assert audit.policy is not None
     text = (tmp_path / file).read_text()
     assert text.count("#") > 5
     assert "quick" not in text
@@ -185,7 +187,7 @@ def test_plan_shows_the_cells_and_trains_nothing(
     assert "12 (phantom): 5 train, 1 validation, 3 auxiliary, 3 victims" in text
     assert "trainings: 3" in text
     assert "under aggregator, batch 1, before training and after epoch 8" in text
-    assert "cut 1 Identity() seed 0 (positive control)" in text
+    assert "train no defense, skips 0 (positive control)" in text
     assert text.count(" (control under a disguise: ") == 2
     assert "cells: 13" in text
     assert text.count("unsupported: curious-server lacks encoder-weights") == 2

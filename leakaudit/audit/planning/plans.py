@@ -53,26 +53,6 @@ class TargetPlan:
     folds: int = 1
     key: str = ""
 
-    @property
-    def where(self) -> str:
-        """Where the network is cut; the skips if one is withheld, the channels if narrowed."""
-        cut, shared, channels = self.spec.cut_level, self.spec.shared_skips, self.spec.bottleneck
-        skips = "" if len(shared) == cut else f" skips {'+'.join(map(str, shared)) or 'none'}"
-        return f"cut {cut}{skips}{f' channels {channels}' if channels else ''}"
-
-    @property
-    def label(self) -> str:
-        """A line for people: what is trained."""
-        if self.kind == "split":
-            return f"split-u-net {self.where} {self.defense!r} seed {self.seed}{self.in_fold}"
-        held = "+".join(modality for site in self.sites for modality in site)
-        return f"{self.kind} {held} seed {self.seed}{self.in_fold}"
-
-    @property
-    def in_fold(self) -> str:
-        """`` fold 2 of 4``; empty without folds."""
-        return f" fold {self.fold} of {self.folds}" if self.folds > 1 else ""
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -115,21 +95,6 @@ class CellPlan:
     disguise: Disguise | None = None
     segmenter: TargetPlan | None = None
     key: str = ""
-
-    @property
-    def label(self) -> str:
-        """A line for people: who attacks what."""
-        by = f" by {self.held}" if self.held else ""
-        by += f" of {tensor.words}" if (tensor := self.attack.reads()) else ""
-        batch = f" batch {self.gradient_batch}" if self.gradient_batch else ""
-        epochs = "+".join(map(str, self.gradient_checkpoints))
-        usual = self.gradient_checkpoints in ((), (0, self.target.settings.epochs))
-        return (
-            f"{self.attack_name}{by} on {self.target.where} {self.target.defense!r} "
-            f"seed {self.target.seed}{batch}{'' if usual else f' epochs {epochs}'}"
-            f"{f' disguised by {self.disguise.words}' if self.disguise else ''}"
-            f"{self.target.in_fold}"
-        )
 
     @property
     def held(self) -> str:

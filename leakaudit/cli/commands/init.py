@@ -26,6 +26,10 @@ Copies = Annotated[
     ),
 ]
 
+_IMAGES = (
+    "images: none                     # `blurred` or `full` puts patient images into the report\n"
+)
+
 
 def init(path: AuditPath = None, templates: Copies = None) -> int:
     """Write a commented audit file to start from; an existing file is never replaced."""
@@ -42,6 +46,7 @@ def _write_audit(path: Path) -> int:
     text, name = quick_audit_text(), _audit_name(path)
     body = text[text.index("name:") :].replace("runs/quick", f"runs/{name}", 1)
     body = body.replace("name: quick  ", f'name: "{name}"  ', 1)  # quoted: 010 is a name, too
+    body = f"{body[: body.index('images: ')]}{_IMAGES}"  # real patients will take their place
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(f"# An audit. Run it with: leakaudit run {path.name}\n\n{body}")

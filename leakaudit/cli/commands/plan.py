@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from leakaudit.audit.planning.audited import plan_audit
 from leakaudit.audit.planning.estimate import estimate_minutes
+from leakaudit.audit.planning.labels import Labels
 from leakaudit.cli.arguments import PolicyFile
 from leakaudit.cli.printing.cautions import caution_line, print_cautions
 from leakaudit.cli.printing.lines import print_line
@@ -19,7 +20,6 @@ from leakaudit.cli.sources import (
     cache_folder,
     read_config,
 )
-from leakaudit.records.configured import assigned, varying
 from leakaudit.report.text.formatting import epochs_words
 
 _CONTROL = " (positive control)"
@@ -73,17 +73,17 @@ def plan(
     print_line(
         f"\ntrainings: {len(matrix.targets)}{of_each[0]}, cells: {len(matrix.cells)}{of_each[1]}"
     )
-    differing = varying(cell.attack.configured for cell in matrix.cells)
+    labels = Labels(matrix)
     for target, *_ in matrix.settings:
         kind = _CONTROL if target.control_only else ""
-        print_line(f"\n{target.label.removesuffix(target.in_fold)}{kind}")
+        print_line(f"\ntrain {labels.setting(target)}{kind}")
         for cell in (one for one in matrix.cells if one.target.key == target.key):
             kind = _CONTROL if cell.control_only else ""
             if cell.disguise is not None:
                 kind = f" (control under a disguise: {cell.disguise.words})"
             if cell.missing:
                 kind = f" (unsupported: {cell.threat.name} lacks {', '.join(sorted(cell.missing))})"
-            name = f"{cell.attack_name} {assigned(differing[cell.attack.configured])}".strip()
+            name = f"{cell.attack_name} {labels.parameters(cell)}".strip()
             held = f" with {cell.held}" if cell.held else ""
             seen = [
                 f"batch {cell.gradient_batch}" if cell.gradient_batch else "",
