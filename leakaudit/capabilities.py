@@ -33,7 +33,7 @@ Control = Literal["shuffled", "swapped"]
 @final
 @dataclass(frozen=True)
 class Row:
-    """What is true of a capability.
+    """One capability, with all that is true of it.
 
     Args:
         name: by which threats, attacks and ``leakaudit show`` name it.

@@ -47,7 +47,7 @@ _UNTOUCHED = {Outcome.EQUAL, Outcome.NO_FIGURE}
 
 
 def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
-    """What changed from A to B, controls left out.
+    """Compare two reports, without their controls.
 
     Args:
         a: the earlier report.
@@ -206,7 +206,7 @@ def _network_changes(a: TargetRecord, b: TargetRecord) -> tuple[Change, ...]:
 
 
 def _claim_change(a: TargetRecord, b: TargetRecord) -> Change | None:
-    """What the defense claims; a training that failed claims nothing and says nothing of it."""
+    """Compare the defense's claims; a training that failed has none."""
     if a.state is not State.OK or b.state is not State.OK:
         return None
     first, second = _claim(a), _claim(b)

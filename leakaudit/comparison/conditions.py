@@ -53,7 +53,7 @@ def require_comparable(a: ReportRecord, b: ReportRecord) -> None:
 
 
 def other_changes(a: ReportRecord, b: ReportRecord) -> tuple[Change, ...]:
-    """What differs beside the figures, from the policy to versions, and may explain them."""
+    """List differences beside the figures that may explain them, from the policy to versions."""
     return (
         *_policy_changes(a, b),
         *_changes("schema", {"schema_version": (a.schema_version, b.schema_version)}),
@@ -74,7 +74,7 @@ def other_changes(a: ReportRecord, b: ReportRecord) -> tuple[Change, ...]:
 
 
 def training_changes(a: ReportRecord, b: ReportRecord) -> tuple[Change, ...]:
-    """What differs of how every network is trained but for the epochs, which each record holds."""
+    """List differences of training, except the epochs, which each record holds."""
     both = _both(_mapping(_at(a, "target", "training")), _mapping(_at(b, "target", "training")))
     return _changes("training", {name: pair for name, pair in both.items() if name != "epochs"})
 
@@ -131,7 +131,7 @@ def _patients(side: str, own: Sequence[str], others: Sequence[str]) -> str:
 
 
 def _at(record: ReportRecord, *path: str) -> Any:
-    """What the resolved audit says at a path; None where it says nothing."""
+    """Return the resolved audit's value at a path; None if there is none."""
     found: Any = record.audit
     for name in path:
         found = _mapping(found).get(name)
@@ -165,7 +165,7 @@ def _changes(kind: str, values: Mapping[str, tuple[Any, Any]]) -> tuple[Change, 
 
 
 def _policy_changes(a: ReportRecord, b: ReportRecord) -> tuple[Change, ...]:
-    """What two policies ask for; one alone shows in the verdicts."""
+    """Compare two policies; one alone shows in the verdicts."""
     if a.verdict is None or b.verdict is None:
         return ()
     first, second = a.verdict.policy, b.verdict.policy

@@ -93,7 +93,7 @@ def shares(a: CellRecord, b: CellRecord) -> Shares | None:
 
 
 def dice_outcome(delta: Delta | None, had: bool, has: bool, same_state: bool) -> Outcome:
-    """What happened to a setting's Dice.
+    """Judge the change of a setting's Dice.
 
     Args:
         delta: of Dice; None unless both have one.
@@ -115,7 +115,7 @@ def cell_outcome(
     *,
     same_attack: bool,
 ) -> tuple[Outcome, str]:
-    """What happened to a cell's leakage, and why a difference that is shown does not count.
+    """Judge the change of a cell's leakage, and say why a shown difference does not count.
 
     Leakage is shown to be higher if one of the figures is. It is never less than what a blind guess
     gets: where a score rises and stays below that floor, leakage is no higher, and where it falls
@@ -223,7 +223,7 @@ def _scores(figures: Figures) -> _ByPatient:
 
 
 def _advantages(figures: Leakage | MaskLeakage) -> _ByPatient:
-    """What each patient adds to the advantage, which is the mean of these parts.
+    """Return each patient's part of the advantage, which is the mean of these parts.
 
     Not each patient's own: the mean of those is another number than the two that are compared.
     """

@@ -21,7 +21,7 @@ One = TypeVar("One")
 
 @dataclass(frozen=True)
 class Match(Generic[One]):
-    """The same thing in both reports; ``changes`` say why only approximately."""
+    """A match between both reports; ``changes`` say why it is only approximate."""
 
     a: One
     b: One
@@ -109,7 +109,7 @@ def match_cells(
 
 
 def setting_identity(target: TargetRecord) -> SettingIdentity:
-    """What a training is."""
+    """Return the identity of a training."""
     return SettingIdentity(
         kind=target.kind,
         site=target.site,
@@ -123,7 +123,7 @@ def setting_identity(target: TargetRecord) -> SettingIdentity:
 
 
 def cell_identity(cell: CellRecord) -> CellIdentity:
-    """What an attack is."""
+    """Return the identity of an attack."""
     return CellIdentity(
         attack=cell.attack,
         attack_name=cell.attack_name,

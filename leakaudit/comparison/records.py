@@ -14,7 +14,7 @@ CHANGED_DEFENSE = "changed-defense"
 
 
 class Reading(StrEnum):
-    """What the interval of one difference says, B minus A."""
+    """The reading of one difference's interval, B minus A."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -24,7 +24,7 @@ class Reading(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What happened to a setting's Dice, or to a cell's leakage, from A to B."""
+    """The change of a setting's Dice, or of a cell's leakage, from A to B."""
 
     WORSE = "worse"
     BETTER = "better"
@@ -70,7 +70,7 @@ class Caveat(Record):
 
 
 class SettingIdentity(Record):
-    """What a training is, by which it is matched. The fields are those of `TargetRecord`."""
+    """The identity of a training, by which it is matched; fields as in `TargetRecord`."""
 
     kind: str
     site: str
@@ -83,7 +83,7 @@ class SettingIdentity(Record):
 
 
 class CellIdentity(Record):
-    """What a cell is, by which it is matched. The fields are those of `CellRecord`."""
+    """The identity of a cell, by which it is matched; fields as in `CellRecord`."""
 
     attack: Configured
     attack_name: str
@@ -302,7 +302,7 @@ class VerdictChange(Record):
 
 
 class Comparison(Record):
-    """What changed from A to B.
+    """The changes from A to B.
 
     Args:
         comparison_version: version of this layout.

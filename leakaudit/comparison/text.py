@@ -85,7 +85,7 @@ def comparison_text(
 
 
 def caveat_sentences(comparison: Comparison) -> list[str]:
-    """What else differs between the two audits, one sentence each; nothing if nothing does."""
+    """Word the other differences of two audits, one sentence each."""
     found = [_caveat(one.change, one.settings, one.cells) for one in comparison.caveats]
     matched = len(comparison.cells)
     changed = matched - comparison.equal_keys
@@ -198,7 +198,7 @@ def _over(settings: int, cells: int) -> str:
 
 
 def _changed(comparison: Comparison) -> list[str]:
-    """What is shown of each change of a defense."""
+    """Return the lines on each change of a defense."""
     groups: dict[tuple[Change, ...], list[SettingRow]] = {}
     for row in comparison.settings:
         if row.changed:

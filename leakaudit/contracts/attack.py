@@ -1,4 +1,4 @@
-"""What an attack is: an observation in, a reconstruction out, neither of them trusted."""
+"""The contract of an attack: an observation in, a reconstruction out, neither of them trusted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """What an attack returns.
+    """The result of an attack.
 
     Args:
         images: ``(victims, modalities, *spatial)``, values in [0, 1]; of an attack that recovers
@@ -53,7 +53,7 @@ class Reconstruction:
     def of_scores(
         cls, scores: torch.Tensor, *, iterations: int, notes: tuple[str, ...] = ()
     ) -> Reconstruction:
-        """What an attack returns that recovers identities; it has no objective to lower.
+        """Return the result of an attack that recovers identities; it has no objective to lower.
 
         Args:
             scores: ``(victims, candidates)``, finite; the higher, the better a candidate fits what
@@ -71,7 +71,7 @@ class Reconstruction:
 
     @property
     def scores(self) -> torch.Tensor:
-        """What an attack that recovers identities returned, ``(victims, candidates)``."""
+        """The scores of an attack that recovers identities, ``(victims, candidates)``."""
         return self.images
 
 
@@ -121,7 +121,7 @@ class Attack(abc.ABC):
         """
 
     def needs(self) -> frozenset[Capability]:
-        """What this configuration requires; at least `requires`.
+        """The capabilities that this configuration requires; at least `requires`.
 
         Without activations, repeated releases or a transcript in it, `run` can read no release.
         """
@@ -153,7 +153,7 @@ class Attack(abc.ABC):
 
     @final
     def describe(self) -> str:
-        """What it does, recovers and knows, whose idea it is and how it is configured."""
+        """Describe the attack: what it does, recovers and knows, its papers, its configuration."""
         return AttackFacts.of(self).describe()
 
     @final

@@ -87,7 +87,7 @@ class Parameter:
 @final
 @dataclass(frozen=True, kw_only=True)
 class AttackKind:
-    """What is true of an attack however it is configured.
+    """The facts about an attack that hold for every configuration.
 
     Args:
         class_name: of its class.
@@ -150,7 +150,7 @@ class AttackKind:
         return not any(one.required for one in self.parameters)
 
     def facts(self, needs: frozenset[Capability] | None = None) -> tuple[str, ...]:
-        """What comes back, what it knows (of a configuration: ``needs``), whose idea it is."""
+        """Return lines on what comes back, what the attack knows (``needs``), and its papers."""
         knows = ", ".join(sorted(self.requires if needs is None else needs))
         papers = ", ".join(citation.short for citation in self.citations)
         return (
@@ -163,7 +163,7 @@ class AttackKind:
 @final
 @dataclass(frozen=True, kw_only=True, repr=False)
 class AttackFacts:
-    """What everybody may know of a configured attack; answers what an `Attack` would.
+    """The public facts about a configured attack; it answers as an `Attack` would.
 
     Args:
         kind: what is true of every configuration.
@@ -207,7 +207,7 @@ class AttackFacts:
 
     @property
     def recovers(self) -> Recovers:
-        """What comes back."""
+        """The kind of result that comes back."""
         return self.kind.recovers
 
     @property
@@ -227,7 +227,7 @@ class AttackFacts:
         return self.use
 
     def needs(self) -> frozenset[Capability]:
-        """What this configuration requires."""
+        """The capabilities that this configuration requires."""
         return self.needed
 
     def reads(self) -> ReleasedTensor | None:
@@ -243,7 +243,7 @@ class AttackFacts:
         return dict(self.configuration).get(name, default)
 
     def describe(self) -> str:
-        """What it does, recovers and knows, whose idea it is and how it is configured.
+        """Describe the attack: what it does, recovers and knows, its papers, its configuration.
 
         Returns:
             The docstring, a line for each of its facts, a line for each configured value.
@@ -271,7 +271,7 @@ def as_text(facts: AttackKind | AttackFacts) -> str:
 
 
 def kind_from(text: str) -> AttackKind:
-    """What `as_text` made, checked field by field.
+    """Read a kind that `as_text` wrote, checked field by field.
 
     Raises:
         PluginError: something is missing, too long or of another type.
@@ -281,7 +281,7 @@ def kind_from(text: str) -> AttackKind:
 
 
 def facts_from(text: str) -> AttackFacts:
-    """The same of a configured attack.
+    """Read the facts of a configured attack, checked field by field.
 
     Raises:
         PluginError: as `kind_from`, or it needs less than every configuration requires.

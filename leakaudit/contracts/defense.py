@@ -1,4 +1,4 @@
-"""What a defense is: levels in, levels out, and what it says of itself."""
+"""The contract of a defense: levels in, levels out, and its statements about itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from leakaudit.types import Images, Levels, SiteLevels
 
 @final
 class Stage(StrEnum):
-    """What a defense may change; a run observes that it did, or fails whatever relies on it."""
+    """A stage that a defense may change; a run checks that it did, or fails its cells."""
 
     RELEASE = "release"
     RETURNED_GRADIENT = "returned gradient"
@@ -28,7 +28,7 @@ class Stage(StrEnum):
 @final
 @dataclass(frozen=True, kw_only=True)
 class SiteLayout:
-    """What one data site sends, as far as it is public.
+    """The shape of one data site's messages, as far as it is public.
 
     Args:
         modalities: channels of its images.
@@ -51,7 +51,7 @@ Covers = Literal["releases", "training releases", "weights", "training"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class PrivacyGuarantee:
-    """What a defense claims, or why it claims nothing.
+    """The claim of a defense, or the reason why it claims nothing.
 
     Args:
         claimed: whether (epsilon, delta) is claimed for the releases of this run.
@@ -88,7 +88,7 @@ class PrivacyGuarantee:
     lacks_private_training: bool = False
 
     def withdrawn(self, reason: str) -> PrivacyGuarantee:
-        """The same without a claim, for a reason that secret noise would not cure.
+        """Withdraw the claim, for a reason that secret noise would not cure.
 
         Nothing is left of epsilon, delta and mu, which a reader could take for a claim.
         """
@@ -98,7 +98,7 @@ class PrivacyGuarantee:
 @final
 @dataclass(frozen=True, kw_only=True)
 class ReleaseSetting:
-    """What a defense may know of the system before it is fixed; no private data.
+    """The facts that a defense may know before it is fixed; no private data.
 
     Args:
         sites: number of data sites.
@@ -163,7 +163,7 @@ PUBLISHED_SEED = (
 
 
 class Defense(abc.ABC):
-    """What is done to the levels before they cross the cut, to what returns, or to the training.
+    """A change of the levels before they cross, of the returned gradients, or of the training.
 
     A subclass is a frozen, keyword-only dataclass; its fields are its whole configuration, which
     records hold by name. `release` is called once per site with the crossing levels and
@@ -209,7 +209,7 @@ class Defense(abc.ABC):
 
     @final
     def release(self, levels: Levels, *, generator: torch.Generator) -> Levels:
-        """What crosses the cut.
+        """Return the levels that cross the cut.
 
         Args:
             levels: crossing levels of one site, shallow to deep, each ``(B, C, *spatial)``.
@@ -226,7 +226,7 @@ class Defense(abc.ABC):
         return (Applied(part=0, before=levels, after=after, expected=self.expected(levels)),)
 
     def expected(self, levels: Levels) -> Levels:
-        """What `evidence` estimates: the levels after all that the defense does without chance.
+        """Return the levels after all that the defense does without chance.
 
         A hint: an attack compares this, of its candidate's levels, with the evidence, unless
         releases of its own patients tell it better. The default is ``apply(levels, ())`` where
@@ -237,7 +237,7 @@ class Defense(abc.ABC):
         return self.apply(levels, ())
 
     def evidence(self, released: Levels) -> Evidence:
-        """What a release says about `expected` to an adversary who knows the defense.
+        """Estimate `expected` from a release, for an adversary who knows the defense.
 
         A hint, by Kerckhoffs's principle: an attack may call this, and may as well find out by
         releasing patients of its own. The default takes the release at its word, which is right
@@ -279,7 +279,7 @@ class Defense(abc.ABC):
         return ()
 
     def apply_returned(self, gradients: Levels, drawn: Levels) -> Levels:
-        """What the label site returns to one site instead of ``gradients``, sample by sample."""
+        """Return the gradients that the label site sends to one site, sample by sample."""
         del drawn
         return gradients
 
@@ -290,7 +290,7 @@ class Defense(abc.ABC):
 
     @final
     def return_gradient(self, gradients: Levels, *, generator: torch.Generator) -> Levels:
-        """What crosses back.
+        """Return the gradients that cross back.
 
         Args:
             gradients: of the loss with respect to what one site released, each
@@ -313,13 +313,13 @@ class Defense(abc.ABC):
     def companion_loss(
         self, companion: nn.Module, images: Images, released: Levels
     ) -> torch.Tensor:
-        """What the companion learns by, a scalar; ``released`` carries no graph."""
+        """Return the companion's loss, a scalar; ``released`` carries no graph."""
         raise NotImplementedError(f"{type(self).__name__} has a companion, but no loss for it")
 
     def penalty(
         self, images: Images, released: Levels, companion: nn.Module | None
     ) -> torch.Tensor | None:
-        """What a data site adds to the loss of its encoder in training, a scalar; None for nothing.
+        """Return a site's addition to its encoder's loss in training, a scalar; None for nothing.
 
         Args:
             images: the site's own ``(B, M, *spatial)``.

@@ -1,4 +1,4 @@
-"""What an adversary may hold, value by value: own patients, gradients, answers to queries."""
+"""The values that an adversary may hold: own patients, gradients, answers to queries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Recovers = Literal["images", "other-site images", "masks", "identities"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class SystemLayout:
-    """What everybody in the protocol knows about the system.
+    """The facts about the system that everybody in the protocol knows.
 
     Args:
         channels: modalities of each site.
@@ -145,7 +145,7 @@ class GradientMessages:
 @final
 @dataclass(frozen=True, kw_only=True)
 class HeadMessages:
-    """What crosses the second cut of the U-shaped variant, at one training checkpoint.
+    """The messages of the U-shaped variant's second cut, at one training checkpoint.
 
     Args:
         features: sent by the server to the hospital that holds the masks, ``(B, C, *spatial)``.

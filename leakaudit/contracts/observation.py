@@ -108,7 +108,7 @@ class Observation:
         )
 
     def for_needs(self, needs: frozenset[Capability]) -> Observation:
-        """What an attack with these needs is shown: all of it, or all but the releases.
+        """Return the view of an attack with these needs: all of it, or all except the releases.
 
         An attack is disguised and doubted by what it requires, so it reads no release unless it
         requires releases. What else is granted it may use without requiring it.

@@ -89,7 +89,7 @@ class Stack(Defense):
         return levels
 
     def trace(self, levels: Levels, drawn: Levels) -> tuple[Applied, ...]:
-        """The same, step by step."""
+        """Apply part by part, and return each step."""
         steps = []
         for index, (part, own) in enumerate(self._drawn_by(levels, drawn)):
             after, expected = part.apply(levels, own), part.expected(levels)
@@ -98,7 +98,7 @@ class Stack(Defense):
         return tuple(steps)
 
     def expected(self, levels: Levels) -> Levels:
-        """What all parts do without chance."""
+        """Return the levels after all that the parts do without chance."""
         for part in self.chain:
             levels = part.expected(levels)
         return levels
@@ -122,7 +122,7 @@ class Stack(Defense):
         return self.trace_returned(gradients, drawn)[-1].after
 
     def trace_returned(self, gradients: Levels, drawn: Levels) -> tuple[Applied, ...]:
-        """The same, step by step."""
+        """Change what returns part by part, and return each step."""
         steps = []
         for index, (part, own) in enumerate(self._drawn_by(gradients, drawn, returned=True)):
             after = part.apply_returned(gradients, own)

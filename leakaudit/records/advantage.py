@@ -7,7 +7,7 @@ _LEAST_ROOM = 1e-9
 
 
 def room_above(floor: float) -> float | None:
-    """What the blind guess leaves up to the original, or None if that is nothing.
+    """Return the room between the blind guess and the original, or None if there is none.
 
     Args:
         floor: score of the best blind guess, at most 1.

@@ -1,4 +1,4 @@
-"""What all records are made of: the base, the states of a cell, intervals."""
+"""The parts of all records: the base, the states of a cell, intervals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Record(BaseModel):
 
 
 class Kind(NamedTuple):
-    """What is never compared with another: victims, what is recovered, and at which site.
+    """The kind of a figure; figures of two kinds are never compared.
 
     Args:
         victims: ``"inference"`` or ``"training"``.

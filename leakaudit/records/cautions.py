@@ -1,4 +1,4 @@
-"""What is uncertain about the patients' data, as found when they were read."""
+"""The doubts about the patients' data that were found on reading them."""
 
 from __future__ import annotations
 

@@ -150,17 +150,17 @@ class CellRecord(Record):
 
     @property
     def figures(self) -> Figures | None:
-        """What the attack recovered, of any kind, if the state is ``ok``."""
+        """The recovered figures, of any kind, if the state is ``ok``."""
         return self.leakage or self.mask_leakage or self.matching
 
     @property
     def set_aside(self) -> Figures | None:
-        """What it recovered where a control failed; not to be read as leakage."""
+        """The figures of an attack whose control failed; not to be read as leakage."""
         return self.withheld or self.withheld_masks or self.withheld_matching
 
     @property
     def kind(self) -> Kind:
-        """What it is compared within."""
+        """The kind within which the figure is compared."""
         where = self.site if self.recovers == "other-site images" else ""
         return Kind(self.victims, self.recovers, where)
 

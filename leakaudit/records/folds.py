@@ -1,4 +1,4 @@
-"""What a pooled figure is made of: one result per fold."""
+"""The parts of a pooled figure: one result per fold."""
 
 from __future__ import annotations
 

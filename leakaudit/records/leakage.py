@@ -1,4 +1,4 @@
-"""What an attack recovered: figures, floors and controls of one cell."""
+"""The outcome of an attack: figures, floors and controls of one cell."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Control(Record):
 
 
 class Cost(Record):
-    """What the attack cost, but for time (see ``volatile``)."""
+    """The cost of an attack, except time (see ``volatile``)."""
 
     iterations: int
     queries: int
@@ -272,7 +272,7 @@ class Matching(Record):
 
     @property
     def blind_floor(self) -> float:
-        """What a guess that sees nothing gets."""
+        """The score of a guess that sees nothing."""
         return self.chance
 
     def by_patient(self) -> tuple[list[float], list[float]]:

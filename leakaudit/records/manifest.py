@@ -37,7 +37,7 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class FileEntry(Record):
-    """What a file is known by.
+    """The identity of a file.
 
     Args:
         sha256: of its content, in hex.
@@ -54,7 +54,7 @@ class FileEntry(Record):
 
 
 class RunPart(Record):
-    """What a report rests on: files of its run, and the results by the hash of their manifest.
+    """The base of a report: files of its run, and the results by the hash of their manifest.
 
     Args:
         files: files beside the report's folder, by name.

@@ -77,7 +77,7 @@ class WorstCase(Record):
 
     @property
     def kind(self) -> Kind:
-        """What it is compared within."""
+        """The kind within which the figure is compared."""
         return Kind(self.victims, self.recovers, self.site)
 
     @property
@@ -194,7 +194,7 @@ class House(Record):
 
 
 class Untested(Record):
-    """What this version could have tried and the audit did not.
+    """The threats and attacks that this version could have tried and the audit did not.
 
     Args:
         threats: presets that the audit does not name.

@@ -1,4 +1,4 @@
-"""What a trained network is worth and what its defense claims."""
+"""A trained network: how well it segments, and the claim of its defense."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PatientDice(Record):
 
 
 class Utility(Record):
-    """What a network is worth on the patients it never saw, the defense on.
+    """How well a network segments patients it never saw, with the defense on.
 
     Args:
         mean: mean Dice of the three classes over patients.
@@ -79,7 +79,7 @@ class Guarantee(Record):
 
 
 class Effect(Record):
-    """What a defense, or one part of a stack, was seen to do: the proof that it was on.
+    """The observed effect of a defense, or of one part of a stack: the proof that it was on.
 
     Args:
         defense: the part, as fitted.

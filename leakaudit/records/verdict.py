@@ -26,7 +26,7 @@ Bound = Literal["upper", "estimate"]
 
 
 class Outcome(StrEnum):
-    """What a policy says of an audit, and the exit code that says it to a machine."""
+    """The verdict of a policy on an audit, and the exit code that gives it to a machine."""
 
     PASS = "PASS"
     FAIL = "FAIL"
@@ -112,7 +112,7 @@ class AcceptedCaution(Record):
 
 
 class Policy(Record):
-    """What the user allows.
+    """The limits that the user sets.
 
     Args:
         owner: who answers for it.
@@ -181,7 +181,7 @@ class SettingVerdict(Record):
 
 
 class Verdict(Record):
-    """What the policy says; computed once, and read by the page, the command line and CI.
+    """The verdict; computed once, and read by the page, the command line and CI.
 
     Args:
         outcome: FAIL if any setting fails, else INCONCLUSIVE if any is, else PASS.

@@ -183,7 +183,7 @@ def batches_asked(
     pool: Sequence[torch.Tensor] | None,
     generator: torch.Generator,
 ) -> tuple[Images, Masks]:
-    """What a query is answered about: the slices as asked, or as many random ones of ``pool_of``.
+    """Return the slices that a query is answered about: as asked, or random ones of ``pool_of``.
 
     Raises:
         CellError: they are no whole batches.

@@ -1,4 +1,4 @@
-"""What a data site holds of a training patient: its own images, and what came back to it."""
+"""A data site's view of a training patient: its own images, and the gradients that came back."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def own_gradient_query(
 
 
 def shown(level: torch.Tensor, returned: Returned) -> torch.Tensor:
-    """What came back for every victim, or what is shown in its place."""
+    """Return the gradients that came back for every victim, or a stand-in."""
     if returned == "nothing":
         return torch.zeros_like(level)
     return level.roll(-1, dims=0) if returned == "another's" else level

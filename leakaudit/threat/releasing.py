@@ -81,7 +81,7 @@ class ReleasePath:
         keep: bool = False,
         watch: Effects | None = None,
     ) -> SiteLevels:
-        """What crosses the cut for some slices.
+        """Return the levels that cross the cut for some slices.
 
         Args:
             images: ``(slices, M, *spatial)``.

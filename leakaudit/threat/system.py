@@ -74,7 +74,7 @@ class System:
 
 
 def checkpoint_name(system: System, epoch: int) -> str:
-    """What an observation calls the moment after an epoch."""
+    """Return an observation's name for the moment after an epoch."""
     ends = {0: "initialisation", system.settings.epochs: "final"}
     return ends.get(epoch, f"epoch {epoch}")
 
@@ -88,7 +88,7 @@ def layout_of(
     gradient_batch: int = 1,
     candidates: int = 0,
 ) -> SystemLayout:
-    """What is public about a system."""
+    """Return the public layout of a system."""
     spec = system.network.spec
     return SystemLayout(
         channels=spec.channels,
@@ -140,7 +140,7 @@ def release_patient(
     watch: Effects | None = None,
     path: ReleasePath | None = None,
 ) -> SiteLevels:
-    """What crosses the cut when a patient's slices are segmented for the ``release``-th time.
+    """Release a patient's slices as when they are segmented for the ``release``-th time.
 
     The same draw serves the utility and the adversary's observation: one pass is one release.
     ``watch`` sees what the defense did; ``path`` is that of the system, if there is one already.
@@ -154,7 +154,7 @@ def release_patient(
 
 
 def of_slice(released: SiteLevels, index: int) -> SiteLevels:
-    """What was released of one slice."""
+    """Return the release of one slice."""
     return tuple(tuple(level[index : index + 1] for level in site) for site in released)
 
 

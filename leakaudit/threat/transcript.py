@@ -1,4 +1,4 @@
-"""What training patients' slices were released as after each epoch of the training."""
+"""The releases of training patients' slices after each epoch of the training."""
 
 from __future__ import annotations
 

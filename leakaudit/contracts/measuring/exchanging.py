@@ -1,4 +1,4 @@
-"""What becomes of a release when some drawn values are those of another draw."""
+"""Exchanges some drawn values for those of another draw, and looks at the release."""
 
 from __future__ import annotations
 

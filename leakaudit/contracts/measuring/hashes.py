@@ -56,7 +56,7 @@ def hashes_levels(defense: Defense, levels: Levels, seed: int = 0) -> bool:
 
 @final
 class _Way:
-    """What is released between two samples, under one draw.
+    """The releases on the way from one sample to another, under one draw.
 
     Args:
         defense: fitted.

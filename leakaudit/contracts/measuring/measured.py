@@ -1,4 +1,4 @@
-"""What a defense does to levels, found out by running it: what `Defense.expected` cannot hide.
+"""Measures the effect of a defense on levels, which `Defense.expected` cannot hide.
 
 Whoever holds a defense and levels of its own releases these repeatedly, in float64 after the
 release: how far each released value moves between draws, how far it follows the levels, and what of

@@ -80,7 +80,7 @@ def patterns_recur(defense: Defense, levels: Levels, seed: int = 0) -> bool:
 
 
 def _looked(held: _Held, index: int, group: int, released: Levels) -> torch.Tensor:
-    """What is held of a group of a level."""
+    """Return the held values of a group of a level."""
     return held.looked(released[index])[:, group]
 
 
@@ -111,7 +111,7 @@ class _Held:
         return level.flatten(2)[:, self.places[0], self.places[1]].double()
 
     def add(self, level: torch.Tensor) -> None:
-        """What other draws release of both, ``(2 draws, C, *spatial)``."""
+        """Add the releases of both by other draws, ``(2 draws, C, *spatial)``."""
         self.rows.append(self.looked(level).unflatten(0, (-1, 2)))
 
     def hidden(self) -> torch.Tensor:

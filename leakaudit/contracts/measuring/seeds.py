@@ -119,7 +119,7 @@ def seed_decides(defense: Defense, levels: Levels, found: Measured, seed: int = 
 
 
 def _apart(released: Sequence[Levels], index: int) -> torch.Tensor:
-    """What releases of a level are apart from their mean, ``(releases, values)``."""
+    """Return the releases of a level less their mean, ``(releases, values)``."""
     rows = torch.cat([each[index].double().flatten(1) for each in released])
     return rows - rows.mean(dim=0)
 

@@ -15,7 +15,7 @@ _BATCHES = (2, 3, 4, 5, 6, 7, 8, 12, 16)
 
 
 def unsteady(defense: Defense, levels: Levels, seed: int = 0) -> str:
-    """What a release depends on beside levels and draw, as the end of a sentence; empty if nothing.
+    """End a sentence on what a release depends on beside levels and draw; empty if on nothing.
 
     Args:
         defense: fitted.

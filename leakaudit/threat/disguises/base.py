@@ -1,4 +1,4 @@
-"""What every disguise is, and the parts that several of them are made of."""
+"""The base of all disguises, and the parts that several of them are made of."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Disguise(Defense):
 
     @property
     def words(self) -> str:
-        """What it is, for people: ``channel mix``."""
+        """The disguise in words, such as ``channel mix``."""
         return sub("(?<!^)([A-Z])", r" \1", type(self).__name__).lower()
 
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:

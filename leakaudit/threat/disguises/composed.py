@@ -42,7 +42,7 @@ class Composed(Disguise):
 
     @property
     def words(self) -> str:
-        """What it is made of: ``signs, channel mix``."""
+        """The parts in words, such as ``signs, channel mix``."""
         return ", ".join(part.words for part in self.chain)
 
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
@@ -108,7 +108,7 @@ def disguises(seed: int) -> Mapping[str, Disguise]:
 
 
 def control_disguise(seed: int) -> Composed:
-    """What positive controls are made behind: faint noise, and two or three plain disguises.
+    """Make the disguise of positive controls: faint noise, and two or three plain disguises.
 
     Signs, a mix of the channels, fixed noise, an offset and scales of the channels: an attack that
     standardises what was released, and learns from it or follows it back, reads through them. The

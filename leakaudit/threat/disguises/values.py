@@ -20,12 +20,12 @@ class _Elementwise(Disguise):
     """``factor * level + shift`` with both fixed."""
 
     def factor(self, level: torch.Tensor, number: int) -> torch.Tensor:
-        """What each value is multiplied by, in a shape that broadcasts to ``level``."""
+        """Return the factor of each value, in a shape that broadcasts to ``level``."""
         del number
         return level.new_ones(())
 
     def shift(self, level: torch.Tensor, number: int) -> torch.Tensor:
-        """What is added to each value."""
+        """Return the summand of each value."""
         del number
         return level.new_zeros(())
 
@@ -52,7 +52,7 @@ class Scale(_Elementwise):
     by: float = 1e-6
 
     def factor(self, level: torch.Tensor, number: int) -> torch.Tensor:
-        """The same for all."""
+        """Return one factor for all values."""
         del number
         return level.new_tensor(self.by)
 
