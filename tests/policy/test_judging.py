@@ -293,6 +293,8 @@ def test_of_five_patients_one_or_two_are_picked_out_by_luck(
     share = {"top1": hits / 5, "low": low, "high": 0.9, "chance": 1 / 15, "gallery": 15}
     matched = cell(leakage=None, matching=MATCHING.model_copy(update=share), **who)
     assert ended(policy(threshold("matched", 0.1)), matched) == ends
+    (check,) = verdict(policy(threshold("matched", 0.1)), matched).checks
+    assert (check.reason == "so many may be picked out by chance") == (hits < 3)
     figures = leakage(0.2)
     picked = figures.reidentification.model_copy(update={**share, "n": 5})
     seen = cell(leakage=figures.model_copy(update={"reidentification": picked}))
