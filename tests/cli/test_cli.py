@@ -187,7 +187,7 @@ def test_plan_shows_the_cells_and_trains_nothing(
     assert "12 (phantom): 5 train, 1 validation, 3 auxiliary, 3 victims" in text
     assert "trainings: 3" in text
     assert "under aggregator, batch 1, before training and after epoch 8" in text
-    assert "train no defense, skips 0 (positive control)" in text
+    assert "train no defense (positive control)" in text
     assert text.count(" (control under a disguise: ") == 2
     assert "cells: 13" in text
     assert text.count("unsupported: curious-server lacks encoder-weights") == 2
