@@ -1,8 +1,8 @@
 """Asks attacks about themselves, where their code may run: in a confined process of their own.
 
-Whoever holds patients, or will, learns what an attack needs, recovers and says of itself from plain
-data alone (`AttackKind`, `AttackFacts`). All questions to the attacks of one distribution are asked
-in one process, and no question twice.
+A process with patients, now or later, learns what an attack needs, recovers and says of itself from
+plain data alone (`AttackKind`, `AttackFacts`). All questions to the attacks of one distribution are
+asked in one process, and no question twice.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _answer(wire: Wire, connection: Connection, question: _Question) -> _Answer:
         kind, value = wire.receive()
     except EOFError:
         return _EndedError(f"{who}: its process ended without a word")
-    except Exception as error:  # whatever a message made to confuse brings about
+    except Exception as error:  # a message may be made to confuse
         return _EndedError(f"{who}: its process sent what is no message: {error}")
     if type(value) is not str:
         return _EndedError(f"{who}: its process sent what is no message")
@@ -209,7 +209,7 @@ def _serve(
     confinement: Confinement, connection: Connection, questions: Sequence[_Question]
 ) -> None:
     """Answer in a confined child of this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks decides what Ctrl-C means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process decides what Ctrl-C means
     wire = Wire(connection)
 
     def inside(isolation: Isolation) -> None:
@@ -218,7 +218,7 @@ def _serve(
             wire.send(*_said(each))
 
     how = run_confined(confinement, connection.fileno(), inside)
-    with suppress(OSError):  # whoever asked needs no more of it
+    with suppress(OSError):  # the asking process needs no more of it
         wire.send("ended", f"its process {how}")
 
 
@@ -234,7 +234,7 @@ def _said(question: _Question) -> tuple[str, str]:
         return "refused", str(error)
     except PluginError as error:
         return "broken", str(error)
-    except Exception as error:  # whatever a third party's own code raises
+    except Exception as error:  # a third party's own code may raise anything
         return "broken", (
             f"attack {use.name!r} of {question.distribution} ({use.point}) can say nothing of "
             f"itself: {type(error).__name__}: {error}"

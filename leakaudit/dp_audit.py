@@ -78,7 +78,7 @@ class MechanismAudit:
 
     @property
     def refuting(self) -> tuple[str, ...]:
-        """Names of the pairs of which a bound exceeds the claim; empty if it stands."""
+        """Names of the pairs whose bound exceeds the claim; empty if it stands."""
         claimed = self.claim.epsilon or 0.0
         # Without a mu no Gaussian curve is claimed, and only the assumption-free bound counts.
         gaussian = self.claim.mu is not None

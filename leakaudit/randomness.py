@@ -1,7 +1,7 @@
 """Randomness: derived seeds and the one function per distribution that draws.
 
 A draw is always made on ``generator.device`` and then moved, so that the same seed gives the same
-numbers whatever device the data is on.
+numbers on any device the data is on.
 """
 
 from __future__ import annotations

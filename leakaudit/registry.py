@@ -97,7 +97,7 @@ class Plugin:
             return self.cls(**values)
         except LeakauditError:
             raise
-        except Exception as error:  # whatever a third party's own checks raise
+        except Exception as error:  # a third party's own checks may raise anything
             raise ConfigError(f"{self.name}: {type(error).__name__}: {error}") from error
 
 

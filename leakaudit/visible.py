@@ -21,9 +21,9 @@ def made_visible(text: str, within: Within = "text") -> str:
     r"""The text with each character that is not what it seems as ``[U+202E]``.
 
     Args:
-        text: whatever a file, a plug-in or a user gave.
+        text: from a file, a plug-in or a user.
         within: where it is shown, which decides what is left as it is. In a ``"text"`` newlines,
-            tabs and whatever has a shape; in a ``"line"`` what `str.isprintable` says, so that it
+            tabs and all that has a shape; in a ``"line"`` what `str.isprintable` says, so that it
             ends no line; in a ``"name"`` plain ASCII without ``'`` and ``[``, so that no two names
             look alike and none ends its quotes.
     """

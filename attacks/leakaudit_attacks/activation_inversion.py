@@ -31,7 +31,7 @@ class ActivationInversion(Attack):
 
     Knows the encoders' weights and the defense. With patients of its own it measures by releasing
     them how far each released value can be trusted; without, it goes by `Defense.evidence`. Dropped
-    values are ignored, noisy ones trusted less and the prior more, whatever the scale of a value.
+    values are ignored, noisy ones trusted less and the prior more, at any scale of a value.
     Where own patients do not bear out what the defense says of itself, they decide which of the two
     is followed. Repeated releases are averaged.
 

@@ -21,7 +21,7 @@ from leakaudit_attacks.papers import cited
 class Cafe(GradientMatching):
     """Recover images by matching a batch's weight gradients and the victim's released levels.
 
-    In vertical learning whoever runs the label site knows which slice of a batch is whose, and the
+    In vertical learning the owner of the label site knows which slice of a batch is whose, and the
     representation that each site made of it: CAFE computes that from the gradients of a first
     linear layer, in split learning it is what crosses the cut. So the search is held to gradients
     and representation at once; total variation counts only as far as it exceeds ``rough``.

@@ -33,7 +33,7 @@ class CutGradientInversion(LearnsFromExamples):
     In a batch of several slices the label site returns a gradient for each, so that the batch hides
     a slice only as far as it takes part in the others' gradients.
 
-    Needs whatever computes the gradients of its own patients: encoders, defense, the label site's
+    Needs all that computes the gradients of its own patients: encoders, defense, the label site's
     network and masks of its own. Of the victims it sees the cut gradients alone, no weight gradient
     and no activation. The gradients of all examples are kept in memory.
 

@@ -41,8 +41,8 @@ class ReleaseMatching(Attack):
     whole random steps. What the defense says of itself is not used.
 
     Where releases are random it looks at them in other ways as well: at the sizes of a channel's
-    values whatever their places and signs, at mixes of the channels in which the noise cancels,
-    whatever a release is multiplied by, with huge values cut off, and without noise that many
+    values at any place and with any sign, at mixes of the channels in which the noise cancels,
+    as shares of the release, with huge values cut off, and without noise that many
     values share. It takes the way that names
     most candidates by a pass of their own.
 

@@ -29,7 +29,7 @@ class TensorInversion(LearnsFromQueries):
 
     Tells how much this tensor gives away by itself, of the images of the site that sends it and of
     those that other sites hold of the same patient. It is a measurement of the tensor and no
-    adversary to be content with: whoever receives one receives the others as well. In everything
+    adversary to be content with: a receiver of one receives the others as well. In everything
     else it is decoder inversion without refinement.
 
     Args:

@@ -140,7 +140,7 @@ class DpGaussian(Defense):
         clip, noise_std = self._fitted()
         training = self.scope == "training"
         if training:
-            releases = self.releases or releases  # of a patient in training, whoever is asked about
+            releases = self.releases or releases  # of a patient in training, for any patient
         reason, noisy = "", not math.isinf(self.epsilon)
         if not noisy:
             reason = "epsilon is infinite: no noise was added, which hides nothing"
@@ -166,7 +166,7 @@ class DpGaussian(Defense):
             else f"Clipping per site and slice to {clip:.4g}, without noise",
             assumptions=(_OF_TRAINING if training else _OF_USE) + _ASSUMPTIONS if noisy else (),
             reason=reason,
-            # The noise is that of the fit, whatever is composed.
+            # The noise is that of the fit, for any composition.
             mu=math.sqrt(releases) / self._multiplier(self.releases or releases) if noisy else None,
             clip=clip,
             covers="training releases" if training else "releases",

@@ -33,7 +33,7 @@ _ASSUMPTIONS = (
     "The loss is a sum over slices, and no layer mixes the slices of a batch.",
     *NEIGHBORS,
     "Who is in which batch is known to the adversary: nothing is gained by sampling.",
-    "No party takes more steps than were counted, whoever asks it to.",
+    "No party takes more steps than were counted, even if another party asks it to.",
     NOT_COVERED,
 )
 
@@ -44,7 +44,7 @@ class DpSgd(ReleaseUnchanged):
     """Learn from the sum of each patient's clipped gradient and Gaussian noise (DP-SGD).
 
     It bounds what the trained weights say about a training patient, and nothing about the
-    activations: those cross as they are, of whoever is segmented, and the attacks of the same
+    activations: those of a segmented patient cross as they are, and the attacks of the same
     report show it. The record is the patient: the gradients of a patient's slices in a batch are
     added up before they are clipped.
 

@@ -29,7 +29,7 @@ class TopK(Defense):
     """Keep each sample's values of largest magnitude in every released level, zero the rest.
 
     Made to save traffic, and not random: what is released again is the same again. Hides the small
-    values, but for a bound on them; where the large ones are shows the image's edges, and they are
+    values, except a bound on them; where the large ones are shows the image's edges, and they are
     exact. Carries no guarantee. Differentiable where a value was kept, no gradient elsewhere.
 
     Args:

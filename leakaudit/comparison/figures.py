@@ -31,7 +31,7 @@ NOT_PAIRED = (
 )
 BELOW_GUESS = "at or below what a blind guess gets, where a difference says nothing"
 OTHER_ATTACK = "lower, but not counted as better: the attack or what its threat grants changed"
-# No SSIM and no Dice goes beyond 1 but for rounding; what does was not written by an audit.
+# No SSIM and no Dice goes beyond 1 except by rounding; what does was not written by an audit.
 _MOST = 2.0
 
 # A figure of each patient; None if they cannot be told apart or are out of range.
@@ -231,7 +231,7 @@ def _advantages(figures: Leakage | MaskLeakage) -> _ByPatient:
     floors = _by_patient(zip(_names(figures), figures.by_patient()[1], strict=True))
     if not scores or not floors:
         return scores
-    mean = math.fsum(floors.values()) / len(floors)  # in whatever order
+    mean = math.fsum(floors.values()) / len(floors)  # in any order
     found = {}
     for name, score in scores.items():
         part = advantage(score, floors[name], mean_floor=mean)

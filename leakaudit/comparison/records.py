@@ -362,7 +362,7 @@ class Comparison(Record):
     def is_incomplete(self) -> bool:
         """Whether a figure of A has none beside it in B, or none of what was changed was compared.
 
-        Two equal reports are complete, whatever they lack.
+        Two equal reports are complete, also if figures are missing.
         """
         if self.equal:
             return False

@@ -1,4 +1,4 @@
-"""A comparison as text for a terminal; whatever a report says in it is inert."""
+"""A comparison as text for a terminal; text from a report is inert in it."""
 
 from __future__ import annotations
 

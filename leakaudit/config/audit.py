@@ -252,7 +252,7 @@ class AuditConfig(Section):
         threats = value.get("threats") if isinstance(value, Mapping) else None
         if not isinstance(threats, list) or not all(isinstance(name, str) for name in threats):
             return value
-        # Whatever is no attack is left out here, and refused where attacks are checked.
+        # A name that is not an attack is left out here, and refused where attacks are checked.
         attacks = value.get("attacks")
         names = [_name_of(use) for use in attacks] if isinstance(attacks, list) else []
         met = tuple(dict.fromkeys(name for name in names if name))

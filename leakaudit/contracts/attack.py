@@ -148,7 +148,7 @@ class Attack(abc.ABC):
 
     @final
     def learns(self) -> bool:
-        """Whether it is to be held against the same attack trained on shuffled pairs."""
+        """Whether it must be compared with the same attack trained on shuffled pairs."""
         return self.learns_from_queries or self.shuffled() != self
 
     @final

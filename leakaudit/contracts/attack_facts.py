@@ -170,7 +170,7 @@ class AttackFacts:
         configuration: every field with its value, in order.
         needed: what this configuration requires.
         tensor: the one released tensor that it reads; None for all that it is granted.
-        learned: whether it is to be held against the same attack trained on shuffled pairs.
+        learned: whether it must be compared with the same attack trained on shuffled pairs.
         work: of one run.
         use: as it travels; None for one that nobody declared.
     """
@@ -235,7 +235,7 @@ class AttackFacts:
         return self.tensor
 
     def learns(self) -> bool:
-        """Whether it is to be held against the same attack trained on shuffled pairs."""
+        """Whether it must be compared with the same attack trained on shuffled pairs."""
         return self.learned
 
     def value(self, name: str, default: Any = None) -> Any:

@@ -174,7 +174,7 @@ class Defense(abc.ABC):
     # defense that changes nothing at all leaves the network undefended.
     acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.RELEASE})
 
-    # The papers that whoever uses this class cites.
+    # The papers that a user of this class cites.
     citations: ClassVar[tuple[Citation, ...]] = ()
     # The parameters at which it changes nothing, held by `leakaudit.testing.check_defense`. Nobody
     # can know them but the class: None says that it forgot to say.

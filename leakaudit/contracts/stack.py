@@ -137,7 +137,7 @@ class Stack(Defense):
     def guarantee(self, releases: int, *, reproducible: bool) -> PrivacyGuarantee | None:
         """The guarantee of the whole, or none.
 
-        A part's claim about releases stands whatever the other parts do: what comes before it is
+        A part's claim about releases stands beside any other parts: what comes before it is
         clipped, what comes after it sees nothing else; of several the smallest epsilon. A claim
         about weights stands if no other part lets the training see raw images. DP-SGD and noise on
         the releases of the training compose to a claim about both. Anything else claims nothing.

@@ -45,7 +45,7 @@ class Splits:
     members: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse empty and overlapping parts, whoever made them."""
+        """Refuse empty and overlapping parts."""
         parts = {
             "train": self.train,
             "validation": self.validation,

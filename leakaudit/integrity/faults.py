@@ -36,7 +36,7 @@ class Fault:
         return self.kind == "signature" or unsigned
 
     def __str__(self) -> str:
-        """One line, ASCII but for the detail."""
+        """One line, ASCII except the detail."""
         return f"{self.kind}: {shown(self.where)}: {self.detail}"
 
 

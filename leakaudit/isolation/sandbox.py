@@ -167,7 +167,7 @@ def _die_with_parent() -> None:
 
 
 def _forget(cuda: bool) -> None:
-    """Drop what the process inherited in its own memory, but for the code that it imported."""
+    """Drop what the process inherited in its own memory, except the code that it imported."""
     kept = {k: v for k, v in os.environ.items() if cuda and k.startswith(_OF_CUDA)}
     os.environ.clear()
     posix.environ.clear()

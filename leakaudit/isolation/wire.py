@@ -74,7 +74,7 @@ class Wire:
     def receive(self) -> tuple[str, Any]:
         """A message of plain data; lists arrive as tuples.
 
-        Whatever was sent, what arrives is of these types themselves and of no subclass: None, bool,
+        All that arrives is of these types themselves and of no subclass: None, bool,
         int, float, str, `torch.Tensor`, `torch.Generator`, and tuple and dict of them.
 
         Raises:

@@ -25,9 +25,9 @@ NEGATIVE_MARGIN = 0.02
 # times the negative margin, and a fraction of what a working attack gains undefended (about 0.5).
 # Above a floor of 0.8 half of what is left to gain does, but at least twice the negative margin.
 POSITIVE_MARGIN = 0.10
-# What a learned attack is held against where a constant guess is no fair floor.
+# The comparison of a learned attack, for which a constant guess is not a fair floor.
 TWIN = "the same network on shuffled pairs"
-# What is held against an adversary that holds something of the victims itself.
+# The comparison of an adversary that holds something of the victims itself.
 OWN_IMAGES = "own images alone"
 OWN_FEATURES = "own features alone"
 

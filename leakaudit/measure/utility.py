@@ -1,7 +1,7 @@
 """Utility: Dice of the tumour classes per patient.
 
 Slices are pooled per patient, so that a slice with two tumour voxels does not weigh as much as one
-with two thousand. A class that the truth lacks has no Dice, whatever was predicted: it is None and
+with two thousand. A class that the truth lacks has no Dice for any prediction: it is None and
 counted, never 0 and never 1.
 
 Reference: Dice, Ecology 26, 1945; regions as in Menze et al. 2015 (BraTS).

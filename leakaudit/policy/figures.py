@@ -1,4 +1,4 @@
-"""The figure that a threshold is held against: of a cell, or of a setting as a whole."""
+"""The figure that a threshold judges: of a cell, or of a setting as a whole."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _p95(named: Sequence[tuple[str, float]]) -> Figure:
     """The smallest observed value that 95 % of the patients do not exceed.
 
     Its upper bound is the order statistic that exceeds the 95th percentile of the population with
-    95 % confidence, whatever the distribution (David and Nagaraja, Order Statistics, 2003,
+    95 % confidence, for any distribution (David and Nagaraja, Order Statistics, 2003,
     section 7.1); it exists from 59 patients on.
     """
     values = sorted(value for _, value in named)

@@ -144,7 +144,7 @@ def epsilon(noise_multiplier: float, releases: int, delta: float) -> float:
 def largest_power(false_alarms: float, mu: float) -> float:
     """How often a record can be recognized at most, for a given share of false alarms.
 
-    The adversary knows two records, one of which was released, and says which. Of all tests that
+    The adversary knows two records. One was released; the adversary says which. Of all tests that
     call the second the first in a share ``alpha`` of cases, the best calls the first rightly in
     ``Phi(Phi^-1(alpha) + mu)``: the trade-off curve of Gaussian differential privacy.
 

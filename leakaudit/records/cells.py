@@ -84,7 +84,7 @@ class CellRecord(Record):
         folds: of an audit in folds, what the cell is pooled from, fold by fold; its own key is that
             of no result then.
         doubts: why a low figure shows no protection; empty for a figure that counts.
-        volatile: seconds, process id, start: whatever differs between two equal runs.
+        volatile: seconds, process id, start: all that differs between two equal runs.
     """
 
     cell: str

@@ -1,4 +1,4 @@
-"""Papers, as whoever publishes an audit cites them.
+"""Papers, as the publisher of an audit cites them.
 
 In: BibTeX entries of a package of plug-ins.  Out: records that the report shows and writes again.
 """
@@ -15,7 +15,7 @@ _FIELD = re.compile(r"^\s*(\w+) = \{(.*)\},?$", re.MULTILINE)
 
 
 class Citation(Record):
-    """A paper, as whoever publishes an audit cites it.
+    """A paper, as the publisher of an audit cites it.
 
     Args:
         key: of the BibTeX entry.

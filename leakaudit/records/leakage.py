@@ -131,7 +131,7 @@ class Success(Record):
 
 
 class Leakage(Record):
-    """The figures of an attack on images that ran, whatever its controls say.
+    """The figures of an attack on images that ran, also if a control failed.
 
     Args:
         ssim_brain: SSIM inside the brain.
@@ -147,7 +147,7 @@ class Leakage(Record):
         patients: the victims one by one.
         harm: what the tumour of the reconstruction gives away; None if the victims are patients of
             whom every segmenter of the audit has learned, or no slice shows a tumour.
-        success: what a bound on successful reconstructions is held against; None if the defense
+        success: rates to compare a bound on successful reconstructions with; None if the defense
             states no Gaussian-DP parameter, which makes the bound, or patients are too few.
         by_modality: SSIM inside the brain of each modality that was recovered; empty in results
             that were written before it was recorded.

@@ -42,12 +42,12 @@ class WorstCase(Record):
         weakest: key of the ``ok`` cell with the lowest; None likewise.
         ssim_brain: of the worst cell, which recovers images; else None.
         mask_dice: Dice of the recovered masks of the worst cell; None for images.
-        matched: share of the victims whom the worst cell matched; None but for identities.
+        matched: share of the victims whom the worst cell matched; None except for identities.
         advantage: of the worst cell; None for identities.
         misled_by: score of the worst minus that of the weakest attack at the same site and with the
             same gradients observed: how far an audit with the weakest alone would have misled.
         dice: mean Dice of the target; None if unknown.
-        pareto: no setting of the same cut level (whatever crosses there), seed, victims and
+        pareto: no setting of the same cut level (with any levels crossing), seed, victims and
             measured attacks is better in Dice or SSIM and at least as good in the other; False
             where an attack has no figure that it has elsewhere, and where Dice is not above an
             untrained network's.
@@ -116,7 +116,7 @@ class DataRecord(Record):
         slices: number of slices of all patients.
         spatial: extents in voxels.
         split: who played which part; in the first fold, if there are several.
-        folds: who played which part in each of several folds, in every one of which other patients
+        folds: who played which part in each of several folds; in every fold other patients
             are victims; empty without folds.
         simulated: whether the patients are phantoms.
         cut_off: largest share, over patients and modalities, of the nonzero voxels that the

@@ -1,4 +1,4 @@
-"""A user's policy, what it was held against, and the verdict."""
+"""A user's policy, the figures that it judged, and the verdict."""
 
 from __future__ import annotations
 
@@ -134,14 +134,14 @@ class Policy(Record):
 
 
 class Check(Record):
-    """One threshold held against one cell, or against a setting as a whole.
+    """One threshold compared with one cell, or with a setting as a whole.
 
     Args:
         threshold: number of the threshold in the policy, from 0.
         target: key of the setting.
         cell: key of the cell; None for ``epsilon`` and ``dice_loss``.
         observed: the figure under the quantifier; None if there is none.
-        held: what was held against the limit: the observed or the upper end of its interval.
+        held: the figure compared with the limit: the observed or the upper end of its interval.
         n: patients behind it; 0 for ``epsilon``.
         patient: the worst one, where the quantifier names one.
         outcome: ``holds``, ``violates`` (the observed figure itself exceeds the limit, or an

@@ -194,7 +194,7 @@ class Effects:
                 if not changed[stage]:
                     where = f" in {self.phase}" if stage != Stage.TRAINING else ""
                     return (
-                        f"{part!r} changed no {stage}{where}: whatever is measured here would be "
+                        f"{part!r} changed no {stage}{where}: figures measured here would be "
                         "put down to a defense that was off"
                     )
         return ""

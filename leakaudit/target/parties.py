@@ -135,7 +135,7 @@ class DataSite:
         self, message: CutGradients, records: Records | None
     ) -> tuple[torch.Tensor | None, ...]:
         parameters = tuple(self.encoder.parameters())
-        # A private training's loss is a sum over samples, whichever party is private; a penalty is
+        # A private training's loss is a sum over samples, also with one private party; a penalty is
         # one of the batch.
         weight = len(self._images) if self.summed_loss else 1
         penalties = tuple(weight * penalty for penalty in self._penalties())

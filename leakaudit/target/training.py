@@ -47,7 +47,7 @@ class TrainingSettings:
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """The epochs of which something is kept beside the last."""
+        """The epochs that are kept in part, beside the last."""
         every = range(1, self.epochs)
         return tuple(each for each in every if self.keep_encoders or each in self.keep_networks)
 

@@ -29,7 +29,7 @@ def check_defense(
     the class says; at its parameters `off` it releases the levels as they are. What it does to
     returned gradients and to the training is held to the same, and to what `acts_on` says. A
     release that does not depend on the levels needs no gradient. `Defense.expected` and
-    `Defense.evidence` are hints that an attack may follow, so they are held against releases.
+    `Defense.evidence` are hints that an attack may follow, so they are compared with releases.
 
     Args:
         defense: as an audit file would configure it, not fitted.
@@ -172,7 +172,7 @@ def _check_off(defense: Defense, setting: ReleaseSetting, levels: Levels, seed: 
     name, off = type(defense).__name__, dict(defense.off or {})
     try:
         weakest = replace(defense, **off)  # type: ignore[type-var]
-    except Exception as error:  # whatever its own checks raise
+    except Exception as error:  # its own checks may raise anything
         raise AssertionError(f"{name} refuses its own off, {off}: {error}") from error
     released = weakest.fit(setting).release(levels, generator=generator_for(seed, "draw"))
     assert all(map(torch.equal, released, levels)), f"{name} changes the levels at its off, {off}"

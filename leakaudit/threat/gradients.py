@@ -1,4 +1,4 @@
-"""The gradients that training sends for a batch: of the victims, and of whoever is asked about."""
+"""The gradients that training sends for a batch: of the victims, and of patients in queries."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from leakaudit.types import SiteLevels
 class HijackedTraining:
     """Answers `Observation.exchange`: the sites' half of a training from its first step.
 
-    The sites keep to the protocol: they take one Adam step by whatever gradients return, and send
+    The sites keep to the protocol: they take one Adam step by the gradients that return, and send
     the next batch of training slices, the defense on.
     """
 

@@ -154,7 +154,7 @@ PRESETS: dict[str, Threat] = {
                 "each of them the weight gradient of a batch that holds a slice of one training "
                 "patient, alone or among other patients' (gradient_batch), and knows the cut "
                 "gradients that the label site returned for it. It has patients of its own with "
-                "masks, and can compute the same gradients for them, as whoever also runs the "
+                "masks, and can compute the same gradients for them, as the owner of the "
                 "label site can. It is shown no activations."
             ),
         ),
@@ -294,7 +294,7 @@ PRESETS: dict[str, Threat] = {
             victims="training",
             words=(
                 "The label site breaks the protocol: from the first step of training it returns "
-                "whatever gradients suit it instead of those of the segmentation, and the sites, "
+                "gradients of its own choice instead of those of the segmentation, and the sites, "
                 "which cannot tell, train their encoders by them, the defense on. It keeps what "
                 "they release of training patients. It ends the training when it likes, however "
                 "long the audited one takes. It has patients of its own and knows how the "

@@ -1,4 +1,4 @@
-"""One path for every release: of the victims, and of whatever an adversary asks about.
+"""One path for every release: of the victims, and of all images that an adversary asks about.
 
 A defense that could tell for whom it works could hide what leaks from those who look. Each slice is
 therefore released alone, by the same function in a thread of its own, with generators of the same

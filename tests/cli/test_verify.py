@@ -17,7 +17,9 @@ from leakaudit.report import read_manifest
 pytestmark = pytest.mark.slow  # every test starts whole processes
 
 Leakaudit = Callable[..., subprocess.CompletedProcess[str]]
-UNSIGNED = "Hashes without a checked signature find accidents; whoever changes a file on purpose"
+UNSIGNED = (
+    "Hashes without a checked signature find accidents; a person who changes a file on purpose"
+)
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def decoded(
     releases: Sequence[SiteLevels],
     prepared: Callable[[Levels], Levels] | None = None,
 ) -> Images:
-    """Whoever was released, each release decoded by itself, then averaged.
+    """The victims' images: each release decoded by itself, then averaged.
 
     Args:
         decoder: trained.

@@ -23,7 +23,7 @@ class Decoder(nn.Module):
     A path of strided convolutions goes from the shallowest level that crossed down to level 4, or
     to the deepest level of at least 2 voxels a side. One block per level goes up from there. Every
     level that crossed enters both at its own resolution. So each pixel is found from what was
-    released of the whole image, whichever levels crossed.
+    released of the whole image, for any crossing levels.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ class GradientMatch:
             every += copies.values()
             batches = view.unflatten(0, (count, size))
             levels = vmap(partial(functional_call, encoder))(copies, batches)
-            # Every candidate meets the same draw, whoever else is attacked.
+            # Every candidate meets the same draw, beside any other victims.
             drawn = self.defense.draw(tuple(level[0] for level in levels), draws)
             alike = tuple(each.repeat(count, *[1] * (each.ndim - 1)) for each in drawn)
             released = self.defense.apply(tuple(level.flatten(0, 1) for level in levels), alike)

@@ -1,7 +1,7 @@
 """How far a candidate's release is from the received one, by a defense that was measured.
 
 The defense is run, not believed: each released value counts by how far it follows the levels and
-how far it moves between draws, on releases of own patients, whatever its scale.
+how far it moves between draws, on releases of own patients, at any scale.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Through(Pull):
     """By autograd, as the defense says."""
 
     def back(self, levels: Levels, drawn: Levels, slopes: Levels) -> Levels:
-        """The gradient of `Defense.apply`, scaled to 1 on its way, whatever type it passes."""
+        """The gradient of `Defense.apply`, scaled to 1 on its way, through any type."""
         levels = tuple(level.detach().requires_grad_() for level in levels)
         with torch.enable_grad():
             released = self._defense.apply(levels, drawn)

@@ -31,7 +31,7 @@ class Fitted(Pull):
         self._maps = maps
 
     def back(self, levels: Levels, drawn: Levels, slopes: Levels) -> Levels:
-        """The transposed maps, whatever was drawn."""
+        """The transposed maps, for any draw."""
         del drawn
         return tuple(
             _transposed(level, slope, *one)

@@ -138,7 +138,7 @@ def differentiable_once(
 ) -> torch.Tensor:
     """``values``, one per candidate, whose gradient to ``at`` is ``slopes``.
 
-    Whoever takes the gradient of a part at once and says so frees the part's graph before the next
+    A caller that takes a part's gradient at once and says so frees the part's graph before the next
     is made: less memory, and what is in the cache is used while it is there.
 
     Args:

@@ -21,7 +21,7 @@ Way = Callable[[torch.Tensor], torch.Tensor]
 # What would be released of images, joined.
 Released = Callable[[Images], Levels]
 
-# Whoever departs from the plain way must leave this share of its error or less.
+# Another way must leave this share of the plain way's error or less.
 _BETTER = 0.9
 # Above this the values at a position say next to nothing of the image there.
 _NOTHING = 0.9

@@ -17,7 +17,7 @@ Way: TypeAlias = Callable[[torch.Tensor, torch.Tensor], Look]
 # over the candidates. What rounding leaves between two releases of one image is far below it,
 # what tells two patients apart far above.
 _FLOOR = 1e-3
-# Randomness that is a multiple of one step, but for so much of it, is taken out step by step.
+# Randomness that is a multiple of one step, except for so much, is taken out step by step.
 _OFF_STEP = 0.02
 # Values that are compared at a time, of all victims and candidates together.
 _AT_A_TIME = 2**23
@@ -141,7 +141,7 @@ def by_place(first: torch.Tensor, again: torch.Tensor) -> Look:
 
 
 def by_size(first: torch.Tensor, again: torch.Tensor) -> Look:
-    """Look at the sizes of each channel's values, whatever their places and signs."""
+    """Look at the sizes of each channel's values, at any place and with any sign."""
     del first, again
     return lambda released: released.double().flatten(2).abs().sort(dim=2).values
 
@@ -154,7 +154,7 @@ def by_mix(first: torch.Tensor, again: torch.Tensor) -> Look:
 
 
 def by_shape(first: torch.Tensor, again: torch.Tensor) -> Look:
-    """Look at every value as a share of its release, whatever that is multiplied by."""
+    """Look at every value as a share of its release, which no factor changes."""
     del first, again
 
     def look(released: torch.Tensor) -> torch.Tensor:

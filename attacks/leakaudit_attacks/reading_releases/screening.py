@@ -43,7 +43,7 @@ class Own:
         chosen = torch.linspace(0, count - 1, min(most, count)).round().long()
         patient = auxiliary.patient.cpu()[chosen]
         everybody = patient.unique()
-        # One patient alone is held against itself, one slice against the others.
+        # One patient alone is compared with itself, one slice with the others.
         if len(everybody) < 2:
             patient, everybody = torch.arange(len(chosen)), torch.arange(len(chosen))
         held = torch.isin(patient, everybody[:: max(2, min(4, len(everybody)))])

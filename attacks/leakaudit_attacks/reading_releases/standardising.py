@@ -18,7 +18,7 @@ _FAINTEST = 1e-9
 class Standard:
     """Channels of one level, of mean 0 and variance 1, uncorrelated.
 
-    Variances are those over what own patients released. A channel is so read whatever its scale
+    Variances are those over what own patients released. A channel is so read at any scale
     and offset, and an image that the others' sum or difference carries as well as one in a channel
     of its own. Measured in float64. Values that are not finite count as the channel's mean; a
     channel that is the same for every own patient is left out.
@@ -63,7 +63,7 @@ class Standard:
         return _within(self._turned(self._standard(level)))
 
     def beside(self, level: torch.Tensor) -> torch.Tensor:
-        """Uncorrelated channels, and beside these the channels of which they were made.
+        """Uncorrelated channels, and beside these the channels that they are made of.
 
         Where values are noisy or dropped at random, the turn to uncorrelated channels mixes good
         values with bad; and it makes faint channels as large as those that tell most.

@@ -155,7 +155,7 @@ class AttackProcess:
             return self._wire.receive()
         except EOFError as error:
             raise AttackFailed("its process ended without a word") from error
-        except Exception as error:  # whatever a message made to confuse brings about
+        except Exception as error:  # a message may be made to confuse
             raise AttackFailed(f"its process sent what is no message: {error}") from error
 
     def _answer(self, call: _Call) -> None:

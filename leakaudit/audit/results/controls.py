@@ -27,7 +27,7 @@ def settled(plans: Iterable[CellPlan], left: Mapping[str, CellRecord]) -> dict[s
 
     Args:
         plans: the cells.
-        left: what each attack left, by key: ``ok`` if it ended, whatever its controls say.
+        left: what each attack left, by key: ``ok`` if it ended, before controls are applied.
     """
     alone = {key: _by_own_controls(record) for key, record in left.items()}
     return {plan.key: _shown_elsewhere(plan, alone) for plan in plans}

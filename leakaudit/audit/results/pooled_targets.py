@@ -53,7 +53,7 @@ def pooled_target(
             "idle": "; ".join(of_folds([[one.idle] for one in records])),
             "state": state,
             "reason": reason,
-            # Each fold's own result keeps them; the cells of that fold were held against them.
+            # Each fold's own result keeps them; the cells of that fold were compared with them.
             "released": None,
             "released_of_training": None,
             "folds": folds,

@@ -93,7 +93,7 @@ def _of_defense(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
         yield Doubt(
             kind="unsteady",
             words=(
-                f"The defense does not do the same whoever looks: {reason}. What an adversary "
+                f"The defense does not do the same in every call: {reason}. What an adversary "
                 "learns of it on its own patients need not hold for others."
             ),
         )

@@ -62,7 +62,7 @@ def checked_claim(
         fitted: the same as it was fitted to the system.
         claim: what ``fitted`` claims for this run.
         sites: number of data sites.
-        releases: how many of one patient in use cross, all of which a claim must cover.
+        releases: how many of one patient in use cross; a claim must cover all.
     """
     if claim is None or claim.epsilon is None or claim.covers == "weights":
         return CheckedClaim(claim)

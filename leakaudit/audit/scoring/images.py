@@ -220,7 +220,7 @@ class ImageScorer:
     def negative_control(
         self, reconstruction: Reconstruction, twin: Reconstruction | None = None
     ) -> Control:
-        """The attack on other patients' observations, held against the floor.
+        """The attack on other patients' observations, compared with the floor.
 
         Args:
             reconstruction: of the attack.

@@ -187,7 +187,7 @@ def _warn_if_vacuous(epsilon: float, delta: float, mu: float | None) -> bool:
     vacuous = gaussian.hides_nothing(epsilon, delta, mu)
     if vacuous:
         _warn(
-            f"an epsilon of {epsilon:.4g} hides nothing: whoever holds the images of two patients "
+            f"an epsilon of {epsilon:.4g} hides nothing: a party with the images of two patients "
             "may tell from the releases which one it was, right in 99 % of cases or more, with "
             "1 % false alarms"
         )

@@ -114,8 +114,8 @@ def _say_who_signed(checked: Checked, signers: Path | None) -> None:
         _say("A signature says who vouches for these files, and not that the audit was done well.")
     else:
         _say(
-            "Hashes without a checked signature find accidents; whoever changes a file on purpose "
-            "can write its manifest anew."
+            "Hashes without a checked signature find accidents; a person who changes a file "
+            "on purpose can write its manifest anew."
         )
 
 

@@ -33,7 +33,7 @@ def progress_events() -> Iterator[Events]:
 
 
 class _Lines:
-    """A line for whatever ends."""
+    """A line for every job that ends."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -64,7 +64,7 @@ class _Lines:
 
 
 class _Bars:
-    """A bar for whatever runs, below the lines."""
+    """A bar for every job that runs, below the lines."""
 
     def __init__(self, progress: Progress, lines: _Lines) -> None:
         self.progress = progress

@@ -1,4 +1,4 @@
-"""How true a defense's hints are: `expected` and `evidence`, held against its releases."""
+"""How true a defense's hints are: `expected` and `evidence`, compared with its releases."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from leakaudit.types import Levels
 
 # A stated variance that is off by so much leads an attack that weighs by it astray.
 HINT_ROUGH = 4.0
-# Values of which it is said that they tell nothing may be correlated so much by chance.
+# Values that are said to tell nothing may be correlated so much by chance.
 TELLS = 0.5
 _DRAWS = 4
-# Samples that hints are held against.
+# Samples that hints are compared with.
 _SAMPLES = 8
 # Below this correlation with what moving the levels does, a gradient leads astray.
 LED = 0.5
@@ -36,7 +36,7 @@ def hint_errors(defense: Defense, levels: Levels, seed: int = 0) -> tuple[float,
 
     Returns:
         1 where the hint is true, more where releases are further off than it says; nothing of a
-        level of which every value is said to be unknown.
+        level whose every value is said to be unknown.
     """
     evidence = defense.evidence(defense.release(levels, generator=generator_for(seed, "told")))
     ratios = []

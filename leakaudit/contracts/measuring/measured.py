@@ -1,6 +1,6 @@
 """Measures the effect of a defense on levels, which `Defense.expected` cannot hide.
 
-Whoever holds a defense and levels of its own releases these repeatedly, in float64 after the
+An adversary with a defense and own levels releases these repeatedly, in float64 after the
 release: how far each released value moves between draws, how far it follows the levels, and what of
 it is drawn alone.
 """

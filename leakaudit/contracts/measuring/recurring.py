@@ -39,7 +39,7 @@ _DIFFER = 0.55
 def patterns_recur(defense: Defense, levels: Levels, seed: int = 0) -> bool:
     """Whether draws that hide the levels do one of few things, which may all be tried.
 
-    One sample is released under many draws. Two releases are then alike, bit by bit or but for a
+    One sample is released under many draws. Two releases are then alike, bit by bit or except for a
     little noise, while others differ in most values (the birthday bound). Only releases that follow
     the levels count: dropped channels are alike and say nothing, and kept ones never differ.
 
@@ -115,7 +115,7 @@ class _Held:
         self.rows.append(self.looked(level).unflatten(0, (-1, 2)))
 
     def hidden(self) -> torch.Tensor:
-        """Of which groups draws hide what follows the levels on average, ``(groups,)``."""
+        """Whether draws hide what follows the levels on average, by group, ``(groups,)``."""
         rows = torch.cat(self.rows)  # (draws, 2, groups, values)
         if not rows.shape[2]:
             return torch.zeros(0, dtype=torch.bool)
@@ -125,7 +125,7 @@ class _Held:
         return follows & (signal < HIDDEN * rows[:, 0].var(dim=0).mean(dim=1))
 
     def recurring(self, group: int) -> int | None:
-        """A draw of which another does the same, where others do something else; else None."""
+        """A draw that another draw repeats while the others differ; else None."""
         rows = torch.cat([each[:, :, group] for each in self.rows])  # (draws, 2, values)
         steps = ((rows[:, 1] - rows[:, 0]) / STEP).square().sum(dim=1)
         saying = (steps > _SILENT * steps.mean()).nonzero().flatten()

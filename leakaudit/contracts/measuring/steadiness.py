@@ -1,4 +1,4 @@
-"""Whether a defense does the same whoever looks: alone or in a batch, with a graph or without."""
+"""Whether a defense does the same in every call: alone or in a batch, with a graph or without."""
 
 from __future__ import annotations
 

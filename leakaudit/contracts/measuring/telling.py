@@ -27,7 +27,7 @@ def patterns(rows: torch.Tensor) -> float:
     """How many patterns rows are made of, from 1 to their number: the participation ratio.
 
     Args:
-        rows: ``(rows, values)``, float64, of which the mean is 0.
+        rows: ``(rows, values)``, float64, with mean 0.
     """
     sizes = torch.linalg.eigvalsh(rows @ rows.T).clamp_min(0)
     return float(sizes.sum().square() / sizes.square().sum().clamp_min(1e-300))

@@ -67,7 +67,7 @@ def tissues_listed(named: Any) -> tuple[tuple[int, str], ...]:
 
 
 def _entries(named: Mapping[Any, Any]) -> Iterable[tuple[tuple[int, ...], str]]:
-    """Values and their name, whichever way round they are written."""
+    """Values and their name, in either order of writing."""
     for key, content in named.items():
         listed = content if isinstance(content, list) else [content]
         values, name = [_value(each) for each in listed], str(key)

@@ -113,7 +113,7 @@ def _refused(file: Path, message: str) -> DataError:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The content of a listing, in whatever encoding it was saved."""
+    """The content of a listing, in any encoding."""
     status = os.stat(file)
     if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_JSON:
         raise _refused(file, f"expected a regular file of at most {_MAX_JSON} bytes")

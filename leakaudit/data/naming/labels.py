@@ -123,7 +123,7 @@ def names_at_fault(hints: Iterable[Hint]) -> list[DataError]:
 def values_in(values: NDArray[Any]) -> tuple[float, ...]:
     """The values that occur in a mask, ascending.
 
-    A value that is whole but for rounding (less than 0.001 off, as a header's scaling makes it) is
+    A value that is nearly whole (less than 0.001 off, as a header's scaling makes it) is
     taken as whole.
 
     Args:
@@ -141,7 +141,7 @@ def to_classes(values: NDArray[Any], classes: Mapping[int, int]) -> NDArray[np.i
     """The mask in our classes, of the same shape.
 
     Args:
-        values: a mask as read, whose every value has a class but for rounding.
+        values: a mask as read, whose every value has a class except for rounding.
         classes: our class of each value.
     """
     ours = np.zeros(max(classes, default=0) + 1, np.int8)

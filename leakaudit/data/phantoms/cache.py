@@ -35,7 +35,7 @@ def load_cached(folder: Path, key: Mapping[str, object]) -> Cohort | None:
             for i, image, mask in zip(ids, images, masks, strict=True)
         )
         cohort = Cohort(name="phantom", modalities=CANONICAL, patients=patients, simulated=True)
-    # Whatever a damaged file makes zipfile and numpy say: it is rebuilt, not explained.
+    # A damaged file makes zipfile and numpy raise anything: it is rebuilt, not explained.
     except (OSError, ValueError, KeyError, EOFError, IndexError, TypeError, NotImplementedError):
         return None
     except (zipfile.BadZipFile, zlib.error, DataError):

@@ -65,7 +65,7 @@ def phantom_cohort(
 ) -> Cohort:
     """Simulated patients, equal bit by bit for equal arguments on one machine.
 
-    The field of view is 192 mm whatever the size. A patient depends on the seed and its number
+    The field of view is 192 mm at every size. A patient depends on the seed and its number
     alone, not on how many there are.
 
     Args:

@@ -248,7 +248,7 @@ def again_words(verdict: Verdict) -> str:
     if verdict.own is None:
         return (
             "Judged by a policy that was added to the finished audit, which has none of its own: "
-            "its figures were known before this policy was held against them."
+            "its figures were known before this policy judged them."
         )
     return (
         "Judged again by another policy than the audit's own. Under the audit's own policy the "
@@ -350,7 +350,7 @@ def _held_words(view: CheckView) -> str:
     digits = equal_digits(check, threshold)
     limit = scientific(threshold.limit) if digits is None else figure(threshold.limit, digits)
     return (
-        f"Held against the policy's limit on {threshold_words(threshold)}: "
+        f"Compared with the policy's limit on {threshold_words(threshold)}: "
         f"{figure(check.held, digits or 6)}{_end_words(check)}; at most {limit} is allowed."
     )
 
