@@ -74,6 +74,30 @@ def test_every_cell_has_a_row_with_the_size_of_its_batch_and_its_state() -> None
         assert (row[6:10] == ["-"] * 4) == (cell.state is not State.OK)
 
 
+def test_rows_of_one_attack_with_several_parameters_and_seeds_differ() -> None:
+    record = sample_report()
+    cell = next(one for one in record.cells if not one.control_only and one.leakage is not None)
+    steps = [
+        cell.model_copy(
+            update={
+                "attack": Configured.of("Decoder", {"steps": steps, "rate": 0.1}),
+                "seed": seed,
+            }
+        )
+        for steps in (10, 20)
+        for seed in (0, 1)
+    ]
+    table = rows(cells_table(record.model_copy(update={"cells": tuple(steps)})))[2:]
+    assert len({tuple(row) for row in table}) == 4
+    assert [row[0] for row in table] == [f"{cell.cut_level}, seed {seed}" for seed in (0, 1, 0, 1)]
+    assert [row[5].split(" by ")[0].split()[1:] for row in table] == [
+        ["steps=10"],
+        ["steps=10"],
+        ["steps=20"],
+        ["steps=20"],
+    ]
+
+
 def test_no_name_breaks_the_table() -> None:
     record = sample_report()
     worst = tuple(

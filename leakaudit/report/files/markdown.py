@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase, written
+from leakaudit.records import (
+    CellRecord,
+    Interval,
+    ReportRecord,
+    WorstCase,
+    written,
+)
+from leakaudit.records.configured import assigned, varying
 from leakaudit.report.text.formatting import epochs_words, figure
 from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
 from leakaudit.visible import made_visible
@@ -43,28 +50,33 @@ _CELL_HEAD = (*_HEAD[:5], "attack", *_HEAD[7:11], "state")
 def cells_table(record: ReportRecord) -> str:
     """A row for each attack on each setting, positive controls left out.
 
-    Where there is no valid figure a dash stands for it, and the state says why.
+    Where there is no valid figure a dash stands for it, and the state says why. An attack that the
+    audit makes with several values of a parameter is named with them, and so is the seed.
     """
-    cells = [_cell_row(cell) for cell in record.cells if not cell.control_only]
+    asked = [cell for cell in record.cells if not cell.control_only]
+    differing = varying(cell.attack for cell in asked)
+    seeds = len({cell.seed for cell in asked}) > 1
+    cells = [_cell_row(cell, assigned(differing[cell.attack]), seeds=seeds) for cell in asked]
     rows = [_CELL_HEAD, ("---",) * len(_CELL_HEAD), *cells]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _cell_row(cell: CellRecord) -> tuple[str, ...]:
+def _cell_row(cell: CellRecord, parameters: str, *, seeds: bool) -> tuple[str, ...]:
     return (
-        _cut(cell),
+        f"{_cut(cell)}{f', seed {cell.seed}' if seeds else ''}",
         "+".join(str(level) for level in cell.shared_skips) or "none",
         f"`{_plain(written(cell.defense))}`",
         cell.victims,
         cell.recovers,
-        *_figures(cell),
+        *_figures(cell, parameters),
         str(cell.state),
     )
 
 
-def _figures(cell: CellRecord) -> tuple[str, ...]:
+def _figures(cell: CellRecord, parameters: str = "") -> tuple[str, ...]:
     """Who attacks; SSIM, floor, advantage and re-identification, dashes if none is valid."""
-    who = f"{_plain(cell.attack_name)} by {_plain(cell.seen_by)}{_observed(cell)}"
+    attack = " ".join(filter(None, [cell.attack_name, parameters]))
+    who = f"{_plain(attack)} by {_plain(cell.seen_by)}{_observed(cell)}"
     leakage, masks = valid_leakage(cell), valid_masks(cell)
     if masks is not None:
         return (
@@ -98,7 +110,10 @@ def _observed(cell: CellRecord) -> str:
 def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
     cell = next((one for one in record.cells if one.cell == case.worst), None)
     measured = valid_figures(cell)
-    figures = _figures(cell) if cell is not None and measured else ("-",) * 5
+    asked = [one.attack for one in record.cells if not one.control_only]
+    figures: tuple[str, ...] = ("-",) * 5
+    if cell is not None and measured:
+        figures = _figures(cell, assigned(varying(asked)[cell.attack]))
     seed = f", seed {case.seed}" if len({one.seed for one in record.worst}) > 1 else ""
     return (
         f"{_cut(case)}{seed}",
