@@ -123,7 +123,7 @@ def _share_training(undefended: TargetPlan, target: TargetPlan, store: RunStore)
         return
     source = store.folder("targets", undefended.key)
     record = TargetRecord.model_validate_json((source / TARGET_FILE).read_text())
-    changed: dict[str, Any] = {"target": target.key, "defense": repr(target.defense)}
+    changed: dict[str, Any] = {"target": target.key, "defense": target.defense.configured}
     # What the undefended network's worth was measured on is no release of this system.
     changed |= dict.fromkeys(["released", "released_of_training"])
     with store.commit("targets", target.key) as folder:
