@@ -101,6 +101,11 @@ class Plugin:
             raise ConfigError(f"{self.name}: {type(error).__name__}: {error}") from error
 
 
+# An entry under `defenses` that another network stands for; `list` names it with the plug-ins.
+ARCHITECTURE = "architecture"
+_NO_PLUGINS: Mapping[Kind, tuple[str, ...]] = {"defense": (ARCHITECTURE,)}
+
+
 @cache
 def installed(kind: Kind) -> tuple[EntryPoint, ...]:
     """All declared entry points of a kind, by name."""
@@ -115,9 +120,11 @@ def declared(kind: Kind, name: str) -> EntryPoint:
     """
     points = [point for point in installed(kind) if point.name == name]
     if not points:
-        names = sorted({point.name for point in installed(kind)})
+        names = sorted({*(point.name for point in installed(kind)), *_NO_PLUGINS.get(kind, ())})
+        meant = nearest(name, names)
         raise PluginError(
-            f"unknown {kind} {name!r}{nearest(name, names)}; installed: {', '.join(names)}"
+            f"unknown {kind} {name!r}{f'{meant} There' if meant else '; there'} are "
+            f"{', '.join(names)}"
         )
     if len(points) > 1:
         owners = ", ".join(owner_of(point)[0] for point in points)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from leakaudit.audit.storage.run_folder import AUDIT_FILE
 from leakaudit.errors import StoreError
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/quick, or its report.")]
@@ -31,6 +32,12 @@ def report_folder(run: Path) -> Path:
     """
     folders = [run.parent] if run.is_file() else [run / "report", run]
     folder = next((one for one in folders if (one / "report.json").is_file()), None)
+    written = any((run / "report").glob("*"))
+    if folder is None and not written and (run / AUDIT_FILE).is_file():
+        raise StoreError(
+            f"{run}: this run has not ended, so there is no report yet; `leakaudit run` with its "
+            "audit file goes on"
+        )
     if folder is None:
         raise StoreError(f"{run}: no report.json here; give the folder of a run that has ended")
     return folder

@@ -5,7 +5,6 @@ In: plain values, as YAML gives them.  Out: a frozen `AuditConfig`, or an error 
 
 from leakaudit.config.audit import AuditConfig, DataConfig, ReferenceConfig, ReportConfig
 from leakaudit.config.plugins import (
-    ARCHITECTURE,
     DefenseSetting,
     PluginUse,
     ask_ahead,
@@ -15,6 +14,7 @@ from leakaudit.config.plugins import (
 from leakaudit.config.policy import PolicyConfig, resolved_policy
 from leakaudit.config.proposed import judged_targets, require_proposed
 from leakaudit.config.target import TargetConfig
+from leakaudit.registry import ARCHITECTURE
 
 __all__ = [
     "ARCHITECTURE",

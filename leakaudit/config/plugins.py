@@ -16,10 +16,9 @@ from leakaudit.config.target import TargetConfig
 from leakaudit.config.written import as_written
 from leakaudit.contracts import AttackFacts, Defense, Stack
 from leakaudit.errors import ConfigError, LeakauditError
-from leakaudit.registry import Kind, load
+from leakaudit.registry import ARCHITECTURE, Kind, load
 from leakaudit.spelling import nearest
 
-ARCHITECTURE = "architecture"
 _ARCHITECTURAL = ("withheld_skips", "bottleneck")
 
 

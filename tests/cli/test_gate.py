@@ -127,3 +127,7 @@ def test_a_gate_needs_a_policy_that_fits(leakaudit: Leakaudit, run: Path) -> Non
     assert "not under defenses" in refused.stderr
     assert leakaudit("gate", run, "--policy", policy, cwd=run.parent).stderr == refused.stderr
     assert leakaudit("gate", run / "nowhere", cwd=run.parent).returncode == 4
+    shutil.rmtree(run / "report")
+    unfinished = leakaudit("gate", run, cwd=run.parent)
+    assert unfinished.returncode == 4
+    assert "this run has not ended" in unfinished.stderr

@@ -116,9 +116,10 @@ def test_what_a_fit_sets_is_no_parameter() -> None:
 def test_an_unknown_name_lists_the_installed_ones(kind: str) -> None:
     with pytest.raises(PluginError) as raised:
         load(kind, "xyz")  # type: ignore[arg-type]
-    assert str(raised.value).startswith(f"unknown {kind} 'xyz'; installed: ")
+    assert str(raised.value).startswith(f"unknown {kind} 'xyz'; there are ")
     for name in BUILT_IN[kind]:
         assert name in str(raised.value)
+    assert (", architecture, " in str(raised.value)) == (kind == "defense")
 
 
 @pytest.mark.parametrize(
