@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 from leakaudit.comparison.records import Delta, Outcome, Reading, Shares
-from leakaudit.measure import statistics
+from leakaudit.measure import metrics, statistics
 from leakaudit.measure.folds import folds_of
 from leakaudit.records import (
     CellRecord,
-    Figures,
     FoldRecord,
     Interval,
-    Leakage,
-    MaskLeakage,
-    Matching,
     State,
     TargetRecord,
 )
-from leakaudit.records.advantage import advantage
+from leakaudit.records.metric import Metric
 from leakaudit.report.text.validity import valid_figures, valid_leakage
 
 # Half of the last digit that is shown: a difference that rounds to 0 is not called one.
@@ -31,7 +26,7 @@ NOT_PAIRED = (
 )
 BELOW_GUESS = "at or below what a blind guess gets, where a difference says nothing"
 OTHER_ATTACK = "lower, but not counted as better: the attack or what its threat grants changed"
-# No SSIM and no Dice goes beyond 1 except by rounding; what does was not written by an audit.
+# How far a figure may lie beyond its range: what does was not written by an audit.
 _MOST = 2.0
 
 # A figure of each patient; None if they cannot be told apart or are out of range.
@@ -53,26 +48,13 @@ def dice_delta(a: TargetRecord, b: TargetRecord) -> Delta | None:
 
 def cell_deltas(a: CellRecord, b: CellRecord) -> tuple[Delta, ...]:
     """Score and advantage of B minus A; nothing unless both cells have figures."""
-    first, second = valid_figures(a), valid_figures(b)
-    if first is None or second is None:
-        return ()
-    if first.measure != second.measure:
-        return ()
-    of_a, of_b = _scores(first), _scores(second)
-    score = _delta(first.measure, first.score, second.score, of_a, of_b, a.folds)
-    if isinstance(first, Matching) or isinstance(second, Matching):
-        return (score,)
-    return (
-        score,
-        _delta(
-            "advantage",
-            first.advantage,
-            second.advantage,
-            _advantages(first),
-            _advantages(second),
-            a.folds,
-        ),
-    )
+    deltas = []
+    for metric in metrics.METRICS:
+        first, second = metric.figure(a), metric.figure(b)
+        if metric.short and first is not None and second is not None:
+            of_a, of_b = (_by_patient(metric.compared(one), metric) for one in (a, b))
+            deltas.append(_delta(metric.name, first, second, of_a, of_b, a.folds))
+    return tuple(deltas)
 
 
 def shares(a: CellRecord, b: CellRecord) -> Shares | None:
@@ -133,7 +115,8 @@ def cell_outcome(
         had, has = first is not None, second is not None
         return _without_figure(had, has, a.state is b.state), ""
     readings = [one.reading for one in deltas]
-    rises, falls = Reading.HIGHER in readings, Reading.LOWER in readings
+    shown = [_of_leakage(one) for one in deltas]
+    rises, falls = Reading.HIGHER in shown, Reading.LOWER in shown
     counts_up, counts_down = second.gain > 0, first.gain > 0
     note = BELOW_GUESS if (rises and not counts_up) or (falls and not counts_down) else ""
     rises, falls = rises and counts_up, falls and counts_down
@@ -145,6 +128,13 @@ def cell_outcome(
     if outcome is Outcome.BETTER and not same_attack:
         return Outcome.NOT_SHOWN, OTHER_ATTACK
     return outcome, note
+
+
+def _of_leakage(delta: Delta) -> Reading:
+    """What a difference says of what leaks: the contrary where less of a metric gives more away."""
+    metric = next(one for one in metrics.METRICS if one.name == delta.measure)
+    contrary = {Reading.HIGHER: Reading.LOWER, Reading.LOWER: Reading.HIGHER}
+    return delta.reading if metric.more_leaks else contrary.get(delta.reading, delta.reading)
 
 
 def _without_figure(had: bool, has: bool, same_state: bool) -> Outcome:
@@ -214,40 +204,15 @@ def _reading(difference: Interval | None, *, same: bool) -> Reading:
 
 def _dice_of(target: TargetRecord) -> _ByPatient:
     patients = target.utility.patients if target.utility else ()
-    return _by_patient([(one.patient, one.mean) for one in patients if one.mean is not None])
+    pairs = [(one.patient, one.mean) for one in patients if one.mean is not None]
+    return _by_patient(pairs, None)
 
 
-def _scores(figures: Figures) -> _ByPatient:
-    scores, _ = figures.by_patient()
-    return _by_patient(zip(_names(figures), scores, strict=True))
-
-
-def _advantages(figures: Leakage | MaskLeakage) -> _ByPatient:
-    """Return each patient's part of the advantage, which is the mean of these parts.
-
-    Not each patient's own: the mean of those is another number than the two that are compared.
-    """
-    scores = _scores(figures)
-    floors = _by_patient(zip(_names(figures), figures.by_patient()[1], strict=True))
-    if not scores or not floors:
-        return scores
-    mean = math.fsum(floors.values()) / len(floors)  # in any order
-    found = {}
-    for name, score in scores.items():
-        part = advantage(score, floors[name], mean_floor=mean)
-        if part is None:
-            return None
-        found[name] = part
-    return found
-
-
-def _names(figures: Figures) -> list[str]:
-    return [one.patient for one in figures.patients]
-
-
-def _by_patient(pairs: Iterable[tuple[str, float]]) -> _ByPatient:
-    given = list(pairs)
+def _by_patient(pairs: Iterable[tuple[str, float]] | None, metric: Metric | None) -> _ByPatient:
+    """Figures by patient; None for what no audit could have written."""
+    given = list(pairs or ())
     found = dict(given)
-    if len(found) < len(given) or any(abs(value) > _MOST for value in found.values()):
+    most = max(abs(metric.low), abs(metric.high), 1.0) if metric else 1.0
+    if pairs is None or len(found) < len(given):
         return None
-    return found
+    return None if any(abs(value) > _MOST * most for value in found.values()) else found

@@ -18,6 +18,7 @@ from leakaudit.comparison.records import (
     SettingRow,
     Shares,
 )
+from leakaudit.measure import metrics
 from leakaudit.records import Interval, written
 from leakaudit.report.text.formatting import epochs_words, levels
 from leakaudit.visible import made_visible
@@ -37,13 +38,6 @@ _TAGS = {
     Outcome.LOST: "FIGURE LOST",
     Outcome.GAINED: "FIGURE GAINED",
     Outcome.STATE_CHANGED: "STATE CHANGED",
-}
-_MEASURES = {
-    "dice": "Dice",
-    "ssim_brain": "SSIM",
-    "mask_dice": "mask Dice",
-    "matched": "share matched",
-    "advantage": "advantage",
 }
 
 
@@ -103,7 +97,7 @@ def _states(row: SettingRow | CellRow, indent: str) -> list[str]:
 
 
 def _figures(delta: Delta, indent: str) -> list[str]:
-    label = f"{indent}{_MEASURES[delta.measure]}, n={delta.b.n}"
+    label = f"{indent}{_label(delta.measure)}, n={delta.b.n}"
     found = delta.difference
     line = (
         f"{label:<22}{_number(delta.a.mean):>7}{_number(delta.b.mean):>8}  "
@@ -139,10 +133,15 @@ def _number(value: float, sign: str = "") -> str:
 
 def score_words(measure: str, found: Interval) -> str:
     """One figure with its interval, for itself: ``Dice 0.694 [0.640, 0.744], n=5``."""
-    told = f"{_MEASURES[measure]} {_number(found.mean)}"
+    told = f"{_label(measure)} {_number(found.mean)}"
     if found.low is not None and found.high is not None:
         told += f" [{_number(found.low)}, {_number(found.high)}]"
     return f"{told}, n={found.n}"
+
+
+def _label(measure: str) -> str:
+    found = [metric.short for metric in metrics.METRICS if metric.name == measure]
+    return found[0] if found else "Dice"
 
 
 def changed_words(change: Change) -> str:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import Field, StrictFloat, StrictInt, field_validator, model_validator
 
 from leakaudit.config.plugins import PluginUse
 from leakaudit.config.sections import Section, refusal
+from leakaudit.measure.metrics import limited, limits
 from leakaudit.records import AcceptedCaution, Policy, RequiredAttack, Threshold
 from leakaudit.records.cautions import CautionKind
 from leakaudit.records.verdict import Bound, Measure, Quantifier
 from leakaudit.spelling import nearest
 
-_SHARES = (
-    "reidentification",
-    "matched",
-    "epsilon",
-)  # no figure per patient, so no quantifier over them
-_OF_LEAKAGE = ("ssim", "mask_dice", "advantage", "reidentification", "matched", "clinical_harm")
 _USUAL_DELTA = 1e-5
 Words = Annotated[str, Field(min_length=1, max_length=2_000)]
 
@@ -52,15 +47,12 @@ class ThresholdConfig(Section):
         """``{ssim: 0.5, ...}``; a whole number is a number."""
         if not isinstance(value, Mapping):
             return value
-        known = [name for name in value if name in get_args(Measure)]
+        known = [name for name in value if name in limits()]
         fields = {"measure", *cls.model_fields}
         if not known and "measure" not in value:
             others = [str(name) for name in value if name not in fields]
             if others:
-                raise ValueError(
-                    f"unknown measure {others[0]!r}{nearest(others[0], get_args(Measure))}; there "
-                    f"are {', '.join(get_args(Measure))}"
-                )
+                raise _unknown(others[0])
         if known and "measure" not in value and "max" not in value:
             if len(known) > 1:
                 raise ValueError(f"one limit in each entry, got {' and '.join(known)}")
@@ -73,22 +65,43 @@ class ThresholdConfig(Section):
             value = {**value, "max": float(value["max"])}
         return value
 
+    @field_validator("measure")
+    @classmethod
+    def _declared(cls, value: str) -> str:
+        if value not in limits():
+            raise _unknown(value)
+        return value
+
     @model_validator(mode="after")
     def _fits_its_measure(self) -> ThresholdConfig:
-        if self.quantifier is not None and self.measure in _SHARES:
+        if self.quantifier is not None and _is_share(self.measure):
             raise ValueError(f"{self.measure} is no figure per patient; leave the quantifier out")
         if self.measure == "epsilon" and (self.bound is not None or self.n_min is not None):
             raise ValueError("epsilon is claimed, not estimated; leave bound and n_min out")
         if self.delta is not None and self.measure != "epsilon":
             raise ValueError(f"{self.measure} has no delta")
-        highest = None if self.measure == "epsilon" else 1.0
+        metric = limited(self.measure)
+        highest = None if self.measure == "epsilon" else metric.high if metric else 1.0
         if self.max < 0 or (highest is not None and self.max >= highest):
             raise ValueError(
-                f"a limit on {self.measure} lies from 0 to below 1; got {self.max}"
+                f"a limit on {self.measure} lies from 0 to below {highest:g}; got {self.max}"
                 if highest
                 else f"epsilon is at least 0, got {self.max}"
             )
         return self
+
+
+def _is_share(measure: str) -> bool:
+    """Whether there is no figure per patient, so no quantifier over them."""
+    metric = limited(measure)
+    return measure == "epsilon" or (metric is not None and metric.share is not None)
+
+
+def _unknown(measure: str) -> ValueError:
+    known = tuple(limits())
+    return ValueError(
+        f"unknown measure {measure!r}{nearest(measure, known)}; there are {', '.join(known)}"
+    )
 
 
 class AcceptConfig(Section):
@@ -139,9 +152,10 @@ class PolicyConfig(Section):
 
     @model_validator(mode="after")
     def _limits_leakage(self) -> PolicyConfig:
-        if not any(one.measure in _OF_LEAKAGE for one in self.thresholds):
+        of_leakage = [name for name in limits() if limited(name) is not None]
+        if not any(one.measure in of_leakage for one in self.thresholds):
             raise refusal(
-                f"no limit on what leaks; name one of {', '.join(_OF_LEAKAGE)}", "thresholds"
+                f"no limit on what leaks; name one of {', '.join(of_leakage)}", "thresholds"
             )
         required = self.required
         if isinstance(required, dict):
@@ -172,7 +186,7 @@ def _resolved(one: ThresholdConfig, config: PolicyConfig) -> Threshold:
     return Threshold(
         measure=one.measure,
         limit=one.max,
-        quantifier=None if one.measure in _SHARES else one.quantifier or usual,
+        quantifier=None if _is_share(one.measure) else one.quantifier or usual,
         bound="estimate" if one.measure == "epsilon" else one.bound or config.bound,
         n_min=1 if one.measure == "epsilon" else one.n_min or config.n_min,
         delta=(one.delta or _USUAL_DELTA) if one.measure == "epsilon" else None,

@@ -11,17 +11,15 @@ from scipy.stats import binom
 
 from leakaudit.measure import statistics
 from leakaudit.measure.folds import folds_of
+from leakaudit.measure.metrics import limited
 from leakaudit.privacy.gaussian import hides_nothing
 from leakaudit.records import (
     CellRecord,
     Interval,
-    Leakage,
-    MaskLeakage,
     Matching,
     Reidentification,
     TargetRecord,
 )
-from leakaudit.records.advantage import advantage
 from leakaudit.records.targets import plain_network
 from leakaudit.records.verdict import Measure, Quantifier, Threshold
 
@@ -61,42 +59,26 @@ def of_cell(cell: CellRecord, threshold: Threshold) -> Figure | None:
         cell: with figures.
         threshold: any but of ``epsilon`` and ``dice_loss``.
     """
-    leakage, masks = cell.leakage, cell.mask_leakage
-    measure, quantifier = threshold.measure, threshold.quantifier
-    if measure == "reidentification":
-        # A site knows whose images it holds: singling out is asked of nobody else's.
-        if leakage is None or cell.recovers != "images":
-            return None
-        return _share(leakage.reidentification)
-    if measure == "matched" and cell.matching is not None:
-        return _share(cell.matching)
-    if quantifier is None:
+    metric, quantifier = limited(threshold.measure), threshold.quantifier
+    if metric is None or not metric.applies(cell):
         return None
-    if measure == "ssim" and leakage is not None:
-        named = [(one.patient, one.ssim_brain) for one in leakage.patients]
-        return _over_patients(named, leakage.ssim_brain, quantifier)
-    if measure == "mask_dice" and masks is not None:
-        named = [(one.patient, one.dice) for one in masks.patients]
-        return _over_patients(named, masks.dice, quantifier)
-    if measure == "advantage" and (figures := leakage or masks) is not None:
-        return _over_patients(_advantages(figures), figures.advantage, quantifier)
-    if measure == "clinical_harm" and leakage is not None:
-        return _harm(cell, leakage, quantifier)
-    return None
+    if metric.share is not None:
+        share = metric.share(cell)
+        return _share(share) if share is not None else None
+    named, over = metric.by_patient(cell), metric.figure(cell)
+    if quantifier is None or named is None:
+        return None
+    if metric.absent and (over is None or not named):
+        return Figure(observed=None, upper=None, n=0, why_not=metric.absent)
+    if over is None:
+        return None
+    return _over_patients(named, over, quantifier)
 
 
 def applies(cell: CellRecord, measure: Measure) -> bool:
     """Whether a cell of this kind can have the measure at all."""
-    images = cell.recovers == "images"
-    return {
-        "ssim": cell.recovers in ("images", "other-site images"),
-        "mask_dice": cell.recovers == "masks",
-        "advantage": cell.recovers != "identities",
-        "reidentification": images,
-        "matched": cell.recovers == "identities",
-        # Every segmenter of an audit has learned of its training patients.
-        "clinical_harm": images and cell.victims == "inference",
-    }.get(measure, False)
+    metric = limited(measure)
+    return metric is not None and metric.applies(cell)
 
 
 def of_epsilon(target: TargetRecord, delta: float) -> Figure:
@@ -165,29 +147,6 @@ def _share(share: Reidentification | Matching) -> Figure:
     return Figure(
         observed=share.top1, upper=share.high, n=share.n, may_be_luck=share.low <= share.chance
     )
-
-
-def _advantages(figures: Leakage | MaskLeakage) -> list[tuple[str, float]]:
-    """Each patient's own advantage; whom the guess gets wholly right has none."""
-    names = [one.patient for one in figures.patients]
-    return [
-        (name, found)
-        for name, score, floor in zip(names, *figures.by_patient(), strict=True)
-        if (found := advantage(score, floor)) is not None
-    ]
-
-
-def _harm(cell: CellRecord, leakage: Leakage, quantifier: Quantifier) -> Figure | None:
-    if not applies(cell, "clinical_harm"):
-        return None
-    named = [
-        (one.patient, one.tumour_dice) for one in leakage.patients if one.tumour_dice is not None
-    ]
-    if leakage.harm is None or not named:
-        return Figure(
-            observed=None, upper=None, n=0, why_not="no tumour was looked for in reconstructions"
-        )
-    return _over_patients(named, leakage.harm.reconstruction, quantifier)
 
 
 def _over_patients(

@@ -28,6 +28,7 @@ class PatientScore(Record):
             similar one, a part of it in a tie, else 0; None in results of before it was recorded.
         blind_picked_out: the same of the blind floor's guess.
         by_modality: SSIM inside the brain of each modality that was recovered.
+        further: figures that have no field of their own, by the name of their metric.
     """
 
     patient: str
@@ -43,6 +44,12 @@ class PatientScore(Record):
     picked_out: float | None = None
     blind_picked_out: float | None = None
     by_modality: dict[str, float] = Field(default_factory=dict)
+    further: dict[str, float | None] = Field(default_factory=dict)
+
+    def value_of(self, metric: str) -> float | None:
+        """The figure of a metric by its name; None where there is none."""
+        found: float | None = getattr(self, metric) if metric in type(self).model_fields else None
+        return self.further.get(metric) if found is None else found
 
 
 class Harm(Record):
@@ -152,6 +159,7 @@ class Leakage(Record):
         by_modality: SSIM inside the brain of each modality that was recovered; empty in results
             that were written before it was recorded.
         blind_by_modality: that of the best blind guess, since some modalities are easier to guess.
+        further: means of the metrics that have no field of their own, by name.
         objective_first: the attack's own objective at its start.
         objective_last: at what it returned.
     """
@@ -173,8 +181,19 @@ class Leakage(Record):
     success: Success | None = None
     by_modality: dict[str, Interval] = Field(default_factory=dict)
     blind_by_modality: dict[str, float] = Field(default_factory=dict)
+    further: dict[str, Interval] = Field(default_factory=dict)
     objective_first: float
     objective_last: float
+
+    @property
+    def tumour_dice(self) -> Interval | None:
+        """Tumour Dice on the reconstructions; None where no tumour was looked for."""
+        return self.harm.reconstruction if self.harm is not None else None
+
+    def mean_of(self, metric: str) -> Interval | None:
+        """The mean of a metric by its name; None where there is none."""
+        found: Interval | None = getattr(self, metric, None) or self.further.get(metric)
+        return found
 
     @property
     def score(self) -> Interval:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
+from leakaudit.measure.metrics import limits
 from leakaudit.policy.figures import Figure, applies, of_cell, of_dice_loss, of_epsilon
 from leakaudit.privacy.gaussian import mu_of
 from leakaudit.records import Interval, TargetRecord
-from leakaudit.records.verdict import Measure
 from tests.policy.test_judging import MASKS, PLAIN, TARGET, cell, claim, dice, threshold
 from tests.report.sample import leakage
 
-MEASURES = set(get_args(Measure))
+MEASURES = set(limits())
 
 
 def nothing(why: str) -> Figure:

@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 
 from leakaudit.errors import CellError
-from leakaudit.measure import controls, identity, statistics
+from leakaudit.measure import controls, identity, metrics, statistics
 from leakaudit.measure.folds import folds_of
 from leakaudit.records import (
     CellRecord,
@@ -91,17 +91,20 @@ def pooled_leakage(parts: Sequence[Leakage], folds: Sequence[FoldRecord]) -> Lea
             list(found.values()), least=least, most=most, folds=folds_of(list(found), folds)
         )
 
-    infinite = any(one.psnr is None for one in patients)
-    tumour = any(one.ssim_tumour is not None for one in patients)
+    means: dict[str, Any] = {}
+    for metric in metrics.METRICS:
+        values = [one.value_of(metric.name) for one in patients]
+        if metric.scored is not None and metric.mean(values):
+            means[metric.name] = over(
+                lambda one, name=metric.name: one.value_of(name),  # type: ignore[misc]
+                metric.low,
+                metric.high,
+            )
     shared_names = [
         name for name in parts[0].by_modality if all(name in p.by_modality for p in parts)
     ]
     return Leakage(
-        ssim_brain=over(lambda one: one.ssim_brain, -1.0, 1.0),
-        ssim_image=over(lambda one: one.ssim_image, -1.0, 1.0),
-        psnr=None if infinite else over(lambda one: one.psnr, -np.inf, np.inf),
-        ncc=over(lambda one: one.ncc, -1.0, 1.0),
-        ssim_tumour=over(lambda one: one.ssim_tumour, -1.0, 1.0) if tumour else None,
+        **metrics.placed(Leakage, means),
         blind_floor=float(floors.mean()),
         blind_floor_name=_names(parts),
         outline_floor=float(np.mean([one.outline_floor for one in patients])),
@@ -205,7 +208,7 @@ def _names(parts: Sequence[Leakage] | Sequence[MaskLeakage]) -> str:
     return ", ".join(dict.fromkeys(part.blind_floor_name for part in parts))
 
 
-def _objective(parts: Sequence[Leakage] | Sequence[MaskLeakage]) -> dict[str, float]:
+def _objective(parts: Sequence[Leakage] | Sequence[MaskLeakage]) -> dict[str, Any]:
     """Its mean over folds; that it fell was asked of each fold."""
     return {
         name: sum(getattr(part, name) for part in parts) / len(parts)

@@ -11,7 +11,7 @@ import numpy as np
 from leakaudit.audit.storage.system import Segmenter, middle_images
 from leakaudit.contracts import Reconstruction
 from leakaudit.data import Patient, brain_mask
-from leakaudit.measure import controls, fidelity, identity, prior, statistics, utility
+from leakaudit.measure import controls, fidelity, identity, metrics, prior, statistics, utility
 from leakaudit.records import (
     Control,
     Harm,
@@ -96,22 +96,23 @@ class ImageScorer:
 
     def _leakage(self, reconstruction: Reconstruction) -> Leakage:
         images = reconstruction.images.numpy()
-        inside = fidelity.ssim_brain(images, self._truth, self._brain)
-        whole = fidelity.ssim_image(images, self._truth)
-        ratio = fidelity.psnr(images, self._truth)
-        error = fidelity.mae(images, self._truth, self._brain)
-        alike = fidelity.ncc(images, self._truth, self._brain)
-        tumour = fidelity.ssim_region(images, self._truth, self._tumour)
-        shown = [value for value in tumour if value is not None]
+        recovered = metrics.Recovered(images, self._truth, self._brain, self._tumour)
+        scored = {
+            one.name: tuple(map(_finite, one.scored(recovered)))
+            for one in metrics.METRICS
+            if one.scored is not None
+        }
+        means = {
+            one.name: statistics.interval(values, least=one.low, most=one.high)
+            for one in metrics.METRICS
+            if (values := one.mean(scored.get(one.name, ())))
+        }
+        inside = np.array(scored["ssim_brain"])
         found = self._tumour_dice(images)
         by_modality = dict(self._by_modality(images))
         hits, guessed = self._picked_out(images), self._picked_out(self._guess)
         return Leakage(
-            ssim_brain=statistics.interval(inside, least=-1.0, most=1.0),
-            ssim_image=statistics.interval(whole, least=-1.0, most=1.0),
-            psnr=statistics.interval(ratio) if np.isfinite(ratio).all() else None,
-            ncc=statistics.interval(alike, least=-1.0, most=1.0),
-            ssim_tumour=statistics.interval(shown, least=-1.0, most=1.0) if shown else None,
+            **metrics.placed(Leakage, means),
             blind_floor=float(self.floor.mean()),
             blind_floor_name=self._guess_name,
             outline_floor=float(self._outline_floor.mean()),
@@ -122,12 +123,9 @@ class ImageScorer:
             patients=tuple(
                 PatientScore(
                     patient=patient.id,
-                    ssim_brain=float(inside[index]),
-                    ssim_image=float(whole[index]),
-                    psnr=float(ratio[index]) if np.isfinite(ratio[index]) else None,
-                    mae=float(error[index]),
-                    ncc=float(alike[index]),
-                    ssim_tumour=tumour[index],
+                    **metrics.placed(
+                        PatientScore, {name: values[index] for name, values in scored.items()}
+                    ),
                     blind_floor=float(self.floor[index]),
                     outline_floor=float(self._outline_floor[index]),
                     tumour_dice=found[index],
@@ -231,3 +229,8 @@ class ImageScorer:
         if floor is None:
             return controls.negative_control(scores, self.floor)
         return controls.negative_control(scores, floor, controls.TWIN)
+
+
+def _finite(value: float | None) -> float | None:
+    """A value as a record holds it: None for infinity."""
+    return float(value) if value is not None and np.isfinite(value) else None

@@ -6,6 +6,7 @@ import csv
 import io
 from collections import Counter
 
+from leakaudit.measure import metrics
 from leakaudit.records import CellRecord, Plain, ReportRecord, TargetRecord, written
 from leakaudit.report.text.validity import valid_leakage, valid_masks, valid_matching
 
@@ -94,34 +95,35 @@ def _row(cell: CellRecord, target: TargetRecord | None) -> dict[str, Value]:
         "state": cell.state.value,
         "reason": cell.reason,
         "n_victims": leakage.ssim_brain.n if leakage else None,
-        "ssim_brain": leakage.ssim_brain.mean if leakage else None,
-        "ssim_brain_low": leakage.ssim_brain.low if leakage else None,
-        "ssim_brain_high": leakage.ssim_brain.high if leakage else None,
         "blind_floor": leakage.blind_floor if leakage else None,
-        "advantage": figures.advantage.mean if (figures := leakage or masks) else None,
         "reid_top1": leakage.reidentification.top1 if leakage else None,
         "dice_mean": utility.mean.mean if utility else None,
         "noise_to_signal": target.noise_to_signal if target else None,
         "seconds": seconds if isinstance(seconds, int | float) else None,
         "control_only": "true" if cell.control_only else "false",
-        "ssim_tumour": leakage.ssim_tumour.mean if leakage and leakage.ssim_tumour else None,
-        "ncc": leakage.ncc.mean if leakage else None,
         "site": cell.site,
         "recovers": cell.recovers,
-        "mask_dice": masks.dice.mean if masks else None,
         "mask_floor": masks.blind_floor if masks else None,
         "gradient_batch": cell.gradient_batch,
         "gradient_checkpoints": " ".join(map(str, cell.gradient_checkpoints)),
         "round_steps": cell.round_steps,
         "bottleneck": cell.bottleneck,
         "tensor": cell.tensor.words if cell.tensor else "",
-        "matched_top1": who.top1 if who else None,
-        "matched_low": who.low if who else None,
-        "matched_high": who.high if who else None,
         "matched_chance": who.chance if who else None,
         "queries": cell.cost.queries if cell.cost else None,
         "disguise": cell.disguise,
+        **_measured(cell),
     }
+
+
+def _measured(cell: CellRecord) -> dict[str, Value]:
+    """The mean of each metric and the ends of its interval, by the columns that it declares."""
+    found: dict[str, Value] = {}
+    for metric in metrics.METRICS:
+        mean = metric.figure(cell)
+        ends = (mean.mean, mean.low, mean.high) if mean is not None else (None, None, None)
+        found |= dict(zip(metric.columns, ends, strict=False))
+    return found
 
 
 def _parameters(cell: CellRecord) -> dict[str, Value]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from leakaudit.measure import metrics
 from leakaudit.records import (
     CellRecord,
     Interval,
@@ -40,7 +41,8 @@ def worst_table(record: ReportRecord) -> str:
 
     A figure that is missing is a dash, and the attacks without a figure are named with their state.
     """
-    rows = [_HEAD, ("---",) * len(_HEAD), *(_row(record, case) for case in record.worst)]
+    rows = [_with_metrics(_HEAD), *(_row(record, case) for case in record.worst)]
+    rows.insert(1, ("---",) * len(rows[0]))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -57,7 +59,8 @@ def cells_table(record: ReportRecord) -> str:
     differing = varying(cell.attack for cell in asked)
     seeds = len({cell.seed for cell in asked}) > 1
     cells = [_cell_row(cell, assigned(differing[cell.attack]), seeds=seeds) for cell in asked]
-    rows = [_CELL_HEAD, ("---",) * len(_CELL_HEAD), *cells]
+    rows = [_with_metrics(_CELL_HEAD), *cells]
+    rows.insert(1, ("---",) * len(rows[0]))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -70,7 +73,18 @@ def _cell_row(cell: CellRecord, parameters: str, *, seeds: bool) -> tuple[str, .
         cell.recovers,
         *_figures(cell, parameters),
         str(cell.state),
+        *_measured(cell),
     )
+
+
+def _with_metrics(head: tuple[str, ...]) -> tuple[str, ...]:
+    return (*head, *(metric.head for metric in metrics.METRICS if metric.tabled))
+
+
+def _measured(cell: CellRecord | None) -> tuple[str, ...]:
+    """The metrics that declare a column of their own."""
+    found = [metric.figure(cell) if cell else None for metric in metrics.METRICS if metric.tabled]
+    return tuple("-" if one is None else _interval(one) for one in found)
 
 
 def _figures(cell: CellRecord, parameters: str = "") -> tuple[str, ...]:
@@ -125,6 +139,7 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
         *figures,
         "on it" if case.pareto else "-",
         _plain("; ".join(case.incomplete)) or "none",
+        *_measured(cell),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
+from leakaudit.measure import metrics
 from leakaudit.records import ReportRecord, written
 from leakaudit.report.figures.epochs import epochs
 from leakaudit.report.figures.heatmap import heat_tables
@@ -55,6 +56,7 @@ from leakaudit.report.views.settings import (
     state_counts,
     training_victims,
 )
+from leakaudit.report.views.strips import strip
 from leakaudit.report.views.told_apart import matched_settings, told_apart_sentence
 
 TITLE = "Technical annex to the data protection impact assessment"
@@ -209,7 +211,12 @@ def _filled(templates: Templates) -> Environment:
         bound_words=bound_words,
         counts_words=counts_words,
     )
-    environment.globals.update(levels=formatting.levels)
+    environment.globals.update(
+        levels=formatting.levels,
+        metrics=lambda: metrics.METRICS,
+        strip=strip,
+        listed_metrics=lambda: [one for one in metrics.METRICS if one.listed],
+    )
     return environment
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from leakaudit.records import CellRecord, Interval, ReportRecord, TargetRecord, Verdict
+from leakaudit.measure.metrics import limited
+from leakaudit.records import CellRecord, ReportRecord, TargetRecord, Verdict
 from leakaudit.records.targets import plain_network
 from leakaudit.report.text.formatting import figure, patients_words, percent, scientific
-from leakaudit.report.text.validity import valid_leakage, valid_masks, valid_matching
+from leakaudit.report.text.validity import valid_leakage
 
 Found = TypeVar("Found")
 Told = tuple[str, str]  # the figure in words, and of which setting
@@ -35,62 +36,31 @@ def highest(record: ReportRecord, verdict: Verdict, measure: str) -> Told | None
         every=record.targets,
         cells=tuple(c for c in record.cells if c.target in keys and not c.control_only),
     )
-    return _MEASURES[measure](judged)
+    told = _MEASURES.get(measure)
+    return told(judged) if told is not None else _of_metric(judged, measure)
 
 
-def _ssim(judged: Judged) -> Told | None:
-    found = _highest(judged.cells, valid_leakage, lambda one: one.ssim_brain.mean)
+def _of_metric(judged: Judged, measure: str) -> Told | None:
+    """The mean of the setting where it is highest, beside its worst patient; or the share."""
+    metric = limited(measure)
+    if metric is None:
+        return None
+    cells = [cell for cell in judged.cells if metric.applies(cell)]
+    found = _highest(cells, metric.figure, lambda one: one.mean)
     if found is None:
         return None
-    figures, key = found
-    mine = [f for c in judged.cells if c.target == key and (f := valid_leakage(c))]
-    each = [patient.ssim_brain for one in mine for patient in one.patients]
-    return _of_patients(figures.ssim_brain.mean, figures.ssim_brain.n, each), key
-
-
-def _mask_dice(judged: Judged) -> Told | None:
-    found = _highest(judged.cells, valid_masks, lambda one: one.dice.mean)
-    if found is None:
-        return None
-    figures, key = found
-    mine = [f for c in judged.cells if c.target == key and (f := valid_masks(c))]
-    each = [patient.dice for one in mine for patient in one.patients]
-    return _of_patients(figures.dice.mean, figures.dice.n, each), key
+    mean, key = found
+    if metric.share is not None:
+        return f"{percent(mean.mean)} of {patients_words(mean.n)}", key
+    # Where the mean is not that of the patients' figures, no single one stands beside it.
+    alike = cells if metric.parts is None else []
+    mine = [metric.by_patient(cell) or [] for cell in alike if cell.target == key]
+    return _of_patients(mean.mean, mean.n, [value for each in mine for _, value in each]), key
 
 
 def _of_patients(mean: float, n: int, each: Sequence[float]) -> str:
     whom = f"{figure(mean)} on average over {patients_words(n)}"
     return f"{whom}, {figure(max(each))} for the worst single one" if each else whom
-
-
-def _advantage(judged: Judged) -> Told | None:
-    found = _highest(judged.cells, _advantage_of, lambda one: one.mean)
-    if found is None:
-        return None
-    advantage, key = found
-    return f"{figure(advantage.mean)} on average over {patients_words(advantage.n)}", key
-
-
-def _advantage_of(cell: CellRecord) -> Interval | None:
-    leakage, masks = valid_leakage(cell), valid_masks(cell)
-    return leakage.advantage if leakage else masks.advantage if masks else None
-
-
-def _singled_out(judged: Judged) -> Told | None:
-    images = [cell for cell in judged.cells if cell.recovers == "images"]
-    found = _highest(images, valid_leakage, lambda one: one.reidentification.top1)
-    if found is None:
-        return None
-    share = found[0].reidentification
-    return f"{percent(share.top1)} of {patients_words(share.n)}", found[1]
-
-
-def _matched(judged: Judged) -> Told | None:
-    found = _highest(judged.cells, valid_matching, lambda one: one.top1)
-    if found is None:
-        return None
-    share, key = found
-    return f"{percent(share.top1)} of {patients_words(share.n)}", key
 
 
 def _harm(judged: Judged) -> Told | None:
@@ -153,11 +123,6 @@ def _highest(
 
 
 _MEASURES: dict[str, Callable[[Judged], Told | None]] = {
-    "ssim": _ssim,
-    "mask_dice": _mask_dice,
-    "advantage": _advantage,
-    "reidentification": _singled_out,
-    "matched": _matched,
     "clinical_harm": _harm,
     "epsilon": _epsilon,
     "dice_loss": _dice_loss,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leakaudit.measure.metrics import limits
 from leakaudit.records import (
     CellRecord,
     Check,
@@ -30,16 +31,6 @@ from leakaudit.report.text.limits import equal_digits, failure_words, limits_wor
 from leakaudit.report.text.protections import in_words, protections
 from leakaudit.report.text.unlimited import highest
 
-MEASURES = {
-    "ssim": "SSIM inside the brain",
-    "mask_dice": "Dice of recovered masks",
-    "advantage": "advantage over a blind guess",
-    "reidentification": "share of patients picked out",
-    "matched": "share of patients matched by what was released",
-    "clinical_harm": "tumour Dice on reconstructions",
-    "epsilon": "epsilon of the guarantee on what is released",
-    "dice_loss": "loss of mean Dice to the undefended network of the same cut",
-}
 QUANTIFIERS = {
     "worst_patient": "of the worst patient",
     "p95": "that 95 % of the patients do not exceed",
@@ -211,7 +202,7 @@ def setting_name(target: TargetRecord) -> tuple[str, str]:
 
 def threshold_words(threshold: Threshold) -> str:
     """What is limited: ``SSIM inside the brain of the worst patient``."""
-    measure, over = MEASURES[threshold.measure], QUANTIFIERS[threshold.quantifier]
+    measure, over = _words(threshold.measure), QUANTIFIERS[threshold.quantifier]
     return f"{measure} {over}".strip()
 
 
@@ -220,7 +211,7 @@ def unlimited(record: ReportRecord, verdict: Verdict) -> Unlimited:
     limited = {one.measure for one in verdict.policy.thresholds}
     names = {one.target: ", ".join(setting_name(one)) for one in record.targets}
     measured, unmeasured = [], []
-    for measure, words in MEASURES.items():
+    for measure, words in limits().items():
         if measure in limited:
             continue
         found = highest(record, verdict, measure)
@@ -230,6 +221,11 @@ def unlimited(record: ReportRecord, verdict: Verdict) -> Unlimited:
             where = f" ({names[found[1]]})" if len(verdict.settings) > 1 else ""
             measured.append(f"{words}: {found[0]}{where}")
     return Unlimited(tuple(measured), tuple(unmeasured))
+
+
+def _words(measure: str) -> str:
+    """What is limited, in words; its name where this version declares no such metric."""
+    return limits().get(measure, measure)
 
 
 def bound_words(threshold: Threshold) -> str:
@@ -308,7 +304,7 @@ def _reference_words(record: ReportRecord, check: Check) -> str:
 
 def check_words(check: Check, threshold: Threshold, cell: CellRecord | None) -> str:
     """One check as a sentence: what was reached, by what, and what the policy allows."""
-    what, over = MEASURES[threshold.measure], _over(check, threshold)
+    what, over = _words(threshold.measure), _over(check, threshold)
     digits = equal_digits(check, threshold)
     limit = scientific(threshold.limit) if digits is None else figure(threshold.limit, digits)
     if check.observed is None:

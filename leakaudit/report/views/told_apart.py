@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leakaudit.measure.metrics import limited
 from leakaudit.records import CellRecord, Check, Matching, ReportRecord, TargetRecord
 from leakaudit.report.text.formatting import duration, figure, listed, percent
 from leakaudit.report.text.validity import valid_leakage, valid_matching
 from leakaudit.report.text.verdicts import setting_name
 from leakaudit.report.views.settings import cell_anchors
-
-# Measures of what an attack on images rebuilt: a limit on one of them says how much is a picture.
-_OF_PICTURES = ("ssim", "advantage", "reidentification", "clinical_harm")
 
 
 @dataclass(frozen=True)
@@ -112,9 +110,15 @@ def _limits(record: ReportRecord, target: TargetRecord) -> list[Check]:
         check
         for check in verdict.checks
         if check.target == target.target
-        and verdict.policy.thresholds[check.threshold].measure in _OF_PICTURES
+        and _is_of_pictures(verdict.policy.thresholds[check.threshold].measure)
         and check.observed is not None
     ]
+
+
+def _is_of_pictures(measure: str) -> bool:
+    """Whether a limit on it says how much of an attack on images is a picture."""
+    metric = limited(measure)
+    return metric is not None and "images" in metric.recovers
 
 
 def _cells(record: ReportRecord, target: TargetRecord) -> Sequence[CellRecord]:
