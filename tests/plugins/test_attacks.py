@@ -13,7 +13,6 @@ from leakaudit.contracts import (
     Attack,
     Capability,
     Defense,
-    Observation,
 )
 from leakaudit.errors import ConfigError, NotGranted
 from leakaudit.registry import usable
@@ -35,7 +34,7 @@ from tests.tiny import tiny_spec
 SMALL = {
     **{"iterations": 3, "steps": 3, "rounds": 2, "weight_steps": 1, "image_steps": 1},
     **{"decoder_steps": 1, "batches": 12, "examples": 4, "passes": 3},
-    **{"width": 4, "batch_size": 2},
+    **{"width": 4, "batch_size": 2, "refine": 3, "restarts": 2},
 }
 BUILT_IN = {
     plugin.name: plugin for plugin in usable("attack")[0] if plugin.distribution == "leakaudit"
@@ -62,12 +61,16 @@ def threat_of(name: str) -> str:
     )
 
 
+# Each is built once for all attacks: none may change what it is shown.
+shared_observation = cache(observation_for)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("defense", [Identity(), ActivationDropout(p=0.5)], ids=repr)
 def test_every_attack_keeps_its_contract(name: str, defense: Defense) -> None:
     attack = quick(name)
-    attempt = check_attack(attack, observation_for(threat_of(name), defense))
+    attempt = check_attack(attack, shared_observation(threat_of(name), defense))
     assert attempt.auxiliary_patients == len(AUXILIARY)
     asks = attack.learns_from_queries or Capability.ACTIVE_MANIPULATION in attack.needs()
     asks = asks or attack.recovers == "identities"
@@ -79,7 +82,7 @@ def test_every_attack_keeps_its_contract(name: str, defense: Defense) -> None:
     "name", [name for name in BUILT_IN if threat_of(name).startswith("aggregator")]
 )
 def test_every_attack_on_gradients_meets_batches_of_several_slices(name: str) -> None:
-    check_attack(quick(name), observation_for(threat_of(name), batch=3))
+    check_attack(quick(name), shared_observation(threat_of(name), batch=3))
 
 
 @pytest.mark.slow
@@ -87,15 +90,9 @@ def test_every_attack_on_gradients_meets_batches_of_several_slices(name: str) ->
 def test_every_attack_meets_a_bottleneck(name: str) -> None:
     # The cut level and a skip are narrowed, the other skip is left as it is.
     spec = tiny_spec(cut_level=2, features=(4, 6, 8, 8, 8, 4), bottleneck=4)
-    observation = observation_for(threat_of(name), GaussianNoise(std=0.5), spec)
+    observation = shared_observation(threat_of(name), GaussianNoise(std=0.5), spec)
     assert observation.layout.sent_channels == (4, 4, 4)
     check_attack(quick(name), observation)
-
-
-@cache
-def shared_observation(threat: str) -> Observation:
-    """One for all attacks: none may change what it is shown."""
-    return observation_for(threat)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -119,7 +116,7 @@ def test_every_attack_has_a_summary_and_counts_its_iterations(name: str) -> None
     assert len(BUILT_IN[name].summary) > 20
     steps: list[tuple[int, int]] = []
     attempt = quick(name)(
-        observation_for(threat_of(name)), seed=0, progress=lambda *step: steps.append(step)
+        shared_observation(threat_of(name)), seed=0, progress=lambda *step: steps.append(step)
     )
     count = attempt.reconstruction.iterations
     assert all(earlier < later <= (count, count) for earlier, later in pairwise(steps))
