@@ -47,7 +47,8 @@ _FIELDS: dict[Treatment, str] = {
         Leakage.by_modality Leakage.blind_by_modality PatientScore.by_modality Success.blind_name
         MaskLeakage.blind_floor_name Matching.method Doubt.kind Counts.isolated WorstCase.victims
         WorstCase.recovers WorstCase.site ReferenceComparison.kind ReferenceComparison.site
-        Configured.name Policy.date Threshold.date RequiredAttack.attack RequiredAttack.threat""",
+        Configured.name Leakage.further PatientScore.further Threshold.measure Policy.date
+        Threshold.date RequiredAttack.attack RequiredAttack.threat""",
     Treatment.CHOSEN: "ReportRecord.name DataRecord.name",
     Treatment.PARAMETERS: "Configured.parameters",
     Treatment.SENTENCE: """
