@@ -71,20 +71,14 @@ class Capability(StrEnum):
         "activations",
         attribute="activations",
         holds="The victims' released levels, per site, each (victims, C, *spatial).",
-        words=(
-            "What the sites released of each victim's slice at every level that crosses the cut, "
-            "the defense on."
-        ),
+        words="What the sites release of a victim's slice.",
         traits=("release",),
     )
     REPEATED_RELEASES = Row(
         "repeated-releases",
         attribute="repeated_releases",
         holds="Every release of the victims; the first is `activations`.",
-        words=(
-            "Every further release of the same slices (releases in the audit file), each with "
-            "randomness of its own, which can be averaged."
-        ),
+        words="Every further release of that slice, which can be averaged.",
         traits=("release",),
     )
     CUT_GRADIENTS = Row(
@@ -95,36 +89,27 @@ class Capability(StrEnum):
             "site one tensor (victims * layout.gradient_batch, C, *spatial) per crossing level. "
             "The batches follow each other; in each the victim's slice comes first."
         ),
-        words=(
-            "The gradients that the label site returned to the sites for a batch with a victim's "
-            "slice, at the observed moments of training."
-        ),
+        words="The cut gradients of a batch with a victim's slice.",
         traits=("gradient", "batch"),
     )
     ENCODER_WEIGHTS = Row(
         "encoder-weights",
         attribute="encoders",
         holds="Every site's encoder at the end of training, in evaluation mode, gradients off.",
-        words="The sites' trained encoders themselves, to compute with and to differentiate.",
+        words="The weights of the sites' encoders.",
     )
     ENCODER_ARCHITECTURE = Row(
         "encoder-architecture",
         attribute="untrained_encoders",
         holds="untrained_encoders(seed) builds every site's encoder anew.",
-        words=(
-            "How the sites' encoders are built, so that untrained ones can be made; not their "
-            "weights."
-        ),
+        words="How the encoders are built.",
         asked="uncounted",
     )
     ENCODER_QUERIES = Row(
         "encoder-queries",
         attribute="query",
         holds="query(images, generator) returns what the sites would release of these images.",
-        words=(
-            "Any image of its own encoded and released by the trained encoders, the defense on, "
-            "as often as it likes."
-        ),
+        words="Releases of any image of its own, as a site that takes part gets them.",
         traits=("adaptive",),
         asked="images sent",
         control="shuffled",
@@ -136,7 +121,7 @@ class Capability(StrEnum):
             "The label site's own network, in evaluation mode, gradients off. It turns what all "
             "sites released (`SiteLevels`) into logits (B, classes, *spatial)."
         ),
-        words="The label site's own part of the trained network.",
+        words="The label site's part of the trained network.",
         traits=("own masks",),
     )
     COHORT_RELEASES = Row(
@@ -146,27 +131,21 @@ class Capability(StrEnum):
             "What slices of training patients were released as at the end, per site (slices, C, "
             "*spatial) per level. None belongs to a victim; no image or mask is known of any."
         ),
-        words=(
-            "What slices of training patients, none of them a victim, were released as at the end "
-            "of training. It is not told whose they are."
-        ),
+        words="Releases of up to 16 training patients who are not victims.",
         traits=("cohort release",),
     )
     TRANSCRIPT = Row(
         "transcript",
         attribute="transcript",
         holds="What each epoch released of the victims, first to last, each as `activations`.",
-        words=(
-            "What each epoch of the training released of the victims, through the encoders as "
-            "they were at its end."
-        ),
+        words="What each epoch of training released of a victim's slice.",
         traits=("release", "every epoch"),
     )
     TRANSCRIPT_QUERIES = Row(
         "transcript-queries",
         attribute="query_transcript",
         holds="query_transcript(images, generator) returns what each epoch would release of them.",
-        words="Any image of its own released by the encoders of each epoch, the defense on.",
+        words="Releases of any image of its own in each epoch.",
         traits=("every epoch", "adaptive"),
         asked="images sent",
         control="shuffled",
@@ -176,8 +155,8 @@ class Capability(StrEnum):
         attribute="weight_gradients",
         holds="Weight gradients of one batch per victim, at each observed checkpoint.",
         words=(
-            "The gradients of the encoders' weights for a batch with a victim's slice "
-            "(gradient_batch), at some moments of training (gradient_checkpoints)."
+            "The encoders' weight gradients of a batch with a victim's slice (gradient_batch), at "
+            "some moments of training (gradient_checkpoints)."
         ),
         traits=("gradient", "batch"),
     )
@@ -189,10 +168,7 @@ class Capability(StrEnum):
             "one entry per observed checkpoint. Images (slices, modalities, *spatial) in [0, 1] "
             "and masks (slices, *spatial); every layout.gradient_batch in a row are a batch."
         ),
-        words=(
-            "The gradients, of weights and at the cut, that training on batches of its own images "
-            "and masks would send at the same moments."
-        ),
+        words="All these gradients, and those at the cut, of batches of its own.",
         traits=("gradient", "batch", "own masks"),
         asked="images sent",
         control="shuffled",
@@ -206,8 +182,8 @@ class Capability(StrEnum):
             "optimizer, and steps on the same batch each time."
         ),
         words=(
-            "How far a round of several steps (round_steps) on a batch with a victim's slice moved "
-            "the encoders' weights; no single gradient."
+            "How far a round of several steps (round_steps) on a batch with a victim's slice "
+            "moved the encoders."
         ),
         traits=("gradient", "update", "batch"),
     )
@@ -215,7 +191,7 @@ class Capability(StrEnum):
         "update-queries",
         attribute="query_updates",
         holds="query_updates(images, masks, generator) returns what a round on them would send.",
-        words="The updates that the same rounds on batches of its own images and masks would send.",
+        words="How far such rounds on batches of its own move them.",
         traits=("gradient", "update", "batch", "own masks"),
         asked="images sent",
         control="shuffled",
@@ -230,7 +206,7 @@ class Capability(StrEnum):
         "own-modalities",
         attribute="own_images",
         holds="What a data site itself holds of the victims, (victims, own modalities, *spatial).",
-        words="The victims' images in the modalities that its own site holds.",
+        words="The victims' images in the modalities of its own site.",
     )
     OWN_CUT_GRADIENTS = Row(
         "own-cut-gradients",
@@ -239,10 +215,7 @@ class Capability(StrEnum):
             "What returned to the adversary's site for each victim's slice alone: per checkpoint "
             "one tensor (victims, C, *spatial) per crossing level."
         ),
-        words=(
-            "The gradients that the label site returned to its own site for a batch with a "
-            "victim's slice."
-        ),
+        words="The gradients that came back to its own site for a victim's slice.",
         traits=("gradient",),
         control="swapped",
     )
@@ -253,10 +226,7 @@ class Capability(StrEnum):
             "query_own_gradients(images, masks, generator) returns what would come back to the "
             "adversary's own site for them, in the form of `own_cut_gradients`."
         ),
-        words=(
-            "The gradients that would return to its own site for patients of its own whom it "
-            "enrols."
-        ),
+        words="The gradients that come back for patients of its own whom it enrols.",
         traits=("gradient", "own masks"),
         asked="images sent",
         control="swapped",
@@ -266,8 +236,8 @@ class Capability(StrEnum):
         attribute="head_messages",
         holds="What crossed the second cut for each victim's slice alone, per checkpoint.",
         words=(
-            "In the U-shaped variant, the features sent to the hospital that holds the masks and "
-            "the gradient that came back, for a victim's slice."
+            "The features that went to the hospital with the masks, and the gradient that came "
+            "back, for a victim's slice."
         ),
         traits=("gradient",),
         control="swapped",
@@ -276,7 +246,7 @@ class Capability(StrEnum):
         "head-queries",
         attribute="query_head",
         holds="query_head(images, masks, generator) returns `head_messages` of own slices.",
-        words="The same features and gradients for slices of its own that it enrols with masks.",
+        words="The same for slices of its own that it enrols with masks.",
         traits=("gradient", "own masks"),
         asked="images sent",
         control="swapped",
@@ -285,10 +255,7 @@ class Capability(StrEnum):
         "auxiliary-patients",
         attribute="auxiliary",
         holds="The adversary's own patients, as `AuxiliaryPatients`.",
-        words=(
-            "Patients of its own, with all modalities, who are neither victims nor trained on; "
-            "their masks too where the threat has a use for them."
-        ),
+        words="Patients of its own, with masks where it can use them.",
     )
     CANDIDATES = Row(
         "candidates",
@@ -297,16 +264,13 @@ class Capability(StrEnum):
             "Images of candidate patients, (candidates, modalities, *spatial) in [0, 1], the "
             "victims among them in an order that does not tell who they are."
         ),
-        words=(
-            "A list of patients with their images, the victims among them. Its order says "
-            "nothing. It shows who may have been released, not who was."
-        ),
+        words="Images of candidate patients, the victims among them.",
     )
     DEFENSE_PARAMETERS = Row(
         "defense-parameters",
         attribute="defense",
         holds="The defense with all its parameters (Kerckhoffs's principle), not its draws.",
-        words="Which defense is on, with all its parameters; not what it drew at random.",
+        words="Which defense is on and how it is set, but not what it drew.",
         traits=("adaptive",),
     )
     ACTIVE_MANIPULATION = Row(
@@ -321,8 +285,7 @@ class Capability(StrEnum):
             "victims' slices, and leaves no batch to answer."
         ),
         words=(
-            "The label site's place in a training of its own, from the first step: it returns any "
-            "gradients it likes, and sees what the sites release."
+            "The label site's place in a training of its own, and all that the sites release there."
         ),
         asked="slices received",
     )

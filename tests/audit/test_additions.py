@@ -44,7 +44,7 @@ THREAT = Threat(
     behaviour="honest-but-curious",
     capabilities=frozenset({Capability.ACTIVATIONS, Capability.AUXILIARY_PATIENTS}),
     victims="inference",
-    words="Somebody on the line reads what the sites release.",
+    who="Somebody on the line reads what the sites release.",
 )
 
 
@@ -98,7 +98,7 @@ def test_what_is_added_is_listed_explained_and_planned(
     assert "after:" not in said["show", "mean-image"]
     assert said["show", "mean-image"].endswith("configuration: none")
     assert "listener eavesdropper activations, auxiliary-patients" in said["list", "threats"]
-    assert THREAT.words in said["show", "listener"]
+    assert THREAT.who in said["show", "listener"]
     assert "listener" in said["show", "activations"]
     assert "mean-image" in said["show", "activations"]
     assert "mean-image" in said["plan", audit]
@@ -115,4 +115,4 @@ def test_what_is_added_is_run_and_reported(audit: str, tmp_path: Path) -> None:
     assert "positive control failed" in cell.reason
     assert [(one.name, one.words) for one in record.threats] == [("listener", THREAT.words)]
     page = (report / "report.html").read_text()
-    assert THREAT.words in page
+    assert THREAT.who in page

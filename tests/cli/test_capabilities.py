@@ -41,8 +41,18 @@ def test_what_nobody_holds_is_used_by_nobody(capsys: pytest.CaptureFixture[str])
     )
 
 
-def test_a_threat_says_where_its_capabilities_are_explained(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("threat", PRESETS)
+def test_a_threat_says_what_it_holds_in_the_words_of_its_capabilities(
+    threat: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show("aggregator")
-    assert "`leakaudit show NAME` says what each of these is" in capsys.readouterr().out
+    show(threat)
+    told = " ".join(capsys.readouterr().out.split())
+    preset = PRESETS[threat]
+    for capability in Capability:
+        assert (f"{capability}: {capability.row.words}" in told) == (
+            capability in preset.capabilities
+        )
+    assert preset.who in told
+    assert preset.limits in told
+    for capability in preset.capabilities:
+        assert capability.row.words in preset.words

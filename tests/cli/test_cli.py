@@ -120,7 +120,7 @@ def test_list_names_the_kinds_there_are(leakaudit: Leakaudit, tmp_path: Path) ->
             ["(attack, leakaudit ", "knows: activations", "after: He et al. 2019", "  steps: 150"],
         ),
         ("gaussian-noise", ["(defense, leakaudit ", "  std: "]),
-        ("aggregator", ["(threat)", "victims: training", "grants: ", "weight-gradients"]),
+        ("aggregator", ["(threat)", "victims: training", "holds:", "  weight-gradients: "]),
         (
             "weight-gradients",
             ["(capability)", "granted by: aggregator,", "needed by: cafe, deep-leakage, gradient-"],

@@ -116,21 +116,30 @@ def show(
 
 
 def _describe_threat(threat: Threat) -> str:
+    held = [one for one in Capability if one in threat.capabilities]
     lines = [
         f"{threat.name} (threat): {threat.behaviour} {threat.position}",
         "",
-        *_wrapped(threat.words),
+        *_wrapped(threat.who),
         "",
         f"victims: {threat.victims}",
-        *_wrapped("grants: " + ", ".join(sorted(threat.capabilities))),
+        "holds:",
+        *(line for one in held for line in _wrapped(f"{one}: {one.row.words}", indent="  ")),
+        *(("", *_wrapped(threat.limits)) if threat.limits else ()),
         "",
-        "`leakaudit show NAME` says what each of these is",
+        "`leakaudit show NAME` says which attacks need a capability",
     ]
     return "\n".join(lines)
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, min(line_width(), 100), break_on_hyphens=False)
+def _wrapped(text: str, *, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        min(line_width(), 100),
+        break_on_hyphens=False,
+        initial_indent=indent,
+        subsequent_indent=2 * indent,
+    )
 
 
 def _describe_attack(name: str) -> str:
