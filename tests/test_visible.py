@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leakaudit.comparison.rows import wrapped
+from leakaudit.comparison.text import Line
 from leakaudit.integrity import shown
 from leakaudit.visible import Within, made_visible, spelled_out
 
@@ -57,4 +57,4 @@ def test_no_two_names_look_alike(one: str, other: str) -> None:
 
 def test_a_character_is_spelled_in_one_way() -> None:
     assert spelled_out("\u202e") == "[U+202E]" == made_visible("\u202e")
-    assert wrapped(made_visible("\U000f1e00", "line")) == ["[U+F1E00]"]
+    assert Line("\U000f1e00").broken() == ["[U+F1E00]"]

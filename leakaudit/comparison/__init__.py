@@ -6,6 +6,7 @@ paired by patient.
 
 from __future__ import annotations
 
+from leakaudit.comparison.caveats import caveat_sentences
 from leakaudit.comparison.comparing import compare_reports
 from leakaudit.comparison.records import (
     CellRow,
@@ -16,7 +17,7 @@ from leakaudit.comparison.records import (
     Reading,
     SettingRow,
 )
-from leakaudit.comparison.text import caveat_sentences, comparison_text
+from leakaudit.comparison.text import comparison_text
 
 __all__ = [
     "CellRow",

@@ -135,31 +135,53 @@ class Shares(Record):
     reason: str
 
 
-class SettingRow(Record):
+class Pair(Record):
+    """How what both audits made ended in each.
+
+    Args:
+        state_a, state_b: how it ended.
+        reason_a, reason_b: why, if not ``ok``.
+        changes: why the match is approximate; empty if it is exact.
+        outcome: what happened to the figure, from A to B.
+    """
+
+    state_a: State
+    state_b: State
+    reason_a: str
+    reason_b: str
+    changes: tuple[Change, ...]
+    outcome: Outcome
+
+
+class Lone(Record):
+    """How what one audit alone made ended.
+
+    Args:
+        state: how it ended.
+        measured: whether it has a figure: a setting a Dice.
+        reason: why it has no counterpart.
+    """
+
+    state: State
+    measured: bool
+    reason: str
+
+
+class SettingRow(Pair):
     """A training that both audits made.
 
     Args:
         setting: what it is, as A writes it.
         target_a, target_b: its key in each report.
-        state_a, state_b: how it ended in each.
-        reason_a, reason_b: why, if not ``ok``.
         dice: Dice; None unless both have one.
         claim: the defense's privacy claim, if it changed.
-        changes: why the match is approximate; empty if it is exact.
-        outcome: what happened to its Dice.
     """
 
     setting: SettingIdentity
     target_a: str
     target_b: str
-    state_a: State
-    state_b: State
-    reason_a: str
-    reason_b: str
     dice: Delta | None
     claim: Change | None
-    changes: tuple[Change, ...]
-    outcome: Outcome
 
     @property
     def changed(self) -> tuple[Change, ...]:
@@ -167,21 +189,17 @@ class SettingRow(Record):
         return tuple(one for one in self.changes if one.kind == CHANGED_DEFENSE)
 
 
-class CellRow(Record):
+class CellRow(Pair):
     """An attack that both audits made on one setting.
 
     Args:
         setting: what was attacked, as A writes it.
         cell: what the attack is, as A writes it.
         cell_a, cell_b: its key in each report.
-        state_a, state_b: how it ended in each.
-        reason_a, reason_b: why, if not ``ok``.
         figures: SSIM inside the brain or Dice of the mask, then the advantage; empty unless both
             sides have figures.
         reidentification: singling out; None likewise, and where the images of known patients or
             masks are recovered.
-        changes: why the match is approximate; empty if it is exact.
-        outcome: what happened to the leakage.
         note: why a difference that is shown does not count, if so.
     """
 
@@ -189,14 +207,8 @@ class CellRow(Record):
     cell: CellIdentity
     cell_a: str
     cell_b: str
-    state_a: State
-    state_b: State
-    reason_a: str
-    reason_b: str
     figures: tuple[Delta, ...]
     reidentification: Shares | None
-    changes: tuple[Change, ...]
-    outcome: Outcome
     note: str = ""
 
 
@@ -216,16 +228,13 @@ class Strongest(Record):
     score: Interval
 
 
-class LoneSetting(Record):
+class LoneSetting(Lone):
     """A training that one audit alone made.
 
     Args:
         setting: what it is.
         target: its key.
-        state: how it ended.
-        measured: whether it has a Dice.
         cells: how many cells stand on it.
-        reason: why it has no counterpart.
         dice: of its network; None if there is none.
         strongest: attack on images, on masks; of either none if no such attack has a figure.
         verdict: PASS, FAIL or INCONCLUSIVE; None if no policy judged it.
@@ -233,33 +242,24 @@ class LoneSetting(Record):
 
     setting: SettingIdentity
     target: str
-    state: State
-    measured: bool
     cells: int
-    reason: str
     dice: Interval | None
     strongest: tuple[Strongest, ...]
     verdict: str | None
 
 
-class LoneCell(Record):
+class LoneCell(Lone):
     """An attack that one audit alone made.
 
     Args:
         setting: what was attacked; None if the report does not hold that training.
         cell: what the attack is.
         key: its key.
-        state: how it ended.
-        measured: whether it has a figure.
-        reason: why it has no counterpart.
     """
 
     setting: SettingIdentity | None
     cell: CellIdentity
     key: str
-    state: State
-    measured: bool
-    reason: str
 
 
 class Side(Record):

@@ -12,7 +12,7 @@ import typer
 
 from leakaudit.cli.arguments import report_folder
 from leakaudit.comparison import caveat_sentences, compare_reports, comparison_text
-from leakaudit.comparison.rows import WIDTH
+from leakaudit.comparison.text import WIDTH
 from leakaudit.errors import ExitCode, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import read_report
