@@ -34,7 +34,7 @@ _MOST = 2.0
 @final
 @dataclass(frozen=True)
 class Recovered:
-    """What an image metric compares.
+    """The arrays that an image metric compares.
 
     Args:
         images: what the attack recovered, ``(victims, modalities, *spatial)`` in [0, 1].
@@ -97,7 +97,7 @@ def _advantages(cell: CellRecord) -> Named | None:
 
 
 def _advantage_parts(cell: CellRecord) -> Named | None:
-    """What each patient adds to the advantage, which is the mean of these parts.
+    """Return each patient's part of the advantage, which is the mean of these parts.
 
     Not each patient's own: the mean of those is another number than the two that are compared.
     None if some part cannot be told, as of a score that is out of range.
@@ -288,5 +288,5 @@ def limited(measure: str) -> Metric | None:
 
 
 def limits() -> dict[str, str]:
-    """What a policy may limit, by name, in words."""
+    """Return the limits that a policy may set, by name, in words."""
     return {one.limit: one.words for one in METRICS if one.limit} | dict(OF_SETTINGS)

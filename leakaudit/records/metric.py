@@ -112,7 +112,7 @@ class Metric:
         return [(patient, value) for patient, value in values if value is not None]
 
     def compared(self, cell: CellRecord) -> Named | None:
-        """What of each patient is paired with that of another audit."""
+        """Return the figure of each patient that is paired with that of another audit."""
         return self.parts(cell) if self.parts is not None else self.by_patient(cell)
 
     def mean(self, values: Sequence[float | None]) -> list[float]:

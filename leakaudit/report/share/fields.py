@@ -13,7 +13,7 @@ from leakaudit.records import Record
 
 
 class Treatment(Enum):
-    """What becomes of a field."""
+    """The treatment of a field."""
 
     KEPT = "kept: a figure, a state, yes or no"
     KEY = "kept if it looks like a key, else replaced by another one"
@@ -79,7 +79,7 @@ TREATMENTS = {field: treatment for treatment, those in _FIELDS.items() for field
 
 @cache
 def treatment_of(model: type[Record], field: str) -> Treatment:
-    """What becomes of a field; one that can hold text and is not in the table is dropped."""
+    """Return a field's treatment; one that can hold text and is not in the table is dropped."""
     if not can_hold_text(model.model_fields[field].annotation):
         return Treatment.KEPT
     return TREATMENTS.get(f"{model.__name__}.{field}", Treatment.DROPPED)

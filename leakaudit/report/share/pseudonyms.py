@@ -1,4 +1,4 @@
-"""What stands for a patient in a report that is shared."""
+"""The pseudonyms of patients in a report that is shared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def pseudonyms(patients: Iterable[str], key: bytes) -> dict[str, str]:
     """``P-3F9A2C`` and the like for every patient: the start of an HMAC-SHA-256 under the key.
 
     All are as long as it takes to tell them apart, 6 hexadecimal digits at least. Without the key
-    nobody can compute them; with it nobody can undo them, but whoever knows an identifier can
+    nobody can compute them; with it nobody can undo them, but a person who knows an identifier can
     compute its pseudonym.
 
     Args:

@@ -4,7 +4,7 @@
 and states stay, patients have pseudonyms, and a text stays only where the program itself or one of
 its own plug-ins wrote it.
 
-What stays can be linked to a person by whoever holds the patients' data: the figures, the
+What stays can be linked to a person by a holder of the patients' data: the figures, the
 fingerprint of the data, and the keys that are made of it. It is still personal data.
 """
 
@@ -180,7 +180,7 @@ class _Sharing:
         return clean | ({"name": self._chosen(str(audit["name"]))} if "name" in audit else {})
 
     def _setting(self, value: Any, *, with_words: bool) -> Any:
-        """What an audit file sets: figures, yes or no, and single words."""
+        """Keep an audit file's figures, yes or no, and single words."""
         if isinstance(value, dict):
             return {
                 name: self._setting(
