@@ -1,4 +1,4 @@
-"""What else differs between two audits and may explain a difference, in sentences."""
+"""Words other differences of two audits that may explain a changed figure."""
 
 from __future__ import annotations
 

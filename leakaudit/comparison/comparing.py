@@ -29,13 +29,13 @@ from leakaudit.comparison.records import (
     Change,
     Comparison,
     Count,
-    LoneCell,
-    LoneSetting,
     Outcome,
     Reading,
     SettingRow,
     Side,
     Strongest,
+    UnmatchedCell,
+    UnmatchedSetting,
     VerdictChange,
 )
 from leakaudit.records import CellRecord, ReportRecord, State, TargetRecord
@@ -63,7 +63,7 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
     settings: list[SettingRow] = []
     cells: list[CellRow] = []
     elsewhere = 0
-    lone_a, lone_b = first.orphans(), second.orphans()
+    unmatched_a, unmatched_b = first.orphans(), second.orphans()
     matched = match_settings(first.targets, second.targets)
     for pair in matched.pairs:
         row = _setting_row(pair, training)
@@ -73,11 +73,15 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
             told = _cell_row(one, row, threats.get(one.a.threat, ()))
             cells.append(told)
             elsewhere += told.outcome in _UNTOUCHED and _figures(one.a) != _figures(one.b)
-        lone_a += [_lone_cell(one, pair.a, why) for one, why in found.only_a]
-        lone_b += [_lone_cell(one, pair.b, why) for one, why in found.only_b]
+        unmatched_a += [_unmatched_cell(one, pair.a, why) for one, why in found.only_a]
+        unmatched_b += [_unmatched_cell(one, pair.b, why) for one, why in found.only_b]
     alone_a, alone_b = matched.only_a, matched.only_b
-    lone_a += [_lone_cell(cell, one, why) for one, why in alone_a for cell in first.on(one)]
-    lone_b += [_lone_cell(cell, one, why) for one, why in alone_b for cell in second.on(one)]
+    unmatched_a += [
+        _unmatched_cell(cell, one, why) for one, why in alone_a for cell in first.on(one)
+    ]
+    unmatched_b += [
+        _unmatched_cell(cell, one, why) for one, why in alone_b for cell in second.on(one)
+    ]
     verdicts = _verdicts(a, b, [(pair.a.target, pair.b.target) for pair in matched.pairs])
     changed = any(one.changed for one in settings)
     outcomes = {one.outcome for one in settings} | {one.outcome for one in cells}
@@ -91,7 +95,7 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
         and not elsewhere
         and not verdicts
         and first.side.verdict == second.side.verdict
-        and not (lone_a or lone_b or alone_a or alone_b),
+        and not (unmatched_a or unmatched_b or alone_a or alone_b),
         coverage=figures.COVERAGE,
         least=figures.LEAST,
         caveats=_caveats(other_changes(a, b), settings, cells),
@@ -105,10 +109,10 @@ def compare_reports(a: ReportRecord, b: ReportRecord) -> Comparison:
         ),
         settings=tuple(settings),
         cells=tuple(cells),
-        settings_only_in_a=tuple(_lone_setting(one, why, first) for one, why in alone_a),
-        settings_only_in_b=tuple(_lone_setting(one, why, second) for one, why in alone_b),
-        cells_only_in_a=tuple(lone_a),
-        cells_only_in_b=tuple(lone_b),
+        settings_only_in_a=tuple(_unmatched_setting(one, why, first) for one, why in alone_a),
+        settings_only_in_b=tuple(_unmatched_setting(one, why, second) for one, why in alone_b),
+        cells_only_in_a=tuple(unmatched_a),
+        cells_only_in_b=tuple(unmatched_b),
     )
 
 
@@ -155,10 +159,12 @@ class _Audit:
     def on(self, target: TargetRecord) -> list[CellRecord]:
         return [cell for cell in self.cells if cell.target == target.target]
 
-    def orphans(self) -> list[LoneCell]:
+    def orphans(self) -> list[UnmatchedCell]:
         known = {target.target for target in self.targets}
         return [
-            _lone_cell(cell, None, NO_TRAINING) for cell in self.cells if cell.target not in known
+            _unmatched_cell(cell, None, NO_TRAINING)
+            for cell in self.cells
+            if cell.target not in known
         ]
 
     @property
@@ -245,10 +251,10 @@ def _cell_row(pair: Match[CellRecord], setting: SettingRow, threat: tuple[Change
     )
 
 
-def _lone_setting(target: TargetRecord, why: str, audit: _Audit) -> LoneSetting:
+def _unmatched_setting(target: TargetRecord, why: str, audit: _Audit) -> UnmatchedSetting:
     verdict = audit.record.verdict
     judged = {one.target: one.outcome.value for one in (verdict.settings if verdict else ())}
-    return LoneSetting(
+    return UnmatchedSetting(
         setting=setting_identity(target),
         target=target.target,
         state=target.state,
@@ -276,8 +282,8 @@ def _strongest(cells: Sequence[CellRecord]) -> tuple[Strongest, ...]:
     return tuple(best[one][1] for one in sorted(best, reverse=True))
 
 
-def _lone_cell(cell: CellRecord, target: TargetRecord | None, why: str) -> LoneCell:
-    return LoneCell(
+def _unmatched_cell(cell: CellRecord, target: TargetRecord | None, why: str) -> UnmatchedCell:
+    return UnmatchedCell(
         setting=setting_identity(target) if target is not None else None,
         cell=cell_identity(cell),
         key=cell.cell,

@@ -131,7 +131,7 @@ def cell_outcome(
 
 
 def _of_leakage(delta: Delta) -> Reading:
-    """What a difference says of what leaks: the contrary where less of a metric gives more away."""
+    """Read a difference as leakage: reversed if less of a metric gives more away."""
     metric = next(one for one in metrics.METRICS if one.name == delta.measure)
     contrary = {Reading.HIGHER: Reading.LOWER, Reading.LOWER: Reading.HIGHER}
     return delta.reading if metric.more_leaks else contrary.get(delta.reading, delta.reading)

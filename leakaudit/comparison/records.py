@@ -153,7 +153,7 @@ class Pair(Record):
     outcome: Outcome
 
 
-class Lone(Record):
+class Unmatched(Record):
     """How what one audit alone made ended.
 
     Args:
@@ -228,7 +228,7 @@ class Strongest(Record):
     score: Interval
 
 
-class LoneSetting(Lone):
+class UnmatchedSetting(Unmatched):
     """A training that one audit alone made.
 
     Args:
@@ -248,7 +248,7 @@ class LoneSetting(Lone):
     verdict: str | None
 
 
-class LoneCell(Lone):
+class UnmatchedCell(Unmatched):
     """An attack that one audit alone made.
 
     Args:
@@ -342,10 +342,10 @@ class Comparison(Record):
     differing_equal_keys: int
     settings: tuple[SettingRow, ...]
     cells: tuple[CellRow, ...]
-    settings_only_in_a: tuple[LoneSetting, ...]
-    settings_only_in_b: tuple[LoneSetting, ...]
-    cells_only_in_a: tuple[LoneCell, ...]
-    cells_only_in_b: tuple[LoneCell, ...]
+    settings_only_in_a: tuple[UnmatchedSetting, ...]
+    settings_only_in_b: tuple[UnmatchedSetting, ...]
+    cells_only_in_a: tuple[UnmatchedCell, ...]
+    cells_only_in_b: tuple[UnmatchedCell, ...]
 
     @property
     def is_worse(self) -> bool:

@@ -15,12 +15,12 @@ from leakaudit.comparison.records import (
     Change,
     Comparison,
     Delta,
-    Lone,
-    LoneCell,
-    LoneSetting,
     Outcome,
     Pair,
     SettingRow,
+    Unmatched,
+    UnmatchedCell,
+    UnmatchedSetting,
 )
 from leakaudit.comparison.words import (
     HEADER,
@@ -29,7 +29,7 @@ from leakaudit.comparison.words import (
     changed_words,
     counted,
     figures_row,
-    in_full,
+    identified,
     named,
     place_of,
     score_words,
@@ -228,7 +228,7 @@ def _unpaired(comparison: Comparison) -> list[str]:
     ]
 
 
-def _with_place(one: LoneSetting) -> str:
+def _with_place(one: UnmatchedSetting) -> str:
     place = place_of(one.setting)
     return f"{named(one.setting)} at {place[:1].lower()}{place[1:]}"
 
@@ -273,7 +273,7 @@ def _details(comparison: Comparison, only_changes: bool) -> list[Line]:
         lines += _setting(row)
         alike = Counter(attacked(one.cell) for one in own)
         for one in cells:
-            name = in_full(one.cell) if alike[attacked(one.cell)] > 1 else attacked(one.cell)
+            name = identified(one.cell) if alike[attacked(one.cell)] > 1 else attacked(one.cell)
             lines += _cell(one, name)
         unlisted = [unlisted[0] - 1, unlisted[1] - len(cells)]
     listed = bool(lines)
@@ -334,7 +334,7 @@ def _states(row: Pair, indent: int) -> list[Line]:
 
 def _sides(
     comparison: Comparison,
-) -> Iterable[tuple[str, Sequence[LoneSetting], Sequence[LoneCell]]]:
+) -> Iterable[tuple[str, Sequence[UnmatchedSetting], Sequence[UnmatchedCell]]]:
     yield "A", comparison.settings_only_in_a, comparison.cells_only_in_a
     yield "B", comparison.settings_only_in_b, comparison.cells_only_in_b
 
@@ -344,11 +344,11 @@ def _alone(comparison: Comparison) -> list[Line]:
     lines: list[Line] = []
     for letter, settings, cells in _sides(comparison):
         own = [one.setting for one in settings]
-        entries = [(place_of(one.setting), _lone_setting(one)) for one in settings]
+        entries = [(place_of(one.setting), _unmatched_setting(one)) for one in settings]
         entries += [
             (
                 f"{place_of(one.setting)}, {named(one.setting)}" if one.setting else "No setting",
-                [Line(f"{in_full(one.cell)}: {one.state}{_reason(one)}", 4)],
+                [Line(f"{identified(one.cell)}: {one.state}{_reason(one)}", 4)],
             )
             for one in cells
             if one.setting is None or one.setting not in own
@@ -364,7 +364,7 @@ def _alone(comparison: Comparison) -> list[Line]:
     return lines
 
 
-def _lone_setting(one: LoneSetting) -> list[Line]:
+def _unmatched_setting(one: UnmatchedSetting) -> list[Line]:
     """Its training, its Dice and the strongest attacks on it."""
     verdict = f", {one.verdict}" if one.verdict else ""
     cells = counted(one.cells, "cell")
@@ -378,5 +378,5 @@ def _lone_setting(one: LoneSetting) -> list[Line]:
     return [Line(told, 4), *(Line(figure, 6) for figure in figures)]
 
 
-def _reason(one: Lone) -> str:
+def _reason(one: Unmatched) -> str:
     return "" if one.reason == NO_COUNTERPART else f" ({one.reason})"

@@ -77,7 +77,7 @@ def attacked(cell: CellIdentity) -> str:
     return f"{cell.attack_name} by {cell.threat}{site}{tensor}{batch}{steps}{whom}"
 
 
-def in_full(cell: CellIdentity) -> str:
+def identified(cell: CellIdentity) -> str:
     """A cell by every field that identifies it."""
     releases = counted(cell.releases, "release")
     seen = epochs_words(cell.gradient_checkpoints)
