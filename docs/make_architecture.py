@@ -169,12 +169,12 @@ def arrows(package: str, imports: dict[str, set[str]]) -> str:
 
 
 def table() -> str:
-    """Return the table of rooms: what comes in, what goes out, and the number of modules."""
-    lines = ["| room | in | out | modules |", "|---|---|---|---|"]
+    """Return the table of rooms: what comes in and what goes out."""
+    lines = ["| room | in | out |", "|---|---|---|"]
     for file in sorted((ROOT / "leakaudit").rglob("__init__.py")):
         enters, leaves = in_and_out(file)
         name = file.parent.relative_to(ROOT).as_posix()
-        lines.append(f"| `{name}/` | {enters} | {leaves} | {len(list(file.parent.glob('*.py')))} |")
+        lines.append(f"| `{name}/` | {enters} | {leaves} |")
     return "\n".join([*lines, "", "Single modules of the core:", "", *singles()])
 
 
