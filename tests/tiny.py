@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
+
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
 from leakaudit.contracts import Capability, Defense, Observation, ReleaseSetting
 from leakaudit.data import Patient
-from leakaudit.target.split_unet import SplitUNetSpec
+from leakaudit.target.split_unet import SplitUNet, SplitUNetSpec
 from leakaudit.target.training import TrainingData, TrainingSettings, build
 from leakaudit.threat.gradients import Companions
 from leakaudit.threat.observing import observe
@@ -62,6 +65,16 @@ def tiny_patients(
     return patients
 
 
+@cache
+def _built(spec: SplitUNetSpec, seed: int) -> SplitUNet:
+    return build(spec, seed).eval()
+
+
+def tiny_network(spec: SplitUNetSpec, seed: int) -> SplitUNet:
+    """An untrained network of one's own: a copy, which takes a tenth of what building it does."""
+    return deepcopy(_built(spec, seed))
+
+
 def tiny_system(
     defense: Defense,
     spec: SplitUNetSpec | None = None,
@@ -70,7 +83,7 @@ def tiny_system(
 ) -> System:
     """An untrained system with other weights after each of two epochs, defense fitted."""
     spec = tiny_spec() if spec is None else spec
-    initial = build(spec, seed).eval()
+    initial = tiny_network(spec, seed)
     others = tiny_patients(2, modalities=sum(spec.channels), seed=99)
     images = torch.cat([images_of(patient) for patient in auxiliary or others])
     with torch.no_grad():
@@ -78,7 +91,7 @@ def tiny_system(
     setting = ReleaseSetting(
         sites=len(spec.channels), releases_per_patient=4, auxiliary_levels=levels
     )
-    halfway, network = (build(spec, seed + number).eval() for number in (2, 1))
+    halfway, network = (tiny_network(spec, seed + number) for number in (2, 1))
     return System(
         network=network,
         initial=initial,
