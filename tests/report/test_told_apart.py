@@ -136,7 +136,7 @@ def test_the_share_stands_in_every_table_and_never_with_images() -> None:
         assert "| identities |" in table
         assert "| 1.000 [0.478, 1.000] (chance 0.07) |" in table
     output = ElementTree.fromstring(junit_xml(record)).iter("system-out")
-    assert "Share of patients matched 1.00" in [one.text for one in output]
+    assert "Share of patients matched by what was released: 1.00" in [one.text for one in output]
     (setting,) = matched_settings(record)
     assert setting.cell.cell == "cell-who-1"
     assert setting.seconds

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from leakaudit.measure.metrics import METRICS
 from leakaudit.records import CellRecord, Outcome, ReportRecord, State, TargetRecord
 from leakaudit.report.text.formatting import figure, visible
-from leakaudit.report.text.validity import valid_leakage, valid_masks, valid_matching
 from leakaudit.report.text.verdicts import SettingOutcome, VerdictView, setting_name, verdict_view
 
 # What XML 1.0 has no way to write, escaped or not.
@@ -18,93 +18,53 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit_xml(record: ReportRecord) -> str:
     """One suite per setting, a test per attack; the last suite is the policy's verdict.
 
-    A training or cell that broke off is an ``error``; one that is ``unsupported`` or whose control
-    failed is ``skipped``, which says nothing for or against the setting. With a policy each limit
-    is a test of its own: beyond it a ``failure``, not shown to hold an ``error``; what the verdict
-    does not need and broke off is ``skipped``. So the file is green where the exit code is 0.
+    Without a policy a training or cell that broke off is an ``error``. With one the verdict
+    decides: each limit and each required attack is a test, a ``failure`` beyond a limit and an
+    ``error`` where a figure is missing. All else without a figure is ``skipped``, which says
+    nothing for or against a setting. So the file is green where the exit code is 0.
     """
     root = ElementTree.Element("testsuites", name=_text(f"leakaudit {record.name}"))
-    needs = _needs(record)
-    _trainings(root, record, needs)
+    view = verdict_view(record)
+    broken = "error" if view is None else "skipped"
+    suite = ElementTree.SubElement(root, "testsuite", name="trainings")
+    for target in record.targets:
+        name, where = setting_name(target)
+        name = name if target.kind == "split" else f"{target.kind} {target.site}".strip()
+        _ended(_test(suite, f"{name}, {where}", "trainings"), target, broken)
     for target in record.targets:
         cells = [c for c in record.cells if c.target == target.target and not c.control_only]
         if target.kind == "split" and not target.control_only and cells:
-            name = ", ".join(setting_name(target))
-            suite = ElementTree.SubElement(root, "testsuite", name=_text(name))
-            for cell in cells:
-                _cell(suite, cell, name, needs(cell))
-    controls = [cell for cell in record.cells if cell.control_only]
-    if controls:
-        suite = ElementTree.SubElement(root, "testsuite", name="positive controls")
-        for cell in controls:
-            _cell(suite, cell, "positive controls", needs(cell))
-    view = verdict_view(record)
+            _cells(root, ", ".join(setting_name(target)), cells, broken)
+    if controls := [cell for cell in record.cells if cell.control_only]:
+        _cells(root, "positive controls", controls, broken)
     if view is not None:
         _policy(root, view)
-    for suite in root:
+    for suite in (*root, root):
         _count(suite)
-    _count(root)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _needs(record: ReportRecord) -> Callable[[CellRecord | TargetRecord], bool]:
-    """Whether a cell or training that broke off is an error; all are without a policy."""
-    verdict = record.verdict
-    if verdict is None:
-        return lambda _: True
-    judged = {one.target for one in verdict.settings}
-    required = verdict.policy.required
-
-    def needed(one: CellRecord | TargetRecord) -> bool:
-        if one.target not in judged or one.control_only:
-            return False
-        if required is None or isinstance(one, TargetRecord):
-            return True
-        return any(
-            each.attack == one.attack_name and each.threat in ("", one.threat) for each in required
-        )
-
-    return needed
-
-
-def _trainings(
-    root: ElementTree.Element,
-    record: ReportRecord,
-    needs: Callable[[CellRecord | TargetRecord], bool],
+def _cells(
+    root: ElementTree.Element, setting: str, cells: Sequence[CellRecord], broken: str
 ) -> None:
-    suite = ElementTree.SubElement(root, "testsuite", name="trainings")
-    for target in record.targets:
-        name, where = setting_name(target)
-        if target.kind != "split":
-            name = f"{target.kind} {target.site}".strip()
-        test = _test(suite, f"{name}, {where}", "trainings")
-        if target.state is not State.OK:
-            _broken(test, target.state, target.reason, needs(target))
+    suite = ElementTree.SubElement(root, "testsuite", name=_text(setting))
+    for cell in cells:
+        disguised = ", disguised" if cell.disguise else ""
+        name = f"{cell.attack} under {cell.seen_by}, {cell.victims}{disguised}"
+        test = _test(suite, name, setting)
+        _ended(test, cell, broken)
+        if cell.state is State.OK and (found := cell.figures):
+            (words,) = (one.words for one in METRICS if one.name == found.measure)
+            output = ElementTree.SubElement(test, "system-out")
+            output.text = _text(f"{words[:1].upper()}{words[1:]}: {figure(found.score.mean)}")
 
 
-def _broken(test: ElementTree.Element, state: State, reason: str, needed: bool) -> None:
-    if needed:
-        _outcome(test, "error", state.value, reason)
-    else:
-        _outcome(test, "skipped", f"{state.value}, which the verdict does not need: {reason}")
-
-
-def _cell(suite: ElementTree.Element, cell: CellRecord, setting: str, needed: bool) -> None:
-    name = f"{cell.attack} under {cell.seen_by}, {cell.victims}"
-    test = _test(suite, name + (", disguised" if cell.disguise else ""), setting)
-    if cell.state.broke_off:
-        _broken(test, cell.state, cell.reason, needed)
-    elif cell.state is not State.OK:
-        _outcome(test, "skipped", f"{cell.state.value}: {cell.reason}")
-    else:
-        leakage, masks = valid_leakage(cell), valid_masks(cell)
-        score = leakage.ssim_brain if leakage else masks.dice if masks else None
-        what = "SSIM inside the brain" if leakage else "Dice of recovered masks"
-        if (who := valid_matching(cell)) is not None:
-            what, score = "Share of patients matched", who.score
-        output = ElementTree.SubElement(test, "system-out")
-        output.text = _text(f"{what} {figure(score.mean if score else None)}")
+def _ended(test: ElementTree.Element, one: CellRecord | TargetRecord, broken: str) -> None:
+    """Say how a cell or training ended that has no figure."""
+    if one.state is not State.OK:
+        kind = broken if one.state.broke_off else "skipped"
+        _outcome(test, kind, one.state.value, one.reason)
 
 
 def _policy(root: ElementTree.Element, view: VerdictView) -> None:
