@@ -90,6 +90,11 @@ class Metric:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     @property
+    def sentence(self) -> str:
+        """Its words as they start a sentence."""
+        return f"{self.words[:1].upper()}{self.words[1:]}"
+
+    @property
     def listed(self) -> bool:
         """Whether it is stored with each patient, and so a column of the page's tables."""
         return self.each is None

@@ -53,7 +53,7 @@ def _view(anchor: str, matrix: MatrixView, attack: tuple[object, ...]) -> Series
     shown = [
         (one, cells)
         for one, cells in met
-        if sum((cell.leakage or cell.masks) is not None for cell in cells.values()) > 1
+        if sum(cell.rebuilt is not None for cell in cells.values()) > 1
     ]
     steps = sorted(
         {seen for _, cells in shown for seen in cells},

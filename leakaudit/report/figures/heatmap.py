@@ -168,7 +168,7 @@ def _of_setting(setting: SettingView) -> Heading:
 
 def _cell(setting: SettingView, key: tuple[object, ...]) -> HeatCell:
     view = next((one for one in setting.cells if _key(one) == key), None)
-    figures = (view.leakage or view.masks) if view is not None else None
+    figures = view.rebuilt if view is not None else None
     if figures is None:
         return HeatCell(view, None, 0, False)
     advantage = figures.advantage

@@ -100,7 +100,7 @@ def _worst(matrix: MatrixView, kind: Kind) -> list[tuple[SettingView, CellView]]
 
 
 def _row(setting: SettingView, cell: CellView, shared: RowScale, named: bool) -> PatientRow:
-    figures = cell.leakage or cell.masks
+    figures = cell.rebuilt
     assert figures is not None  # _worst leaves out what has none
     scores = _scores(cell)
     ordered = sorted(range(len(scores)), key=lambda one: scores[one])
@@ -121,7 +121,7 @@ def _row(setting: SettingView, cell: CellView, shared: RowScale, named: bool) ->
 
 def _scores(cell: CellView) -> list[float]:
     """One score for each patient, images or masks."""
-    figures = cell.leakage or cell.masks
+    figures = cell.rebuilt
     return figures.by_patient()[0] if figures is not None else []
 
 

@@ -55,9 +55,9 @@ def _cells(
         test = _test(suite, name, setting)
         _ended(test, cell, broken)
         if cell.state is State.OK and (found := cell.figures):
-            (words,) = (one.words for one in METRICS if one.name == found.measure)
+            (words,) = (one.sentence for one in METRICS if one.name == found.measure)
             output = ElementTree.SubElement(test, "system-out")
-            output.text = _text(f"{words[:1].upper()}{words[1:]}: {figure(found.score.mean)}")
+            output.text = _text(f"{words}: {figure(found.score.mean)}")
 
 
 def _ended(test: ElementTree.Element, one: CellRecord | TargetRecord, broken: str) -> None:

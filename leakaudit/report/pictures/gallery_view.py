@@ -20,7 +20,7 @@ from leakaudit.records import (
 from leakaudit.report.pictures.gallery import Gallery, Quad
 from leakaudit.report.pictures.selection import Place, measured_cells, score, scores
 from leakaudit.report.text.formatting import spoken
-from leakaudit.report.text.validity import valid_leakage, valid_masks
+from leakaudit.report.text.validity import valid_rebuilt
 
 PLACE_WORDS: dict[Place, str] = {
     "only": "The only patient",
@@ -135,7 +135,7 @@ def gallery_view(record: ReportRecord, gallery: Gallery | None) -> GalleryView |
     sets = []
     for one in index.sets:
         cell = cells.get(one.cell)
-        figures = (valid_leakage(cell) or valid_masks(cell)) if cell is not None else None
+        figures = valid_rebuilt(cell)
         if cell is None or figures is None:
             continue
         by_patient = {each.patient: each for each in scores(cell)}

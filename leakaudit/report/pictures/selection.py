@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from leakaudit.records import CellRecord, MaskScore, PatientScore, ReportRecord
-from leakaudit.report.text.validity import valid_leakage, valid_masks
+from leakaudit.report.text.validity import valid_rebuilt
 
 Place = Literal["only", "worst", "median", "best"]
 Wanted = Mapping[str, Sequence[tuple[Place, str]]]
@@ -15,15 +15,13 @@ Wanted = Mapping[str, Sequence[tuple[Place, str]]]
 def measured_cells(record: ReportRecord) -> tuple[CellRecord, ...]:
     """Cells that have a valid figure of their own; those of a control alone are left out."""
     return tuple(
-        cell
-        for cell in record.cells
-        if not cell.control_only and (valid_leakage(cell) or valid_masks(cell)) is not None
+        cell for cell in record.cells if not cell.control_only and valid_rebuilt(cell) is not None
     )
 
 
 def scores(cell: CellRecord) -> tuple[PatientScore | MaskScore, ...]:
     """The patients of a cell with a valid figure, as they stand in the record."""
-    figures = valid_leakage(cell) or valid_masks(cell)
+    figures = valid_rebuilt(cell)
     return figures.patients if figures is not None else ()
 
 

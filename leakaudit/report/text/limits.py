@@ -37,17 +37,18 @@ def limits_words(verdict: Verdict, one: SettingVerdict) -> str:
     exceeded = {each.threshold for each in checks if each.outcome == "violates"} - unclaimed
     doubtful = {each.threshold for each in checks if each.outcome == "open"} - exceeded - unclaimed
     total = len(verdict.policy.thresholds)
-    parts: list[str] = []
-    for numbers, what in (
-        (exceeded, "exceeded"),
-        (unclaimed, "without the guarantee asked for"),
-        (() if exceeded or unclaimed else doubtful, "not shown to hold"),
-    ):
-        if numbers:
-            of_all = "" if parts else f" of {total} limits"
-            parts.append(f"{len(numbers)}{of_all} {_are(len(numbers))} {what}")
-    if total == 1 and parts:
-        return f"the only limit {parts[0].partition('limits ')[2]}"
+    found = (
+        (len(exceeded), "exceeded"),
+        (len(unclaimed), "without the guarantee asked for"),
+        (0 if exceeded or unclaimed else len(doubtful), "not shown to hold"),
+    )
+    kept = [(number, what) for number, what in found if number]
+    if total == 1 and kept:
+        return f"the only limit is {kept[0][1]}"
+    parts = [
+        f"{number}{'' if place else f' of {total} limits'} {_are(number)} {what}"
+        for place, (number, what) in enumerate(kept)
+    ]
     more = f" ({len(doubtful)} more {_are(len(doubtful))} not shown to hold)"
     return ", ".join(parts) + (more if doubtful and (exceeded or unclaimed) else "")
 

@@ -20,6 +20,11 @@ def valid_matching(cell: CellRecord | None) -> Matching | None:
     return cell.matching if cell is not None and cell.state is State.OK else None
 
 
+def valid_rebuilt(cell: CellRecord | None) -> Leakage | MaskLeakage | None:
+    """The cell's figures if it is ``ok`` and rebuilt images or masks; None otherwise."""
+    return valid_leakage(cell) or valid_masks(cell)
+
+
 def valid_figures(cell: CellRecord | None) -> Figures | None:
     """The cell's figures of any kind if it is ``ok``; None otherwise."""
     return cell.figures if cell is not None and cell.state is State.OK else None

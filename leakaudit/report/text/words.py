@@ -25,7 +25,13 @@ from leakaudit.report.text.formatting import (
     spoken,
 )
 from leakaudit.report.text.pointers import count
-from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
+from leakaudit.report.text.validity import (
+    valid_figures,
+    valid_leakage,
+    valid_masks,
+    valid_matching,
+    valid_rebuilt,
+)
 
 SUPPORTS = "This supports, and does not replace, the controller's case-by-case assessment."
 
@@ -160,9 +166,8 @@ def kept_sentence(dice: Interval | None) -> str:
 
 def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
     """How far the weakest attack alone would have misled; empty if only one attack counts."""
-    leakage, masks = valid_leakage(weakest), valid_masks(weakest)
-    score = leakage.ssim_brain if leakage else masks.dice if masks else None
-    if weakest is None or score is None or worst.misled_by is None:
+    found = valid_rebuilt(weakest)
+    if weakest is None or found is None or worst.misled_by is None:
         return ""
     if worst.advantage is None or worst.advantage.mean <= 0:
         return ""
@@ -175,7 +180,7 @@ def weakest_sentence(worst: WorstCase, weakest: CellRecord | None) -> str:
     name = spoken(weakest.attack_name, start=False)
     return (
         f"An audit of {whom} with the weakest attack alone ({name}) would have reported "
-        f"{figure(score.mean)}, i.e. misled by {figure(worst.misled_by)}."
+        f"{figure(found.score.mean)}, i.e. misled by {figure(worst.misled_by)}."
     )
 
 

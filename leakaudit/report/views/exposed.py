@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from leakaudit.records import CellRecord, Leakage, ReportRecord, TargetRecord, WorstCase
 from leakaudit.report.text.formatting import best_guess, figure, percent
-from leakaudit.report.text.validity import valid_leakage, valid_masks
+from leakaudit.report.text.validity import valid_leakage, valid_rebuilt
 from leakaudit.report.text.verdicts import setting_name
 from leakaudit.report.views.settings import cell_anchors
 
@@ -72,11 +72,10 @@ def _alike(record: ReportRecord, case: WorstCase) -> list[CellRecord]:
 def _recovered_best(cells: Sequence[CellRecord]) -> tuple[CellRecord, str, float] | None:
     scored = []
     for cell in cells:
-        leakage, masks = valid_leakage(cell), valid_masks(cell)
-        if leakage is not None:
-            scored += [(cell, one.patient, one.ssim_brain) for one in leakage.patients]
-        elif masks is not None:
-            scored += [(cell, one.patient, one.dice) for one in masks.patients]
+        if (found := valid_rebuilt(cell)) is not None:
+            names = [one.patient for one in found.patients]
+            scores, _ = found.by_patient()
+            scored += [(cell, *one) for one in zip(names, scores, strict=True)]
     return max(scored, key=lambda one: one[2], default=None)
 
 

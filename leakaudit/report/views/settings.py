@@ -52,6 +52,11 @@ class CellView:
     worst: bool
     threat: ThreatRecord | None
 
+    @property
+    def rebuilt(self) -> Leakage | MaskLeakage | None:
+        """The figures of what was rebuilt, images or masks."""
+        return self.leakage or self.masks
+
 
 @dataclass(frozen=True)
 class ExposureView:
