@@ -64,7 +64,7 @@ def attack_use(name: str, parameters: Mapping[str, Any] | None = None) -> Attack
 
     Raises:
         PluginError: there is no such attack, or two.
-        ConfigError: a parameter is no plain value.
+        ConfigError: a parameter is not a plain value.
     """
     try:
         given = tuple(
@@ -189,9 +189,9 @@ def _answer(wire: Wire, connection: Connection, question: _Question) -> _Answer:
     except EOFError:
         return _EndedError(f"{who}: its process ended without a word")
     except Exception as error:  # a message may be made to confuse
-        return _EndedError(f"{who}: its process sent what is no message: {error}")
+        return _EndedError(f"{who}: its process sent something that is not a message: {error}")
     if type(value) is not str:
-        return _EndedError(f"{who}: its process sent what is no message")
+        return _EndedError(f"{who}: its process sent something that is not a message")
     try:
         if kind == "kind" and not question.configured:
             return kind_from(value)

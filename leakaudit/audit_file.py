@@ -135,4 +135,4 @@ def _resolved(path: Path, source: str) -> str:
     try:
         return str(path.resolve())
     except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"{source}: {str(path)!r} is no path ({error})") from error
+        raise ConfigError(f"{source}: {str(path)!r} is not a path ({error})") from error

@@ -3,7 +3,7 @@
 The adversary of differential privacy chooses two records, knows everything else, and says which of
 the two was released. So does this audit, through the real `Defense.release`; what it finds are
 lower bounds (`leakaudit.privacy.selfaudit`). One that exceeds the claim refutes it: sensitivity,
-clip or noise are wrong. That none does is no proof.
+clip or noise are wrong. That none does is not a proof.
 """
 
 from __future__ import annotations

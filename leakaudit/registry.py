@@ -158,7 +158,7 @@ def loaded(kind: Kind, name: str, value: str, distribution: str, version: str) -
     base = _BASES[kind]
     if not (isinstance(cls, type) and issubclass(cls, base) and is_dataclass(cls)):
         raise PluginError(
-            f"{kind} {name!r} of {distribution} ({value}) is no dataclass derived from "
+            f"{kind} {name!r} of {distribution} ({value}) is not a dataclass derived from "
             f"{base.__name__}"
         )
     recovers = getattr(cls, "recovers", "images")

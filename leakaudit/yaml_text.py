@@ -96,7 +96,7 @@ def plain(tree: Any, source: str, line: int = 1) -> Any:
         ]
     if isinstance(tree, float) and not math.isfinite(tree):
         raise ConfigError(
-            f"{source}, line {line}: {float(tree)} is no value that anything here can have"
+            f"{source}, line {line}: {float(tree)} is not a value that anything here can have"
         )
     for scalar in (bool, int, float, str):
         if isinstance(tree, scalar):
@@ -154,7 +154,7 @@ def _in_words(error: Any) -> str:
 def line_of(tree: Any, location: list[int | str]) -> int:
     """The line of the deepest part of ``location`` that stands in the file.
 
-    An index into what is no list is passed over: a defense that stands alone is a stack of one.
+    An index into what is not a list is passed over: a defense that stands alone is a stack of one.
     """
     line = 1
     for part in location:

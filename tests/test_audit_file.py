@@ -109,7 +109,7 @@ def test_a_misspelt_name_has_its_line_and_the_nearest(text: str, line: int, near
         ("images: ful", 2, "expected 'none', 'blurred' or 'full', got 'ful'; did you mean 'full'?"),
         ("data:\n  kind: fantom", 3, "got 'fantom'; did you mean 'phantom'?"),
         ("data:\n  kind: folder", 2, "data.path, --data or LEAKAUDIT_DATA must name it"),
-        ("target:\n  training:\n    learning_rate: .nan", 4, "nan is no value"),
+        ("target:\n  training:\n    learning_rate: .nan", 4, "nan is not a value"),
         ("defenses:\n- gaussian-noise: {std: 1}\n  identity:", 3, "one name in each entry, got"),
         ("defenses:\n- gaussian-noise: {std: true}", 3, "std is True; expected float"),
     ],

@@ -19,7 +19,7 @@ def require_comparable(a: ReportRecord, b: ReportRecord) -> None:
 
     Raises:
         UsageError: with every field that differs, and both its values. Where a report is shared,
-            its pseudonyms are no patients that differ: it says what sharing does instead.
+            its pseudonyms are not patients that differ: it says what sharing does instead.
     """
     differing = [
         *_differing("metric_version", a.metric_version, b.metric_version),
@@ -48,7 +48,7 @@ def require_comparable(a: ReportRecord, b: ReportRecord) -> None:
         raise UsageError(
             "expected two audits of the same patients, prepared, split and measured alike, but A "
             f"and B differ in {'; '.join(differing)}; figures over different patients or measures "
-            "say nothing beside each other: run one of the audits again as the other was"
+            "cannot be compared: run one of the audits again as the other was"
         )
 
 
@@ -108,7 +108,7 @@ def in_words(value: Any) -> str:
 
 
 def _differing(field: str, a: Any, b: Any) -> list[str]:
-    """The field with both values; a version that did not record it is no difference."""
+    """The field with both values; a version that did not record it is not a difference."""
     if a is None or b is None or a == b:
         return []
     return [f"{field} ({in_words(a)} and {in_words(b)})"]

@@ -43,10 +43,10 @@ def reconfigured(a: _Defense, b: _Defense) -> tuple[Change, ...] | None:
 
 
 def retuned(a: Configured, b: Configured) -> tuple[Change, ...] | None:
-    """The parameters in which two attacks differ; None if one of them is no number.
+    """The parameters in which two attacks differ; None if one of them is not a number.
 
-    A number says how hard an attack tries, or how: iterations, steps, a weight. What is no number,
-    such as a prior's name, makes another attack of it. A parameter that one side lacks was added.
+    A number says how hard an attack tries, or how: iterations, steps, a weight. Another value, such
+    as a prior's name, makes another attack of it. A parameter that one side lacks was added.
     """
     first, second = a.values, b.values
     differing = [name for name in first.keys() & second.keys() if first[name] != second[name]]

@@ -76,8 +76,8 @@ class DefenseSetting:
 def expand_stack(uses: Sequence[PluginUse], target: TargetConfig) -> list[DefenseSetting]:
     """Every point of the grids of a defense's parts.
 
-    ``architecture`` among them is no plug-in: it says which skips are withheld and how narrow the
-    bottleneck is, in place of what the target says for all.
+    ``architecture`` among them is not a plug-in: it says which skips are withheld and how narrow
+    the bottleneck is, in place of what the target says for all.
 
     Raises:
         ConfigError: a name or a parameter is wrong, or the parts do not go together.

@@ -75,7 +75,9 @@ class ThresholdConfig(Section):
     @model_validator(mode="after")
     def _fits_its_measure(self) -> ThresholdConfig:
         if self.quantifier is not None and _is_share(self.measure):
-            raise ValueError(f"{self.measure} is no figure per patient; leave the quantifier out")
+            raise ValueError(
+                f"{self.measure} is not a figure per patient; leave the quantifier out"
+            )
         if self.measure == "epsilon" and (self.bound is not None or self.n_min is not None):
             raise ValueError("epsilon is claimed, not estimated; leave bound and n_min out")
         if self.delta is not None and self.measure != "epsilon":

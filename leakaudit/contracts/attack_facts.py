@@ -116,7 +116,7 @@ class AttackKind:
         """Ask the class, in the process in which its code may run.
 
         Raises:
-            PluginError: a default is no plain value.
+            PluginError: a default is not a plain value.
         """
         this: Any = attack
         return cls(
@@ -189,7 +189,7 @@ class AttackFacts:
         """Ask the attack, in the process in which its code may run.
 
         Raises:
-            PluginError: a configured value is no plain one.
+            PluginError: a configured value is not a plain one.
         """
         this: Any = attack
         kind = AttackKind.of(type(attack))
@@ -223,7 +223,7 @@ class AttackFacts:
             PluginError: nobody declared it, so no other process can make it.
         """
         if self.use is None:
-            raise PluginError(f"{self!r} is no installed attack; declare it as an entry point")
+            raise PluginError(f"{self!r} is not an installed attack; declare it as an entry point")
         return self.use
 
     def needs(self) -> frozenset[Capability]:

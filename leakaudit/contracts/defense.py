@@ -170,7 +170,7 @@ class Defense(abc.ABC):
     must treat every sample on its own.
     """
 
-    # What it changes: a run in which one of these changed nothing is no run of this defense. A
+    # What it changes: a run in which one of these changed nothing is not a run of this defense. A
     # defense that changes nothing at all leaves the network undefended.
     acts_on: ClassVar[frozenset[Stage]] = frozenset({Stage.RELEASE})
 
@@ -189,7 +189,7 @@ class Defense(abc.ABC):
 
     @property
     def parts(self) -> tuple[Defense, ...]:
-        """The defenses that it is made of, in order; of one that is no stack, itself."""
+        """The defenses that it is made of, in order; of one that is not a stack, itself."""
         return (self,)
 
     @final

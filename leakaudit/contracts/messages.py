@@ -26,7 +26,7 @@ class SystemLayout:
         features: channels of each level of a site's encoder.
         spatial: extents of an image in voxels.
         victims: how many images are to be reconstructed.
-        site: which site the adversary is; None for one that is no data site.
+        site: which site the adversary is; None for one that is not a data site.
         gradient_batch: slices of a batch whose gradients are observed, the victim's first.
         bottleneck: at most so many channels of each crossing level are sent; None for all.
         candidates: images on the adversary's list of candidate patients; 0 without such a list.

@@ -279,7 +279,7 @@ def _check_rests_on(root: OpenFolder, run: RunPart, findings: Findings) -> None:
         record = ReportRecord.model_validate_json(data) if data is not None else None
     except ValueError:
         if not any(fault.where == where for fault in findings.faults):
-            findings.fault("broken", where, "it is no report of this version")
+            findings.fault("broken", where, "it is not a report of this version")
         return
     if record is None:
         return

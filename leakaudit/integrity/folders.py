@@ -70,7 +70,7 @@ class OpenFolder:
 
         Raises:
             FileNotFoundError: there is nothing of that name.
-            NotWhatItShouldBeError: it is no folder.
+            NotWhatItShouldBeError: it is not a folder.
             OSError: it cannot be opened.
         """
         self._require(name, "folder")
@@ -86,7 +86,7 @@ class OpenFolder:
 
         Raises:
             FileNotFoundError: there is nothing of that name.
-            NotWhatItShouldBeError: it is no regular file.
+            NotWhatItShouldBeError: it is not a regular file.
             OSError: it cannot be opened.
         """
         self._require(name, "file")
@@ -121,7 +121,7 @@ class OpenFolder:
 
         Raises:
             FileNotFoundError: there is nothing of that name.
-            NotWhatItShouldBeError: it is no regular file.
+            NotWhatItShouldBeError: it is not a regular file.
             OSError: it cannot be read.
         """
         with self.file(name) as opened, open(opened, "rb", closefd=False) as file:
@@ -133,7 +133,7 @@ class OpenFolder:
 
         Raises:
             FileNotFoundError: there is nothing of that name.
-            NotWhatItShouldBeError: it is no regular file.
+            NotWhatItShouldBeError: it is not a regular file.
             TooLargeError: it is larger.
             OSError: it cannot be read.
         """

@@ -61,7 +61,7 @@ class Signers:
         """Read the list, and find ssh-keygen.
 
         Raises:
-            SignatureError: one of them is not there, or the list is no file.
+            SignatureError: one of them is not there, or the list is not a file.
         """
         program = shutil.which("ssh-keygen")
         if program is None:
@@ -185,4 +185,4 @@ def _why_not_good(said: str) -> str:
             "it is not of this manifest.json: this was changed or written anew after it was signed"
         )
     lines = said.splitlines() or ["it gives no reason"]
-    return f"it is no signature that ssh-keygen can read: {lines[0]!a}"
+    return f"it is not a signature that ssh-keygen can read: {lines[0]!a}"

@@ -79,7 +79,7 @@ class Wire:
 
         Raises:
             EOFError: the other end is gone.
-            ValueError: what came is no message.
+            ValueError: what came is not a message.
         """
         kind, tree, tensors = self._receive(MOST_FROM_ATTACK)
         _require_plain(tree, 0, [0])
@@ -173,11 +173,11 @@ class _Announced:
                 or len(numbers) > _DIMENSIONS
                 or not all(type(each) is int and 0 <= each < 1 << 40 for each in numbers)
             ):
-                raise ValueError(f"{numbers!r:.80} are no extents of a tensor")
+                raise ValueError(f"{numbers!r:.80} are not extents of a tensor")
         if type(kind) is not str or kind not in _TYPES:
-            raise ValueError(f"{kind!r:.80} is no type of a tensor")
+            raise ValueError(f"{kind!r:.80} is not a type of a tensor")
         if type(device) is not str or not _DEVICE.fullmatch(device):
-            raise ValueError(f"{device!r:.80} is no device")
+            raise ValueError(f"{device!r:.80} is not a device")
         if len(shape) != len(stride) or not _dense(shape, stride):
             raise ValueError(f"strides {stride} leave gaps in a tensor of shape {shape}")
         return cls(_TYPES[kind], tuple(shape), tuple(stride), device)
@@ -249,7 +249,7 @@ def _rebuilt(tree: Any, tensors: list[torch.Tensor]) -> Any:
     if tree.keys() == {"generator", "device"}:
         device, state = tree["device"], _numbered(tree["generator"], tensors).cpu()
         if type(device) is not str or not _DEVICE.fullmatch(device):
-            raise ValueError(f"{device!r:.80} is no device")
+            raise ValueError(f"{device!r:.80} is not a device")
         generator = torch.Generator(device)
         like = generator.get_state()
         if state.dtype != like.dtype or state.shape != like.shape:

@@ -34,7 +34,7 @@ def success(
     Args:
         reached: SSIM inside the brain of each victim's reconstruction.
         guesses: the blind guesses, at least one.
-        images: middle slices of all patients that are no victims, in [0, 1].
+        images: middle slices of all patients that are not victims, in [0, 1].
         brain: their brain masks.
 
     Returns:

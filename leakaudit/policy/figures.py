@@ -82,7 +82,7 @@ def applies(cell: CellRecord, measure: Measure) -> bool:
 
 
 def of_epsilon(target: TargetRecord, delta: float) -> Figure:
-    """Epsilon of a claim on what crosses the cut for patients in use; no claim is no bound.
+    """Epsilon of a claim on what crosses the cut for patients in use; no claim is not a bound.
 
     Args:
         target: the setting.

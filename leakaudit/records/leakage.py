@@ -122,7 +122,7 @@ class Success(Record):
         blind_name: the blind guess that reaches it most often.
         blind_reached: of how many of the others it does.
         blind_limit: upper end of the one-sided Clopper-Pearson 95 % interval of that share.
-        others: all patients that are no victims.
+        others: all patients that are not victims.
         bound: how often any reconstruction can reach it under the defense's guarantee, an estimate
             under this prior; None if nothing bounds what is released.
     """

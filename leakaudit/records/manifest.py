@@ -165,4 +165,4 @@ def _validated(kind: type[_R], document: Mapping[str, Any]) -> _R:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"it is no manifest: {first['msg']} at {where!a}") from error
+        raise ValueError(f"it is not a manifest: {first['msg']} at {where!a}") from error

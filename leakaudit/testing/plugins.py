@@ -14,7 +14,9 @@ def check_configuration(plugin: object) -> None:
     """Its fields are its whole configuration, and its repr rebuilds it."""
     cls = type(plugin)
     name = cls.__name__
-    assert is_dataclass(cls), f"{name} is no dataclass; its fields must be its whole configuration"
+    assert is_dataclass(cls), (
+        f"{name} is not a dataclass; its fields must be its whole configuration"
+    )
     assert getattr(cls, "__dataclass_params__").frozen, f"{name} must be frozen"  # noqa: B009
     assert all(field.kw_only for field in fields(cls)), f"{name} must be keyword-only"
     rebuilt = eval(repr(plugin), {name: cls, "inf": math.inf, "__builtins__": {}})

@@ -105,7 +105,7 @@ def _check_training(
         loss = defense.companion_loss(companion, images, levels)
         parameters = tuple(companion.parameters())
         slopes = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
-        assert loss.ndim == 0, f"{name}.companion_loss is no scalar"
+        assert loss.ndim == 0, f"{name}.companion_loss is not a scalar"
         learned = any(bool(each.any()) for each in slopes)
         assert learned, f"{name}.companion_loss teaches its companion nothing"
         if taught:
@@ -114,7 +114,7 @@ def _check_training(
     penalty = defense.penalty(images, inputs, companion)
     if penalty is None:
         return False
-    assert penalty.ndim == 0, f"{name}.penalty is no scalar"
+    assert penalty.ndim == 0, f"{name}.penalty is not a scalar"
     assert bool(penalty.isfinite()), f"{name}.penalty is not finite"
     assert penalty.requires_grad, f"no gradient comes back from {name}.penalty"
     gradients = torch.autograd.grad(penalty, inputs, allow_unused=True, materialize_grads=True)

@@ -51,7 +51,7 @@ class Companions:
         if len(pool) < wanted:
             raise CellError(
                 f"a gradient batch of {self.batch} needs {wanted} slices of training patients who "
-                f"are no victims; there are {len(pool)}: gradient_batch can be {len(pool) + 1}"
+                f"are not victims; there are {len(pool)}: gradient_batch can be {len(pool) + 1}"
             )
         generator = generator_for(seed, "companions", checkpoint, victim.id)
         chosen = [pool[i] for i in torch.randperm(len(pool), generator=generator)[:wanted].tolist()]
@@ -186,7 +186,7 @@ def batches_asked(
     """Return the slices that a query is answered about: as asked, or random ones of ``pool_of``.
 
     Raises:
-        CellError: they are no whole batches.
+        CellError: they are not whole batches.
     """
     if not len(images) or len(images) % size:
         raise CellError(f"{len(images)} slices were asked about, in batches of {size}")

@@ -86,7 +86,7 @@ class StatesLessNoise(SecretNoise):
 
 @dataclass(frozen=True, kw_only=True)
 class Dividing(Stating):
-    """Divides by the norm where it should clip: of zeros that is no number."""
+    """Divides by the norm where it should clip: of zeros that is not a number."""
 
     def clipped(self, levels: Levels) -> Levels:
         norms = torch.cat([level.flatten(1) for level in levels], dim=1).norm(dim=1)

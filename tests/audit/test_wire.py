@@ -224,17 +224,17 @@ def test_a_piece_that_is_too_long_or_missing_is_refused() -> None:
         (("float32", [2, 2], [0, 3], "cpu"), "leave gaps"),
         (("float32", [4], [0], "cpu"), "leave gaps"),
         (("float32", [2], [1, 1], "cpu"), "leave gaps"),
-        (("float32", [-1], [1], "cpu"), "no extents"),
-        (("float32", [2], [-1], "cpu"), "no extents"),
-        (("float32", [True], [1], "cpu"), "no extents"),
-        (("float32", [2.0], [1], "cpu"), "no extents"),
-        (("float32", [1] * 13, [1] * 13, "cpu"), "no extents"),
-        (("float32", [1 << 41], [1], "cpu"), "no extents"),
+        (("float32", [-1], [1], "cpu"), "not extents"),
+        (("float32", [2], [-1], "cpu"), "not extents"),
+        (("float32", [True], [1], "cpu"), "not extents"),
+        (("float32", [2.0], [1], "cpu"), "not extents"),
+        (("float32", [1] * 13, [1] * 13, "cpu"), "not extents"),
+        (("float32", [1 << 41], [1], "cpu"), "not extents"),
         (("float32", [1 << 30], [1], "cpu"), "at most 2147483648 bytes"),
-        (("complex64", [1], [1], "cpu"), "no type"),
-        (("__class__", [1], [1], "cpu"), "no type"),
-        (("float32", [1], [1], "meta"), "no device"),
-        (("float32", [1], [1], "cuda:999"), "no device"),
+        (("complex64", [1], [1], "cpu"), "not a type"),
+        (("__class__", [1], [1], "cpu"), "not a type"),
+        (("float32", [1], [1], "meta"), "not a device"),
+        (("float32", [1], [1], "cuda:999"), "not a device"),
         (("float32", [1], [1]), "a type, a shape, strides and a device"),
     ],
 )
@@ -261,7 +261,7 @@ def test_a_tensor_that_can_not_be_is_refused_before_it_has_memory(
     ],
 )
 def test_a_value_that_stands_for_nothing_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match=r"no tensor|stands for no value|state|no device"):
+    with pytest.raises(ValueError, match=r"no tensor|stands for no value|state|not a device"):
         received({**head("uint8", [8], [1], "cpu"), "value": value}, b"\0" * 8)
 
 

@@ -167,10 +167,10 @@ def test_groups_of_a_folder_are_decided_apart() -> None:
     ("asked", "message"),
     [
         ("brats-2032", "did you mean 'brats-20"),
-        ({1: "edma"}, "label 1: 'edma' is no tissue that can be read; did you mean 'edema'"),
+        ({1: "edma"}, "label 1: 'edma' is not a tissue that can be read; did you mean 'edema'"),
         ({0: "edema"}, "label 0"),
         ({-1: "edema"}, "from 0 to 65535"),
-        ({1: "tumor core"}, "no tissue"),
+        ({1: "tumor core"}, "not a tissue"),
     ],
 )
 def test_what_can_not_be_asked(asked: Any, message: str) -> None:

@@ -348,7 +348,7 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
             "'liver' are unknown; understood",
         ),
         ({"labels": {"1": "edema", "2": "edema"}}, "name edema twice"),
-        ({"labels": {"9" * 5000: "edema"}}, "no value and its name"),
+        ({"labels": {"9" * 5000: "edema"}}, "not a value and its name"),
         ({"labels": []}, "map values to names"),
     ],
 )

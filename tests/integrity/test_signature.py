@@ -247,7 +247,7 @@ def test_another_identity_than_the_one_asked_for_is_refused(
 def test_what_is_no_signature_is_refused(run: Path, listed: Listed, content: bytes) -> None:
     (run / SIGNATURE).write_bytes(content)
     told = refusal(checked(run, listed((OFFICER, "", "officer"))))
-    assert "no signature that ssh-keygen can read" in told
+    assert "not a signature that ssh-keygen can read" in told
     assert told.isprintable()
 
 

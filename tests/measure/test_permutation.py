@@ -79,7 +79,7 @@ def test_neither_the_unit_nor_the_origin_of_a_measure_matters(unit: float) -> No
 def test_a_measure_in_which_nobody_differs_says_nothing(value: float) -> None:
     first, second = groups(5, 8, apart=0.8)
     constant = [np.full((len(one), 1), value) for one in (first, second)]
-    # All but the same: what rounding leaves of a constant is no difference.
+    # All but the same: what rounding leaves of a constant is not a difference.
     constant[0][0] *= 1 + 1e-15
     assert difference_p(constant[0], constant[1], seed=0) == 1.0
     beside = [np.hstack([one, two]) for one, two in zip((first, second), constant, strict=True)]

@@ -408,7 +408,7 @@ class Positional(NoDataclassOfItsOwn):
         (CallsWhatItSendsUnknown(), r"tell nothing .* their correlation .* is 0\.7"),
         (ExpectsAnotherScale(), "misleads on level 0"),
         (ClaimsOnPublishedNoise(), "reproducible noise carries no claim"),
-        (NoDataclassOfItsOwn(), "no dataclass"),
+        (NoDataclassOfItsOwn(), "not a dataclass"),
         (Mutable(), "must be frozen"),
         (Positional(), "must be keyword-only"),
         (ChangesWhatReturnsInSilence(), "changes the returned gradient, which"),

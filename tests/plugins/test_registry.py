@@ -149,12 +149,12 @@ def test_a_third_partys_plugin_is_loaded_as_ours_are(install: Install) -> None:
     [
         ("absent_module:Thing", "cannot be imported: No module named 'absent_module'"),
         ("foreign:Absent", r"\(foreign:Absent\) cannot be imported"),
-        ("foreign:NoDataclass", "is no dataclass derived from Defense"),
-        ("foreign:not_a_class", "is no dataclass derived from Defense"),
-        ("pathlib:Path", "is no dataclass derived from Defense"),
+        ("foreign:NoDataclass", "is not a dataclass derived from Defense"),
+        ("foreign:not_a_class", "is not a dataclass derived from Defense"),
+        ("pathlib:Path", "is not a dataclass derived from Defense"),
         (
             "leakaudit_attacks.activation_inversion:ActivationInversion",
-            "is no dataclass derived from Defense",
+            "is not a dataclass derived from Defense",
         ),
     ],
 )
@@ -194,7 +194,7 @@ def test_two_that_claim_one_name_are_both_refused(install: Install) -> None:
 
 def test_the_kinds_are_apart(install: Install) -> None:
     install("foreign-attacks", "halve = foreign:Halve", module="foreign", group="attacks")
-    with pytest.raises(PluginError, match="is no dataclass derived from Attack"):
+    with pytest.raises(PluginError, match="is not a dataclass derived from Attack"):
         load("attack", "halve")
     with pytest.raises(PluginError, match="unknown defense 'halve'"):
         load("defense", "halve")

@@ -81,7 +81,7 @@ def test_defaults_are_written_out_for_each_threshold() -> None:
         (("ssim: 0.5", "ssimm: 0.5"), "unknown measure 'ssimm'; did you mean 'ssim'?"),
         (("rationale: a reason", "rationalle: r"), "did you mean 'rationale'?"),
         (("ssim: 0.5", "ssim: 1.5"), "lies from 0 to below 1"),
-        (("ssim: 0.5", "ssim: .nan"), "no value"),
+        (("ssim: 0.5", "ssim: .nan"), "not a value"),
         (("ssim: 0.5", "epsilon: 8"), "no limit on what leaks"),
         (("ssim: 0.5", "ssim: 0.5\n  advantage: 0.1"), "one limit in each entry"),
         (("ssim: 0.5", "reidentification: 0.5\n  quantifier: mean"), "leave the quantifier out"),

@@ -174,7 +174,7 @@ def test_a_manifest_says_what_the_report_rests_on_and_keeps_it(tmp_path: Path) -
     [
         (b"{", "it is not JSON"),
         (b"[" * 100_000, "it is not JSON"),
-        (b"[]", "no manifest"),
+        (b"[]", "not a manifest"),
         (b'{"sha256": {}}', "it has no version"),
         (b'{"version": 2}', "it has version 2, expected 1"),
         (b'{"version": 1}', "Field required at 'leakaudit'"),

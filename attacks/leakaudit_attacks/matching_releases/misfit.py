@@ -118,7 +118,7 @@ def release_match(
             [Through(each.looked) for each in looks],
         )
     trial = _trial(observation, tried)
-    # One patient alone is no start: that is who is looked for.
+    # One patient alone is not a start: that is who is looked for.
     start = torch.full_like(tried, 0.5)
     if len(mine) > len(tried):
         start = others.mean(dim=0, keepdim=True).expand_as(tried)

@@ -226,7 +226,7 @@ def _length(plan: CellPlan, attempt: Attempt, people: People, task: Task) -> tup
 
 
 def _companions(task: Task, plan: CellPlan, people: People) -> Companions | None:
-    """The training patients who are no victims, where batches are to be filled."""
+    """The training patients who are not victims, where batches are to be filled."""
     if plan.gradient_batch is None:
         return None
     alone = plan.gradient_batch == 1

@@ -156,7 +156,9 @@ class AttackProcess:
         except EOFError as error:
             raise AttackFailed("its process ended without a word") from error
         except Exception as error:  # a message may be made to confuse
-            raise AttackFailed(f"its process sent what is no message: {error}") from error
+            raise AttackFailed(
+                f"its process sent something that is not a message: {error}"
+            ) from error
 
     def _answer(self, call: _Call) -> None:
         # Their draws are made here, on a copy: its state goes back with the answer.
@@ -203,7 +205,7 @@ def _parts(value: Any, *names: str) -> list[Any]:
 
 def _progress(value: Any) -> tuple[int, int]:
     if type(value) is not tuple or len(value) != 2 or not all(map(_counts, value)):
-        raise _SenselessError("progress is how many of how many")
+        raise _SenselessError("progress must be two counts, done and total")
     done, total = value
     return done, total
 
@@ -214,7 +216,7 @@ def _counts(value: Any) -> bool:
 
 def _said(value: Any) -> str:
     if type(value) is not str:
-        raise _SenselessError("what it says is no text")
+        raise _SenselessError("its message is not text")
     return made_visible(value[:_LETTERS], "line")
 
 
@@ -224,11 +226,11 @@ def _reconstruction(value: Any) -> Reconstruction:
         value, *(each.name for each in fields(Reconstruction))
     )
     if type(images) is not torch.Tensor or not images.is_floating_point():
-        raise _SenselessError("what it recovered is no tensor of fractions")
+        raise _SenselessError("its result is not a tensor of fractions")
     if not all(type(each) is float or _counts(each) for each in (first, last)):
-        raise _SenselessError("its objective is no number")
+        raise _SenselessError("its objective is not a number")
     if not _counts(iterations):
-        raise _SenselessError("its iterations are no count")
+        raise _SenselessError("its iterations are not a count")
     if type(notes) is not tuple or len(notes) > _NOTES:
         raise _SenselessError(f"an attack has at most {_NOTES} notes")
     return Reconstruction(

@@ -89,7 +89,7 @@ def _check_members(plan: Plan) -> None:
 
 
 def _check_batches(plan: Plan) -> None:
-    """Refuse batches that the training patients who are no victims cannot fill."""
+    """Refuse batches that the training patients who are not victims cannot fill."""
     slices = {patient.id: len(patient.tumour_slices) for patient in plan.cohort.patients}
     for cell in plan.matrix.cells:
         if cell.gradient_batch is None or cell.missing:

@@ -22,7 +22,7 @@ def letterhead(config: ReportConfig) -> House:
     """Return the report's letterhead: its owner, logo and signers.
 
     Raises:
-        DataError: the logo cannot be read, or is no PNG or JPEG of a sensible size.
+        DataError: the logo cannot be read, or is not a PNG or JPEG of a sensible size.
     """
     return House(
         organisation=config.organisation,
@@ -36,7 +36,7 @@ def _logo(path: Path) -> str:
     wanted = f"expected a PNG or JPEG of at most {_LARGEST_SIDE} pixels a side"
     try:
         if not path.is_file():
-            raise DataError(f"{path}: the logo is missing, or is no file")
+            raise DataError(f"{path}: the logo is missing, or is not a file")
         if path.stat().st_size > _LARGEST_FILE:
             raise DataError(f"{path}: {wanted} and {_LARGEST_FILE} bytes; make it smaller")
         with Image.open(path, formats=("PNG", "JPEG")) as image:

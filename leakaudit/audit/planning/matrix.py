@@ -54,7 +54,7 @@ def _of_fold(config: AuditConfig, fingerprint: str, folds: Sequence[Splits], num
     planner.require_made(cells)
     cells += list(planner.controls(cells))
     references = list(planner.references())
-    # What the audit itself asks for is no mere control: it comes last, and so prevails.
+    # What the audit itself asks for is not a mere control: it comes last, and so prevails.
     targets = {plan.key: plan for plan in [*(cell.target for cell in cells), *references, *main]}
     ordered = {plan.key: targets[plan.key] for plan in main} | targets
     unique = {cell.key: cell for cell in reversed(cells)}

@@ -57,7 +57,7 @@ def _of_gradients(
             kind="own draws",
             words=(
                 "The defense draws anew for every batch, and this attack matches gradients with "
-                "draws of its own: a low figure here is no sign of protection."
+                "draws of its own: a low figure here is not a sign of protection."
             ),
         )
 
@@ -121,7 +121,7 @@ def _of_hints(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
                 words=(
                     "What the defense says of its releases (Defense.evidence, Defense.expected) is "
                     "not what they are on an auxiliary patient, and this attack goes by it: a low "
-                    "figure here is no sign of protection."
+                    "figure here is not a sign of protection."
                 ),
             )
             return

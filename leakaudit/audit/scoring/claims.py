@@ -165,7 +165,7 @@ def _unlikely_matches(
 
 
 def _repeats(fitted: Defense) -> bool:
-    """Whether the same seed brings about the same release; what is no number repeats itself."""
+    """Whether the same seed brings about the same release; what is not a number repeats itself."""
     probe = generator_for(0, "repeated levels")
     levels = tuple(normal_like(torch.empty(shape), probe) for shape in ((2, 3, 4, 4), (2, 5, 2, 2)))
     first, second = (

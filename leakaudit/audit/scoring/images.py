@@ -162,7 +162,7 @@ class ImageScorer:
             yield from zip(self._names, scores.T, strict=True)
 
     def _success(self, inside: np.ndarray) -> Success | None:
-        """Beside that of a guess that sees nothing, over all patients that are no victims."""
+        """Beside that of a guess that sees nothing, over all patients that are not victims."""
         if self._prior is None:
             return None
         return prior.success(

@@ -139,7 +139,7 @@ def audit(
     epsilon, "free" of assumptions, and "gaussian", which assumes Gaussian noise and comes far
     closer; beside each the largest bound that so many draws could ever show. All hold jointly
     with 95 % confidence. Exit code 0 if the claim stands, 1 if a bound exceeds it. That a claim
-    stands is no proof.
+    stands is not a proof.
     """
     # These two need torch, which the other subcommands do not wait for.
     from leakaudit.dp_audit import audit_mechanism
@@ -206,7 +206,7 @@ def _print(values: Mapping[str, Any]) -> None:
 
 
 def _parameters(settings: list[str]) -> dict[str, Any]:
-    """``name=value`` pairs; a value that is no number, true, false or null is text."""
+    """``name=value`` pairs; a value that is not a number, true, false or null is text."""
     parameters: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")

@@ -53,8 +53,8 @@ def judged_by_file(run: Path, record: ReportRecord, policy: Path) -> ReportRecor
 
     if record.profile == "share":
         raise UsageError(
-            f"{run}: a shared report is not judged anew, since what a policy says would "
-            "not be taken out; judge the run, then share it again"
+            f"{run}: a shared report is not judged anew, since the policy's text would "
+            "stay in it; judge the run, then share it again"
         )
     return judged_by(record, read_policy(policy))
 

@@ -75,7 +75,7 @@ class _Way:
         ]
 
     def released(self, part: float) -> Levels:
-        """At a part of the way, 0 to 1. Alone, as what a batch changes is no hash."""
+        """At a part of the way, 0 to 1. Alone, as what a batch changes is not a hash."""
         between = (
             (a.double() + part * (b.double() - a.double())).to(a)
             for a, b in zip(self.start, self.end, strict=True)

@@ -46,7 +46,7 @@ def hint_errors(defense: Defense, levels: Levels, seed: int = 0) -> tuple[float,
         seen = variance.isfinite()
         if not bool(seen.any()):
             continue
-        # What rounding leaves of a level is no error.
+        # What rounding leaves of a level is not an error.
         floor = 1e-9 * float(wanted.double().square().mean()) + 1e-30
         error = float((value - wanted)[seen].double().square().mean()) + floor
         ratios.append(error / (float(variance[seen].double().mean()) + floor))
@@ -91,7 +91,7 @@ def hints_hold(defense: Defense, levels: Levels, found: Measured, seed: int = 0)
         if bool(((ratio > HINT_ROUGH) | (ratio * HINT_ROUGH < 1)).any()):
             return False
         signal = level.signal.flatten(1).mean(dim=1)
-        # What draws do to a mean over few of them is no measure of a single channel.
+        # What draws do to a mean over few of them is not a measure of a single channel.
         sized = signal[signal > 0] if level.additive else signal[:0]
         if len(sized) and float(sized.max() / sized.min()) > _UNEVEN:
             return False

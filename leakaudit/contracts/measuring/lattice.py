@@ -56,7 +56,7 @@ def cells(drawn: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
 
 
 def _candidates(noise: torch.Tensor, least: float) -> list[float]:
-    """Smaller than what the levels do is no cell of theirs, larger than the noise says nothing."""
+    """Steps that may be a cell: not smaller than the levels' changes, not larger than the noise."""
     powers = [10.0**-k for k in _DECIMAL] + [2.0**-k for k in _BINARY]
     size = float(noise.abs().max())
     seen = _smallest(noise, least)

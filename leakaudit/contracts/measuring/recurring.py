@@ -148,5 +148,5 @@ class _Held:
         first, second = (above & ~alike).nonzero().T
         chosen = slice(None, None, max(1, len(first) // _HELD))
         differ = (released[first[chosen]] != released[second[chosen]]).double().mean()
-        # A mean of no pairs is no number, and not above.
+        # A mean of no pairs is not a number, and not above.
         return int(saying[alike.nonzero()[0, 0]]) if float(differ) > _DIFFER else None

@@ -12,7 +12,7 @@ from leakaudit.records import Caution
 
 
 def for_validation(fields: Mapping[str, Any]) -> list[Any]:
-    """MONAI's entries for validation, as far as they have a mask and are no training ones again.
+    """MONAI's entries for validation, as far as they have a mask and are not training ones again.
 
     The audit draws its own parts, so a patient with a mask is a patient.
 

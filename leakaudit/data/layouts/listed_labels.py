@@ -57,7 +57,7 @@ def tissues_listed(named: Any) -> tuple[tuple[int, str], ...]:
         if tissue is None:
             names = ", ".join(repr(name) for values, name in entries if value in values)
             raise DataError(
-                f"label {value} ({names}) is no single tissue; say by data.labels what it is",
+                f"label {value} ({names}) is not a single tissue; say by data.labels what it is",
             )
         if value == 0 and tissue != BACKGROUND:
             raise DataError(f"label 0 is {tissue}, expected background")
@@ -75,7 +75,7 @@ def _entries(named: Mapping[Any, Any]) -> Iterable[tuple[tuple[int, ...], str]]:
             values, name = [_value(key)], str(content)
         if None in values or isinstance(content, dict):
             raise DataError(
-                f"label {str(key)[:80]!r}: {str(content)[:80]!r} is no value and its name",
+                f"label {str(key)[:80]!r}: {str(content)[:80]!r} is not a value and its name",
             )
         yield tuple(value for value in values if value is not None), name
 

@@ -120,7 +120,7 @@ def _read(file: Path) -> dict[str, Any]:
     raw = file.read_bytes()
     wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        # Bytes that are no UTF-8 stay what they are: files may be named by the same bytes.
+        # Bytes that are not UTF-8 stay what they are: files may be named by the same bytes.
         text = raw.decode("utf-16") if wide else raw.decode("utf-8-sig", "surrogateescape")
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

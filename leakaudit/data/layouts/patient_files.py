@@ -229,7 +229,7 @@ def _with_loose(
                 )
             )
             continue
-        # A mask of nobody, as of patients whose images were not copied, is no patient.
+        # A mask of nobody, as of patients whose images were not copied, is not a patient.
         if any(scan.kind != MASK for scan in scans):
             complete.append(
                 PatientFiles(folder=root, group=root, name="", stem=stem, scans=tuple(scans))

@@ -23,7 +23,7 @@ def bids_parts(name: str) -> tuple[str, str] | None:
 
     Returns:
         The words before, and what it shows, such as ``T1gd`` or ``seg``; empty if that is of no
-        use, as a mask of the brain. None if this is no name of BIDS.
+        use, as a mask of the brain. None if this is not a name of BIDS.
     """
     if _NAME.fullmatch(name) is None:
         return None

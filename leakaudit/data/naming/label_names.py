@@ -36,7 +36,7 @@ CLASS_OF: Final = {
 }
 """Our class of each tissue that has one: a core without its parts has none.
 
-A cavity is no tumour any more. A mask of the whole tumour is kept as edema, the one class that
+A cavity is not a tumour any more. A mask of the whole tumour is kept as edema, the one class that
 counts for the whole tumour and for none of its parts.
 """
 

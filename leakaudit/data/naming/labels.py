@@ -105,7 +105,7 @@ def check_asked(asked: LabelsAsked) -> None:
         tissue = tissue_named(name)
         if tissue not in CLASS_OF or (value == 0 and CLASS_OF[tissue]):
             raise ConfigError(
-                f"label {value}: {name!r} is no tissue that can be read"
+                f"label {value}: {name!r} is not a tissue that can be read"
                 f"{nearest(name, (*CLASS_OF, *CLASSES))}; known are {UNDERSTOOD}"
             )
 
@@ -161,7 +161,7 @@ def decide_labels(masks: Sequence[MaskValues], asked: LabelsAsked | None = None)
         asked: what the user says; it comes before names and values.
 
     Raises:
-        ConfigError: ``asked`` is no convention and no mapping of values to tissues.
+        ConfigError: ``asked`` is not a convention and no mapping of values to tissues.
         DataError: values without a meaning, with every patient who has them, or the question which
             of several meanings they have.
     """
@@ -264,8 +264,8 @@ def _of_cavities(group: Sequence[MaskValues], tissues: Mapping[int, str]) -> lis
     if not patients:
         return []
     words = (
-        f"A resection cavity, in the masks of {patients_in_words(len(patients))}, is no tumour any "
-        "more and is read as background."
+        f"A resection cavity, in the masks of {patients_in_words(len(patients))}, is no "
+        "longer a tumour and is read as background."
     )
     return [Caution(kind="labels", grave=False, words=words, patients=patients)]
 

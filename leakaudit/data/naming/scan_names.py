@@ -13,7 +13,7 @@ from leakaudit.data.naming.conventions import Family
 from leakaudit.data.naming.modalities import modality_named
 
 MASK: Final = "mask"
-"""The kind of a file that is no modality but what marks the tumour."""
+"""The kind of a file that is not a modality but what marks the tumour."""
 
 _NIFTI: Final = re.compile(r"(.*)\.nii(\.gz)?", re.IGNORECASE | re.DOTALL)
 _MASKS_OF_ANYTHING: Final = frozenset(
@@ -87,7 +87,7 @@ def is_nifti(name: str) -> bool:
 
 
 def stem_of(name: str) -> str:
-    """A file's name without its ending; the name itself if it is no NIfTI.
+    """A file's name without its ending; the name itself if it is not a NIfTI.
 
     Args:
         name: of a file, such as ``P01.nii.gz``.

@@ -196,7 +196,7 @@ def _announced(stream: BufferedIOBase, size: int, compressed: bool) -> tuple[Hea
         if length in (int.from_bytes(start, "little"), int.from_bytes(start, "big")):
             break
     else:
-        raise DataError("not a NIfTI file (its first four bytes are no header size)")
+        raise DataError("not a NIfTI file (its first four bytes are not header size)")
     header = parse_header(start + _read_exactly(stream, length - 4))
     needed = header.offset + header.data_bytes
     # A file cannot hold more than its own size allows: known before reading it.

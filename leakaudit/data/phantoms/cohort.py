@@ -1,7 +1,7 @@
 """Simulated glioma patients: the ICBM152 tissue maps, deformed, with a tumour grown into them.
 
 The maps (grey and white matter; Fonov et al. 2011, 10.1016/j.neuroimage.2010.07.033)
-ship inside nilearn's wheel, so phantoms need neither network nor consent. They are no model of a
+ship inside nilearn's wheel, so phantoms need neither network nor consent. They are not model of a
 scanner: contrasts are plausible in order, not in value, and every report says "simulated".
 """
 

@@ -162,7 +162,7 @@ def _stretched(rng: np.random.Generator, away: Array, spread: float) -> Array:
 
 
 def _without_islands(depth: Array, core: NDArray[np.bool_]) -> Array:
-    """Turn inside out what is not connected to the core: far white matter is no edema."""
+    """Turn inside out what is not connected to the core: far white matter is not edema."""
     from scipy.ndimage import label
 
     parts, _ = label(depth > 0)

@@ -170,8 +170,8 @@ _CENTRED_AND_UNCERTAIN: Final = Finding(
     kind="z-scored",
     grave=True,
     words="Values are negative, or below the background: it lies amid the brain's values, but they "
-    "are no plain z-score or were cut off at their lower end. Where their scale began is lost, and "
-    "SSIM depends on it. Audit the scans as they were before.",
+    "are not a plain z-score or were cut off at their lower end. Where their scale began is lost, "
+    "and SSIM depends on it. Audit the scans as they were before.",
 )
 
 

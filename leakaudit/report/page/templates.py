@@ -150,7 +150,7 @@ def check_templates(folder: Path | None) -> None:
 
     Raises:
         StoreError: it is missing, or a file in it cannot be read.
-        UsageError: a file replaces nothing, or is no template.
+        UsageError: a file replaces nothing, or is not a template.
     """
     templates = Templates(folder)
     environment = templates.environment()

@@ -26,7 +26,7 @@ def share_key(run: Path) -> bytes:
         run: the run folder.
 
     Raises:
-        StoreError: it cannot be read or written, or is no key.
+        StoreError: it cannot be read or written, or is not a key.
     """
     path = run / SHARE_KEY
     try:
