@@ -138,6 +138,7 @@ def test_constants_and_masks_are_no_images() -> None:
     assert not rescale(np.zeros((8, 8, 8))).values.any()
 
 
+@pytest.mark.slow
 def test_a_z_score_of_real_patients_keeps_ssim(real_patients: Path) -> None:
     """Copies degraded alike score alike, before and after; cut-off tails would move them."""
     originals: list[NDArray[np.float32]] = []

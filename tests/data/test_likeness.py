@@ -68,6 +68,7 @@ def test_a_modality_of_somebody_else_who_is_there_is_found() -> None:
     assert (found.together, found.foreign) == ((), ((0, 5, 2),))
 
 
+@pytest.mark.slow
 def test_real_patients_are_different(real_patients: Path) -> None:
     cohort = load_folder(real_patients)
     assert cohort.together == ()

@@ -208,6 +208,7 @@ def test_arguments_that_can_not_be(msd: Path, bad: dict[str, Any]) -> None:
         load_folder(msd, **{**SMALL, **bad})
 
 
+@pytest.mark.slow
 def test_real_patients(real_patients: Path) -> None:
     cohort = load_folder(real_patients)
     assert len(cohort.patients) == 20

@@ -97,6 +97,7 @@ def test_no_threshold_finds_the_tumour(cohort: Cohort) -> None:
     assert 0.3 < best_threshold_dice(cohort) < 0.8
 
 
+@pytest.mark.slow
 def test_a_threshold_does_as_well_as_on_real_patients(cohort: Cohort, real_patients: Path) -> None:
     real = load_folder(real_patients, max_slices=8)
     assert abs(best_threshold_dice(cohort) - best_threshold_dice(real)) < 0.2

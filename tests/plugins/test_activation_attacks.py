@@ -41,6 +41,7 @@ from tests.plugins.attacked import (
 from tests.tiny import tiny_observation, tiny_system
 
 
+@pytest.mark.slow
 def test_activation_inversion_recovers_what_an_easy_cut_shows() -> None:
     attack = ActivationInversion(iterations=150)
     observation = observation_for("curious-server-with-encoder", spec=EASY)
@@ -90,6 +91,7 @@ def test_activation_inversion_goes_downhill_under_every_defense_at_the_cut(
         assert score(found.images) > score(start) + 0.3
 
 
+@pytest.mark.slow
 def test_activation_inversion_gains_from_repeated_releases() -> None:
     attack = ActivationInversion(iterations=80)
     scores = [
@@ -140,6 +142,7 @@ def test_epochs_that_changed_little_are_read_together_as_one_average() -> None:
     assert many > one + 0.05
 
 
+@pytest.mark.slow
 def test_decoder_inversion_learns_more_than_the_mean_of_its_patients() -> None:
     observation = observation_for("curious-server", spec=EASY)
     attack = DecoderInversion(steps=60, width=16, batch_size=4)
@@ -153,6 +156,7 @@ def test_decoder_inversion_learns_more_than_the_mean_of_its_patients() -> None:
     assert attempt.queries == 60 * 4 + 2 * len(AUXILIARY) + 1 + 2 * len(AUXILIARY) + 1
 
 
+@pytest.mark.slow
 def test_a_decoder_is_refined_where_the_encoders_are_granted_and_nowhere_else() -> None:
     attack = DecoderInversion(steps=60, width=16, batch_size=4, refine=60)
     granted, not_granted = (

@@ -287,6 +287,7 @@ def test_deep_leakage_recovers_images_exactly_from_a_smooth_encoder() -> None:
     assert found.objective_last < 1e-3 * found.objective_first
 
 
+@pytest.mark.slow
 def test_gradient_inversion_lowers_its_own_objective() -> None:
     attack = GradientInversion(iterations=20)
     found = attack(observation_for("aggregator"), seed=0, progress=quietly).reconstruction

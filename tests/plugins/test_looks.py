@@ -164,6 +164,7 @@ def test_what_never_varies_tells_nothing() -> None:
     assert all(bool(look(flat).isfinite().all()) for look in looks(torch.zeros_like(flat)))
 
 
+@pytest.mark.slow
 def test_an_image_under_an_offset_drawn_for_each_channel_is_found() -> None:
     attack = ActivationInversion(iterations=25)
     spec = tiny_spec(cut_level=0, features=(6, 4, 4, 4, 4, 4))

@@ -281,6 +281,7 @@ SHALLOW = tiny_spec(cut_level=0, features=(6, 4, 4, 4, 4, 4))
 DISGUISED = [LowDigits(), ClaimsNothingness(), HeavyTails(), Detached()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("defense", DISGUISED, ids=lambda one: type(one).__name__)
 def test_a_release_is_read_whatever_the_defense_says_of_it(defense: Defense) -> None:
     attack = ActivationInversion(iterations=25)
@@ -295,6 +296,7 @@ def test_a_release_is_read_whatever_the_defense_says_of_it(defense: Defense) -> 
     assert hidden.reconstruction.objective_last < hidden.reconstruction.objective_first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "defense", [Constant(), OrderAndSign()], ids=lambda one: type(one).__name__
 )

@@ -57,6 +57,7 @@ def with_others_hidden(seen: Observation, site: int, place: int) -> Observation:
     return Observation(threat=seen.threat, layout=seen.layout, held=held)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("site", "level", "place"), [(1, 0, 0), (2, 2, 1)])
 def test_it_reads_its_tensor_and_no_other(site: int, level: int, place: int) -> None:
     seen = observation(tiny_spec(cut_level=2, shared_skips=(0,)), releases=2)
@@ -67,6 +68,7 @@ def test_it_reads_its_tensor_and_no_other(site: int, level: int, place: int) -> 
     assert not torch.equal(shown, reconstructed(attack, other))
 
 
+@pytest.mark.slow
 def test_a_sites_tensor_gives_away_its_own_images_and_not_those_that_it_knows_nothing_of() -> None:
     seen = observation(tiny_spec(cut_level=0, features=(16, 4, 4, 4, 4, 4)))
     private = np.stack([patient.images[patient.middle] for patient in VICTIMS])

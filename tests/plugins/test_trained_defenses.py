@@ -159,6 +159,7 @@ def test_a_companion_never_changes_what_crosses_before_training() -> None:
         assert torch.equal(tensor, beside.state_dict()[name])
 
 
+@pytest.mark.slow
 def test_a_penalty_reaches_the_encoder_and_leaves_the_companion_to_its_own_loss(
     data: TrainingData, tmp_path: Path
 ) -> None:
