@@ -1,4 +1,7 @@
-"""Audit files: YAML 1.2 to an `AuditConfig` and back; what is refused is named with its line."""
+"""Audit files and policy files: YAML 1.2 to an `AuditConfig` and back, or to a `PolicyConfig`.
+
+A refusal names the line.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,6 @@ from leakaudit.config import (
     require_proposed,
 )
 from leakaudit.errors import ConfigError, UsageError
-from leakaudit.policy_file import read_policy
 from leakaudit.registry import Kind, load
 from leakaudit.yaml_text import explain, line_of, parse_yaml, plain, read_text
 
@@ -136,3 +138,23 @@ def _resolved(path: Path, source: str) -> str:
         return str(path.resolve())
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{source}: {str(path)!r} is not a path ({error})") from error
+
+
+_POLICY_FILE = "a policy file is a mapping with owner, date, thresholds, ..."
+
+
+def read_policy(path: Path) -> PolicyConfig:
+    """Read a policy file.
+
+    Raises:
+        ConfigError: with file, line and, for a misspelt key, the nearest valid one.
+    """
+    source = str(path)
+    tree = parse_yaml(read_text(path, "the policy file"), source, _POLICY_FILE)
+    given = plain(tree, source)
+    if list(given) == ["policy"]:  # as it stands in an audit file
+        given, tree = given["policy"], tree["policy"]
+    try:
+        return PolicyConfig.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError(explain(error, tree, source, PolicyConfig)) from error

@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from leakaudit.audit_file import parse_audit, read_audit
+from leakaudit.audit_file import parse_audit, read_audit, read_policy
 from leakaudit.cli.embedded import quick_audit_text
 from leakaudit.config import AuditConfig
-from leakaudit.policy_file import read_policy
 
 AuditFile = Annotated[
     Path | None, typer.Argument(help="Audit file (YAML). Without one: the embedded quick audit.")

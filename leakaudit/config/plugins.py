@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +15,6 @@ from pydantic import Field, ValidationError, model_validator
 from leakaudit.asking import attack_use, facts_of
 from leakaudit.config.sections import Section
 from leakaudit.config.target import TargetConfig
-from leakaudit.config.written import as_written
 from leakaudit.contracts import AttackFacts, Defense, Stack
 from leakaudit.errors import ConfigError, LeakauditError
 from leakaudit.registry import ARCHITECTURE, Kind, load
@@ -193,3 +194,27 @@ def _points(use: PluginUse) -> list[dict[str, Any]]:
         value if isinstance(value, list | tuple) else [value] for value in use.parameters.values()
     ]
     return [dict(zip(use.parameters, point, strict=True)) for point in product(*choices)]
+
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+_NO_WORDS = {"true", "false", "null"}
+
+
+def as_written(name: str, parameters: Mapping[str, Any]) -> str:
+    """``gaussian-noise: {std: 2.0}``, or the name alone where nothing is set."""
+    return f"{_value(name)}: {_value(parameters)}" if parameters else _value(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_value(str(name))}: {_value(one)}" for name, one in value.items())
+        return f"{{{inside}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _NO_WORDS:
+        return value
+    if value is None or isinstance(value, str | bool):
+        return json.dumps(value)  # YAML reads it alike
+    return str(value)

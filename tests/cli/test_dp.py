@@ -41,8 +41,8 @@ class HalfNoise(Defense):
 def dp(leakaudit: Leakaudit, tmp_path: Path) -> Leakaudit:
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         done = leakaudit("dp", *arguments, cwd=tmp_path, **{"COLUMNS": "80", **more})
-        printed = done.stdout + (done.stderr if done.returncode == 0 else "")
-        assert all(len(line) <= 80 for line in printed.splitlines())
+        assert all(len(line) <= 80 for line in done.stdout.splitlines())
+        assert all(line.startswith("leakaudit: ") for line in done.stderr.splitlines())
         return done
 
     return run

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from leakaudit.audit_file import parse_audit, read_audit
+from leakaudit.audit_file import parse_audit, read_audit, read_policy
 from leakaudit.config import AuditConfig, judged_targets, resolved_policy
-from leakaudit.config.written import as_written
+from leakaudit.config.plugins import as_written
 from leakaudit.errors import UsageError
-from leakaudit.policy_file import read_policy
 from leakaudit.records import TargetRecord
 from tests.configured import a_defense
 from tests.policy.test_judging import TARGET

@@ -13,8 +13,7 @@ from rich.table import Table
 
 from leakaudit.asking import attack_use, facts_of, kind_of, usable_attacks
 from leakaudit.cli.printing.capabilities import describe_capability
-from leakaudit.cli.printing.lines import line_width
-from leakaudit.cli.printing.messages import say
+from leakaudit.cli.printing.messages import line_width, say
 from leakaudit.config import ARCHITECTURE
 from leakaudit.contracts import Capability, Defense
 from leakaudit.errors import LeakauditError, PluginError, UsageError

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-import textwrap
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from leakaudit.cli.arguments import report_folder
+from leakaudit.cli.printing.messages import say
 from leakaudit.comparison import caveat_sentences, compare_reports, comparison_text
-from leakaudit.comparison.text import WIDTH
 from leakaudit.errors import ExitCode, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import read_report
@@ -47,8 +45,7 @@ def compare(
     found = compare_reports(_read(a), _read(b))
     if as_json:
         for caveat in caveat_sentences(found):
-            told = textwrap.wrap(f"leakaudit: warning: {caveat}", WIDTH, subsequent_indent="    ")
-            print("\n".join(told), file=sys.stderr)
+            say(f"warning: {caveat}")
         record = found.model_dump(mode="json")
         print(json.dumps(record, sort_keys=True, indent=1, allow_nan=False))
     else:

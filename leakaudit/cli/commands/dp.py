@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
-import textwrap
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from leakaudit.cli.printing.lines import line_width, print_line
+from leakaudit.cli.printing.messages import print_line, say
 from leakaudit.errors import ConfigError, ExitCode, UsageError
 from leakaudit.privacy import accounting, gaussian
 
@@ -167,7 +165,9 @@ def audit(
     print_line(f"\nverdict {verdict}")
     top = found.pairs[0].ceiling
     if claimed >= (top.epsilon if mu is None else top.epsilon_if_gaussian):
-        _warn(f"so many draws cannot show an epsilon of {claimed:.4g}: no bug could be found")
+        say(
+            f"warning: so many draws cannot show an epsilon of {claimed:.4g}: no bug could be found"
+        )
     _warn_if_vacuous(claimed, found.claim.delta or 0.0, mu)
     return ExitCode.FOUND if found.refuting else ExitCode.DONE
 
@@ -186,17 +186,12 @@ def _of_all(epsilon: float, mu: float, delta: float, releases: int) -> dict[str,
 def _warn_if_vacuous(epsilon: float, delta: float, mu: float | None) -> bool:
     vacuous = gaussian.hides_nothing(epsilon, delta, mu)
     if vacuous:
-        _warn(
-            f"an epsilon of {epsilon:.4g} hides nothing: a party with the images of two patients "
-            "may tell from the releases which one it was, right in 99 % of cases or more, with "
-            "1 % false alarms"
+        say(
+            f"warning: an epsilon of {epsilon:.4g} hides nothing: a party with the images of two "
+            "patients may tell from the releases which one it was, right in 99 % of cases or more, "
+            "with 1 % false alarms"
         )
     return vacuous
-
-
-def _warn(sentence: str) -> None:
-    text = f"leakaudit: warning: {sentence}"
-    print("\n".join(textwrap.wrap(text, line_width(), subsequent_indent="    ")), file=sys.stderr)
 
 
 def _print(values: Mapping[str, Any]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from leakaudit.cli.arguments import PolicyFile, RunFolder, report_folder
-from leakaudit.cli.printing.lines import print_line
+from leakaudit.cli.printing.messages import print_line
 from leakaudit.errors import StoreError, UsageError
 from leakaudit.records import ReportRecord
 from leakaudit.report import read_manifest, read_report, verdict_view
 from leakaudit.report.text.verdicts import again_words, counts_words
-from leakaudit.report.text.verify_hint import verify_hint
+from leakaudit.report.text.words import verify_hint
 
 
 def gate(run: RunFolder, policy: PolicyFile = None) -> int:
@@ -49,7 +49,7 @@ def judged_by_file(run: Path, record: ReportRecord, policy: Path) -> ReportRecor
         UsageError: the report is a shared one.
     """
     from leakaudit.audit.results.judged import judged_by  # it needs torch, rendering does not
-    from leakaudit.policy_file import read_policy
+    from leakaudit.audit_file import read_policy
 
     if record.profile == "share":
         raise UsageError(

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from leakaudit.cli.embedded import quick_audit_text
-from leakaudit.cli.printing.lines import print_line
+from leakaudit.cli.printing.messages import print_line
 from leakaudit.errors import StoreError, UsageError
 from leakaudit.report.page.templates import own_templates
 

@@ -9,7 +9,7 @@ from leakaudit.audit.planning.estimate import estimate_minutes
 from leakaudit.audit.planning.labels import Labels
 from leakaudit.cli.arguments import PolicyFile
 from leakaudit.cli.printing.cautions import caution_line, print_cautions
-from leakaudit.cli.printing.lines import print_line
+from leakaudit.cli.printing.messages import print_line
 from leakaudit.cli.printing.reading import ReadingLines
 from leakaudit.cli.sources import (
     DEFAULT_RUNS,

@@ -15,7 +15,7 @@ from leakaudit.cli.printing.replaced import warn_custom_templates
 from leakaudit.cli.printing.sharing import share_report
 from leakaudit.errors import UsageError
 from leakaudit.report import read_gallery, read_manifest, read_report, write_report
-from leakaudit.report.text.verify_hint import verify_hint
+from leakaudit.report.text.words import verify_hint
 
 
 class Profile(StrEnum):

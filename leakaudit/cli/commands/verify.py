@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from leakaudit.cli.printing.lines import print_line
+from leakaudit.cli.printing.messages import print_line
 from leakaudit.cli.printing.replaced import replaced_words
 from leakaudit.errors import ExitCode, UsageError
 from leakaudit.integrity import Checked, CheckedReport, Fault, Place, Signers, check, locate, shown

@@ -1,10 +1,15 @@
-"""Messages on stderr: in lines that fit a terminal, and one line each where there is none."""
+"""Messages on stderr and lines on stdout, broken where the terminal ends.
+
+Where there is no terminal a message is one line.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
+import textwrap
 
 from leakaudit.errors import LeakauditError, PatientsError
 from leakaudit.visible import made_visible
@@ -74,3 +79,22 @@ def _words(text: str) -> list[tuple[str, str]]:
     if " " in path and os.path.lexists(path):
         return [("", f"{program}:"), (" ", f"{path}:"), *_WORDS.findall(f" {rest}")]
     return _WORDS.findall(text)
+
+
+def line_width() -> int:
+    """How wide a line may be."""
+    return max(20, shutil.get_terminal_size((100, 24)).columns)
+
+
+def print_line(text: str) -> None:
+    """Print a line, broken where it must; what follows a break stands further in.
+
+    Characters that hide or reorder text, and terminal codes, are made visible: names are input.
+    """
+    text = made_visible(text)
+    body = text.lstrip("\n")
+    indent = body[: len(body) - len(body.lstrip())]
+    lines = textwrap.wrap(
+        body, line_width(), subsequent_indent=indent + "    ", break_on_hyphens=False
+    )
+    print("\n" * (len(text) - len(body)) + "\n".join(lines))

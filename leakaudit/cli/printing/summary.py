@@ -9,7 +9,7 @@ from string import ascii_lowercase
 from rich.console import Console
 from rich.table import Table
 
-from leakaudit.cli.printing.lines import line_width, print_line
+from leakaudit.cli.printing.messages import line_width, print_line
 from leakaudit.records import (
     NO_DEFENSE,
     CellRecord,

@@ -35,7 +35,7 @@ from leakaudit.report.pictures.kept import (
     prepare_folder,
     remove_others,
 )
-from leakaudit.report.text.verify_hint import verify_hint
+from leakaudit.report.text.words import verify_hint
 from leakaudit.visible import spelled_out
 
 JSON_NAME = "report.json"

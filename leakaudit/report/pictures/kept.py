@@ -18,7 +18,7 @@ from leakaudit.errors import StoreError
 from leakaudit.records.manifest import PICTURES_NAME, FileEntry, ReportManifest
 from leakaudit.report.pictures.gallery import Gallery, GalleryIndex
 from leakaudit.report.pictures.pixels import digest
-from leakaudit.report.text.verify_hint import verify_hint
+from leakaudit.report.text.words import verify_hint
 
 INDEX_NAME = "gallery.json"
 _KEPT = re.compile(r"[0-9a-f]{64}\.png")

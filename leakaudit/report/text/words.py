@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from leakaudit.records import (
     CellRecord,
@@ -282,4 +284,17 @@ def _identified(leakage: Leakage) -> str:
     return (
         f"From the rebuilt images the right patient was picked out of {gallery} in "
         f"{singled_out(measured)}{compared}."
+    )
+
+
+def verify_hint(folder: Path) -> str:
+    """The command that checks every file, and what writes the report anew.
+
+    Args:
+        folder: of a run or of a report, as the user can name it.
+    """
+    return (
+        f"`leakaudit verify {shlex.quote(str(folder))}` says what else is not as it was written; "
+        "then run the audit again, which keeps the results that are whole and writes the report "
+        "anew"
     )
