@@ -36,7 +36,7 @@ def epochs(matrices: Sequence[MatrixView]) -> tuple[SeriesView, ...]:
 
 
 def _attack(cell: CellView) -> tuple[object, ...]:
-    """What two cells of one line share beside their setting."""
+    """Return the properties that two cells of one line share beside their setting."""
     one = cell.record
     return one.attack, one.seen_by, one.victims, one.recovers
 
@@ -84,7 +84,7 @@ def _view(anchor: str, matrix: MatrixView, attack: tuple[object, ...]) -> Series
 
 
 def _step(seen: Seen, steps: Sequence[Seen]) -> StepName:
-    """What was observed, in as many words as tell the steps apart."""
+    """Name an observation in as many words as tell the steps apart."""
     observed, passes = seen
     lines, short = [], []
     if len({one for one, _ in steps}) > 1:

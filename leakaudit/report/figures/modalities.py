@@ -24,7 +24,7 @@ class SiteHead:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a row is about: its name, where that leads, and the cell with the figures."""
+    """The subject of a row: its name, its link, and the cell with the figures."""
 
     link: str
     name: str

@@ -8,7 +8,7 @@ _CORE = papers_of("leakaudit.report.page")
 
 
 def citations(record: ReportRecord) -> tuple[Citation, ...]:
-    """What was audited and measured, then each attack that ran and each defense, once."""
+    """List the papers: of the system and the measures, then of each attack and defense, once."""
     ran = {cell.attack_name for cell in record.cells if cell.state.was_tried}
     found = dict(_CORE)
     for plugin in record.plugins:
@@ -18,5 +18,5 @@ def citations(record: ReportRecord) -> tuple[Citation, ...]:
 
 
 def bibtex(record: ReportRecord) -> str:
-    """The same as a BibTeX file."""
+    """Return the papers as a BibTeX file."""
     return "\n\n".join(citation.bibtex for citation in citations(record)) + "\n"

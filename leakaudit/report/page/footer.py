@@ -1,4 +1,4 @@
-"""What stands at the foot of every printed page, so that a signed sheet says whose it is."""
+"""The foot of every printed page, so that a signed sheet says whose it is."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class Templates:
         return (self.text(name), name, None) if name in self._contents else None
 
     def refusal(self, error: Exception) -> UsageError | None:
-        """What is wrong with a user's template, in a sentence; None if none is to blame."""
+        """Word the fault in a user's template; None if no template is to blame."""
         where = self.folder
         if isinstance(error, TemplateSyntaxError) and error.name in self._contents:
             return UsageError(f"{where}: {error.name}, line {error.lineno}: {error.message}")

@@ -96,7 +96,7 @@ class PictureSet(Record):
 
 
 class GalleryIndex(Record):
-    """What is drawn and what is not.
+    """The pictures that are drawn, and those that are not.
 
     Args:
         level: ``"blurred"`` or ``"full"``, of all pictures.

@@ -1,4 +1,4 @@
-"""What the gallery's template is given: pictures as ``data:`` images, beside the record's figures.
+"""The input of the gallery's template: pictures as ``data:`` images, beside figures.
 
 Figures are handed on as they stand in the record; only sentences are made here.
 """
@@ -112,7 +112,7 @@ class GalleryView:
 
 
 def gallery_view(record: ReportRecord, gallery: Gallery | None) -> GalleryView | None:
-    """What the page shows of a gallery; None if the record allows no images or none were drawn.
+    """Return the gallery of the page; None if the record allows no images or none were drawn.
 
     Nothing is shown of a cell that has no valid figure: its reconstruction would be read as one.
 

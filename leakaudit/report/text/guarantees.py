@@ -1,4 +1,4 @@
-"""What a privacy claim is about, and what a defense was seen to do, in words."""
+"""Words a privacy claim, and the observed effects of a defense."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SeenRow:
 
 
 def about(guarantee: Guarantee | None) -> str:
-    """What (epsilon, delta) is a total over; empty without a guarantee."""
+    """Say over what (epsilon, delta) is a total; empty without a guarantee."""
     if guarantee is None:
         return ""
     unit, whose = _ABOUT[guarantee.covers]
@@ -66,7 +66,7 @@ def worst_words(record: ReportRecord, targets: Collection[str]) -> str:
 
 
 def seen_rows(target: TargetRecord) -> tuple[SeenRow, ...]:
-    """What every part of a target's defense did, one row per phase in which it did anything."""
+    """Return the effects of each part of a target's defense, a row per phase that has any."""
     rows = ((effect, _did(effect)) for effect in target.effects)
     return tuple(
         SeenRow(part=labelled([effect.defense]), phase=effect.phase, words=words)

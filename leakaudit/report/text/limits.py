@@ -58,7 +58,7 @@ def _are(number: int) -> str:
 
 
 def failure_words(verdict: Verdict) -> str:
-    """What fails, over all settings: ``2 of the policy's 3 limits are exceeded``."""
+    """Word the failures of all settings: ``2 of the policy's 3 limits are exceeded``."""
     violated = [each for each in verdict.checks if each.outcome == "violates"]
     number = len({each.threshold for each in violated})
     claims = any(each.rule is Rule.NOT_CLAIMED for each in violated)

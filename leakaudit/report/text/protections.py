@@ -1,4 +1,4 @@
-"""What protects a setting: its defense, and what of the network never crosses the cut."""
+"""The protection of a setting: its defense, and levels that never cross the cut."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def protections(
     shared_skips: tuple[int, ...],
     bottleneck: int | None,
 ) -> tuple[Protection, ...]:
-    """What tells a setting from the plain undefended network, its defense first; none for that."""
+    """List what a setting adds to the plain undefended network, its defense first."""
     found = []
     if defense:
         name, details = configured(defense)
@@ -94,7 +94,7 @@ def in_words(parts: Sequence[Protection]) -> tuple[str, str]:
 
 
 def in_lines(parts: Sequence[Protection]) -> tuple[str, ...]:
-    """The same as short lines: one alone has its details below it, several have a line each."""
+    """Return protections as short lines: one alone has its details below, several a line each."""
     if len(parts) < 2:
         return tuple(part for part in in_words(parts) if part)
     first, *others = [part.label for part in parts]

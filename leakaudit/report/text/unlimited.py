@@ -1,4 +1,4 @@
-"""What a policy sets no limit on, and the highest that was observed of it where it is judged."""
+"""The measures without a limit, and the highest observed figure of each judged setting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Told = tuple[str, str]  # the figure in words, and of which setting
 
 @dataclass(frozen=True)
 class Judged:
-    """What of a record a policy judges."""
+    """The part of a record that a policy judges."""
 
     targets: tuple[TargetRecord, ...]
     every: tuple[TargetRecord, ...]

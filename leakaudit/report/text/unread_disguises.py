@@ -1,4 +1,4 @@
-"""What the attacks of a report are known not to read, as `leakaudit disguises` measured it."""
+"""The disguises that the report's attacks cannot read, as `leakaudit disguises` measured it."""
 
 from __future__ import annotations
 

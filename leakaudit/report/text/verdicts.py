@@ -115,23 +115,23 @@ class SettingOutcome:
 
     @property
     def listing(self) -> tuple[CheckView, ...]:
-        """What decided, one for each limit, where there are several."""
+        """The checks that decided, one for each limit, if there are several."""
         return self.decisive if len(self.decisive) > 1 else ()
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What decided, sentence by sentence."""
+        """The sentences that say what decided."""
         return (self.lead, *(each.words for each in self.listing))
 
     @property
     def sentence(self) -> str:
-        """The same in one text."""
+        """The deciding sentences in one text."""
         return " ".join(self.lines)
 
 
 @dataclass(frozen=True)
 class Unlimited:
-    """What a policy sets no limit on: with the highest figure of it, and what has no figure."""
+    """The measures without a limit: those with a highest figure, and those without one."""
 
     measured: tuple[str, ...]
     unmeasured: tuple[str, ...]
@@ -165,7 +165,7 @@ class VerdictView:
 
     @property
     def held_ssim(self) -> dict[str, tuple[str, ...]]:
-        """What was held against each limit on SSIM, by the setting's key: the highest figure."""
+        """The figure that each limit on SSIM judged, by the setting's key: the highest."""
         return {
             one.verdict.target: tuple(map(_held_words, _highest_held(one.checks, "ssim")))
             for one in self.settings
@@ -201,13 +201,13 @@ def setting_name(target: TargetRecord) -> tuple[str, str]:
 
 
 def threshold_words(threshold: Threshold) -> str:
-    """What is limited: ``SSIM inside the brain of the worst patient``."""
+    """Word a limit: ``SSIM inside the brain of the worst patient``."""
     measure, over = _words(threshold.measure), QUANTIFIERS[threshold.quantifier]
     return f"{measure} {over}".strip()
 
 
 def unlimited(record: ReportRecord, verdict: Verdict) -> Unlimited:
-    """What a policy sets no limit on, measured on what it judges or not."""
+    """List the measures that the policy does not limit, measured or not."""
     limited = {one.measure for one in verdict.policy.thresholds}
     names = {one.target: ", ".join(setting_name(one)) for one in record.targets}
     measured, unmeasured = [], []
@@ -224,12 +224,12 @@ def unlimited(record: ReportRecord, verdict: Verdict) -> Unlimited:
 
 
 def _words(measure: str) -> str:
-    """What is limited, in words; its name where this version declares no such metric."""
+    """Word a measure; its name if this version declares no such metric."""
     return limits().get(measure, measure)
 
 
 def bound_words(threshold: Threshold) -> str:
-    """What of a figure is held against the limit."""
+    """Word the part of a figure that the limit judges."""
     if threshold.measure == "epsilon":
         return "the claim; without one nothing is bounded, which fails"
     if threshold.quantifier == "worst_patient":
@@ -289,7 +289,7 @@ def _check(record: ReportRecord, verdict: Verdict, check: Check) -> CheckView:
 
 
 def _reference_words(record: ReportRecord, check: Check) -> str:
-    """What the undefended network is worth that a loss is measured from; empty without a Dice."""
+    """Word the undefended network's Dice, from which a loss is measured; empty without one."""
     target = next(one for one in record.targets if one.target == check.target)
     base = plain_network(target, record.targets)
     if base is None or base.utility is None:

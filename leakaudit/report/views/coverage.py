@@ -1,4 +1,4 @@
-"""What was tried of what could be: kinds of attack, threat models, budgets."""
+"""The tests that were made and those that could be: kinds of attack, threats, budgets."""
 
 from __future__ import annotations
 

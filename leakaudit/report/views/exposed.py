@@ -90,7 +90,7 @@ def inferred(record: ReportRecord) -> tuple[Exposed, ...]:
 
 
 def public_words(record: ReportRecord) -> str:
-    """What was found, for somebody who knows none of the terms; nothing is called best."""
+    """Sum up the findings for a reader who knows none of the terms; nothing is called best."""
     found = identified(record)
     if not found:
         return (

@@ -1,4 +1,4 @@
-"""What is left to choose from: the settings on the Pareto front, least exposed first."""
+"""The remaining choices: the settings on the Pareto front, least exposed first."""
 
 from __future__ import annotations
 

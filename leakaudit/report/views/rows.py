@@ -1,4 +1,4 @@
-"""What a page lists one by one, patients and tensors; report.json lists them all."""
+"""The patients and tensors that a page lists one by one; report.json lists them all."""
 
 from __future__ import annotations
 

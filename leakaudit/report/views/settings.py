@@ -1,4 +1,4 @@
-"""What the templates are given: the record sorted into settings, with figures picked out."""
+"""The record sorted into settings, with figures picked out for the templates."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CellView:
 
 @dataclass(frozen=True)
 class ExposureView:
-    """What a setting gives away of one kind; ``cell`` is that of the worst attack."""
+    """A setting's leakage of one kind; ``cell`` is that of the worst attack."""
 
     victims: str
     recovers: str
@@ -72,7 +72,7 @@ class ExposureView:
 
     @property
     def kind(self) -> Kind:
-        """What it is compared within."""
+        """The kind within which the figure is compared."""
         return Kind(self.victims, self.recovers, self.site)
 
 
@@ -325,7 +325,7 @@ def _exposure(case: WorstCase | None, cells: Sequence[CellView]) -> ExposureView
 
 
 def _caveats(target: TargetRecord | None) -> tuple[str, ...]:
-    """What a reader of the short form alone must know before any figure."""
+    """Return the facts that a reader of the short form alone must know before any figure."""
     if target is None:
         return ()
     sentences = []
