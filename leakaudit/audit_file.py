@@ -27,6 +27,7 @@ from leakaudit.errors import ConfigError, UsageError
 from leakaudit.registry import Kind, load
 from leakaudit.yaml_text import explain, line_of, parse_yaml, plain, read_text
 
+_POLICY_FILE = "a policy file is a mapping with owner, date, thresholds, ..."
 _AUDIT_FILE = "an audit file is a mapping with name, attacks, threats, ..."
 
 
@@ -138,9 +139,6 @@ def _resolved(path: Path, source: str) -> str:
         return str(path.resolve())
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{source}: {str(path)!r} is not a path ({error})") from error
-
-
-_POLICY_FILE = "a policy file is a mapping with owner, date, thresholds, ..."
 
 
 def read_policy(path: Path) -> PolicyConfig:

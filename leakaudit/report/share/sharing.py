@@ -83,8 +83,9 @@ class _Sharing:
         self._aliases = aliases
         self._names = names
         self._only_ours = all(one.distribution == _OURS for one in record.plugins)
-        # Texts of exceptions, which other texts may quote.
-        ended = [one for one in _records(record) if getattr(one, "state", State.OK).broke_off]
+        # Texts of exceptions, which other texts may quote, as that of a job not run does.
+        broken = (State.FAILED, State.NOT_RUN)
+        ended = [one for one in _records(record) if getattr(one, "state", None) in broken]
         self._errors = tuple({text for one in ended if (text := getattr(one, "reason", ""))})
         self._by_treatment: dict[Treatment, Callable[[str], str]] = {
             Treatment.KEPT: lambda text: text,
