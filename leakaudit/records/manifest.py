@@ -155,7 +155,7 @@ def _document(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not JSON") from error
     if not isinstance(document, dict):
-        raise ValueError("it is JSON, but no manifest")
+        raise ValueError("it is JSON, but not a manifest")
     return document
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from leakaudit.audit.results.worst import worst_cases
 from leakaudit.policy import judge
 from leakaudit.records import (
@@ -25,8 +23,6 @@ from tests.policy.test_judging import policy, threshold
 from tests.report.sample import VICTIMS, leakage, members_leak_more, sample_report
 from tests.report.test_junit import judged
 from tests.report.test_page import Page
-
-pytestmark = pytest.mark.slow  # whole pages, many times
 
 
 def section(html: str, name: str) -> str:

@@ -21,8 +21,6 @@ from leakaudit.report.files.csv_table import COLUMNS
 from tests.configured import a_defense
 from tests.report.sample import sample_report
 
-pytestmark = pytest.mark.slow  # whole reports, many times
-
 REQUIRED = [
     "cell",
     "target",
