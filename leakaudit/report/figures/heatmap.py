@@ -17,7 +17,7 @@ _MOST_COLUMNS = 8
 
 @dataclass(frozen=True)
 class Heading:
-    """What a row or a column is about; ``details`` are short lines below its name."""
+    """The subject of a row or a column; ``details`` are short lines below its name."""
 
     name: str
     details: tuple[str, ...]

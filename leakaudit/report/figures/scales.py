@@ -14,7 +14,7 @@ Values = Sequence[tuple[float, str]]
 
 @dataclass(frozen=True)
 class Canvas:
-    """What a figure is drawn on, in figure units.
+    """The canvas of a figure, in figure units.
 
     Args:
         width: of the whole figure.

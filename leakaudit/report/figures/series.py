@@ -31,7 +31,7 @@ _WIDE_MARGIN, _FACET_MARGIN = 172.0, 66.0
 
 @dataclass(frozen=True)
 class StepName:
-    """What a step is called, in short lines, and in the fewest letters for a small plot."""
+    """The name of a step, in short lines, and in the fewest letters for a small plot."""
 
     lines: tuple[str, ...]
     short: tuple[str, ...]
@@ -44,7 +44,7 @@ class StepName:
 
 @dataclass(frozen=True)
 class StepCell:
-    """What a line says at a step: a figure with its floor, or why there is none.
+    """A line's value at a step: a figure with its floor, or the reason why there is none.
 
     ``absent`` is a step that the audit never asked of it.
     """
@@ -66,7 +66,7 @@ class Line:
 
     @property
     def name(self) -> str:
-        """What protects the setting."""
+        """The protection of the setting."""
         return in_words(self.parts)[0]
 
     @property

@@ -16,7 +16,7 @@ _STEP_GAP = 4.0
 
 @dataclass(frozen=True)
 class Value:
-    """What a line reaches at a step, and the floor that it stands against there."""
+    """The value of a line at a step, and the floor there."""
 
     score: Interval
     floor: float

@@ -82,7 +82,7 @@ def render_html(
 def page_of(
     record: ReportRecord, gallery: Gallery | None, used: Templates, digest: str = ""
 ) -> str:
-    """The same with templates that were read already, as part of a report in files.
+    """Render the page with loaded templates, as part of a report in files.
 
     Args:
         record: what to report.

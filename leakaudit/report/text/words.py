@@ -160,7 +160,7 @@ def exposure_sentences(
 
 
 def kept_sentence(dice: Interval | None) -> str:
-    """What the network of a setting is worth."""
+    """Word how well the network of a setting segments."""
     if dice is None:
         return "The tumour segmentation gave no figure in this setting."
     return f"The tumour segmentation reaches a mean Dice of {estimate(dice)}."
