@@ -48,7 +48,7 @@ def run_audit(plan: Plan, store: RunStore, events: Events) -> ReportRecord:
     events.planned(len(every), len(every) - len(jobs))
 
     def ended_and_logged(job: Job, end: Ended) -> None:
-        store.log("job", key=job.key, label=job.label, outcome=end.outcome, reason=end.reason)
+        store.log("job", key=job.key, label=job.label, outcome=end.state, reason=end.reason)
         events.ended(job, end)
 
     ended = run_jobs(

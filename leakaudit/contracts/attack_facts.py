@@ -217,7 +217,7 @@ class AttackFacts:
 
     @property
     def declared_use(self) -> AttackUse:
-        """As it travels.
+        """The attack as it is sent to its process.
 
         Raises:
             PluginError: nobody declared it, so no other process can make it.
@@ -259,7 +259,7 @@ class AttackFacts:
         return Configured.of(self.kind.class_name, dict(self.configuration))
 
     def __repr__(self) -> str:
-        """As the repr of the attack itself."""
+        """The text that the attack itself has as its repr."""
         return str(self.configured)
 
 

@@ -60,7 +60,7 @@ class HijackedTraining:
     def of(
         cls, system: System, victims: Sequence[Patient], training: Iterable[Patient]
     ) -> HijackedTraining:
-        """That of an audited system.
+        """Prepare the hijacked training of an audited system.
 
         Batch size and learning rate are those of the audited training, without its schedule:
         nobody but the label site knows when it ends.

@@ -225,7 +225,7 @@ def _releases(
 
 
 def auxiliary_seeds(system: System, auxiliary: Sequence[Patient]) -> list[int]:
-    """Of the draws when auxiliary patients' middle slices are released beside the victims'."""
+    """Seeds of the draws by which auxiliary middle slices are released beside the victims'."""
     return [derive_seed(system.draws, "release", "auxiliary", one.id) for one in auxiliary]
 
 

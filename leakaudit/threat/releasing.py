@@ -60,7 +60,7 @@ class ReleasePath:
         channels: Sequence[int],
         device: torch.device,
     ) -> None:
-        """Of what a system's sites hold.
+        """Take encoders and defense of a system's sites.
 
         Args:
             encoders: of every site, in evaluation mode.
@@ -181,7 +181,7 @@ def seeds_from(generator: torch.Generator, count: int) -> list[int]:
 
 
 def digest_of(released: SiteLevels) -> ReleaseDigest:
-    """By what a release is known again, to the bit or on another machine.
+    """The digest by which a release is known again, to the bit or on another machine.
 
     Args:
         released: of the victims' middle slices, in order.

@@ -128,7 +128,7 @@ def path_of(system: System) -> ReleasePath:
 def release_seeds(
     system: System, patient: Patient, release: int, slices: Iterable[int]
 ) -> list[int]:
-    """Of the draws when these slices of a patient are released for the ``release``-th time."""
+    """Seeds of the draws of a patient's slices at their ``release``-th release."""
     labels = ("release", "inference", patient.id, release)
     return [derive_seed(system.draws, *labels, index) for index in slices]
 

@@ -1,4 +1,4 @@
-"""How far a round of several local steps moves the encoders: what federated averaging sends."""
+"""The updates that federated averaging sends: how far several local steps move the encoders."""
 
 from __future__ import annotations
 

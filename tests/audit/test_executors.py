@@ -77,17 +77,17 @@ def test_a_job_that_ends_badly_fails_with_the_reason_and_the_others_go_on(tmp_pa
     good = [job(f"good {n}", tmp_path / str(n)) for n in range(3)]
     ended = run(good[0], *bad[:3], good[1], *bad[3:], good[2])
     assert {key: ended[key].reason for key in ENDS} == ENDS
-    assert {ended[key].outcome for key in ENDS} == {"failed"}
-    assert [ended[each.key].outcome for each in good] == ["ok"] * 3
+    assert {ended[key].state for key in ENDS} == {"failed"}
+    assert [ended[each.key].state for each in good] == ["ok"] * 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("how", ["hang", "busy"])
 def test_a_job_that_takes_too_long_is_timed_out(how: str, tmp_path: Path) -> None:
     ended = run(job("slow", how), job("after", tmp_path / "x"), workers=1, seconds=2.0)
-    assert ended["slow"].outcome == "timed-out"
+    assert ended["slow"].state == "timed-out"
     assert ended["slow"].reason == "took longer than 2 s"
-    assert ended["after"].outcome == "ok"
+    assert ended["after"].state == "ok"
 
 
 def test_no_more_memory_is_asked_for_than_the_machine_allows(tmp_path: Path) -> None:
@@ -116,14 +116,14 @@ def test_a_need_comes_first_and_a_broken_one_fails_its_dependents(tmp_path: Path
     )
     assert "ended early with exit code 3" in ended["child"].reason
     assert "ended early with exit code 3" in ended["grandchild"].reason
-    assert ended["grandchild"].outcome == ended["child"].outcome == "not-run"
+    assert ended["grandchild"].state == ended["child"].state == "not-run"
     assert order.index("first") < order.index("second")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "d"]
 
 
 def test_what_needs_a_job_that_timed_out_is_not_run(tmp_path: Path) -> None:
     ended = run(job("slow", "hang"), job("child", tmp_path / "a", "slow"), seconds=1.0)
-    assert ended["child"].outcome == "not-run"
+    assert ended["child"].state == "not-run"
     assert ended["child"].reason == "a job it depends on timed out: took longer than 1 s"
 
 
@@ -132,7 +132,7 @@ def test_every_job_has_a_process_of_its_own_and_its_events(tmp_path: Path) -> No
     events = Events(
         started=lambda each: heard.append((each.key, "started")),
         progressed=lambda each, done, total: heard.append((each.key, f"{done}/{total}")),
-        ended=lambda each, end: heard.append((each.key, end.outcome)),
+        ended=lambda each, end: heard.append((each.key, end.state)),
     )
     run(job("a", tmp_path / "a"), job("b", tmp_path / "b"), workers=1, events=events)
     pids = {int((tmp_path / name).read_text()) for name in "ab"}

@@ -154,7 +154,7 @@ def test_a_leak_of_one_fold_stays_where_another_timed_out_and_the_verdict_is_ope
     plan, store = plan_audit(read_audit(folded / "tiny.yaml")), RunStore(tmp_path / "run")
     _, second = next(cells for cells in plan.matrix.attacks if not cells[0].control_only)
     shutil.rmtree(store.folder("cells", second.key))
-    ended = {second.key: Ended("timed-out", "took longer than 60 s", 60.0)}
+    ended = {second.key: Ended(State.TIMED_OUT, "took longer than 60 s", 60.0)}
     record = assemble(plan.config, plan.matrix, plan.cohort, plan.folds, store, ended)
     (cell,) = [one for one in record.cells if not one.control_only]
     assert (cell.state, cell.withheld) == (State.OK, None)

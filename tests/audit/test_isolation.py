@@ -264,9 +264,9 @@ def test_an_attack_that_ends_badly_fails_its_cell_with_the_reason(
     truth: Truth, tmp_path: Path
 ) -> None:
     ended = run([job(truth, how, tmp_path) for how in (*ENDS, "network")])
-    assert ended.pop("network").outcome == "ok"
+    assert ended.pop("network").state == "ok"
     assert {how: each.reason for how, each in ended.items()} == ENDS
-    assert {each.outcome for each in ended.values()} == {"failed"}
+    assert {each.state for each in ended.values()} == {"failed"}
     assert not (tmp_path / "exit_0").exists()
 
 

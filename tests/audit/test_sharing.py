@@ -46,7 +46,7 @@ def test_a_job_sees_the_same_patients(cohort: Cohort, tmp_path: Path) -> None:
         Job(key=name, label=name, work=look, argument=(shared, tmp_path / name)) for name in "ab"
     ]
     ended = run_jobs(jobs, workers=2, limits=Limits(seconds=60.0), events=Events())
-    assert {end.outcome for end in ended.values()} == {"ok"}, ended
+    assert {end.state for end in ended.values()} == {"ok"}, ended
     for name in "ab":
         seen = json.loads((tmp_path / name).read_text())
         assert seen["sums"] == [

@@ -27,7 +27,7 @@ label, reason = sys.argv[1:]
 with progress_events() as events:
     events.planned(28, 23)
     job = SimpleNamespace(label=label, key="k")
-    ended = SimpleNamespace(outcome="ok", seconds=12.5, reason=reason)
+    ended = SimpleNamespace(state="ok", seconds=12.5, reason=reason)
     if events.started is not None:
         events.started(job)
     events.ended(job, ended)

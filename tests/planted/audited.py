@@ -165,7 +165,7 @@ def _advantage(patient: Any) -> float:
 
 
 def _said(job: Job, ended: Ended) -> None:
-    print(f"{ended.outcome:9} {ended.seconds:6.1f} s  {job.label} {ended.reason}", file=sys.stderr)
+    print(f"{ended.state:9} {ended.seconds:6.1f} s  {job.label} {ended.reason}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,15 +16,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any, Literal, final
+from typing import Any, final
 
 from leakaudit.errors import AttackFailed, StoreError
 from leakaudit.isolation.forking import server
+from leakaudit.records import State
 from leakaudit.visible import made_visible
 
-Outcome = Literal["ok", "failed", "timed-out", "not-run"]
-_ENDED = {"failed": "failed", "timed-out": "timed out", "not-run": "was not run"}
-Work = Callable[..., None]
+_ENDED = {
+    State.FAILED: "failed",
+    State.TIMED_OUT: "timed out",
+    State.NOT_RUN: "was not run",
+}
+JobFunction = Callable[..., None]
 
 
 @final
@@ -59,7 +63,7 @@ class Job:
 
     key: str
     label: str
-    work: Work
+    work: JobFunction
     argument: Any
     needs: tuple[str, ...] = ()
     helpers: HelperProcesses | None = None
@@ -70,7 +74,7 @@ class Job:
 class Ended:
     """How a job ended, why if not ``ok``, and after how many seconds."""
 
-    outcome: Outcome
+    state: State
     reason: str
     seconds: float
 
@@ -161,12 +165,12 @@ def _run_all(
                 events.interrupted(len(running))
             for job in list(waiting):
                 needs = [key for key in job.needs if key in known]
-                broken = [key for key in needs if key in ended and ended[key].outcome != "ok"]
+                broken = [key for key in needs if key in ended and ended[key].state is not State.OK]
                 if broken:
                     waiting.remove(job)
                     needed = ended[broken[0]]
-                    reason = f"a job it depends on {_ENDED[needed.outcome]}: {needed.reason}"
-                    ended[job.key] = Ended("not-run", reason, 0.0)
+                    reason = f"a job it depends on {_ENDED[needed.state]}: {needed.reason}"
+                    ended[job.key] = Ended(State.NOT_RUN, reason, 0.0)
                     events.ended(job, ended[job.key])
                 elif len(running) < workers and all(key in ended for key in needs):
                     waiting.remove(job)
@@ -233,7 +237,7 @@ def _beside(helpers: HelperProcesses, connection: Connection, memory: int | None
 
 
 def _child(
-    work: Work,
+    work: JobFunction,
     argument: Any,
     connection: Connection,
     memory: int | None,
@@ -317,13 +321,13 @@ def _outcome(each: _Running, limit: float) -> Ended | None:
         if seconds <= limit:
             return None
         _end(each)
-        return Ended("timed-out", f"took longer than {limit:.3g} s", seconds)
+        return Ended(State.TIMED_OUT, f"took longer than {limit:.3g} s", seconds)
     each.process.join()
     _end(each)
     _listen([each], Events())  # what it said last
     each.connection.close()
     if each.finished:
-        return Ended("ok", "", seconds)
+        return Ended(State.OK, "", seconds)
     code = each.process.exitcode or 0
     how = f"was killed by signal {-code}" if code < 0 else f"ended early with exit code {code}"
-    return Ended("failed", each.failure or f"its process {how}", seconds)
+    return Ended(State.FAILED, each.failure or f"its process {how}", seconds)

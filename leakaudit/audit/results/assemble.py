@@ -223,6 +223,6 @@ def _how(
     outcome = ended.get(key)
     if outcome is None and not store.folder(kind, key).exists():
         return State.NOT_RUN, "the run ended before it was reached"
-    if outcome is None or outcome.outcome == "ok":
+    if outcome is None or outcome.state is State.OK:
         return State.FAILED, "its result was changed or deleted after it was written"
-    return State(outcome.outcome), outcome.reason
+    return outcome.state, outcome.reason

@@ -50,7 +50,7 @@ class _Lines:
     def ended(self, job: Job, ended: Ended) -> None:
         self.ended_jobs += 1
         count = f"{self.ended_jobs:>{len(str(self.jobs))}}/{self.jobs}"
-        text = f"{count} {ended.outcome:<9} {ended.seconds:6.1f} s  {job.label}"
+        text = f"{count} {ended.state:<9} {ended.seconds:6.1f} s  {job.label}"
         self._print(f"{text}: {ended.reason}" if ended.reason else text)
 
     def interrupted(self, running: int) -> None:

@@ -1,4 +1,4 @@
-"""How true a defense's hints are: `expected` and `evidence`, compared with its releases."""
+"""Compares a defense's hints, `expected` and `evidence`, with its releases."""
 
 from __future__ import annotations
 
@@ -148,12 +148,12 @@ def hints_tell(defense: Defense, levels: Levels, found: Measured, seed: int = 0)
 
 
 def _some(levels: Levels) -> Levels:
-    """Of many samples a few, which tell as much and take less memory."""
+    """A few of many samples: they tell as much and take less memory."""
     return tuple(level[:_SAMPLES] for level in levels)
 
 
 def _told(noise: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
-    """How much channels tell, 0 to 1 on average."""
+    """The share of the levels that channels tell, 0 to 1 on average."""
     return (signal / (signal + noise).clamp_min(1e-300)).mean()
 
 

@@ -162,7 +162,7 @@ def expanded(drawn: Levels, count: int) -> Levels:
 def _level(
     still: torch.Tensor, after: torch.Tensor, own: torch.Tensor | None, followed: float
 ) -> MeasuredLevel:
-    """Of ``still (draws, N, C, ...)``, ``after (draws, moves, N, ...)``, ``own`` as ``still``."""
+    """From ``still (draws, N, C, ...)``, ``after (draws, moves, N, ...)``, ``own`` as ``still``."""
     zero = torch.zeros_like(still[0, 0])
     if own is None:
         step = after[0] - still[0]
@@ -219,7 +219,7 @@ def agreement(
     moves: Sequence[Levels],
     after: Sequence[Levels],
 ) -> list[float]:
-    """How well autograd tells what moving the levels does, for random weights of what is made.
+    """Compare autograd with what moving the levels does, for random weights of the release.
 
     Args:
         made: from levels.
@@ -273,7 +273,7 @@ def _agreement(pairs: torch.Tensor) -> float:
 
 @final
 class _Plan(NamedTuple):
-    """How often levels are released, and how many."""
+    """The number of releases, and of levels in each."""
 
     shared: int
     moves: int

@@ -125,7 +125,7 @@ def _apart(released: Sequence[Levels], index: int) -> torch.Tensor:
 
 
 def _moved_by_all(defense: Defense, one: Levels, drawn: Levels, other: Levels, index: int) -> int:
-    """How many values of a level move by another draw."""
+    """Count the values of a level that another draw moves."""
     before, after = (defense.apply(one, each)[index] for each in (drawn, other))
     return int((before != after).sum())
 

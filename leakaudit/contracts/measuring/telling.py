@@ -24,7 +24,7 @@ def moved(levels: Levels, generator: torch.Generator) -> Levels:
 
 
 def patterns(rows: torch.Tensor) -> float:
-    """How many patterns rows are made of, from 1 to their number: the participation ratio.
+    """Count the patterns that rows are made of, from 1 to their number: the participation ratio.
 
     Args:
         rows: ``(rows, values)``, float64, with mean 0.

@@ -62,7 +62,7 @@ def _between(low: float, high: float, seed: int, label: str) -> float:
 
 
 def _deviation(level: torch.Tensor) -> torch.Tensor:
-    """Of each sample's channels, in a shape that broadcasts to ``level``; 0 of one position."""
+    """Deviation of each sample's channels, shaped to broadcast to ``level``; 0 of one position."""
     flat = level.detach().flatten(2)
     found = flat.std(dim=-1, unbiased=False)
     return found.view(*found.shape, *(1,) * (level.ndim - 2))
