@@ -69,5 +69,5 @@ def _variance_seen(level: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
 
 
 def _variance(level: torch.Tensor) -> torch.Tensor:
-    """Of each sample over its channels and places, ``(B, 1, ...)``; of n values, over n."""
+    """Return the variance of each sample over its channels and places, ``(B, 1, ...)``."""
     return level.var(dim=tuple(range(1, level.ndim)), correction=0, keepdim=True)

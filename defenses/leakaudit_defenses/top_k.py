@@ -120,7 +120,7 @@ class TopK(Defense):
         return max(squares / bounds, _LEAST) if bounds else _EVEN
 
     def _spreads(self, levels: Levels) -> tuple[float, ...]:
-        """As fitted; of levels that it was not fitted to, as if they were spread evenly."""
+        """Return the fitted spreads; for other levels, as if values were spread evenly."""
         if self.spread is None or len(self.spread) != len(levels):
             return (_EVEN,) * len(levels)
         return self.spread

@@ -109,7 +109,7 @@ def _attack_processes(plan: Plan, store: RunStore, cell: CellPlan) -> HelperProc
 
 
 def _limits(config: AuditConfig) -> Limits:
-    """As the audit says; else the machine's memory, shared by the workers.
+    """Return the audit's limits; by default the machine's memory, shared by the workers.
 
     On a GPU memory is not limited by default: its driver maps more than it uses.
     """

@@ -268,7 +268,7 @@ def _unmatched_setting(target: TargetRecord, why: str, audit: _Audit) -> Unmatch
 
 
 def _strongest(cells: Sequence[CellRecord]) -> tuple[Strongest, ...]:
-    """Of the attacks on images, on masks and on identities, each the one that gained most."""
+    """Return the attack that gained most on images, on masks and on identities."""
     best: dict[str, tuple[float, Strongest]] = {}
     for cell in cells:
         found = valid_figures(cell)

@@ -120,7 +120,7 @@ class BudgetConfig(Section):
 
 
 class PersonConfig(Section):
-    """Who signs: a role, and a name unless it is written by hand."""
+    """A signer: a role, and a name unless it is written by hand."""
 
     role: str = Field(min_length=1, max_length=200)
     name: str = Field(default="", max_length=200)

@@ -28,7 +28,7 @@ _FEWEST: Final = 4  # persons that can be split, as of split_patients
 def between_patients(
     patients: Sequence[Prepared], modalities: Sequence[str], spatial_dims: int = 2
 ) -> tuple[tuple[tuple[str, ...], ...], dict[str, list[Finding]]]:
-    """Who is one person, and what is uncertain because patients differ.
+    """Find persons under several names, and doubts that show when patients are compared.
 
     Args:
         patients: all of a cohort.

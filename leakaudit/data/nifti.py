@@ -135,7 +135,7 @@ def _read(
     slices: str,
     max_slices: int | None,
 ) -> tuple[About, list[ReadPatient]]:
-    """Everybody from the files, or from the cache patient by patient."""
+    """Read all patients from the files, or from the cache one by one."""
     told = reading.told
     told("headers", 0, len(found.sources))
     unclear = [] if labels is not None else names_at_fault(one.hint for one in found.sources)

@@ -1,4 +1,4 @@
-"""Who plays which part: patients, never slices, are split.
+"""Splits patients, never slices, into the parts that they play.
 
 Victims ceil(n/4), auxiliary n//4, validation max(1, n//20), the rest train: 20 patients give
 5, 5, 1, 9 and 40 give 10, 10, 2, 18. A patient is a person: several scans of a person are in one
@@ -156,7 +156,7 @@ def _refuse_repeats(ids: Iterable[str]) -> None:
 
 
 def victims_of(splits: Splits, kind: str, seed: int) -> tuple[str, ...]:
-    """Who is attacked: the victims, or as many members of the train split.
+    """Return the attacked patients: the victims, or as many members of the train split.
 
     In folds the splits say which members, so that everybody is one once; else the seed draws them.
     """

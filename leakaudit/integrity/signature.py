@@ -28,7 +28,7 @@ class SignatureRefused(Exception):  # noqa: N818  (a finding, not a failure of t
 @final
 @dataclass(frozen=True)
 class SignedBy:
-    """Who signed.
+    """The signer of a file.
 
     Args:
         names: principals that the list of signers gives the key.
@@ -42,7 +42,7 @@ class SignedBy:
 @final
 @dataclass(frozen=True)
 class Signers:
-    """Who may have signed.
+    """The list of those who may have signed.
 
     Args:
         path: where the list is, for messages.

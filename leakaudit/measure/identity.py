@@ -33,7 +33,7 @@ def picked_out(
     gallery_images: GalleryImages,
     gallery_ids: Sequence[str],
 ) -> tuple[Fraction, ...]:
-    """Of each victim whether the most similar image of the gallery is its own.
+    """Say for each victim whether the most similar image of the gallery is its own.
 
     Ties count as the average rank: if k images share the best similarity and the victim's own is
     among them, that victim counts 1/k.

@@ -143,7 +143,7 @@ def of_dice_loss(
 
 
 def _share(share: Reidentification | Matching) -> Figure:
-    """Of few patients one is easily picked out by luck: above chance is what an interval shows."""
+    """Return the share as a figure, which may be luck while its interval reaches chance."""
     return Figure(
         observed=share.top1, upper=share.high, n=share.n, may_be_luck=share.low <= share.chance
     )

@@ -62,7 +62,7 @@ class Configured(Record):
         return hash(self._identity)
 
     def __str__(self) -> str:
-        """As a call: ``GaussianNoise(std=1.0)``."""
+        """Return the plug-in as a call: ``GaussianNoise(std=1.0)``."""
         given = ", ".join(f"{name}={value!r}" for name, value in self.parameters)
         return f"{self.name}({given})"
 

@@ -173,14 +173,14 @@ class PluginRecord(Record):
 
 
 class Person(Record):
-    """Who answers for something; the name may be left to be written by hand."""
+    """A person who answers for something; the name may be left to be written by hand."""
 
     role: str
     name: str = ""
 
 
 class House(Record):
-    """Whose report it is.
+    """The owner of a report.
 
     Args:
         organisation: name of the hospital; empty for none.

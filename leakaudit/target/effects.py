@@ -70,7 +70,7 @@ class Effects:
         return whole
 
     def fresh(self) -> Effects:
-        """Of the same defense and phase, with nothing seen yet."""
+        """Start anew for the same defense and phase."""
         return Effects(self._defense, self.phase)
 
     def add(self, sums: Sequence[Mapping[str, Any]]) -> None:
@@ -169,7 +169,7 @@ class Effects:
         return ""
 
     def records(self) -> tuple[Effect, ...]:
-        """One per part."""
+        """Return one effect per part."""
         return tuple(
             _record(configured_part(part), self.phase, seen)
             for part, seen in zip(self._parts, self._seen, strict=True)

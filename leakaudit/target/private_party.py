@@ -17,7 +17,7 @@ from leakaudit.target.per_sample import PerSampleGradients
 @final
 @dataclass(frozen=True)
 class Records:
-    """Whose samples a step learns from, and its randomness.
+    """The patients of a step's samples, and its randomness.
 
     Args:
         patients: which patient each sample belongs to, ``(B,)``; each its own if None.

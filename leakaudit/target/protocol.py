@@ -1,4 +1,4 @@
-"""Who sends what to whom: messages between parties that never share an autograd graph.
+"""The protocol: messages between parties that never share an autograd graph.
 
 One step of the `vanilla` variant: every data site runs its encoder and its defense and sends
 activations; the label site runs the rest, computes the loss and sends back cut gradients; every

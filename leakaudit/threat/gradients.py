@@ -29,7 +29,7 @@ from leakaudit.types import Images, Masks, SiteLevels
 @final
 @dataclass(frozen=True, kw_only=True)
 class Companions:
-    """Who fills the batches whose gradients are observed.
+    """The patients who fill the batches whose gradients are observed.
 
     Args:
         batch: slices of a batch, the victim's included.

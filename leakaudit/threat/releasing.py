@@ -229,7 +229,7 @@ def require_same_draw(measured: ReleaseDigest, observed: ReleaseDigest) -> str:
 
 
 def together(made: Sequence[Sequence[Sequence[torch.Tensor]]]) -> SiteLevels:
-    """One batch out of what each slice was released as, level by level."""
+    """Join the releases of single slices into one batch, level by level."""
     sites, levels = len(made[0]), len(made[0][0])
     return tuple(
         tuple(torch.cat([one[site][level] for one in made]) for level in range(levels))

@@ -89,7 +89,7 @@ def _map(move: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, torch.Te
 
 
 def _sources(move: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of each released value the value of the level that it follows best, and by how much."""
+    """Find for each released value the level's value that it follows best, and by how much."""
     unit = (move / move.norm(dim=0).clamp_min(1e-300)).float()
     length = step.norm(dim=0)
     follower = (step / length.clamp_min(1e-300)).float()

@@ -35,7 +35,7 @@ class Looked(Defense):
     looks: tuple[Look, ...]
 
     def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
-        """As the defense draws."""
+        """Draw as the defense does."""
         return self.defense.draw(levels, generator)
 
     def apply(self, levels: Levels, drawn: Levels) -> Levels:

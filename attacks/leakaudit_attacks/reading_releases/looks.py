@@ -192,7 +192,7 @@ def _smallest_nearby(share: float) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def _differences(level: torch.Tensor) -> torch.Tensor:
-    """Of each direction the first and the second, the mixed one, and means of blocks."""
+    """Return differences in each direction: first, second and mixed; and means of blocks."""
     axes = range(2, level.ndim)
     steps = [_step(level, axis) for axis in axes]
     parts = [*steps, *(_step(each, axis) for each, axis in zip(steps, axes, strict=True))]

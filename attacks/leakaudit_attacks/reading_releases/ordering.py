@@ -161,7 +161,7 @@ def _held(
 
 
 def _standardised(flat: torch.Tensor) -> torch.Tensor:
-    """Of mean 0 and variance 1 over samples, channel by channel to spare memory."""
+    """Scale to mean 0 and variance 1 over samples, channel by channel to spare memory."""
     found = torch.empty_like(flat, dtype=torch.float32)
     for channel in range(flat.shape[1]):
         values = torch.nan_to_num(flat[:, channel].double())

@@ -110,7 +110,7 @@ class Reading:
 
 
 def _steps(apart: torch.Tensor) -> torch.Tensor:
-    """Of each channel the step of which all its randomness is a multiple; 0 where there is none.
+    """Return per channel the step of its randomness; 0 if there is none.
 
     Args:
         apart: how far two passes of the same images are apart, ``(candidates, C, *spatial)``.

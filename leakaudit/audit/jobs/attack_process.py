@@ -42,7 +42,7 @@ _ARGUMENTS = 8
 @final
 @dataclass(frozen=True)
 class _Order:
-    """One attack to run: sent by the cell as a pickle, in which nothing is of the attack."""
+    """One attack to run; the cell sends it as a pickle without any code of the attack."""
 
     name: str
     attack: AttackUse

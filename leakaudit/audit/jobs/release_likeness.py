@@ -42,7 +42,7 @@ def require_alike(victims: SiteLevels, others: SiteLevels, *, seed: int) -> str:
 
 
 def _measures(released: SiteLevels) -> NDArray[np.float64]:
-    """Of every patient and channel mean, spread, kurtosis, and how rough it is, on a log scale.
+    """Return mean, spread, kurtosis and roughness of every patient and channel, on a log scale.
 
     A draw of noise shows in the roughness first: neighbours differ.
     """

@@ -39,7 +39,7 @@ class Plan:
     cache: Path | None = None
 
     def splits_of(self, target: TargetPlan) -> Splits:
-        """Who plays which part where this network is trained and attacked."""
+        """Return the splits of the fold in which this network is trained and attacked."""
         return self.folds[target.fold - 1]
 
 

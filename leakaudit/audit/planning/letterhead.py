@@ -1,4 +1,4 @@
-"""Whose report it is: the organisation, its logo, and who signs."""
+"""The letterhead of a report: the organisation, its logo, and the signers."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def pooled_matching(parts: Sequence[Matching], folds: Sequence[FoldRecord]) -> M
     low, high = statistics.share_interval(hits, known)
 
     def beside(name: str) -> Matched | None:
-        """Of another view, of which each fold's share alone is on record."""
+        """Pool the shares of another view, which is on record by fold alone."""
         found = [getattr(part, name) for part in parts]
         if any(one is None for one in found):
             return None

@@ -181,7 +181,7 @@ def _control(controls: Sequence[Control | None]) -> Control | None:
 
 
 def _cost(costs: Sequence[Cost | None]) -> Cost | None:
-    """Of all folds that ended; each attack had the auxiliary patients of its fold."""
+    """Sum over all folds that ended; each attack had the auxiliary patients of its fold."""
     made = [one for one in costs if one is not None]
     if not made:
         return None

@@ -43,7 +43,7 @@ def compared(
 def _comparison(
     wanted: ReferenceConfig, splits: Sequence[TargetRecord], rivals: Sequence[TargetRecord]
 ) -> ReferenceComparison:
-    """Nothing is averaged over survivors: one training that is missing leaves no figure."""
+    """Refuse to average over survivors: one missing training leaves no figure."""
     comparison = ReferenceComparison(
         cut_level=wanted.cut_level, kind=rivals[0].kind, site=rivals[0].site, seeds=wanted.seeds
     )

@@ -49,7 +49,7 @@ def caveats(attack: AttackFacts, system: System, patient: Patient) -> tuple[Doub
 def _of_gradients(
     attack: AttackFacts, defense: Defense, sites: tuple[Levels, ...]
 ) -> Iterator[Doubt]:
-    """Of an attack that matches gradients, and knows the defense but not what it drew."""
+    """Doubt an attack that matches gradients and knows the defense but not its draws."""
     if Capability.DEFENSE_PARAMETERS not in attack.needs():
         return
     if any(defense.draw(levels, torch.Generator().manual_seed(0)) for levels in sites):
@@ -112,7 +112,7 @@ def _hidden_by_few(defense: Defense, levels: Levels) -> bool:
 
 
 def _of_hints(defense: Defense, sites: tuple[Levels, ...]) -> Iterator[Doubt]:
-    """Of an attack that goes by what the defense says: whether it is so."""
+    """Doubt an attack that follows hints of the defense which do not hold."""
     for levels in sites:
         found = measured(defense, levels)
         if _telling(found) and not hints_hold(defense, levels, found):

@@ -151,7 +151,7 @@ class ImageScorer:
         )
 
     def _picked_out(self, images: np.ndarray) -> tuple[Fraction, ...]:
-        """Of each victim whether its image picks it out of the gallery."""
+        """Say for each victim whether its image picks it out of the gallery."""
         names = [patient.id for patient in self._victims]
         return identity.picked_out(images, names, self._gallery, self._gallery_ids)
 
@@ -162,7 +162,7 @@ class ImageScorer:
             yield from zip(self._names, scores.T, strict=True)
 
     def _success(self, inside: np.ndarray) -> Success | None:
-        """Beside that of a guess that sees nothing, over all patients that are not victims."""
+        """Compare with a guess that sees nothing, over all patients that are not victims."""
         if self._prior is None:
             return None
         return prior.success(

@@ -77,7 +77,7 @@ class People:
         return list(self.each(ids))
 
     def all_but(self, ids: Collection[str]) -> list[str]:
-        """Everybody else's identifier."""
+        """Return the identifiers of all other patients."""
         return [name for name in self._patients if name not in ids]
 
 
@@ -87,7 +87,7 @@ def people_of(task: Task) -> People:
 
 
 def cell_victims(task: Task) -> tuple[str, ...]:
-    """Who is attacked in the task's cell."""
+    """Return the patients who are attacked in the task's cell."""
     if task.cell is None:
         return task.splits.victims
     return victims_of(task.splits, task.cell.threat.victims, task.cell.target.seed)

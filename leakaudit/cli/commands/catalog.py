@@ -81,7 +81,7 @@ def _table(listed: str) -> Table:
 
 
 def _facts(plugin: Plugin) -> list[str]:
-    """Whose idea a defense is."""
+    """Return the papers of a defense."""
     cited = plugin.cls.citations if issubclass(plugin.cls, Defense) else ()
     papers = [citation.short for citation in cited]
     return [f"after: {', '.join(papers)}"] if papers else []

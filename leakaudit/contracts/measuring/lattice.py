@@ -26,7 +26,7 @@ def wrapped(values: torch.Tensor, modulus: torch.Tensor) -> torch.Tensor:
 
 
 def cells(drawn: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
-    """Of each channel the number of which all that is drawn is a multiple, where that reveals it.
+    """Return per channel the step that all drawn values are multiples of, if it reveals itself.
 
     Args:
         drawn: what other draws add to released values, ``(draws, N, C, *spatial)``, float64.

@@ -1,4 +1,4 @@
-"""Who is one person under several names.
+"""Finds persons under several names.
 
 A person whose scans are victim and the adversary's own at once makes every leakage figure too low:
 the blind guesses know the victim. Names of known conventions tell persons apart from time points,

@@ -168,7 +168,7 @@ def _hint(named: Any, file: Path) -> Hint | None:
 
 
 def _hint_of_names(file: Path, paths: Sequence[Path]) -> Hint:
-    """Whose masks these are where the listing names no labels, by the names of the files."""
+    """Read the convention of the masks from the files' names, if the listing names no labels."""
     names = tuple(name for path in paths for name in (path.parent.name, path.name))
     if all(_OF_MSD.match(path.name) for path in paths):
         return Hint(family="msd")

@@ -56,7 +56,7 @@ class Found:
 
     @property
     def identifiers(self) -> tuple[str, ...]:
-        """Of everybody who was found."""
+        """The identifiers of all patients that were found."""
         named = [source.patient for source in self.sources]
         named += [problem.patient for problem in self.problems if problem.patient]
         return tuple(dict.fromkeys([*named, *self.left_out]))

@@ -25,7 +25,7 @@ Family: TypeAlias = Literal["msd", "brats-2012", "brats-2018", "brats-2023", "br
 @final
 @dataclass(frozen=True, kw_only=True)
 class Convention:
-    """One of them.
+    """One convention of labels.
 
     Args:
         words: whose it is.

@@ -202,7 +202,7 @@ def _marks_something_else(written: str, before: Sequence[str]) -> bool:
 
 
 def family_of(names: tuple[str, ...], *, newer: bool) -> Family:
-    """Whose names a patient's files bear.
+    """Return the data set whose names a patient's files bear.
 
     Args:
         names: of the folder and of the files.

@@ -1,4 +1,4 @@
-"""Whose images are equal or nearly so under two names, and which modality is another patient's.
+"""Finds images that are equal or nearly so under two names, and modalities of other patients.
 
 Scans are compared by small signatures: fine structure inside the brain, at 24 to 47 pixels a side
 and eight heights of the brain, modality by modality. Coarse structure is left out since all heads
@@ -36,7 +36,7 @@ _NEARER: Final = 0.25
 @final
 @dataclass(frozen=True, kw_only=True)
 class Likeness:
-    """Who is alike in a cohort.
+    """The patients of a cohort who are alike.
 
     Args:
         together: places of patients with equal or nearly equal images, in pairs.

@@ -75,7 +75,7 @@ def check_copies(images: Sequence[NDArray[np.float32]], modalities: Sequence[str
 
 
 def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Of the values at the same voxels; 0 if either is one value everywhere."""
+    """Correlate the values at the same voxels; 0 if either is one value everywhere."""
     if one.size < 2:
         return 0.0
     first, second = one - one.mean(dtype=np.float64), other - other.mean(dtype=np.float64)

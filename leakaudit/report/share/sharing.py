@@ -233,7 +233,7 @@ def _are_records(values: tuple[Any, ...]) -> bool:
 
 
 def _durations(value: dict[str, Any]) -> dict[str, float]:
-    """Of what differs between equal runs, how long it took, to two digits."""
+    """Keep the duration, to two digits, of all that differs between equal runs."""
     seconds = value.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return {}

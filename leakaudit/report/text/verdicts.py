@@ -238,7 +238,7 @@ def bound_words(threshold: Threshold) -> str:
 
 
 def again_words(verdict: Verdict) -> str:
-    """That the policy is not the audit's own, and what that says; empty where it is."""
+    """Say that the policy is not the audit's own, and the audit's own verdict; else empty."""
     if not verdict.judged_again:
         return ""
     if verdict.own is None:
@@ -331,7 +331,7 @@ def check_words(check: Check, threshold: Threshold, cell: CellRecord | None) -> 
 
 
 def _highest_held(checks: Sequence[CheckView], measure: str) -> tuple[CheckView, ...]:
-    """Of each limit on a measure the check whose figure held against it is the highest."""
+    """Return for each limit on a measure the check with the highest figure."""
     highest: dict[int, CheckView] = {}
     held = [one for one in checks if one.threshold.measure == measure]
     for one in sorted(held, key=lambda each: -(each.check.held or 0.0)):
