@@ -250,9 +250,9 @@ class Defense(abc.ABC):
         )
 
     def evidence_from(self, estimate: Evidence) -> Evidence:
-        """`evidence` of a release that is known with an error, as under a defense after this one.
+        """Return `evidence` when only a noisy estimate of this release is known.
 
-        The default adds the errors up.
+        That is so under a defense after this one. The default adds the errors up.
         """
         own = self.evidence(estimate.values)
         return Evidence(

@@ -115,5 +115,5 @@ def test_a_failure_says_how_many_more_limits_are_open() -> None:
     view = verdict_view(judged_by(STRICT, threshold("advantage", 0.99, n_min=100)))
     assert view is not None
     assert view.told[0].lead.startswith(
-        "1 of 2 limits is exceeded (1 more is not shown to hold). Decoder inversion"
+        "1 of 2 limits is exceeded, and 1 more is not shown to hold. Decoder inversion"
     )

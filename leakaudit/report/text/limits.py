@@ -49,7 +49,7 @@ def limits_words(verdict: Verdict, one: SettingVerdict) -> str:
         f"{number}{'' if place else f' of {total} limits'} {_are(number)} {what}"
         for place, (number, what) in enumerate(kept)
     ]
-    more = f" ({len(doubtful)} more {_are(len(doubtful))} not shown to hold)"
+    more = f", and {len(doubtful)} more {_are(len(doubtful))} not shown to hold"
     return ", ".join(parts) + (more if doubtful and (exceeded or unclaimed) else "")
 
 

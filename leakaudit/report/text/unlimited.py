@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from leakaudit.measure.metrics import limited
 from leakaudit.records import CellRecord, ReportRecord, TargetRecord, Verdict
@@ -13,7 +13,13 @@ from leakaudit.report.text.formatting import figure, patients_words, percent, sc
 from leakaudit.report.text.validity import valid_leakage
 
 Found = TypeVar("Found")
-Told = tuple[str, str]  # the figure in words, and of which setting
+
+
+class HighestFigure(NamedTuple):
+    """A figure in words, and the key of the setting that reached it."""
+
+    text: str
+    target: str
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Judged:
     cells: tuple[CellRecord, ...]
 
 
-def highest(record: ReportRecord, verdict: Verdict, measure: str) -> Told | None:
+def highest(record: ReportRecord, verdict: Verdict, measure: str) -> HighestFigure | None:
     """The highest figure of a measure over the judged settings, and its setting's key.
 
     None where there is no figure.
@@ -36,11 +42,11 @@ def highest(record: ReportRecord, verdict: Verdict, measure: str) -> Told | None
         every=record.targets,
         cells=tuple(c for c in record.cells if c.target in keys and not c.control_only),
     )
-    told = _MEASURES.get(measure)
-    return told(judged) if told is not None else _of_metric(judged, measure)
+    made = _MEASURES.get(measure)
+    return made(judged) if made is not None else _of_metric(judged, measure)
 
 
-def _of_metric(judged: Judged, measure: str) -> Told | None:
+def _of_metric(judged: Judged, measure: str) -> HighestFigure | None:
     """The mean of the setting where it is highest, beside its worst patient; or the share."""
     metric = limited(measure)
     if metric is None:
@@ -51,11 +57,12 @@ def _of_metric(judged: Judged, measure: str) -> Told | None:
         return None
     mean, key = found
     if metric.share is not None:
-        return f"{percent(mean.mean)} of {patients_words(mean.n)}", key
+        return HighestFigure(f"{percent(mean.mean)} of {patients_words(mean.n)}", key)
     # Where the mean is not that of the patients' figures, no single one stands beside it.
     alike = cells if metric.parts is None else []
     mine = [metric.by_patient(cell) or [] for cell in alike if cell.target == key]
-    return _of_patients(mean.mean, mean.n, [value for each in mine for _, value in each]), key
+    values = [value for each in mine for _, value in each]
+    return HighestFigure(_of_patients(mean.mean, mean.n, values), key)
 
 
 def _of_patients(mean: float, n: int, each: Sequence[float]) -> str:
@@ -63,7 +70,7 @@ def _of_patients(mean: float, n: int, each: Sequence[float]) -> str:
     return f"{whom}, {figure(max(each))} for the worst single one" if each else whom
 
 
-def _harm(judged: Judged) -> Told | None:
+def _harm(judged: Judged) -> HighestFigure | None:
     cells = [c for c in judged.cells if c.recovers == "images" and c.victims == "inference"]
     found = _highest(
         cells,
@@ -73,14 +80,14 @@ def _harm(judged: Judged) -> Told | None:
     if found is None:
         return None
     harm, key = found
-    return (
+    return HighestFigure(
         f"the tumour is still found with a Dice of {figure(harm.reconstruction.mean)}, where the "
         f"originals give {figure(harm.original)}",
         key,
     )
 
 
-def _epsilon(judged: Judged) -> Told | None:
+def _epsilon(judged: Judged) -> HighestFigure | None:
     claims = [
         (one.guarantee.epsilon, one)
         for one in judged.targets
@@ -92,10 +99,10 @@ def _epsilon(judged: Judged) -> Told | None:
     if not claims:
         return None
     epsilon, target = max(claims, key=lambda one: one[0])
-    return f"{scientific(epsilon)} is claimed", target.target
+    return HighestFigure(f"{scientific(epsilon)} is claimed", target.target)
 
 
-def _dice_loss(judged: Judged) -> Told | None:
+def _dice_loss(judged: Judged) -> HighestFigure | None:
     losses = [
         (base.utility.mean.mean, one.utility.mean.mean, one, base)
         for one in judged.targets
@@ -110,7 +117,7 @@ def _dice_loss(judged: Judged) -> Told | None:
     words = f"a mean Dice of {figure(after)}, where the undefended network reaches {figure(before)}"
     if not (target.is_shown_useful and base.is_shown_useful):
         words += "; one of the two may be worth no more than an untrained network"
-    return words, target.target
+    return HighestFigure(words, target.target)
 
 
 def _highest(
@@ -122,7 +129,7 @@ def _highest(
     return max(found, key=lambda one: value(one[0]), default=None)
 
 
-_MEASURES: dict[str, Callable[[Judged], Told | None]] = {
+_MEASURES: dict[str, Callable[[Judged], HighestFigure | None]] = {
     "clinical_harm": _harm,
     "epsilon": _epsilon,
     "dice_loss": _dice_loss,
