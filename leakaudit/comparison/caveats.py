@@ -6,9 +6,24 @@ from leakaudit.comparison.records import CHANGED_DEFENSE, SHARED, Change, Compar
 from leakaudit.comparison.words import changed_words, counted
 from leakaudit.visible import made_visible
 
+# By kind of change. "defense" is a parameter that one version lacks.
+KINDS = {
+    "schema": "the reports are of different layouts",
+    "package": "another version",
+    "plug-in": "a plug-in from elsewhere or of another version",
+    "system": "another system",
+    "training": "trained otherwise",
+    "defense": "a defense with other parameters, taken as the same",
+    CHANGED_DEFENSE: "a defense that was changed",
+    "attack": "an attack of another strength, taken as the same",
+    "threat": "a threat that grants something else",
+    "limit": "another limit of the run",
+    "device": "another device was asked for",
+    "policy": "a policy that asks for something else",
+}
 _SHARED_WORDS = (
-    "shared reports are compared: paths, users, hosts and local parts of versions were taken out "
-    "of them, so what differs there alone does not show"
+    "shared reports are compared: paths, users, hosts, free text and local parts of versions were "
+    "taken out of them, so what differs there alone does not show"
 )
 
 
@@ -40,21 +55,7 @@ def caveat_sentences(comparison: Comparison) -> list[str]:
 
 
 def _caveat(change: Change, settings: int, cells: int) -> str:
-    told = {
-        "schema": "the reports are of different layouts",
-        "package": "another version",
-        "plug-in": "a plug-in from elsewhere or of another version",
-        "system": "another system",
-        "training": "trained otherwise",
-        "defense": "a defense with other parameters, taken as the same",
-        CHANGED_DEFENSE: "a defense that was changed",
-        "attack": "an attack of another strength, taken as the same",
-        "threat": "a threat that grants something else",
-        "limit": "another limit of the run",
-        "device": "another device was asked for",
-        "policy": "a policy that asks for something else",
-    }[change.kind]
     rows = [(settings, "setting"), (cells, "cell")]
     about = ", ".join(counted(count, name) for count, name in rows if count)
     where = f" ({about} matched approximately)" if about else ""
-    return f"{told}: {changed_words(change)}{where}"
+    return f"{KINDS[change.kind]}: {changed_words(change)}{where}"

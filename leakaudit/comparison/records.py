@@ -41,9 +41,7 @@ class Change(Record):
     """Something other than a figure that differs between the two reports.
 
     Args:
-        kind: ``"schema"``, ``"package"``, ``"plug-in"``, ``"system"``, ``"training"``,
-            ``"defense"`` (a parameter that one version lacks), ``"changed-defense"``,
-            ``"attack"``, ``"threat"``, ``"limit"``, ``"device"``, ``"policy"`` or ``"claim"``.
+        kind: ``"claim"`` or a key of `leakaudit.comparison.caveats.KINDS`.
         field: what differs.
         a: its value in A, in words.
         b: in B.
@@ -292,6 +290,11 @@ class Count(Record):
     settings: int
     cells: int
 
+    @property
+    def total(self) -> int:
+        """Both together."""
+        return self.settings + self.cells
+
 
 class VerdictChange(Record):
     """A setting with another verdict; None where no policy judged it."""
@@ -321,10 +324,8 @@ class Comparison(Record):
         differing_equal_keys: those of equal keys whose figures differ all the same.
         settings: matched trainings.
         cells: matched attacks.
-        settings_only_in_a: trainings without a counterpart in B.
-        settings_only_in_b: and in A.
-        cells_only_in_a: attacks without a counterpart in B.
-        cells_only_in_b: and in A.
+        settings_only_in_a, cells_only_in_a: trainings and attacks without a counterpart in B.
+        settings_only_in_b, cells_only_in_b: and in A.
     """
 
     comparison_version: str = COMPARISON_VERSION
@@ -353,10 +354,9 @@ class Comparison(Record):
 
         A verdict that was PASS and is FAIL is worse as well.
         """
-        found = self.counts[Outcome.WORSE]
-        fell = (self.a.verdict, self.b.verdict) == ("PASS", "FAIL")
-        fell = fell or any((one.a, one.b) == ("PASS", "FAIL") for one in self.verdicts)
-        return found.settings + found.cells > 0 or fell
+        verdicts = [(one.a, one.b) for one in self.verdicts]
+        fell = ("PASS", "FAIL") in [(self.a.verdict, self.b.verdict), *verdicts]
+        return self.counts[Outcome.WORSE].total > 0 or fell
 
     @property
     def is_incomplete(self) -> bool:
@@ -366,8 +366,7 @@ class Comparison(Record):
         """
         if self.equal:
             return False
-        lost = self.lost
-        if lost.settings + lost.cells > 0 or self.intervals == 0 or self.unpaired:
+        if self.lost.total > 0 or self.intervals == 0 or self.unpaired:
             return True
         return any(row.changed and not any(self.with_intervals([row])) for row in self.settings)
 
@@ -378,8 +377,7 @@ class Comparison(Record):
 
     def cells_on(self, settings: Sequence[SettingRow]) -> list[CellRow]:
         """The rows of the attacks on some settings."""
-        identities = [row.setting for row in settings]
-        return [one for one in self.cells if one.setting in identities]
+        return [one for one in self.cells if one.setting in [row.setting for row in settings]]
 
     def with_intervals(self, settings: Sequence[SettingRow]) -> tuple[int, int]:
         """How many of these settings, and of the cells on them, have a difference of figures."""

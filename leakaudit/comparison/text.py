@@ -142,7 +142,7 @@ def _no_difference(comparison: Comparison) -> str:
     settings, cells = len(comparison.settings), len(comparison.cells)
     silent = comparison.counts[Outcome.NO_FIGURE]
     without = ""
-    if silent.settings + silent.cells:
+    if silent.total:
         without = (
             f" Without a figure in either: {counted(silent.settings, 'setting')}, "
             f"{counted(silent.cells, 'cell')}."
@@ -178,7 +178,7 @@ def _headline(comparison: Comparison) -> list[Line]:
         for one in comparison.verdicts
     ]
     lost = comparison.lost
-    if lost.settings + lost.cells:
+    if lost.total:
         sentences.append(
             f"Of {counted(lost.cells, 'cell')} and {counted(lost.settings, 'setting')} nothing "
             "can be said: they have a figure in A and none in B."
@@ -245,7 +245,7 @@ def _summary(comparison: Comparison) -> list[Line]:
     rows += [
         (f"  {words}", found.settings, found.cells)
         for outcome, words in _OUTCOMES.items()
-        if (found := comparison.counts[outcome]).settings + found.cells or outcome in TAGS
+        if (found := comparison.counts[outcome]).total or outcome in TAGS
     ]
     if claims := sum(row.claim is not None for row in comparison.settings):
         rows.append(("  another privacy claim", claims, ""))
@@ -279,7 +279,7 @@ def _details(comparison: Comparison, only_changes: bool) -> list[Line]:
     listed = bool(lines)
     if any(unlisted):
         counts = comparison.counts
-        met = {one for one in left_out if counts[one].settings + counts[one].cells}
+        met = {one for one in left_out if counts[one].total}
         names = "; ".join(words for one, words in _OUTCOMES.items() if one in met)
         told = f"{counted(unlisted[0], 'setting')}, {counted(unlisted[1], 'cell')}"
         lines += [Line(), Line(f"Not listed ({names}): {told}.", hang=0)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 from leakaudit.errors import ConfigError
 from leakaudit.privacy import gaussian
@@ -20,6 +21,18 @@ from leakaudit.privacy import gaussian
 # from epsilon 1000 on it fails or answers infinity.
 PRV_LARGEST_EPSILON = 310.0
 PRV_MOST_RELEASES = 200
+_SAYING_NOTHING = (
+    (
+        "divide by zero encountered in log",
+        RuntimeWarning,
+        r"opacus\.accountants\.analysis\.prv\.prvs",
+    ),
+    (
+        "Optimal order is the (larg|small)est alpha",
+        UserWarning,
+        r"opacus\.accountants\.analysis\.rdp",
+    ),
+)
 
 
 def sensitivity(clip: float, sites: int) -> float:
@@ -73,19 +86,7 @@ def prv_epsilon(noise_multiplier: float, releases: int, delta: float) -> float:
         )
     from opacus.accountants import PRVAccountant
 
-    accountant = PRVAccountant()
-    accountant.history = [(noise_multiplier, 1.0, releases)]
-    with warnings.catch_warnings():
-        # At sample rate 1 the accountant compares with log(1 - rate), where minus infinity is the
-        # right value: the privacy loss of an unsampled Gaussian has no lower end.
-        warnings.filterwarnings(
-            "ignore",
-            message="divide by zero encountered in log",
-            category=RuntimeWarning,
-            module=r"opacus\.accountants\.analysis\.prv\.prvs",
-        )
-        _allow_any_order()
-        return float(accountant.get_epsilon(delta=delta))
+    return _bound(PRVAccountant(), noise_multiplier, releases, delta)
 
 
 def rdp_epsilon(noise_multiplier: float, releases: int, delta: float) -> float:
@@ -105,22 +106,18 @@ def rdp_epsilon(noise_multiplier: float, releases: int, delta: float) -> float:
     """
     from opacus.accountants import RDPAccountant
 
-    accountant = RDPAccountant()
+    return _bound(RDPAccountant(), noise_multiplier, releases, delta)
+
+
+def _bound(accountant: Any, noise_multiplier: float, releases: int, delta: float) -> float:
+    """The epsilon that an accountant of Opacus gives for unsampled releases.
+
+    Two of its warnings say nothing here. At sample rate 1 it compares with log(1 - rate), where
+    minus infinity is the right value: the privacy loss of an unsampled Gaussian has no lower end.
+    And a wider range of Renyi orders might tighten a bound that holds for every order.
+    """
     accountant.history = [(noise_multiplier, 1.0, releases)]
     with warnings.catch_warnings():
-        _allow_any_order()
+        for message, category, module in _SAYING_NOTHING:
+            warnings.filterwarnings("ignore", message, category, module)
         return float(accountant.get_epsilon(delta=delta))
-
-
-def _allow_any_order() -> None:
-    """Ignore, inside ``catch_warnings``, the hint that the best Renyi order is the last one tried.
-
-    The bound holds for every order; the hint only says that a wider range might tighten it, which
-    a cross-check does not need (the PRV accountant uses it for the extent of its grid alone).
-    """
-    warnings.filterwarnings(
-        "ignore",
-        message="Optimal order is the (larg|small)est alpha",
-        category=UserWarning,
-        module=r"opacus\.accountants\.analysis\.rdp",
-    )
