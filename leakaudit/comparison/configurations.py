@@ -14,7 +14,7 @@ _Defense = Sequence[Configured]
 def added(a: _Defense, b: _Defense) -> tuple[Change, ...] | None:
     """The parameters that one of two defenses has on top; None if they differ otherwise.
 
-    A version that gives a defense a new parameter changes its repr; the others must be equal.
+    A version may give a defense a new parameter; the others must be equal.
     """
     parts = _aligned(a, b)
     if parts is None:
