@@ -150,7 +150,7 @@ def _require_version(data: bytes, path: Path) -> None:
     written = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(written, str) and written != SCHEMA_VERSION:
         raise StoreError(
-            f"{path}: expected schema version {SCHEMA_VERSION}, got {ascii(written)[1:41]}; "
+            f"{path}: expected schema version {SCHEMA_VERSION}, got {ascii(written[:40])[1:-1]}; "
             "read it with the version of leakaudit that wrote it"
         )
 
