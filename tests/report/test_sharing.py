@@ -418,6 +418,20 @@ def pseudonym_of(record: ReportRecord, clean: ReportRecord) -> dict[str, str]:
     return {patient: after[score] for score, patient in before.items()}
 
 
+def test_figures_and_checksums_are_not_taken_for_a_number_of_a_patient() -> None:
+    record = renamed({"sample-03": "12345678", "sample-07": "0.874"})
+    data = record.data.model_copy(update={"fingerprint": f"{12345678:064d}"})
+    targets = (record.targets[0].model_copy(update={"untrained_dice": 0.12345678}),)
+    changed = {"data": data, "targets": (*targets, *record.targets[1:])}
+    clean = shared(record.model_copy(update=changed), KEY)
+    assert clean.data.fingerprint == data.fingerprint
+    assert clean.targets[0].untrained_dice == 0.12345678
+    assert (
+        "of 12345678"
+        not in shared(with_text(record, "reason", "of 12345678"), KEY).model_dump_json()
+    )
+
+
 NAMED = ["patient 7 failed", "sub-10", "victims ['7', '10']", "KeyError: '7'", "10: prediction"]
 NAMED += ["of 123456", "MÜLLER, jana", "Mu\u0308ller, Jana", "Mark may", "xBRATS_001y", "id 0012"]
 UNNAMED = ["7 of 10 victims, 7.2 s, a 7", "of 12 patients 7 are attacked", "at 0.7123456, 1123456"]

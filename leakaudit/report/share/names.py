@@ -36,7 +36,12 @@ class Names:
         known |= {name for one in others if (name := folded(one)) not in _NOBODY and len(name) > 2}
         self._alone = known - {""}
         words = {name for name in self._alone if _is_telling(name)}
-        self._certain = {name for name in words if len(name) >= 8 and not name.isalpha()}
+        # Letters alone may be a word, and digits a part of a checksum.
+        self._certain = {
+            name
+            for name in words
+            if len(name) >= 8 and not name.isalpha() and not re.fullmatch("[0-9a-f]+", name)
+        }
         short, some = _any_of(self._alone - words), _any_of(words)
         behind = rf"{_PATIENT}{_GAP}(?:(?:no|nr|id|number)\.?{_GAP})?(?:[\w'\"-]+(?:, | and ))*"
         self._pattern = re.compile(

@@ -44,7 +44,7 @@ _SAYS_WHO = re.compile(
     r"(?:_|$)",
     re.I,
 )
-_Any = TypeVar("_Any")
+_Given = TypeVar("_Given", bound=Record)
 
 
 def shared(record: ReportRecord, key: bytes, machine: Iterable[str] = ()) -> ReportRecord:
@@ -64,7 +64,7 @@ def shared(record: ReportRecord, key: bytes, machine: Iterable[str] = ()) -> Rep
     names = Names(aliases, _parts(machine))
     clean = _Sharing(record, key, aliases, names).record(record)
     clean = clean.model_copy(update={"profile": "share", "images": "none", "house": House()})
-    if names.is_certain(clean.model_dump_json()):
+    if names.is_certain("\n".join(_texts(clean.model_dump(mode="json")))):
         raise SharingError(
             "the report would still hold what looks like a name; nothing was written. Please "
             "report it, and share no part of this run before it is solved"
@@ -100,9 +100,8 @@ class _Sharing:
             Treatment.DROPPED: lambda text: NOT_SHARED if text else "",
         }
 
-    def record(self, given: _Any) -> _Any:
+    def record(self, given: _Given) -> _Given:
         """A record with every field as the table says."""
-        assert isinstance(given, Record)
         model = type(given)
         clean = {
             name: self._field(getattr(given, name), treatment_of(model, name))
@@ -126,8 +125,9 @@ class _Sharing:
             return _durations(value)
         if treatment is Treatment.PARAMETERS:
             return tuple(
-                (self._word(name), self._setting(one, with_words=self._only_ours))
+                (self._word(name), NOT_SHARED if _SAYS_WHO.search(name) else given)
                 for name, one in value
+                for given in [self._setting(one, with_words=self._only_ours)]
             )
         return self._value(value, treatment)
 
@@ -226,6 +226,17 @@ def _patients(record: ReportRecord) -> Iterator[str]:
 def _parts(machine: Iterable[str]) -> Iterator[str]:
     for name in machine:
         yield from (name, name.partition(".")[0])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text of plain data, keys included."""
+    if isinstance(value, dict):
+        yield from map(str, value)
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
+    elif isinstance(value, str):
+        yield value
 
 
 def _are_records(values: tuple[Any, ...]) -> bool:
