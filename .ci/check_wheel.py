@@ -8,9 +8,12 @@ from pathlib import Path
 NEEDED = (
     "leakaudit/quick.yaml",
     "leakaudit/py.typed",
+    "leakaudit/report/disguises.json",
     "leakaudit_attacks/activation_inversion.py",
     "leakaudit_attacks/papers.bib",
+    "leakaudit_attacks/papers.bib",
     "leakaudit_defenses/dp_gaussian.py",
+    "leakaudit_defenses/papers.bib",
     "leakaudit_templates/report.html.j2",
     "leakaudit_templates/report.css",
 )
