@@ -32,6 +32,7 @@ from leakaudit.report.share.fields import TREATMENTS, can_hold_text
 from leakaudit.report.share.names import Names
 from leakaudit.report.share.sharing import NOT_SHARED, _Sharing
 from leakaudit.report.views.rows import drawn_tensors, listed_cells, room_for_rows
+from leakaudit.threat.presets import PRESETS
 from tests.configured import a_defense, a_plugin
 from tests.report.sample import cell, leakage, sample_gallery, sample_report, target
 from tests.report.test_junit import judged
@@ -199,6 +200,12 @@ OWN = [
 def test_what_the_program_says_itself_stays(text: str) -> None:
     record = with_text(renamed({"sample-03": "7", "sample-07": "May"}), "notes", text)
     assert shared(record, KEY, MACHINE).cells[0].notes == (text,)
+
+
+def test_what_a_threat_is_stays() -> None:
+    (one, *_) = sample_report().threats
+    told = tuple(one.model_copy(update={"words": each.words}) for each in PRESETS.values())
+    assert shared(sample_report(threats=told), KEY, MACHINE).threats == told
 
 
 def test_what_an_exception_or_the_plugin_of_somebody_else_wrote_goes() -> None:
