@@ -321,7 +321,11 @@ def test_an_attack_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     program.write_text(
         "from tests.audit.test_isolation import main\nif __name__ == '__main__':\n    main()\n"
     )
-    process = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True)
+    # These tests, before a library's package of that name.
+    there = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(
+        [sys.executable, program], stdout=subprocess.PIPE, text=True, env=there
+    )
     try:
         assert _line(process) == "attacking"
         time.sleep(0.5)
