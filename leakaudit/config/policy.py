@@ -13,7 +13,7 @@ from leakaudit.config.sections import Section, refusal
 from leakaudit.measure.metrics import limited, limits
 from leakaudit.records import AcceptedCaution, Policy, RequiredAttack, Threshold
 from leakaudit.records.cautions import CautionKind
-from leakaudit.records.verdict import Bound, Measure, Quantifier
+from leakaudit.records.verdict import N_MIN, Bound, Measure, Quantifier
 from leakaudit.spelling import nearest
 
 _USUAL_DELTA = 1e-5
@@ -140,7 +140,7 @@ class PolicyConfig(Section):
     thresholds: tuple[ThresholdConfig, ...] = Field(min_length=1)
     quantifier: Quantifier = "worst_patient"
     bound: Bound = "upper"
-    n_min: StrictInt = Field(default=5, ge=1)
+    n_min: StrictInt = Field(default=N_MIN, ge=1)
     required: tuple[str, ...] | dict[str, tuple[str, ...]] | None = None
     proposed: tuple[Annotated[tuple[PluginUse, ...], Field(min_length=1)], ...] = ()
     accepts: tuple[AcceptConfig, ...] = ()

@@ -16,6 +16,9 @@ Measure = str
 Quantifier = Literal["worst_patient", "p95", "mean"]
 Bound = Literal["upper", "estimate"]
 
+N_MIN = 5
+"""Fewer patients than this show nothing, unless a policy asks for another number."""
+
 
 class Outcome(StrEnum):
     """The verdict of a policy on an audit, and the exit code that gives it to a machine."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from leakaudit.audit.results.worst import worst_cases
+from leakaudit.policy import judge
 from leakaudit.records import (
     CellRecord,
     MaskLeakage,
@@ -13,6 +16,7 @@ from leakaudit.records import (
     TargetRecord,
 )
 from tests.configured import a_defense, a_plugin
+from tests.policy.test_judging import policy, threshold
 from tests.report.sample import VICTIMS, cell, interval, leakage, sample_report, target, utility
 
 STRENGTHS = {
@@ -31,7 +35,28 @@ STRENGTHS = {
     "CutGradientNoise(std={})": (1.0, 4.0, 16.0),
     "Shuffled(seed={})": (1, 2, 3),
 }
+Images = Literal["none", "blurred", "full"]
 _ATTACKS = ("activation-inversion", "decoder-inversion")
+
+
+def twenty_eight(images: Images = "none") -> ReportRecord:
+    """The sample with one attack more on four of its settings, judged by a policy that fails."""
+    more = [
+        cell(cut, index, "decoder-inversion").model_copy(
+            update={
+                "cell": f"cell-{cut}-{index}-cut-gradients",
+                "attack": a_plugin("CutGradientInversion(steps=100)"),
+                "attack_name": "cut-gradient-inversion",
+            }
+        )
+        for cut in (1, 2)
+        for index in (0, 1)
+    ]
+    record = sample_report(images=images, cells=(*sample_report().cells, *more))
+    assert record.counts.planned == 28
+    asked = policy(threshold(limit=0.5))
+    verdict = judge(asked, record.targets, record.cells, {"target-2-1", "target-2-2"})
+    return record.model_copy(update={"verdict": verdict})
 
 
 def crowded_report(cuts: tuple[int, ...] = (2,), count: int = len(STRENGTHS)) -> ReportRecord:

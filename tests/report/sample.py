@@ -117,6 +117,7 @@ def leakage(ssim: float) -> Leakage:
         ssim_image=interval(min(0.97, 0.5 + ssim / 2), 0.03),
         psnr=interval(14 + 14 * ssim, 1.4),
         ncc=interval(0.2 + 0.8 * ssim, 0.03),
+        further={"mae": interval(0.2 * (1 - ssim), 0.01)},
         ssim_tumour=interval(0.9 * ssim, 0.05, n=4),
         blind_floor=FLOOR,
         blind_floor_name="auxiliary mean",

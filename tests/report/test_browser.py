@@ -37,6 +37,7 @@ def test_it_opens_silently_and_asks_nobody(browser: Browser, address: str, schem
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(address)
+    assert page.locator("tr.cell:visible").count() == 0
     page.select_option("#rows", "worst")
     assert page.locator("tr.cell:visible").count() == page.locator("tr.worst").count() > 0
     page.select_option("#rows", "all")
@@ -85,6 +86,7 @@ def test_it_can_be_read_without_javascript(browser: Browser, address: str) -> No
     page.goto(address)
     text = page.inner_text("main")
     tools = page.locator(".tools").is_visible()
+    page.locator("#matrix > .fold > summary").first.click()
     page.locator("tr.more summary").first.click()
     opened = page.locator("tr.more .inner").first.is_visible()
     context.close()
@@ -254,6 +256,8 @@ def test_it_is_usable_by_keyboard(browser: Browser, judged_address: str) -> None
         )
     assert {"SELECT#rows true", "BUTTON#details true", "SUMMARY# true"} <= reached
     assert all(one.endswith("true") or one.startswith("BODY") for one in reached)
+    page.locator("#matrix > .fold > summary").first.focus()
+    page.keyboard.press("Enter")
     page.locator("tr.more summary").first.focus()
     page.keyboard.press("Enter")
     opened = page.locator("tr.more details[open]").count()

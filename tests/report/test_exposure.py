@@ -97,7 +97,7 @@ def test_the_strongest_of_a_setting_is_framed_and_a_doubtful_one_has_an_asterisk
     rows = [row for group in table.groups for row in group.rows]
     undefended, last = rows[0].cells, rows[3].cells
     assert [one.cell.worst for one in undefended if one.cell] == [True, False, True]
-    assert [one.doubtful for one in undefended] == [False, False, False]
+    assert [bool(one.doubtful) for one in undefended] == [False, False, False]
     assert last[1].doubtful  # 0.291 against a floor of 0.297
     text = Page(section(sample_report())).text
     assert "strongest here" in text

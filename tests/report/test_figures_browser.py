@@ -113,6 +113,8 @@ def test_the_figures_open_silently(
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(addresses[name])
+    for summary in page.locator("details.fold > summary").all():
+        summary.click()
     for summary in page.locator("details.numbers > summary").all():
         summary.click()
     closed = page.locator("details.numbers:not([open])").count()
@@ -169,6 +171,7 @@ def test_printed_figures_are_whole_and_rows_are_not_torn(
     browser: Browser, addresses: dict[str, str]
 ) -> None:
     page = opened(browser, addresses["crowded"], 673)
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     page.emulate_media(media="print")
     kept = page.evaluate(
         """() => [...document.querySelectorAll(".facet, .plot, #exposure tr, #tradeoff tr")]

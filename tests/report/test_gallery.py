@@ -344,7 +344,7 @@ def test_bytes_are_limited_as_they_stand_in_the_page() -> None:
     limit = 200_000
     gallery = draw_gallery(record, sample_items, most_bytes=limit)
     html = render_html(record, gallery)
-    sizes = [len(found) for found in re.findall(r'base64,([^"]*)"', html)]
+    sizes = [len(found) for found in re.findall(r'<img src="data:image/png;base64,([^"]*)"', html)]
     assert 0 < sum(sizes) <= limit
     assert gallery.index.rule != "all"
 

@@ -135,10 +135,10 @@ def test_title_order_and_structure() -> None:
     page = Page(html)
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
     assert sections == [
-        *("verdict", "scope", "policy", "coverage", "method", "matrix", "tradeoff"),
+        *("verdict", "public", "scope", "policy", "coverage", "method", "matrix", "tradeoff"),
         *("exposure", "utility"),
         *("worst", "identity", "guarantees", "residual", "limits", "reproducibility"),
-        *("responsible", "public", "crosswalk", "glossary", "citations"),
+        *("responsible", "crosswalk", "glossary", "citations"),
     ]
     assert [tag for tag, _ in page.tags].count("h1") == 1
     names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -552,7 +552,7 @@ def test_what_does_not_cross_stands_in_the_panel_of_its_cut_level() -> None:
 
 def test_the_undefended_network_alone_has_no_defense() -> None:
     html = render_html(protected_report())
-    short = Page(html[html.index('id="verdict"') : html.index('id="scope"')]).text
+    short = Page(html[html.index('<div class="settings">') : html.index('id="public"')]).text
     assert short.count("No defense") == 1
     heads = re.findall(r'<span class="setting-name"><bdi>(.*?)</bdi>', html)
     assert heads.count("No defense") == 1

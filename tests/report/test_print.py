@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser
@@ -17,7 +18,12 @@ from playwright.sync_api import Browser
 from leakaudit.records import House, Person, ReportRecord
 from leakaudit.report import write_report
 from tests.report.chromium import CHROMIUM
-from tests.report.figures_sample import crowded_report, masks_report, watched_report
+from tests.report.figures_sample import (
+    crowded_report,
+    masks_report,
+    twenty_eight,
+    watched_report,
+)
 from tests.report.sample import leakage, sample_gallery, sample_report
 from tests.report.test_junit import judged
 from tests.report.test_page import hostile_report
@@ -55,6 +61,7 @@ _SMALL = """() => {
     }
     return [found, document.documentElement.scrollWidth - innerWidth];
 }"""
+_OPEN = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
 _HEADLINES = """() => [...document.querySelectorAll(
     "main h2, main h3, main h4, main figcaption, main caption, main thead tr")]
     .filter(one => !one.closest(".patient, .facet") && !one.matches(".hidden")
@@ -185,12 +192,14 @@ def prints(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callab
     return of
 
 
-def printed(browser: Browser, record: ReportRecord, folder: Path) -> Print:
+def printed(browser: Browser, record: ReportRecord, folder: Path, *, opened: bool = True) -> Print:
+    """A report on paper, with all of its folds opened by hand or with none."""
     gallery = sample_gallery(None, record) if record.images != "none" else None
     page = browser.new_page()
     page.goto(write_report(record, folder / "report", gallery).as_uri())
+    if opened:
+        page.evaluate(_OPEN)
     page.pdf(path=folder / "report.pdf", prefer_css_page_size=True, print_background=True)
-    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     headlines = page.evaluate(_HEADLINES)
     page.close()
     done = subprocess.run(
@@ -297,7 +306,7 @@ def test_nothing_is_printed_below_7_points(browser: Browser, tmp_path: Path, nam
     record = (MADE | LONG_NAMES)[name]().model_copy(update={"images": "none"})
     page.goto(write_report(record, tmp_path / "report").as_uri())
     page.emulate_media(media="print")
-    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.evaluate(_OPEN)
     small, wider = page.evaluate(_SMALL)
     page.close()
     assert small == {}
@@ -305,18 +314,18 @@ def test_nothing_is_printed_below_7_points(browser: Browser, tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_pages_are_filled(prints: Callable[[str], Print], name: str) -> None:
-    """Except the last page of the verdict, which stands by itself, and that of the report.
+def test_pages_are_filled(browser: Browser, tmp_path: Path, name: str) -> None:
+    """Except the last one, and the page before the signatures, which stand in one piece.
 
-    The signatures stand in one piece, so the page before them may end early too.
+    This is the page as it opens; folds that are opened by hand start where there is room for them.
     """
-    pages = prints(name).pages
+    pages = printed(browser, MADE[name](), tmp_path, opened=False).pages
     alone = {
         at
         for at, lines in enumerate(pages)
-        if any(one.words in ("1 Scope", "12 Responsible persons") for one in lines)
+        if any(one.words == "12 Responsible persons" for one in lines)
     }
-    assert len(alone) == 2
+    assert len(alone) == 1
     half_empty = [
         number + 1
         for number, lines in enumerate(pages[:-1])
@@ -362,13 +371,21 @@ def test_the_signatures_are_in_one_piece(browser: Browser, tmp_path: Path, roles
         assert words in page
 
 
-def test_the_verdict_comes_first_and_on_one_page(prints: Callable[[str], Print]) -> None:
-    sheet = prints("judged")
+@pytest.mark.parametrize("images", ["none", "full"])
+def test_a_page_of_28_cells_takes_12_sheets_and_the_first_one_answers(
+    browser: Browser, tmp_path: Path, images: Literal["none", "full"]
+) -> None:
+    """What is folded on the screen is folded on paper."""
+    sheet = printed(browser, twenty_eight(images), tmp_path, opened=False)
+    assert len(sheet.pages) <= 12
     first = sheet.text(0)
-    for words in ("0 Verdict", "FAIL", "The limits were set by", "case-by-case assessment."):
+    for words in (
+        *("0 Verdict", "FAIL", "The limits were set by", "case-by-case assessment."),
+        *("May we switch it on?", "Who could see what?", "How bad does that look?"),
+        *("Which setting should we use?", "What do we not know?", "Blind floor", "Worst"),
+        *("None keeps the policy. Nearest is", "Dice on patients never trained on"),
+    ):
         assert words in first
-    scope = next(at for at in range(len(sheet.pages)) if "1 Scope" in sheet.text(at)[:12])
-    assert scope <= 2
 
 
 def test_every_page_says_of_which_report_it_is(browser: Browser, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from leakaudit.records import Interval
 from leakaudit.report.text.formatting import epochs_words, parameters_words
+from leakaudit.report.text.validity import doubt
 from leakaudit.report.text.words import kind_words
 from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
@@ -32,13 +33,13 @@ class HeatCell:
         cell: None if the audit never meant the two to meet.
         advantage: None unless the cell has a valid figure.
         shade: 0 for no advantage, then equal steps up to ``SHADES``.
-        doubtful: whether the interval of the advantage reaches 0, or there is none.
+        doubtful: why the advantage is not shown to exceed the guess; empty if it is.
     """
 
     cell: CellView | None
     advantage: Interval | None
     shade: int
-    doubtful: bool
+    doubtful: str
 
 
 @dataclass(frozen=True)
@@ -170,10 +171,9 @@ def _cell(setting: SettingView, key: tuple[object, ...]) -> HeatCell:
     view = next((one for one in setting.cells if _key(one) == key), None)
     figures = view.rebuilt if view is not None else None
     if figures is None:
-        return HeatCell(view, None, 0, False)
+        return HeatCell(view, None, 0, "")
     advantage = figures.advantage
-    doubtful = advantage.low is None or advantage.low <= 0
-    return HeatCell(view, advantage, shade(advantage.mean), doubtful)
+    return HeatCell(view, advantage, shade(advantage.mean), doubt(advantage))
 
 
 def _in_parts(count: int) -> list[slice]:

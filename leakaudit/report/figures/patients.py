@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from leakaudit.records import Kind
 from leakaudit.report.figures.rows import DotRow, RowScale, dot_row, row_scale
 from leakaudit.report.figures.series import MASK_DICE, SSIM
+from leakaudit.report.pictures.selection import middle, most_recovered_first, score
 from leakaudit.report.text.words import kind_words
 from leakaudit.report.views.settings import CellView, MatrixView, SettingView
 
@@ -102,18 +103,18 @@ def _worst(matrix: MatrixView, kind: Kind) -> list[tuple[SettingView, CellView]]
 def _row(setting: SettingView, cell: CellView, shared: RowScale, named: bool) -> PatientRow:
     figures = cell.rebuilt
     assert figures is not None  # _worst leaves out what has none
-    scores = _scores(cell)
-    ordered = sorted(range(len(scores)), key=lambda one: scores[one])
-    highest, median = ordered[-1], scores[ordered[len(ordered) // 2]]
-    drawn = dot_row(scores, highest, median, figures.blind_floor, shared)
+    ranked = most_recovered_first(figures.patients)
+    median = score(middle(ranked))
+    at = next(number for number, one in enumerate(figures.patients) if one is ranked[0])
+    drawn = dot_row(_scores(cell), at, median, figures.blind_floor, shared)
     return PatientRow(
         setting=setting,
         cell=cell,
-        count=len(scores),
-        highest=scores[highest],
-        patient=figures.patients[highest].patient if named else "",
+        count=len(ranked),
+        highest=score(ranked[0]),
+        patient=ranked[0].patient if named else "",
         median=median,
-        lowest=scores[ordered[0]],
+        lowest=score(ranked[-1]),
         floor=figures.blind_floor,
         drawn=drawn,
     )

@@ -18,31 +18,25 @@ class Canvas:
 
     Args:
         width: of the whole figure.
-        height: likewise; what finds no place within is added below.
+        height: likewise; a key is added below.
         plot: where values lie.
-        frame: where names may stand.
         every: of so many ticks of an axis one is named.
         marker: how far a marker reaches from its middle.
-        reach: how far from its point a name may stand, before it stands below the figure.
     """
 
     width: float
     height: float
     plot: Box
-    frame: Box
     every: int = 1
     marker: float = 9.0
-    reach: float = 60.0
 
 
-# One for a wide column and paper, one for a telephone, one to be set beside its like.
-WIDE = Canvas(580.0, 410.0, Box(52.0, 14.0, 470.0, 356.0), Box(52.0, 14.0, 578.0, 356.0))
-NARROW = Canvas(
-    340.0, 380.0, Box(46.0, 14.0, 326.0, 326.0), Box(46.0, 14.0, 338.0, 326.0), reach=18.0
-)
-FACET = Canvas(
-    250.0, 190.0, Box(30.0, 8.0, 232.0, 152.0), Box(30.0, 2.0, 248.0, 152.0), every=2, marker=5.4
-)
+# One for a wide column and paper, one for a telephone, one to be set beside its like, and one for
+# the first screen.
+WIDE = Canvas(580.0, 410.0, Box(52.0, 14.0, 566.0, 356.0))
+NARROW = Canvas(340.0, 380.0, Box(46.0, 14.0, 326.0, 326.0))
+FACET = Canvas(250.0, 190.0, Box(30.0, 8.0, 232.0, 152.0), every=2, marker=5.4)
+COMPACT = Canvas(400.0, 246.0, Box(46.0, 8.0, 384.0, 196.0), marker=8.0)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from leakaudit.report.views.sweeps import Sweep, sweeps
 SSIM, MASK_DICE = "SSIM inside the brain", "Dice of the recovered mask"
 _MOST_LINES = 7
 _MOST_IN_FACET = 6
-_WIDE_MARGIN, _FACET_MARGIN = 172.0, 66.0
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def series_view(
     facets: tuple[SeriesFacet, ...] = ()
     if len(lines) <= _MOST_LINES:
         names = [step.lines for step in steps]
-        wide = series_panel(drawn, names, scale, WIDE, margin=_WIDE_MARGIN, axis=axis[0])
+        wide = series_panel(drawn, names, scale, WIDE, axis=axis[0])
         narrow = series_panel(drawn, names, scale, NARROW, axis=axis[0])
     else:
         facets = _facets(anchor, found, drawn, steps, axis[1], scale)
@@ -205,7 +204,6 @@ def _facets(
                 [step.short for step in steps],
                 scale,
                 FACET,
-                margin=_FACET_MARGIN,
                 axis=axis,
                 crowd=others,
             )

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leakaudit.records import Interval
-from leakaudit.report.figures.labels import LINE_HEIGHT, Box, text_width, wrapped
+from leakaudit.report.figures.labels import LINE_HEIGHT, Box, wrapped
 from leakaudit.report.figures.markers import shape
 from leakaudit.report.figures.scales import Canvas, Tick, Values, marks, scale, ticks
 
-_NAME_GAP = 14.0
 _STEP_GAP = 4.0
 
 
@@ -61,26 +60,13 @@ class DrawnValue:
 
 
 @dataclass(frozen=True)
-class EndName:
-    """A line's name at the right edge: its lines, and where it leads to."""
-
-    lines: tuple[str, ...]
-    x: float
-    y: float
-    box: Box
-    from_x: float
-    from_y: float
-
-
-@dataclass(frozen=True)
 class DrawnSeries:
-    """A line in figure units; without ``end`` its name stands in the key."""
+    """A line in figure units."""
 
     name: str
     marker: str
     values: tuple[DrawnValue, ...]
     line: str
-    end: EndName | None
 
 
 @dataclass(frozen=True)
@@ -128,7 +114,6 @@ def series_panel(
     y_values: Values,
     canvas: Canvas,
     *,
-    margin: float = 0.0,
     axis: str = "",
     crowd: Sequence[Series] = (),
 ) -> SeriesPanel:
@@ -139,12 +124,10 @@ def series_panel(
         steps: the name of each step in short lines.
         y_values: the scale.
         canvas: what it is drawn on.
-        margin: how much of the plot's right is left to the names of the lines; without any they
-            stand in a key below.
         axis: name of the horizontal axis.
         crowd: lines of the background.
     """
-    plot = Box(canvas.plot.left, canvas.plot.top, canvas.width - margin - 14, canvas.plot.bottom)
+    plot = Box(canvas.plot.left, canvas.plot.top, canvas.width - 14, canvas.plot.bottom)
     to_y = scale(y_values, plot.bottom, plot.top)
     room = (plot.right - plot.left) / max(len(steps), 1)
     middles = [round(plot.left + room * (number + 0.5), 2) for number in range(len(steps))]
@@ -161,15 +144,15 @@ def series_panel(
             if value is not None
         )
         path = _path(one, middles, aside, to_y)
-        drawn.append(DrawnSeries(one.name, shape(one.shape), values, path, None))
-    if margin:
-        drawn = _named(drawn, series, plot, canvas.width, margin)
+        drawn.append(DrawnSeries(one.name, shape(one.shape), values, path))
     below = plot.bottom + 20 + LINE_HEIGHT * (max(map(len, names), default=1) - 1)
     axis_y = below + (24 if canvas.every == 1 else 16) if axis else below
-    homeless = [
-        one for one, given in zip(drawn, series, strict=True) if given.label and one.end is None
+    named = [
+        (one, ", ".join(given.label).replace(", + ", " + "))
+        for one, given in zip(drawn, series, strict=True)
+        if given.label
     ]
-    key, height = _key(homeless, canvas, axis_y + 6)
+    key, height = _key(named, canvas, axis_y + 6)
     return SeriesPanel(
         width=canvas.width,
         height=height,
@@ -227,70 +210,14 @@ def _floors(
     return "".join(path)
 
 
-def _named(
-    drawn: Sequence[DrawnSeries],
-    series: Sequence[Series],
-    plot: Box,
-    width: float,
-    margin: float,
-) -> list[DrawnSeries]:
-    """The lines with their names at the right edge, one below the other, near their last value.
-
-    Where the names need more than the height of the plot the last stand in the key.
-    """
-    left = width - margin + _NAME_GAP
-    wanted = sorted(
-        (
-            one.values[-1].y,
-            number,
-            tuple(
-                part for line in series[number].label for part in wrapped(line, margin - _NAME_GAP)
-            ),
-        )
-        for number, one in enumerate(drawn)
-        if one.values and series[number].label
-    )
-    while wanted and sum(len(lines) for _, _, lines in wanted) * LINE_HEIGHT > _height(plot):
-        wanted.pop()
-    tops = _apart([(y, len(lines) * LINE_HEIGHT) for y, _, lines in wanted], plot)
-    named = list(drawn)
-    for (_, number, lines), top in zip(wanted, tops, strict=True):
-        last = drawn[number].values[-1]
-        box = Box(left, top, left + text_width(lines), top + len(lines) * LINE_HEIGHT)
-        end = EndName(lines, left, round(top + 0.78 * LINE_HEIGHT, 2), box, last.x, last.y)
-        named[number] = DrawnSeries(
-            drawn[number].name, drawn[number].marker, drawn[number].values, drawn[number].line, end
-        )
-    return named
-
-
-def _apart(wanted: Sequence[tuple[float, float]], plot: Box) -> list[float]:
-    """Tops of boxes of given heights, as near to given middles as they go without overlap."""
-    tops: list[float] = []
-    below = plot.top - LINE_HEIGHT / 2
-    for middle, height in wanted:
-        # To quarters, so that sums are exact and neighbours do not overlap by a rounding.
-        tops.append(max(below, round(middle * 4) / 4 - height / 2))
-        below = tops[-1] + height
-    floor = plot.bottom + LINE_HEIGHT / 2
-    for number in reversed(range(len(tops))):
-        tops[number] = min(tops[number], floor - wanted[number][1])
-        floor = tops[number]
-    return tops
-
-
-def _height(plot: Box) -> float:
-    return plot.bottom - plot.top + LINE_HEIGHT
-
-
 def _key(
-    homeless: Sequence[DrawnSeries], canvas: Canvas, below: float
+    named: Sequence[tuple[DrawnSeries, str]], canvas: Canvas, below: float
 ) -> tuple[tuple[SeriesKey, ...], float]:
     """Names below the plot, and how high the figure is with them."""
     key: list[SeriesKey] = []
-    below += LINE_HEIGHT if homeless else 0.0
-    for one in homeless:
-        lines = wrapped(one.name, canvas.width - canvas.plot.left - 24.0)
+    below += LINE_HEIGHT if named else 0.0
+    for one, name in named:
+        lines = wrapped(name, canvas.width - canvas.plot.left - 24.0)
         key.append(SeriesKey(lines, one.marker, below))
         below += 20 + LINE_HEIGHT * (len(lines) - 1)
     return tuple(key), below

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from leakaudit.records import Interval
 from leakaudit.report.figures.markers import SHAPES
-from leakaudit.report.figures.scales import FACET, NARROW, WIDE
+from leakaudit.report.figures.scales import COMPACT, FACET, NARROW, WIDE
 from leakaudit.report.figures.tradeoff_panel import Axes, Floor, Panel, Point, axes, panel
-from leakaudit.report.text.formatting import figure
+from leakaudit.report.text.formatting import figure, listed
 from leakaudit.report.text.pointers import strip_marks
 from leakaudit.report.text.protections import Protection, in_lines, in_words, protections
 from leakaudit.report.text.words import kind_words
@@ -23,6 +23,7 @@ _MOST_NAMED = 12
 class TradeoffRow:
     """The numbers behind one point; ``missing`` says why it is not drawn, empty if it is."""
 
+    target: str
     parts: tuple[Protection, ...]
     name: str
     details: str
@@ -56,6 +57,7 @@ class TradeoffView:
         description: the figure in words.
         wide: the plot; None if there is nothing to draw.
         narrow: the same for a narrow screen.
+        compact: the same for the first screen: the undefended system and the front are named.
         facets: a small plot for every sweep, where all settings in one plot would be too many.
         rows: the numbers.
     """
@@ -65,15 +67,17 @@ class TradeoffView:
     description: str
     wide: Panel | None
     narrow: Panel | None
+    compact: Panel | None
     facets: tuple[FacetView, ...]
     rows: tuple[TradeoffRow, ...]
 
 
 def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
-    """One panel per cut level, seed, kind of victims and kind of images recovered.
+    """One panel per cut level, kind of victims and kind of images recovered.
 
-    Figures of different kinds never stand together. What does not cross the cut, skips withheld
-    or channels narrowed, is a defense beside the others.
+    A setting under several seeds is one mark: the mean over seeds, with their range in place of an
+    interval. Figures of different kinds never stand together. What does not cross the cut, skips
+    withheld or channels narrowed, is a defense beside the others.
 
     Every defense keeps one marker shape throughout; several together have that of the first. Where
     settings are too many to be named in one plot, it names the Pareto front and the undefended
@@ -82,18 +86,20 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
     settings = [setting for matrix in matrices for setting in matrix.settings]
     names = dict.fromkeys(parts[0].name for one in settings if (parts := _parts(one)))
     shapes = {name: number for number, name in enumerate(names)}
-    grouped: dict[tuple[int, int], list[SettingView]] = {}
+    grouped: dict[int, list[SettingView]] = {}
     for setting in settings:
-        grouped.setdefault((setting.cut_level, setting.seed), []).append(setting)
+        grouped.setdefault(setting.cut_level, []).append(setting)
     titles, rows, floors = [], [], []
-    for (cut, seed), group in grouped.items():
+    for cut, group in grouped.items():
+        seeds = sorted({one.seed for one in group})
+        sown = f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(tuple(map(str, seeds)))}"
         kinds = {one.kind for setting in group for one in setting.exposures}
         for kind in sorted(kinds):
             if kind[1] in ("masks", "identities"):  # not to be drawn on an axis of SSIM
                 continue
             met = [(setting, _exposure_of(setting, kind)) for setting in group]
-            titles.append((f"Cut level {cut} · seed {seed}", kind))
-            rows.append(tuple(_row(setting, exposure) for setting, exposure in met))
+            titles.append((f"Cut level {cut} · {sown}", kind))
+            rows.append(tuple(_row(*one, len(seeds) > 1) for one in met))
             floors.append(_floors([exposure for _, exposure in met if exposure]))
     drawn = [_drawn(of_panel, shapes) for of_panel in rows]
     shared = axes(
@@ -125,7 +131,7 @@ def _view(
     out_of_shapes: bool,
 ) -> TradeoffView:
     if not points:
-        return TradeoffView(anchor, title, "", None, None, (), rows)
+        return TradeoffView(anchor, title, "", None, None, None, (), rows)
     facets: tuple[FacetView, ...] = ()
     shown = points
     if out_of_shapes or len(points) > _MOST_NAMED:
@@ -133,21 +139,22 @@ def _view(
             _facet(f"{anchor}-{number}", sweep, points, floors, shared)
             for number, sweep in enumerate(found)
         )
-        shown = [
-            replace(point, shape=min(point.shape, 0), sweep="")
-            if point.pareto or point.shape < 0
-            else replace(point, dot=True)
-            for point in points
-        ]
+        shown = [replace(one, shape=min(one.shape, 0), sweep="") for one in _background(points)]
     return TradeoffView(
         anchor,
         title,
         _description([point for point in shown if not point.dot], len(points)),
         panel(shown, floors, shared, WIDE),
         panel(shown, floors, shared, NARROW),
+        panel(_background(shown), [one for one in floors if one.kind == "blind"], shared, COMPACT),
         facets,
         rows,
     )
+
+
+def _background(points: Sequence[Point]) -> list[Point]:
+    """The points, of which the undefended system and the front alone stand out."""
+    return [one if one.pareto or one.shape < 0 else replace(one, dot=True) for one in points]
 
 
 def _facet(
@@ -186,7 +193,7 @@ def _description(named: Sequence[Point], count: int) -> str:
     return strip_marks("; ".join(words))
 
 
-def _row(setting: SettingView, exposure: ExposureView | None) -> TradeoffRow:
+def _row(setting: SettingView, exposure: ExposureView | None, sown: bool) -> TradeoffRow:
     worst = exposure.case if exposure else None
     cell = exposure.cell if exposure else None
     leakage = cell.leakage if cell else None
@@ -198,7 +205,9 @@ def _row(setting: SettingView, exposure: ExposureView | None) -> TradeoffRow:
         missing = f"Dice: {setting.missing}"
     parts = _parts(setting)
     name, details = in_words(parts)
+    details = ", ".join(filter(None, [details, f"seed {setting.seed}" if sown else ""]))
     return TradeoffRow(
+        target=setting.target.target if setting.target else "",
         parts=parts,
         name=name,
         details=details,
@@ -217,7 +226,18 @@ def _drawn(
     rows: tuple[TradeoffRow, ...], shapes: dict[str, int]
 ) -> tuple[list[Point], tuple[Sweep, ...]]:
     """The rows that can be drawn, and which of them are strengths of one defense."""
-    drawn = [(row, row.dice, row.ssim) for row in rows if row.dice and row.ssim]
+    alike: dict[tuple[Protection, ...], list[TradeoffRow]] = {}
+    for row in rows:
+        if row.dice and row.ssim:
+            alike.setdefault(row.parts, []).append(row)
+    drawn = [
+        (
+            replace(some[0], pareto=all(one.pareto for one in some)),
+            _spread([one.dice for one in some if one.dice]),
+            _spread([one.ssim for one in some if one.ssim]),
+        )
+        for some in alike.values()
+    ]
     found = sweeps([row.parts for row, _, _ in drawn])
     places = {
         member: (f"{number}", rank)
@@ -238,6 +258,15 @@ def _drawn(
         for number, (row, dice, ssim) in enumerate(drawn)
     ]
     return points, found
+
+
+def _spread(values: Sequence[Interval]) -> Interval:
+    """The one interval; of several seeds the mean of their means, with the range of these."""
+    if len(values) == 1:
+        return values[0]
+    means = [one.mean for one in values]
+    mean = sum(means) / len(means)
+    return Interval(mean=mean, low=min(means), high=max(means), n=values[0].n, method="seeds")
 
 
 def _floors(exposures: list[ExposureView]) -> list[Floor]:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 from leakaudit.records import Interval
 from leakaudit.report.figures.labels import (
+    BOLD_GLYPH_WIDTH,
+    GLYPH_WIDTH,
     LINE_HEIGHT,
     Box,
-    Label,
-    place,
     text_width,
     wrapped,
 )
 from leakaudit.report.figures.markers import shape
 from leakaudit.report.figures.scales import Canvas, Tick, Values, marks, scale, ticks
 
-_LABEL_WIDTH = 176.0
-_ROUNDS = 3
 _KEY_INDENT = 24.0  # as in figures.html.j2
 
 
@@ -30,7 +26,7 @@ class Point:
 
     Args:
         name: in words, on one line.
-        label: what stands beside it, up to three lines; empty for a marker alone.
+        label: its name in the key, in lines; empty for a marker alone.
         dice: mean Dice.
         ssim: SSIM inside the brain of the worst attack.
         shape: index of the defense's marker, -1 for the undefended system.
@@ -81,7 +77,6 @@ class DrawnPoint:
         top: end of the interval of SSIM.
         bottom: its other end.
         path: outline of the marker.
-        label: None if its name stands below the plot or nowhere.
         number: by which the key names it, 0 if it does not.
     """
 
@@ -93,28 +88,28 @@ class DrawnPoint:
     top: float
     bottom: float
     path: str
-    label: Label | None
     number: int = 0
 
 
 @dataclass(frozen=True)
 class DrawnFloor:
-    """A reference line in figure units."""
+    """A reference line in figure units; ``key_y`` is where the key names it, if it does."""
 
     floor: Floor
     y: float
-    label: Label | None
+    key_y: float | None
 
 
 @dataclass(frozen=True)
 class KeyEntry:
-    """A name that found no place in the plot, below it beside its marker; both bear a number."""
+    """The name of a point, below the plot beside its marker; both bear a number."""
 
     number: int
     lines: tuple[str, ...]
     path: str
     y: float
     pareto: bool
+    undefended: bool
 
 
 @dataclass(frozen=True)
@@ -147,33 +142,29 @@ def axes(points: Sequence[Point], floors: Sequence[Floor]) -> Axes:
 
 
 def panel(points: Sequence[Point], floors: Sequence[Floor], shared: Axes, canvas: Canvas) -> Panel:
-    """Lay out one plot. A name that finds no place in it stands in a key below.
+    """Lay out one plot, and a key below it that names the points by number.
 
     Args:
         points: what is drawn, and what is background.
-        floors: the reference lines; named where there is room.
+        floors: the reference lines.
         shared: the scales.
         canvas: what it is drawn on.
     """
     to_x = scale(shared.x, canvas.plot.left, canvas.plot.right)
     to_y = scale(shared.y, canvas.plot.bottom, canvas.plot.top)
     every = [_drawn(point, to_x, to_y) for point in points]
+    named = [one for one in every if one.point.label and not one.point.dot]
+    numbers = {id(one.point): number for number, one in enumerate(named, 1)}
+    every = [_drawn(one.point, to_x, to_y, numbers.get(id(one.point), 0)) for one in every]
     bare = [one for one in every if not one.point.dot]
-    dots = [one for one in every if one.point.dot]
-    markers = [_around(one, canvas.marker) for one in bare]
+    key, height = _key([one for one in bare if one.number], canvas)
+    drawn_floors = []
+    for floor in sorted(floors, key=lambda one: -one.value):
+        drawn_floors.append(
+            DrawnFloor(floor, to_y(floor.value), height + 8 if floor.label else None)
+        )
+        height += 20 if floor.label else 0
     front = _front(every)
-    sweeps = _sweeps(bare)
-    bars = [bar for one in bare if one.point.label for bar in _bars(one)] + _stairs(front)
-    bars += [box for sweep in sweeps for box in _beads(sweep)]
-    bars += [_around(one, 3.0) for one in dots]
-    drawn_floors, taken = _named_floors(floors, to_y, canvas.plot, markers, bars)
-    plot = canvas.plot
-    lines = [Box(plot.left, one.y - 1, plot.right, one.y + 1) for one in drawn_floors]
-    placed = _labelled(bare, canvas, [*markers, *taken], [*bars, *lines])
-    homeless = [number for number, one in enumerate(placed) if one.point.label and not one.label]
-    for count, number in enumerate(homeless, 1):
-        placed[number] = replace(placed[number], number=count)
-    key, height = _key([placed[number] for number in homeless], canvas)
     return Panel(
         width=canvas.width,
         height=height,
@@ -181,19 +172,22 @@ def panel(points: Sequence[Point], floors: Sequence[Floor], shared: Axes, canvas
         zoom=canvas.marker / 9.0,
         x_ticks=marks(shared.x, to_x, canvas.every),
         y_ticks=marks(shared.y, to_y, canvas.every),
-        dots=tuple(dots),
-        points=tuple(placed),
+        dots=tuple(one for one in every if one.point.dot),
+        points=tuple(bare),
         floors=tuple(drawn_floors),
         front="".join((f"M{front[0][0]},{front[0][1]}", *(f"V{y}H{x}" for x, y in front[1:])))
         if front
         else "",
-        sweeps=tuple("M" + "L".join(f"{x},{y}" for x, y in sweep) for sweep in sweeps),
+        sweeps=tuple("M" + "L".join(f"{x},{y}" for x, y in sweep) for sweep in _sweeps(bare)),
         key=key,
     )
 
 
 def _drawn(
-    point: Point, to_x: Callable[[float], float], to_y: Callable[[float], float]
+    point: Point,
+    to_x: Callable[[float], float],
+    to_y: Callable[[float], float],
+    number: int = 0,
 ) -> DrawnPoint:
     return DrawnPoint(
         point=point,
@@ -204,63 +198,31 @@ def _drawn(
         top=to_y(max(point.ssim.ends)),
         bottom=to_y(min(point.ssim.ends)),
         path=shape(point.shape),
-        label=None,
+        number=number,
     )
 
 
-def _labelled(
-    bare: Sequence[DrawnPoint], canvas: Canvas, hard: Sequence[Box], soft: Sequence[Box]
-) -> list[DrawnPoint]:
-    """The points with their names where there is room.
-
-    Names are placed one by one and then, twice, each anew among all others: the first ones had not
-    known where the last ones would stand.
-    """
-    placed = list(bare)
-    for _ in range(_ROUNDS):
-        for number, one in enumerate(placed):
-            names = [other.label.box for other in placed if other is not one and other.label]
-            label = _placed(one, bare, canvas, [*hard, *names], soft)
-            placed[number] = replace(one, label=label)
-    return placed
-
-
-def _placed(
-    one: DrawnPoint,
-    others: Sequence[DrawnPoint],
-    canvas: Canvas,
-    hard: Sequence[Box],
-    soft: Sequence[Box],
-) -> Label | None:
-    if not one.point.label:
-        return None
-    lines = [part for line in one.point.label for part in wrapped(line, _LABEL_WIDTH)]
-    return place(
-        tuple(lines),
-        one.x,
-        one.y,
-        frame=canvas.frame,
-        gap=canvas.marker,
-        reach=canvas.reach,
-        hard=hard,
-        soft=soft,
-        rivals=[(other.x, other.y) for other in others if (other.x, other.y) != (one.x, one.y)],
-    )
-
-
-def _key(homeless: Sequence[DrawnPoint], canvas: Canvas) -> tuple[tuple[KeyEntry, ...], float]:
+def _key(named: Sequence[DrawnPoint], canvas: Canvas) -> tuple[tuple[KeyEntry, ...], float]:
     """Names below the plot, and how high the figure is with them."""
     key: list[KeyEntry] = []
     below = canvas.height
-    for one in homeless:
-        lines = _key_lines(one.point.name, canvas.width - canvas.plot.left - _KEY_INDENT)
-        key.append(KeyEntry(one.number, lines, one.path, below + 8, one.point.pareto))
+    for one in named:
+        lines = _key_lines(
+            ", ".join(one.point.label).replace(", + ", " + "),
+            (canvas.width - canvas.plot.left - _KEY_INDENT) * GLYPH_WIDTH / BOLD_GLYPH_WIDTH,
+        )
+        key.append(
+            KeyEntry(one.number, lines, one.path, below + 8, one.point.pareto, one.point.shape < 0)
+        )
         below += 20 + LINE_HEIGHT * (len(lines) - 1)
     return tuple(key), below
 
 
 def _key_lines(name: str, width: float) -> tuple[str, ...]:
-    """A long name broken before a plus sign, so that it fits beside a marker below the plot."""
+    """A long name broken before a plus sign, so that it fits beside a marker below the plot.
+
+    Names on the front are bold, so all of them are measured as if they were.
+    """
     lines: list[str] = []
     for part in name.split(" + "):
         longer = f"{lines[-1]} + {part}" if lines else part
@@ -271,64 +233,10 @@ def _key_lines(name: str, width: float) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _around(one: DrawnPoint, reach: float) -> Box:
-    return Box(one.x - reach, one.y - reach, one.x + reach, one.y + reach)
-
-
-def _bars(one: DrawnPoint) -> tuple[Box, Box]:
-    return (
-        Box(one.left, one.y - 2, one.right, one.y + 2),
-        Box(one.x - 2, one.top, one.x + 2, one.bottom),
-    )
-
-
-def _named_floors(
-    floors: Sequence[Floor],
-    to_y: Callable[[float], float],
-    plot: Box,
-    markers: Sequence[Box],
-    bars: Sequence[Box],
-) -> tuple[list[DrawnFloor], list[Box]]:
-    """The reference lines with their names on the lines' free stretch, and what the names cover."""
-    drawn: list[DrawnFloor] = []
-    taken: list[Box] = []
-    others = [
-        Box(plot.left, to_y(one.value) - 1, plot.right, to_y(one.value) + 1) for one in floors
-    ]
-    for floor in sorted(floors, key=lambda one: -one.value):
-        y = to_y(floor.value)
-        width = text_width((floor.label,))
-        spots: list[tuple[int, Label]] = []
-        for top in (y - LINE_HEIGHT - 3, y + 3):
-            for anchor, left in (("start", plot.left + 6), ("end", plot.right - 6 - width)):
-                box = Box(left, top, left + width, top + LINE_HEIGHT)
-                if (
-                    floor.label
-                    and box.inside(plot)
-                    and not any(box.overlaps(b) for b in (*markers, *taken))
-                ):
-                    hits = sum(box.overlaps(b) for b in (*bars, *others))
-                    x = left if anchor == "start" else left + width
-                    baseline = top + 0.78 * LINE_HEIGHT
-                    spots.append((hits, Label((floor.label,), x, baseline, anchor, box, False)))
-        label = min(spots, key=lambda spot: spot[0])[1] if spots else None
-        taken.extend([label.box] if label else [])
-        drawn.append(DrawnFloor(floor, y, label))
-    return drawn, taken
-
-
 def _front(points: Sequence[DrawnPoint]) -> list[tuple[float, float]]:
     """The corners of the staircase that bounds what the Pareto points leave undominated."""
     front = sorted((one.x, one.y) for one in points if one.point.pareto)
     return front if len(front) > 1 else []
-
-
-def _stairs(front: Sequence[tuple[float, float]]) -> list[Box]:
-    boxes = []
-    for (x, y), (next_x, next_y) in pairwise(front):
-        boxes.append(Box(x - 2, min(y, next_y), x + 2, max(y, next_y)))
-        boxes.append(Box(x, next_y - 2, next_x, next_y + 2))
-    return boxes
 
 
 def _sweeps(points: Sequence[DrawnPoint]) -> list[list[tuple[float, float]]]:
@@ -339,14 +247,3 @@ def _sweeps(points: Sequence[DrawnPoint]) -> list[list[tuple[float, float]]]:
             named.setdefault(one.point.sweep, []).append(one)
     ordered = [sorted(of_one, key=lambda one: one.point.rank) for of_one in named.values()]
     return [[(one.x, one.y) for one in of_one] for of_one in ordered if len(of_one) > 1]
-
-
-def _beads(sweep: Sequence[tuple[float, float]]) -> list[Box]:
-    """Small boxes along a line, where names had better not stand."""
-    boxes = []
-    for (x, y), (next_x, next_y) in pairwise(sweep):
-        count = max(1, round(math.hypot(next_x - x, next_y - y) / 8))
-        for step in range(1, count):
-            at_x, at_y = (a + (b - a) * step / count for a, b in ((x, next_x), (y, next_y)))
-            boxes.append(Box(at_x - 1, at_y - 1, at_x + 1, at_y + 1))
-    return boxes

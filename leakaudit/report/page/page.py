@@ -20,6 +20,7 @@ from leakaudit.report.figures.patients import patients
 from leakaudit.report.figures.places import places
 from leakaudit.report.figures.tensors import tensors
 from leakaudit.report.figures.tradeoff import tradeoffs
+from leakaudit.report.page.answers import answers
 from leakaudit.report.page.citations import citations
 from leakaudit.report.page.compliance import CROSSWALK
 from leakaudit.report.page.footer import footer_rule
@@ -30,6 +31,7 @@ from leakaudit.report.pictures.pixels import DIFFERENCE_WHITE
 from leakaudit.report.text import formatting, words
 from leakaudit.report.text.pointers import add_pointers, count, strip_marks, with_pointer
 from leakaudit.report.text.unread_disguises import holes, shipped
+from leakaudit.report.text.validity import doubt
 from leakaudit.report.text.verdicts import (
     again_words,
     bound_words,
@@ -96,7 +98,8 @@ def page_of(
     style = used.asset("report.css") + footer_rule(record.name, digest)
     script = used.asset("report.js")
     record = add_pointers(record)
-    tables = matrices(record)
+    tables, judged = matrices(record), verdict_view(record)
+    drawn = tradeoffs(tables)
     try:
         template = _environment(used).get_template("report.html.j2")
         return template.render(
@@ -114,12 +117,13 @@ def page_of(
             any_matching=any(cell.recovers == "identities" for cell in record.cells),
             headline=words.headline(record),
             judged_headline=_judged_headline(record),
-            judged=verdict_view(record),
+            judged=judged,
+            answers=answers(record, judged, drawn),
             anchors=cell_anchors(record),
             states=state_counts(record),
             matrices=tables,
             cards=cards(tables, record.verdict),
-            tradeoffs=tradeoffs(tables),
+            tradeoffs=drawn,
             heat=heat_tables(tables),
             places=places(tables),
             epochs=epochs(tables),
@@ -200,6 +204,7 @@ def _filled(templates: Templates) -> Environment:
         plain=strip_marks,
         count=count,
         told=with_pointer,
+        doubt=doubt,
         labelled=formatting.labelled,
         written=written,
         listed=formatting.listed,

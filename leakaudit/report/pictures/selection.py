@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from leakaudit.records import CellRecord, MaskScore, PatientScore, ReportRecord
 from leakaudit.report.text.validity import valid_rebuilt
 
+Scored: TypeAlias = PatientScore | MaskScore
 Place = Literal["only", "worst", "median", "best"]
 Wanted = Mapping[str, Sequence[tuple[Place, str]]]
 
@@ -19,15 +20,25 @@ def measured_cells(record: ReportRecord) -> tuple[CellRecord, ...]:
     )
 
 
-def scores(cell: CellRecord) -> tuple[PatientScore | MaskScore, ...]:
+def scores(cell: CellRecord) -> tuple[Scored, ...]:
     """The patients of a cell with a valid figure, as they stand in the record."""
     figures = valid_rebuilt(cell)
     return figures.patients if figures is not None else ()
 
 
-def score(one: PatientScore | MaskScore) -> float:
+def score(one: Scored) -> float:
     """What patients are ranked by: SSIM inside the brain, of masks Dice."""
     return one.dice if isinstance(one, MaskScore) else one.ssim_brain
+
+
+def most_recovered_first(patients: Sequence[Scored]) -> list[Scored]:
+    """Patients from the one recovered most to the one recovered least; equals in their order."""
+    return sorted(patients, key=score, reverse=True)
+
+
+def middle(ranked: Sequence[Scored]) -> Scored:
+    """Who of a ranking is the median: of an even number the more recovered of the middle two."""
+    return ranked[(len(ranked) - 1) // 2]
 
 
 def places(cell: CellRecord) -> tuple[tuple[Place, str], ...]:
@@ -36,13 +47,13 @@ def places(cell: CellRecord) -> tuple[tuple[Place, str], ...]:
     Of an even number the middle is the more recovered of the two; of equals the first in the record
     comes first. Fewer patients than three are shown once each.
     """
-    ranked = [one.patient for one in sorted(scores(cell), key=score, reverse=True)]
+    ranked = most_recovered_first(scores(cell))
     if len(ranked) < 2:
-        return tuple(("only", patient) for patient in ranked)
-    ends: tuple[tuple[Place, str], ...] = (("worst", ranked[0]), ("best", ranked[-1]))
-    if len(ranked) == 2:
-        return ends
-    return ends[0], ("median", ranked[(len(ranked) - 1) // 2]), ends[1]
+        return tuple(("only", one.patient) for one in ranked)
+    shown: list[tuple[Place, str]] = [("worst", ranked[0].patient), ("best", ranked[-1].patient)]
+    if len(ranked) > 2:
+        shown.insert(1, ("median", middle(ranked).patient))
+    return tuple(shown)
 
 
 def strongest_cells(record: ReportRecord) -> tuple[CellRecord, ...]:

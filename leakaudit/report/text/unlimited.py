@@ -52,12 +52,17 @@ def _of_metric(judged: Judged, measure: str) -> HighestFigure | None:
     if metric is None:
         return None
     cells = [cell for cell in judged.cells if metric.applies(cell)]
+    if metric.share is not None:
+        # The share itself and not its interval, so that its number points into report.json.
+        shares = [(one, cell.target) for cell in cells if (one := metric.share(cell)) is not None]
+        if not shares:
+            return None
+        share, target = max(shares, key=lambda one: one[0].top1)
+        return HighestFigure(f"{percent(share.top1)} of {patients_words(share.n)}", target)
     found = _highest(cells, metric.figure, lambda one: one.mean)
     if found is None:
         return None
     mean, key = found
-    if metric.share is not None:
-        return HighestFigure(f"{percent(mean.mean)} of {patients_words(mean.n)}", key)
     # Where the mean is not that of the patients' figures, no single one stands beside it.
     alike = cells if metric.parts is None else []
     mine = [metric.by_patient(cell) or [] for cell in alike if cell.target == key]

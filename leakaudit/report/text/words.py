@@ -28,6 +28,7 @@ from leakaudit.report.text.formatting import (
 )
 from leakaudit.report.text.pointers import count
 from leakaudit.report.text.validity import (
+    doubt,
     valid_figures,
     valid_leakage,
     valid_masks,
@@ -269,8 +270,9 @@ def _who_words(who: Matching) -> str:
 def _against(leakage: Leakage | MaskLeakage) -> str:
     """The floor that a figure stands against, and whether it is shown to lie above it."""
     floor, guess = figure(leakage.blind_floor), _guess_words(leakage.blind_floor_name)
-    if leakage.advantage.low is not None and leakage.advantage.low > 0:
-        return f"against {floor} for {guess}"
+    doubtful = doubt(leakage.advantage)
+    if not doubtful or doubtful.startswith("too few"):
+        return f"against {floor} for {guess}{', ' if doubtful else ''}{doubtful}"
     return f"which is not shown to exceed the {floor} of {guess}"
 
 

@@ -1,25 +1,28 @@
 (function () {
   "use strict";
   var all = function (query) { return Array.prototype.slice.call(document.querySelectorAll(query)); };
-  var details = function () { return all("details"); };
 
-  // Print everything: open what is closed, and close it again afterwards.
-  var opened = [];
-  window.addEventListener("beforeprint", function () {
-    opened = details().filter(function (one) { return !one.open; });
-    opened.forEach(function (one) { one.open = true; });
-  });
-  window.addEventListener("afterprint", function () {
-    opened.forEach(function (one) { one.open = false; });
-    opened = [];
-  });
+  // A link to what stands in a closed detail opens it.
+  var reveal = function () {
+    var found = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (var one = found; one; one = one.parentElement) {
+      if (one.tagName === "DETAILS") { one.open = true; }
+    }
+    if (found) { found.scrollIntoView(); }
+  };
+  window.addEventListener("hashchange", reveal);
+  reveal();
 
   var tools = document.querySelector(".tools");
   if (!tools) { return; }
   tools.hidden = false;
 
+  // The tools are about rows of folded tables, so using them opens these.
+  var unfold = function () { all("#matrix > .fold").forEach(function (one) { one.open = true; }); };
+
   var rows = document.getElementById("rows");
   rows.addEventListener("change", function () {
+    unfold();
     all("tr.cell").forEach(function (row) {
       var ok = row.dataset.state === "ok";
       var shown = rows.value === "all" ||
@@ -34,6 +37,7 @@
   var button = document.getElementById("details");
   var open = false;
   button.addEventListener("click", function () {
+    unfold();
     open = !open;
     all("tr.more details").forEach(function (one) { one.open = open; });
     button.textContent = open ? "Close all rows" : "Open all rows";

@@ -1,0 +1,162 @@
+"""The first screen answers five questions, in a real browser and in the record's own figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from leakaudit.policy import judge
+from leakaudit.records import Interval, ReportRecord
+from leakaudit.report import render_html, write_report
+from leakaudit.report.figures.tradeoff import tradeoffs
+from leakaudit.report.page.answers import Answers, answers
+from leakaudit.report.text.verdicts import verdict_view
+from leakaudit.report.views.settings import matrices
+from tests.policy.test_judging import policy, threshold
+from tests.report.chromium import CHROMIUM
+from tests.report.figures_sample import twenty_eight
+from tests.report.sample import leakage, sample_gallery, sample_report
+from tests.report.test_junit import judged
+from tests.report.test_page import Page
+
+QUESTIONS = (
+    "May we switch it on?",
+    "Who could see what?",
+    "Which settings are useful, and which leak?",
+    "How bad does that look?",
+    "Which setting should we use?",
+    "What do we not know?",
+)
+_WORDS = """() => {
+    const nodes = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    let words = 0;
+    while (nodes.nextNode()) {
+        const one = nodes.currentNode.parentElement;
+        const fold = one.closest("details:not([open])");
+        if (one.closest("script, style, .hidden, title, desc, [hidden]")) continue;
+        if (fold && !one.closest("summary")) continue;
+        words += (nodes.currentNode.textContent.match(/\\S+/g) || []).length;
+    }
+    return words;
+}"""
+_BOTTOM = """() => Math.max(...[...document.querySelectorAll(".answers, .answers *")]
+    .map(one => one.getBoundingClientRect().bottom))"""
+in_browser = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}"),
+]
+
+
+def answered(record: ReportRecord) -> Answers:
+    return answers(record, verdict_view(record), tradeoffs(matrices(record)))
+
+
+def browser_case(*values: object) -> object:
+    return pytest.param(*values, marks=in_browser)
+
+
+@pytest.mark.parametrize("images", [browser_case("none"), browser_case("full")])
+def test_five_answers_stand_on_the_first_screen_and_the_page_is_short(
+    browser: Browser, tmp_path: Path, images: str
+) -> None:
+    record = twenty_eight(images)  # type: ignore[arg-type]
+    gallery = sample_gallery(None, record) if images == "full" else None
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(write_report(record, tmp_path / "report", gallery).as_uri())
+    assert page.evaluate(_WORDS) <= 5000
+    assert page.evaluate(_BOTTOM) <= 800
+    for words in QUESTIONS:
+        assert page.get_by_role("heading", name=words, exact=True).is_visible()
+    page.goto(page.url + "#cell-1")  # a link opens what it leads to
+    assert page.locator("#cell-1").is_visible()
+    page.close()
+
+
+def test_the_questions_come_in_their_order_and_the_public_summary_next() -> None:
+    text = Page(render_html(sample_report())).text
+    text = text[text.index(QUESTIONS[0]) :]
+    places = [text.index(words) for words in (*QUESTIONS, "0.1 Public summary", "1 Scope")]
+    assert places == sorted(places)
+
+
+def test_without_a_policy_it_says_what_the_best_setting_achieves() -> None:
+    found = answered(sample_report()).choice
+    assert found.lead.startswith("Activation dropout, p 0.5, cut level 2")
+    assert "SSIM of at least 0.73, at a Dice of 0.66" in found.achieved
+
+
+def test_the_setting_that_keeps_the_policy_at_the_highest_dice_is_named() -> None:
+    record = judged(0.9, "target-2-2", "target-1-2")
+    assert answered(record).choice.lead == (
+        "Activation dropout, p 0.5, cut level 2, skips 0 and 1 shared. "
+        "It keeps every limit at the highest Dice, 0.66."
+    )
+
+
+def test_without_one_the_nearest_is_named_and_what_it_misses() -> None:
+    found = answered(judged(0.5, "target-2-1", "target-2-2")).choice
+    assert found.lead.startswith("None keeps the policy. Nearest is Activation dropout")
+    (miss,) = found.more
+    assert "SSIM inside the brain of the worst patient: 0.76, where 0.50 is allowed" in miss
+    assert miss.endswith("That is 51\N{NO-BREAK SPACE}% beyond.")
+
+
+def of_patients(count: int, asked: int | None = None) -> ReportRecord:
+    """The sample whose figures rest on so few patients; judged if a number is asked for."""
+    few = leakage(0.9)
+    score = few.ssim_brain.model_copy(update={"n": count, "low": None, "high": None})
+    figures = few.model_copy(
+        update={
+            "patients": few.patients[:count],
+            "ssim_brain": score,
+            "advantage": Interval(mean=0.85, low=None, high=None, n=count, method="none"),
+        }
+    )
+    cells = tuple(
+        one.model_copy(update={"leakage": figures}) if one.leakage else one
+        for one in sample_report().cells
+    )
+    record = sample_report(cells=cells)
+    if asked is None:
+        return record
+    limits = policy(threshold(limit=0.95, n_min=asked))
+    verdict = judge(limits, record.targets, record.cells, {"target-2-1"})
+    return record.model_copy(update={"verdict": verdict})
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (of_patients(1), "1 patient shows nothing: a figure needs at least 5."),
+        (of_patients(4, 12), "4 patients show nothing: a figure needs at least 12."),
+        (of_patients(4, 3), ""),
+        (sample_report(), ""),
+    ],
+)
+def test_few_patients_show_nothing_and_the_page_says_so_first(
+    record: ReportRecord, words: str
+) -> None:
+    assert answered(record).few == words
+    text = Page(render_html(record)).text
+    if words:
+        first = text[text.index("May we switch it on?") :]
+        assert first.removeprefix("May we switch it on?").strip().startswith(words)
+        assert "not shown to exceed" not in text
+
+
+def test_tiles_show_the_floor_and_the_worst_figure_of_what_is_judged() -> None:
+    tiles = answered(judged(0.5, "target-2-1")).tiles
+    assert [one.name for one in tiles] == [
+        "Blind floor",
+        "",
+        "",
+        "",
+        "",
+        "Worst here",
+        "The original",
+    ]
+    reached = [one.example.ssim for one in tiles]
+    assert reached == pytest.approx([0.297, 0.4, 0.6, 0.8, 0.95, 0.742, 1.0], abs=0.005)
