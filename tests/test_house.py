@@ -143,3 +143,17 @@ def test_a_room_is_small_and_says_what_comes_in_and_what_goes_out(
 def test_no_module_is_over_400_lines() -> None:
     long = {m: n for m, f in FILES.items() if (n := len(f.read_text().splitlines())) > 400}
     assert long == {}
+
+
+def test_no_docstring_begins_with_what_or_points_at_another() -> None:
+    # "What it does" and "The same, sorted" leave the reader to look for the subject.
+    sources = [*FILES.values(), *ROOT.glob("*s/leakaudit_*/**/*.py")]
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [
+        f"{file.relative_to(ROOT)}: {text.splitlines()[0]}"
+        for file in sources
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, kinds) and (text := ast.get_docstring(node) or "")
+        if text.startswith(("What ", "The same"))
+    ]
+    assert found == []

@@ -47,7 +47,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Unknown:
-    """What the audit leaves open, and the section that has more of it."""
+    """A question that the audit leaves open, and the section that says more."""
 
     words: str
     section: str
@@ -78,7 +78,7 @@ class Answers:
 def answers(
     record: ReportRecord, judged: VerdictView | None, figures: Sequence[TradeoffView]
 ) -> Answers:
-    """What the first screen says; of what is up for use alone where a policy judges.
+    """Answer the first screen's five questions; a policy limits them to proposed settings.
 
     Args:
         record: the run.
@@ -170,7 +170,7 @@ def _tiles(leakage: Leakage | None) -> tuple[Tile, ...]:
 
 
 def _unknown(record: ReportRecord, about: Collection[str] | None) -> tuple[Unknown, ...]:
-    """What a reader must know before trusting a figure, the gravest first."""
+    """List the cautions that a reader must know before trusting a figure, the gravest first."""
     found: list[Unknown] = []
     if record.data.simulated:
         words = "The patients are simulated: the figures say nothing about real patients."

@@ -1,4 +1,4 @@
-"""What of a run is pictured: cells with a valid figure, and three patients of each."""
+"""Selects the pictures of a run: cells with a valid figure, and three patients of each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def scores(cell: CellRecord) -> tuple[Scored, ...]:
 
 
 def score(one: Scored) -> float:
-    """What patients are ranked by: SSIM inside the brain, of masks Dice."""
+    """Return the score that ranks a patient: SSIM inside the brain, of masks Dice."""
     return one.dice if isinstance(one, MaskScore) else one.ssim_brain
 
 

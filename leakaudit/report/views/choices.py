@@ -23,7 +23,7 @@ KEPT = 0.9
 
 @dataclass(frozen=True)
 class Choice:
-    """What to do next, sentence by sentence; ``achieved`` is what the best setting reached."""
+    """The advice, sentence by sentence; ``achieved`` is the outcome of the best setting."""
 
     lead: str
     more: tuple[str, ...]
@@ -49,7 +49,7 @@ class _Group:
 
 
 def choice(record: ReportRecord, judged: VerdictView | None) -> Choice:
-    """What to do next.
+    """Return the advice on what to do next.
 
     Args:
         record: the run.
@@ -96,7 +96,7 @@ def _beyond(view: CheckView) -> float:
 
 
 def _misses(views: Sequence[SettingOutcome]) -> tuple[str, ...]:
-    """What the nearest setting misses, limit by limit, the furthest miss of each."""
+    """Word the misses of the nearest setting, limit by limit, the furthest of each."""
     worst: dict[int, CheckView] = {}
     for check in (check for one in views for check in one.decisive):
         before = worst.get(check.check.threshold)
