@@ -13,6 +13,7 @@ from leakaudit.report import render_html, write_report
 from leakaudit.report.figures.tradeoff import tradeoffs
 from leakaudit.report.page.answers import Answers, answers
 from leakaudit.report.text.verdicts import verdict_view
+from leakaudit.report.views.choices import choice
 from leakaudit.report.views.settings import matrices
 from tests.policy.test_judging import policy, threshold
 from tests.report.chromium import CHROMIUM
@@ -51,7 +52,9 @@ in_browser = [
 
 
 def answered(record: ReportRecord) -> Answers:
-    return answers(record, verdict_view(record), tradeoffs(matrices(record)))
+    judged = verdict_view(record)
+    advice = choice(record, judged)
+    return answers(record, judged, tradeoffs(matrices(record), advice.targets), advice)
 
 
 def browser_case(*values: object) -> object:
@@ -102,6 +105,15 @@ def test_without_one_the_nearest_is_named_and_what_it_misses() -> None:
     (miss,) = found.more
     assert "SSIM inside the brain of the worst patient: 0.76, where 0.50 is allowed" in miss
     assert miss.endswith("That is 51\N{NO-BREAK SPACE}% beyond.")
+
+
+def test_the_figure_names_the_setting_that_is_advised_though_it_is_not_on_the_front() -> None:
+    found = answered(twenty_eight("none"))
+    assert found.choice.lead.startswith("None keeps the policy. Nearest is Activation dropout")
+    assert found.figure is not None
+    assert found.figure.compact is not None
+    named = {one.lines: one.pareto for one in found.figure.compact.key}
+    assert named["Activation dropout, p 0.5",] is False
 
 
 def of_patients(count: int, asked: int | None = None) -> ReportRecord:

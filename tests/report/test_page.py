@@ -624,7 +624,7 @@ def test_a_defense_of_returned_gradients_is_called_none_against_the_server() -> 
         one.model_copy(update=changes) if one.target == "target-1-1" else one
         for one in record.targets
     )
-    told = "it is none against whoever receives that."
+    told = "it is none against the party that receives that."
     assert told not in Page(render_html(record)).text
     changed = record.model_copy(update={"targets": targets})
     assert Page(render_html(changed)).text.count(told) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from leakaudit.records import Interval
@@ -57,7 +57,8 @@ class TradeoffView:
         description: the figure in words.
         wide: the plot; None if there is nothing to draw.
         narrow: the same for a narrow screen.
-        compact: the same for the first screen: the undefended system and the front are named.
+        compact: the same for the first screen: the undefended system, the front and the advised
+            setting are named.
         facets: a small plot for every sweep, where all settings in one plot would be too many.
         rows: the numbers.
     """
@@ -72,7 +73,9 @@ class TradeoffView:
     rows: tuple[TradeoffRow, ...]
 
 
-def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
+def tradeoffs(
+    matrices: tuple[MatrixView, ...], advised: Collection[str] = ()
+) -> tuple[TradeoffView, ...]:
     """One panel per cut level, kind of victims and kind of images recovered.
 
     A setting under several seeds is one mark: the mean over seeds, with their range in place of an
@@ -82,6 +85,10 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
     Every defense keeps one marker shape throughout; several together have that of the first. Where
     settings are too many to be named in one plot, it names the Pareto front and the undefended
     system, and every sweep has a small plot of its own.
+
+    Args:
+        matrices: the settings.
+        advised: keys of the trainings of the setting that a reader is pointed to, always named.
     """
     settings = [setting for matrix in matrices for setting in matrix.settings]
     names = dict.fromkeys(parts[0].name for one in settings if (parts := _parts(one)))
@@ -101,7 +108,7 @@ def tradeoffs(matrices: tuple[MatrixView, ...]) -> tuple[TradeoffView, ...]:
             titles.append((f"Cut level {cut} · {sown}", kind))
             rows.append(tuple(_row(*one, len(seeds) > 1) for one in met))
             floors.append(_floors([exposure for _, exposure in met if exposure]))
-    drawn = [_drawn(of_panel, shapes) for of_panel in rows]
+    drawn = [_drawn(of_panel, shapes, advised) for of_panel in rows]
     shared = axes(
         [point for points, _ in drawn for point in points], [one for some in floors for one in some]
     )
@@ -153,8 +160,11 @@ def _view(
 
 
 def _background(points: Sequence[Point]) -> list[Point]:
-    """The points, of which the undefended system and the front alone stand out."""
-    return [one if one.pareto or one.shape < 0 else replace(one, dot=True) for one in points]
+    """The points; the undefended system, the front and the advised setting alone stand out."""
+    return [
+        one if one.pareto or one.advised or one.shape < 0 else replace(one, dot=True)
+        for one in points
+    ]
 
 
 def _facet(
@@ -223,7 +233,7 @@ def _row(setting: SettingView, exposure: ExposureView | None, sown: bool) -> Tra
 
 
 def _drawn(
-    rows: tuple[TradeoffRow, ...], shapes: dict[str, int]
+    rows: tuple[TradeoffRow, ...], shapes: dict[str, int], advised: Collection[str]
 ) -> tuple[list[Point], tuple[Sweep, ...]]:
     """The rows that can be drawn, and which of them are strengths of one defense."""
     alike: dict[tuple[Protection, ...], list[TradeoffRow]] = {}
@@ -252,6 +262,7 @@ def _drawn(
             ssim=ssim,
             shape=shapes[row.parts[0].name] if row.parts else -1,
             pareto=row.pareto,
+            advised=row.target in advised,
             sweep=places.get(number, ("", 0))[0],
             rank=places.get(number, ("", 0))[1],
         )

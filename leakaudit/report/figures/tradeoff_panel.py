@@ -34,6 +34,7 @@ class Point:
         sweep: the points of one name are joined by a line; empty for none.
         rank: where it stands on that line.
         dot: whether it is mere background: no marker, no interval, no name.
+        advised: whether a reader is pointed to it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Point:
     sweep: str = ""
     rank: int = 0
     dot: bool = False
+    advised: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from leakaudit.report.text.pointers import count
 from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
 from leakaudit.report.text.verdicts import VerdictView
 from leakaudit.report.text.words import attacker, kind_words
-from leakaudit.report.views.choices import Choice, choice
+from leakaudit.report.views.choices import Choice
 from leakaudit.report.views.coverage import kinds
 from leakaudit.report.views.told_apart import told_apart_sentence
 
@@ -76,7 +76,10 @@ class Answers:
 
 
 def answers(
-    record: ReportRecord, judged: VerdictView | None, figures: Sequence[TradeoffView]
+    record: ReportRecord,
+    judged: VerdictView | None,
+    figures: Sequence[TradeoffView],
+    advice: Choice,
 ) -> Answers:
     """Answer the first screen's five questions; a policy limits them to proposed settings.
 
@@ -84,6 +87,7 @@ def answers(
         record: the run.
         judged: its verdict in words; None without a policy.
         figures: Dice against SSIM, by cut level and kind of victims.
+        advice: what to do next.
     """
     about = set(judged.outcomes) if judged and judged.outcomes else None
     top = _strongest(record, about)
@@ -91,9 +95,9 @@ def answers(
     return Answers(
         few=_few(record, top),
         who=tuple(_who(record, cell, case) for cell, case in top[:_MOST_WHO]),
-        figure=_figure(figures, about or ()),
+        figure=_figure(figures, about or (), advice.targets),
         tiles=_tiles(images),
-        choice=choice(record, judged),
+        choice=advice,
         unknown=_unknown(record, about),
     )
 
@@ -154,9 +158,18 @@ def _who(record: ReportRecord, cell: CellRecord, case: WorstCase) -> str:
     return f"{start} could tell {whom}: {matched(who)}." if who is not None else ""
 
 
-def _figure(figures: Sequence[TradeoffView], about: Collection[str]) -> TradeoffView | None:
+def _figure(
+    figures: Sequence[TradeoffView], about: Collection[str], advised: Collection[str]
+) -> TradeoffView | None:
     drawn = [one for one in figures if one.compact]
-    return max(drawn, key=lambda one: sum(row.target in about for row in one.rows), default=None)
+    return max(
+        drawn,
+        key=lambda one: (
+            any(row.target in advised for row in one.rows),
+            sum(row.target in about for row in one.rows),
+        ),
+        default=None,
+    )
 
 
 def _tiles(leakage: Leakage | None) -> tuple[Tile, ...]:

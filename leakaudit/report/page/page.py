@@ -40,6 +40,7 @@ from leakaudit.report.text.verdicts import (
     verdict_view,
 )
 from leakaudit.report.views.cards import cards
+from leakaudit.report.views.choices import choice
 from leakaudit.report.views.coverage import attacks_met, budgets, kinds
 from leakaudit.report.views.exposed import (
     identified,
@@ -99,7 +100,8 @@ def page_of(
     script = used.asset("report.js")
     record = add_pointers(record)
     tables, judged = matrices(record), verdict_view(record)
-    drawn = tradeoffs(tables)
+    advice = choice(record, judged)
+    drawn = tradeoffs(tables, advice.targets)
     try:
         template = _environment(used).get_template("report.html.j2")
         return template.render(
@@ -118,7 +120,7 @@ def page_of(
             headline=words.headline(record),
             judged_headline=_judged_headline(record),
             judged=judged,
-            answers=answers(record, judged, drawn),
+            answers=answers(record, judged, drawn, advice),
             anchors=cell_anchors(record),
             states=state_counts(record),
             matrices=tables,

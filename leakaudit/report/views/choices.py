@@ -23,11 +23,19 @@ KEPT = 0.9
 
 @dataclass(frozen=True)
 class Choice:
-    """The advice, sentence by sentence; ``achieved`` is the outcome of the best setting."""
+    """The advice, sentence by sentence.
+
+    Args:
+        lead: which setting.
+        more: what it misses, limit by limit.
+        achieved: without a policy the outcome of the best setting.
+        targets: keys of the setting's trainings, one for each seed.
+    """
 
     lead: str
     more: tuple[str, ...]
     achieved: str = ""
+    targets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,10 @@ class _Group:
 
     name: str
     targets: tuple[TargetRecord, ...]
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(one.target for one in self.targets)
 
     @property
     def dice(self) -> float:
@@ -65,12 +77,13 @@ def choice(record: ReportRecord, judged: VerdictView | None) -> Choice:
     if kept:
         best = max(kept, key=lambda one: one.dice)
         lead = f"{best.name}. It keeps every limit at the highest Dice, {best.dice_words}."
-        return Choice(lead, ())
+        return Choice(lead, (), targets=best.keys)
     found = [(one, [outcomes[each.target] for each in one.targets]) for one in groups]
     nearest, views = min(found, key=lambda one: _distance(one[1]))
     return Choice(
         f"None keeps the policy. Nearest is {nearest.name}, at a Dice of {nearest.dice_words}.",
         _misses(views),
+        targets=nearest.keys,
     )
 
 
@@ -152,7 +165,7 @@ def _without_policy(record: ReportRecord) -> Choice:
         f"The best setting that was tried leaks an SSIM of {least}{reached}, "
         f"at a Dice of {best.dice_words}."
     )
-    return Choice(lead, (gap,) if gaps else (), achieved)
+    return Choice(lead, (gap,) if gaps else (), achieved, best.keys)
 
 
 def _of_images(case: WorstCase) -> bool:

@@ -334,7 +334,7 @@ def _caveats(target: TargetRecord | None) -> tuple[str, ...]:
     if target.noise_to_signal is None and any(one.returned_change for one in target.effects):
         sentences.append(
             "This defense changes what returns to the sites and nothing that they send: it is "
-            "none against whoever receives that."
+            "none against the party that receives that."
         )
     if target.is_useless:
         sentences.append(
