@@ -7,12 +7,7 @@ from typing import ClassVar, final
 
 import torch
 
-from leakaudit.api import (
-    Capability,
-    Observation,
-    Progress,
-    Reconstruction,
-)
+from leakaudit.api import Capability, Observation, Progress, Reconstruction
 from leakaudit_attacks.decoding.cut_gradients import LearnsFromExamples, examples, scaled
 from leakaudit_attacks.decoding.decoder import fresh_decoder
 from leakaudit_attacks.papers import cited

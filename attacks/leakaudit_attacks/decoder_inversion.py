@@ -17,12 +17,7 @@ from leakaudit.api import (
     require_between,
 )
 from leakaudit_attacks.activation_inversion import ActivationInversion
-from leakaudit_attacks.decoding.decoder import (
-    decoded,
-    difference,
-    joined,
-    releases_of,
-)
+from leakaudit_attacks.decoding.decoder import decoded, difference, joined, releases_of
 from leakaudit_attacks.decoding.querying import LearnsFromQueries
 from leakaudit_attacks.optimising.starts import middle_slices
 from leakaudit_attacks.papers import cited

@@ -8,14 +8,7 @@ from typing import Any, ClassVar, final
 
 import torch
 
-from leakaudit.api import (
-    ConfigError,
-    Defense,
-    Evidence,
-    Levels,
-    require_between,
-    uniform_like,
-)
+from leakaudit.api import ConfigError, Defense, Evidence, Levels, require_between, uniform_like
 from leakaudit_defenses.papers import cited
 
 

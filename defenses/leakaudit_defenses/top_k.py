@@ -8,13 +8,7 @@ from typing import Any, ClassVar, final
 
 import torch
 
-from leakaudit.api import (
-    Defense,
-    Evidence,
-    Levels,
-    ReleaseSetting,
-    require_between,
-)
+from leakaudit.api import Defense, Evidence, Levels, ReleaseSetting, require_between
 from leakaudit_defenses.papers import cited
 
 # Mean square over t^2 of values that are spread evenly between -t and t.

@@ -7,13 +7,7 @@ from collections.abc import Iterable, Sequence
 from leakaudit.comparison.records import Delta, Outcome, Reading, Shares
 from leakaudit.measure import metrics, statistics
 from leakaudit.measure.folds import folds_of
-from leakaudit.records import (
-    CellRecord,
-    FoldRecord,
-    Interval,
-    State,
-    TargetRecord,
-)
+from leakaudit.records import CellRecord, FoldRecord, Interval, State, TargetRecord
 from leakaudit.records.metric import Metric
 from leakaudit.report.text.validity import valid_figures, valid_leakage
 

@@ -4,13 +4,7 @@ In: plain values, as YAML gives them.  Out: a frozen `AuditConfig`, or an error 
 """
 
 from leakaudit.config.audit import AuditConfig, DataConfig, ReferenceConfig, ReportConfig
-from leakaudit.config.plugins import (
-    DefenseSetting,
-    PluginUse,
-    ask_ahead,
-    expand,
-    expand_stack,
-)
+from leakaudit.config.plugins import DefenseSetting, PluginUse, ask_ahead, expand, expand_stack
 from leakaudit.config.policy import PolicyConfig, resolved_policy
 from leakaudit.config.proposed import judged_targets, require_proposed
 from leakaudit.config.target import TargetConfig

@@ -78,7 +78,7 @@ class Reconstruction:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A checked `Reconstruction` and what it work.
+    """A checked `Reconstruction` and what it cost.
 
     Args:
         reconstruction: what the attack returned, checked.

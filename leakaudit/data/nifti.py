@@ -14,11 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leakaudit.data.cohort import (
-    Cohort,
-    Patient,
-    check_geometry,
-)
+from leakaudit.data.cohort import Cohort, Patient, check_geometry
 from leakaudit.data.comparing import between_patients
 from leakaudit.data.findings import cautions_of
 from leakaudit.data.layouts.finding import find_patients, leave_out

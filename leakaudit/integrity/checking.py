@@ -14,12 +14,7 @@ from leakaudit.integrity.faults import Fault
 from leakaudit.integrity.folders import NotWhatItShouldBeError, OpenFolder
 from leakaudit.integrity.listed import Findings, check_file, check_listed, read_small
 from leakaudit.integrity.results import KINDS, check_results
-from leakaudit.integrity.signature import (
-    SignatureRefused,
-    SignedBy,
-    Signers,
-    check_signature,
-)
+from leakaudit.integrity.signature import SignatureRefused, SignedBy, Signers, check_signature
 from leakaudit.records import ReportRecord, State
 from leakaudit.records.manifest import (
     MANIFEST_NAME,

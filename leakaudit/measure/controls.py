@@ -10,9 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from leakaudit.errors import CellError
-from leakaudit.measure.arrays import (
-    Scores,
-)
+from leakaudit.measure.arrays import Scores
 from leakaudit.measure.floors import BlindGuess, best_blind_guess, blind_guesses, outline_floor
 from leakaudit.measure.folds import Folds
 from leakaudit.measure.statistics import paired

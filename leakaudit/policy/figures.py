@@ -13,13 +13,7 @@ from leakaudit.measure import statistics
 from leakaudit.measure.folds import folds_of
 from leakaudit.measure.metrics import limited
 from leakaudit.privacy.gaussian import hides_nothing
-from leakaudit.records import (
-    CellRecord,
-    Interval,
-    Matching,
-    Reidentification,
-    TargetRecord,
-)
+from leakaudit.records import CellRecord, Interval, Matching, Reidentification, TargetRecord
 from leakaudit.records.targets import plain_network
 from leakaudit.records.verdict import Measure, Quantifier, Threshold
 

@@ -5,14 +5,7 @@ figure is None beside a reason, never 0 and never NaN: every model refuses NaN a
 value that differs between two equal runs (a time, a process id) stands under ``volatile`` only.
 """
 
-from leakaudit.records.base import (
-    METRIC_VERSION,
-    SCHEMA_VERSION,
-    Interval,
-    Kind,
-    Record,
-    State,
-)
+from leakaudit.records.base import METRIC_VERSION, SCHEMA_VERSION, Interval, Kind, Record, State
 from leakaudit.records.cautions import Caution
 from leakaudit.records.cells import CellRecord, Doubt, ReleasedTensor
 from leakaudit.records.citations import Bibliography, Citation, papers_of

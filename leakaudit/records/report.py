@@ -7,14 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from leakaudit.records.base import (
-    METRIC_VERSION,
-    SCHEMA_VERSION,
-    Interval,
-    Kind,
-    Record,
-    State,
-)
+from leakaudit.records.base import METRIC_VERSION, SCHEMA_VERSION, Interval, Kind, Record, State
 from leakaudit.records.cautions import Caution
 from leakaudit.records.cells import CellRecord
 from leakaudit.records.citations import Citation

@@ -15,14 +15,7 @@ from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for
 from leakaudit.target.protocol import Protocol
 from leakaudit.threat.releasing import together
-from leakaudit.threat.system import (
-    System,
-    checkpoint_name,
-    drawn,
-    frozen,
-    images_of,
-    masks_of,
-)
+from leakaudit.threat.system import System, checkpoint_name, drawn, frozen, images_of, masks_of
 from leakaudit.types import Images, Masks, SiteLevels
 
 

@@ -23,14 +23,7 @@ from leakaudit.audit.jobs.attack_process import AttackProcess, attempt_at, serve
 from leakaudit.audit.jobs.processes import Ended, Events, HelperProcesses, Job, Limits, run_jobs
 from leakaudit.audit.storage.patient_file import SharedPatients, share
 from leakaudit.config import PluginUse, expand
-from leakaudit.contracts import (
-    Attack,
-    AttackFacts,
-    AttackUse,
-    Attempt,
-    Capability,
-    Observation,
-)
+from leakaudit.contracts import Attack, AttackFacts, AttackUse, Attempt, Capability, Observation
 from leakaudit.data import CANONICAL, Cohort, Patient
 from leakaudit.isolation.forking import server
 from leakaudit.isolation.sandbox import Confinement, confinement_of

@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from leakaudit.contracts import (
-    Defense,
-    Observation,
-)
+from leakaudit.contracts import Defense, Observation
 from leakaudit.data import Patient, brain_mask
 from leakaudit.measure.fidelity import ssim_brain
 from leakaudit.target.split_unet import SplitUNetSpec

@@ -7,11 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from leakaudit.contracts import (
-    Capability,
-    Defense,
-    Observation,
-)
+from leakaudit.contracts import Capability, Defense, Observation
 from leakaudit.target.training import build
 from leakaudit.testing import check_attack
 from leakaudit.threat.observing import observe
@@ -30,14 +26,7 @@ from leakaudit_defenses.identity import Identity
 from leakaudit_defenses.laplace_noise import LaplaceNoise
 from leakaudit_defenses.quantization import Quantization
 from leakaudit_defenses.top_k import TopK
-from tests.plugins.attacked import (
-    AUXILIARY,
-    EASY,
-    VICTIMS,
-    observation_for,
-    quietly,
-    score,
-)
+from tests.plugins.attacked import AUXILIARY, EASY, VICTIMS, observation_for, quietly, score
 from tests.tiny import tiny_observation, tiny_system
 
 

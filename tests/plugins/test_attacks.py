@@ -9,11 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from leakaudit.contracts import (
-    Attack,
-    Capability,
-    Defense,
-)
+from leakaudit.contracts import Attack, Capability, Defense
 from leakaudit.errors import ConfigError, NotGranted
 from leakaudit.registry import usable
 from leakaudit.testing import check_attack

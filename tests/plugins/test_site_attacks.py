@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from leakaudit.contracts import (
-    Attempt,
-    Observation,
-)
+from leakaudit.contracts import Attempt, Observation
 from leakaudit.data import brain_mask, phantom_cohort
 from leakaudit.measure.fidelity import ssim_brain
 from leakaudit.measure.masks import dice_masks
@@ -24,14 +21,7 @@ from leakaudit_attacks.mask_inference import MaskInference
 from leakaudit_attacks.optimising.starts import auxiliary_mean
 from leakaudit_attacks.other_site_inversion import OtherSiteInversion
 from leakaudit_defenses.identity import Identity
-from tests.plugins.attacked import (
-    AUXILIARY,
-    EASY,
-    VICTIMS,
-    observation_for,
-    quietly,
-    truth,
-)
+from tests.plugins.attacked import AUXILIARY, EASY, VICTIMS, observation_for, quietly, truth
 from tests.tiny import tiny_system
 
 

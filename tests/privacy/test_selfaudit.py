@@ -10,12 +10,7 @@ from scipy.stats import beta, binom, norm
 
 from leakaudit.errors import ConfigError
 from leakaudit.privacy.gaussian import MU_LARGEST, epsilon_of
-from leakaudit.privacy.selfaudit import (
-    ceiling,
-    fixed_thresholds,
-    lower_bounds,
-    share_between,
-)
+from leakaudit.privacy.selfaudit import ceiling, fixed_thresholds, lower_bounds, share_between
 
 
 @pytest.mark.parametrize(("hits", "draws"), [(1, 10), (7, 10), (250, 1000), (199_990, 200_000)])

@@ -20,20 +20,8 @@ from leakaudit.report.figures.tradeoff import tradeoffs
 from leakaudit.report.text.words import headline
 from leakaudit.report.views.rows import drawn_tensors
 from leakaudit.report.views.settings import matrices
-from tests.report.figures_sample import (
-    crowded_report,
-    masks_report,
-    tensors_report,
-    watched_report,
-)
-from tests.report.sample import (
-    MODALITIES,
-    SITES,
-    VICTIMS,
-    leakage,
-    protected_report,
-    sample_report,
-)
+from tests.report.figures_sample import crowded_report, masks_report, tensors_report, watched_report
+from tests.report.sample import MODALITIES, SITES, VICTIMS, leakage, protected_report, sample_report
 from tests.report.test_page import HOSTILE, Page
 
 pytestmark = pytest.mark.slow  # whole pages, many times

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from leakaudit.policy import judge
-from leakaudit.records import Interval, ReportRecord
+from leakaudit.records import Doubt, Interval, ReportRecord
 from leakaudit.report import render_html, write_report
 from leakaudit.report.figures.tradeoff import tradeoffs
 from leakaudit.report.page.answers import Answers, answers
@@ -89,6 +89,27 @@ def test_without_a_policy_it_says_what_the_best_setting_achieves() -> None:
     found = answered(sample_report()).choice
     assert found.lead.startswith("Activation dropout, p 0.5, cut level 2")
     assert "SSIM of at least 0.73, at a Dice of 0.66" in found.achieved
+
+
+def test_a_setting_with_a_figure_in_doubt_is_advised_after_all_others() -> None:
+    record = sample_report()
+    worst = tuple(one.model_copy(update={"incomplete": ()}) for one in record.worst)
+    sound = record.model_copy(update={"worst": worst})
+    first = answered(sound).choice
+    doubt = Doubt(kind="key", words="A sentence.")
+    cells = tuple(
+        one.model_copy(update={"doubts": (doubt,)}) if one.target in first.targets else one
+        for one in sound.cells
+    )
+    other = answered(sound.model_copy(update={"cells": cells})).choice
+    assert first.more == ()
+    assert not other.targets & first.targets
+    assert other.lead.endswith("Dice and have no figure missing or in doubt.")
+    every = tuple(one.model_copy(update={"doubts": (doubt,)}) for one in sound.cells)
+    last = answered(sound.model_copy(update={"cells": every})).choice
+    assert last.targets == first.targets
+    assert last.more == ("A figure of an attack there is in doubt, so it may leak more.",)
+    assert "an SSIM of at least " in last.achieved
 
 
 def test_the_setting_that_keeps_the_policy_at_the_highest_dice_is_named() -> None:

@@ -18,12 +18,7 @@ from playwright.sync_api import Browser
 from leakaudit.records import House, Person, ReportRecord
 from leakaudit.report import write_report
 from tests.report.chromium import CHROMIUM
-from tests.report.figures_sample import (
-    crowded_report,
-    masks_report,
-    twenty_eight,
-    watched_report,
-)
+from tests.report.figures_sample import crowded_report, masks_report, twenty_eight, watched_report
 from tests.report.sample import leakage, sample_gallery, sample_report
 from tests.report.test_junit import judged
 from tests.report.test_page import hostile_report

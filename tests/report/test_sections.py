@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from leakaudit.audit.results.worst import worst_cases
 from leakaudit.policy import judge
-from leakaudit.records import (
-    CellRecord,
-    PluginRecord,
-    ReportRecord,
-    State,
-    ThreatRecord,
-    Untested,
-)
+from leakaudit.records import CellRecord, PluginRecord, ReportRecord, State, ThreatRecord, Untested
 from leakaudit.report import render_html
 from leakaudit.report.page.compliance import CROSSWALK
 from leakaudit.report.views.cards import cards

@@ -10,13 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from leakaudit.policy import judge
-from leakaudit.records import (
-    CellRecord,
-    Matched,
-    Matching,
-    MatchScore,
-    ReportRecord,
-)
+from leakaudit.records import CellRecord, Matched, Matching, MatchScore, ReportRecord
 from leakaudit.report import render_html
 from leakaudit.report.files.csv_table import cells_csv
 from leakaudit.report.files.junit import junit_xml

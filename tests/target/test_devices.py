@@ -14,13 +14,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
-from leakaudit.contracts import (
-    Capability,
-    Defense,
-    GradientRelease,
-    Observation,
-    SystemLayout,
-)
+from leakaudit.contracts import Capability, Defense, GradientRelease, Observation, SystemLayout
 from leakaudit.randomness import generator_for, laplace_like, normal_like, uniform_like
 from leakaudit.target.parties import LabelSite
 from leakaudit.target.protocol import Protocol

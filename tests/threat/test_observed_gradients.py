@@ -11,13 +11,7 @@ from leakaudit.randomness import generator_for
 from leakaudit.target.loss import segmentation_loss
 from leakaudit.threat.gradients import Companions
 from leakaudit.threat.system import System, images_of, masks_of
-from tests.threat.observed import (
-    AUXILIARY,
-    COMPANIONS,
-    VICTIMS,
-    flat,
-    observed,
-)
+from tests.threat.observed import AUXILIARY, COMPANIONS, VICTIMS, flat, observed
 from tests.tiny import tiny_patients
 
 

@@ -13,13 +13,7 @@ from leakaudit.target.parties import DataSite
 from leakaudit.threat.hijacking import HijackedTraining
 from leakaudit.threat.system import System, images_of, layout_of, masks_of
 from leakaudit_defenses.identity import Identity
-from tests.threat.observed import (
-    AUXILIARY,
-    VICTIMS,
-    flat,
-    middle_images,
-    observed,
-)
+from tests.threat.observed import AUXILIARY, VICTIMS, flat, middle_images, observed
 
 
 def test_a_site_holds_its_own_images_and_what_came_back_to_it_alone(noisy: System) -> None:

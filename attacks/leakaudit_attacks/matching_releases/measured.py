@@ -11,15 +11,7 @@ from typing import final
 
 import torch
 
-from leakaudit.api import (
-    Images,
-    Levels,
-    Measured,
-    MeasuredLevel,
-    Observation,
-    expanded,
-    wrapped,
-)
+from leakaudit.api import Images, Levels, Measured, MeasuredLevel, Observation, expanded, wrapped
 from leakaudit_attacks.decoding.decoder import releases_of
 from leakaudit_attacks.matching_releases.pull import Pull
 from leakaudit_attacks.optimising.engine import differentiable_once

@@ -51,10 +51,8 @@ class Labels:
     def attack(self, plan: CellPlan) -> str:
         """An attack without the network: ``decoder-inversion steps=200 by curious-server``."""
         name = " ".join(filter(None, [plan.attack_name, self.parameters(plan)]))
-        tensor, by = (
-            plan.attack.reads(),
-            [plan.threat.name] if plan.attack_name in self._threats else [],
-        )
+        tensor = plan.attack.reads()
+        by = [plan.threat.name] if plan.attack_name in self._threats else []
         by += [f"with {plan.held}" if by else plan.held] if plan.held else []
         seen = [tensor.words] if tensor else []
         if plan.attack_name in self._batches and plan.gradient_batch:

@@ -6,11 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar, final
 
-from leakaudit.contracts import (
-    AttackFacts,
-    Capability,
-    Defense,
-)
+from leakaudit.contracts import AttackFacts, Capability, Defense
 from leakaudit.measure.controls import OWN_FEATURES, OWN_IMAGES
 from leakaudit.target.split_unet import SplitUNetSpec
 from leakaudit.target.training import TrainingSettings

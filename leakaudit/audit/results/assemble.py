@@ -31,9 +31,7 @@ from leakaudit.audit.results.worst import worst_cases
 from leakaudit.audit.scoring.claims import contradicted_by_attacks
 from leakaudit.audit.storage.run_folder import CELL_FILE, TARGET_FILE, RunStore
 from leakaudit.audit.storage.run_folder import Kind as StoreKind
-from leakaudit.config import (
-    AuditConfig,
-)
+from leakaudit.config import AuditConfig
 from leakaudit.data import Cohort, Splits
 from leakaudit.data.splits import victims_of
 from leakaudit.privacy.gaussian import reconstruction_bound

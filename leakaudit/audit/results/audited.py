@@ -6,19 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from leakaudit.asking import kind_of
-from leakaudit.config import (
-    ARCHITECTURE,
-    AuditConfig,
-)
+from leakaudit.config import ARCHITECTURE, AuditConfig
 from leakaudit.data import Cohort, Splits
 from leakaudit.errors import LeakauditError
-from leakaudit.records import (
-    DataRecord,
-    PluginRecord,
-    SplitRecord,
-    ThreatRecord,
-    Untested,
-)
+from leakaudit.records import DataRecord, PluginRecord, SplitRecord, ThreatRecord, Untested
 from leakaudit.registry import Kind, declared, installed, load, owner_of
 from leakaudit.threat.presets import PRESETS, threat_named
 

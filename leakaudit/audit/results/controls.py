@@ -11,15 +11,7 @@ import numpy as np
 
 from leakaudit.audit.planning.plans import CellPlan
 from leakaudit.measure import controls
-from leakaudit.records import (
-    CellRecord,
-    Control,
-    Doubt,
-    Leakage,
-    MaskLeakage,
-    Matching,
-    State,
-)
+from leakaudit.records import CellRecord, Control, Doubt, Leakage, MaskLeakage, Matching, State
 
 
 def settled(plans: Iterable[CellPlan], left: Mapping[str, CellRecord]) -> dict[str, CellRecord]:

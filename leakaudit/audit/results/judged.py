@@ -15,13 +15,7 @@ from leakaudit.config import (
 )
 from leakaudit.errors import ConfigError
 from leakaudit.policy import judge
-from leakaudit.records import (
-    Caution,
-    CellRecord,
-    ReportRecord,
-    TargetRecord,
-    Verdict,
-)
+from leakaudit.records import Caution, CellRecord, ReportRecord, TargetRecord, Verdict
 
 
 def judged_by(record: ReportRecord, policy: PolicyConfig) -> ReportRecord:

@@ -12,15 +12,7 @@ from typing import TypeVar
 
 from leakaudit.audit.results.pooled_figures import pooled_figures
 from leakaudit.measure.folds import shared
-from leakaudit.records import (
-    CellRecord,
-    Control,
-    Cost,
-    Doubt,
-    FoldRecord,
-    State,
-    TargetRecord,
-)
+from leakaudit.records import CellRecord, Control, Cost, Doubt, FoldRecord, State, TargetRecord
 
 # The gravest first; a pooled record has that of its gravest fold.
 _GRAVITY = (

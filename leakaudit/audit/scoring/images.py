@@ -12,13 +12,7 @@ from leakaudit.audit.storage.system import Segmenter, middle_images
 from leakaudit.contracts import Reconstruction
 from leakaudit.data import Patient, brain_mask
 from leakaudit.measure import controls, fidelity, identity, metrics, prior, statistics, utility
-from leakaudit.records import (
-    Control,
-    Harm,
-    Leakage,
-    PatientScore,
-    Success,
-)
+from leakaudit.records import Control, Harm, Leakage, PatientScore, Success
 
 
 @final

@@ -16,13 +16,7 @@ from numpy.typing import NDArray
 
 from leakaudit.data.cohort import CLASSES
 from leakaudit.data.naming.conventions import CONVENTIONS, Convention, Family, convention_of
-from leakaudit.data.naming.label_names import (
-    BACKGROUND,
-    CAVITY,
-    CLASS_OF,
-    UNDERSTOOD,
-    tissue_named,
-)
+from leakaudit.data.naming.label_names import BACKGROUND, CAVITY, CLASS_OF, UNDERSTOOD, tissue_named
 from leakaudit.errors import ConfigError, DataError, raise_problems
 from leakaudit.records import Caution
 from leakaudit.spelling import nearest

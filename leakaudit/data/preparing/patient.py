@@ -10,13 +10,7 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from leakaudit.data.cohort import (
-    BRAIN_THRESHOLD,
-    area_mean,
-    centre_crop,
-    normalise,
-    thin_masks,
-)
+from leakaudit.data.cohort import BRAIN_THRESHOLD, area_mean, centre_crop, normalise, thin_masks
 from leakaudit.data.findings import Finding
 from leakaudit.data.layouts.sources import Source
 from leakaudit.data.naming.labels import to_classes

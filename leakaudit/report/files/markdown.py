@@ -5,13 +5,7 @@ from __future__ import annotations
 import re
 
 from leakaudit.measure import metrics
-from leakaudit.records import (
-    CellRecord,
-    Interval,
-    ReportRecord,
-    WorstCase,
-    written,
-)
+from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase, written
 from leakaudit.records.configured import assigned, varying
 from leakaudit.report.text.formatting import epochs_words, figure
 from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching

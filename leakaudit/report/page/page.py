@@ -42,13 +42,7 @@ from leakaudit.report.text.verdicts import (
 from leakaudit.report.views.cards import cards
 from leakaudit.report.views.choices import choice
 from leakaudit.report.views.coverage import attacks_met, budgets, kinds
-from leakaudit.report.views.exposed import (
-    identified,
-    inferred,
-    most_exposed,
-    outdone,
-    public_words,
-)
+from leakaudit.report.views.exposed import identified, inferred, most_exposed, outdone, public_words
 from leakaudit.report.views.options import option_groups
 from leakaudit.report.views.rows import drawn_tensors, listed_cells
 from leakaudit.report.views.settings import (

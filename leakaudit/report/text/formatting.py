@@ -10,14 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from leakaudit.records import (
-    NO_DEFENSE,
-    Configured,
-    Interval,
-    Matching,
-    Plain,
-    Reidentification,
-)
+from leakaudit.records import NO_DEFENSE, Configured, Interval, Matching, Plain, Reidentification
 from leakaudit.report.text.pointers import marked, pointer_of, to_markup
 from leakaudit.visible import made_visible
 

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from leakaudit.records import (
-    CellRecord,
-    Figures,
-    Interval,
-    Leakage,
-    MaskLeakage,
-    Matching,
-    State,
-)
+from leakaudit.records import CellRecord, Figures, Interval, Leakage, MaskLeakage, Matching, State
 from leakaudit.records.verdict import N_MIN
 from leakaudit.report.text.formatting import figure
 

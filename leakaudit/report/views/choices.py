@@ -19,6 +19,8 @@ from leakaudit.report.text.verdicts import (
 
 KEPT = 0.9
 """A setting counts as useful if it keeps this share of the undefended network's Dice."""
+_MISSING = "Some planned attacks gave no figure there, so it may leak more."
+_DOUBTED = "A figure of an attack there is in doubt, so it may leak more."
 
 
 @dataclass(frozen=True)
@@ -152,20 +154,27 @@ def _without_policy(record: ReportRecord) -> Choice:
         found = (cases[each.target].ssim_brain for each in one.targets)
         return max(each.mean for each in found if each)
 
-    best = min(groups, key=leak)
+    doubted = {cell.target for cell in record.cells if cell.doubts and not cell.control_only}
+
+    def gaps(one: _Group) -> tuple[str, ...]:
+        """Why a low figure of the setting may hide a leak: attacks without a figure, or doubts."""
+        missing = any(cases[each.target].incomplete for each in one.targets)
+        doubtful = any(each.target in doubted for each in one.targets)
+        return (*((_MISSING,) if missing else ()), *((_DOUBTED,) if doubtful else ()))
+
+    best = min(groups, key=lambda one: (bool(gaps(one)), leak(one)))
     reached = _range([each.mean for one in best.targets if (each := cases[one.target].ssim_brain)])
-    gaps = any(cases[one.target].incomplete for one in best.targets)
-    least = "at least " if gaps else ""
+    least = "at least " if gaps(best) else ""
+    passed_over = not gaps(best) and any(map(gaps, groups))
     lead = (
         f"{best.name}. It leaks least of the settings that keep {percent(KEPT)} of the undefended "
-        "Dice."
+        f"Dice{' and have no figure missing or in doubt' if passed_over else ''}."
     )
-    gap = "Some planned attacks gave no figure there, so it may leak more."
     achieved = (
         f"The best setting that was tried leaks an SSIM of {least}{reached}, "
         f"at a Dice of {best.dice_words}."
     )
-    return Choice(lead, (gap,) if gaps else (), achieved, best.keys)
+    return Choice(lead, gaps(best), achieved, best.keys)
 
 
 def _of_images(case: WorstCase) -> bool:

@@ -24,11 +24,7 @@ from leakaudit.records import (
     written,
 )
 from leakaudit.report.text import words
-from leakaudit.report.text.formatting import (
-    configured,
-    levels,
-    spoken,
-)
+from leakaudit.report.text.formatting import configured, levels, spoken
 from leakaudit.report.text.guarantees import SeenRow, about, seen_rows, worst_words
 from leakaudit.report.text.protections import in_words, protections
 from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching

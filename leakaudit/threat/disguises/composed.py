@@ -11,10 +11,7 @@ import torch
 from torch import nn
 
 from leakaudit.randomness import generator_for
-from leakaudit.threat.disguises.base import (
-    Disguise,
-    _between,
-)
+from leakaudit.threat.disguises.base import Disguise, _between
 from leakaudit.threat.disguises.faint import FaintNoise, LowDigits
 from leakaudit.threat.disguises.places import ChannelMix, OneChannel, PositionMix, PositionOrder
 from leakaudit.threat.disguises.values import (

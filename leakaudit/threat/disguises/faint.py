@@ -8,10 +8,7 @@ from typing import final
 import torch
 
 from leakaudit.randomness import normal_like, uniform_like
-from leakaudit.threat.disguises.base import (
-    Disguise,
-    _deviation,
-)
+from leakaudit.threat.disguises.base import Disguise, _deviation
 from leakaudit.types import Levels
 
 

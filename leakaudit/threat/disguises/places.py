@@ -8,13 +8,7 @@ from typing import final
 import torch
 
 from leakaudit.randomness import normal_like, uniform_like
-from leakaudit.threat.disguises.base import (
-    Disguise,
-    _channels,
-    _hartley,
-    _mixed,
-    _order_of,
-)
+from leakaudit.threat.disguises.base import Disguise, _channels, _hartley, _mixed, _order_of
 from leakaudit.types import Levels
 
 

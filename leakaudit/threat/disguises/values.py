@@ -8,11 +8,7 @@ from typing import final
 import torch
 
 from leakaudit.randomness import normal_like, uniform_like
-from leakaudit.threat.disguises.base import (
-    Disguise,
-    _channels,
-    _half,
-)
+from leakaudit.threat.disguises.base import Disguise, _channels, _half
 
 
 @dataclass(frozen=True, kw_only=True)
