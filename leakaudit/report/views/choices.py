@@ -162,13 +162,12 @@ def _without_policy(record: ReportRecord) -> Choice:
         doubtful = any(each.target in doubted for each in one.targets)
         return (*((_MISSING,) if missing else ()), *((_DOUBTED,) if doubtful else ()))
 
-    best = min(groups, key=lambda one: (bool(gaps(one)), leak(one)))
+    best = min(groups, key=leak)
     reached = _range([each.mean for one in best.targets if (each := cases[one.target].ssim_brain)])
     least = "at least " if gaps(best) else ""
-    passed_over = not gaps(best) and any(map(gaps, groups))
     lead = (
         f"{best.name}. It leaks least of the settings that keep {percent(KEPT)} of the undefended "
-        f"Dice{' and have no figure missing or in doubt' if passed_over else ''}."
+        "Dice."
     )
     achieved = (
         f"The best setting that was tried leaks an SSIM of {least}{reached}, "
