@@ -1,14 +1,15 @@
 """Runs the installed command in processes that are forked from a warm one.
 
-A command imports PyTorch, MONAI and SciPy for four CPU seconds before it does anything. Here one
-process imports them for all commands; each command is a fork of it with its own arguments,
-folder, environment, output and exit code. Tests of imports, signals and terminals start the
-program itself.
+A command imports PyTorch, MONAI and SciPy for four CPU seconds before it does anything, and the
+server of its jobs does so again. Here one process imports them for all commands; each command and
+each server of jobs is a fork of it. A command has its own arguments, folder, environment, output
+and exit code. Tests of imports, signals and terminals start the program itself.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import importlib
 import json
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing import util
 from pathlib import Path
 
 PATIENCE = 300.0
@@ -135,6 +137,7 @@ def _become(
     sys.path[1:] = [*first, *(each for each in sys.path[1:] if each not in first)]
     importlib.invalidate_caches()
     sys.argv = [program, *arguments]
+    _fork_server_of_jobs()
     try:
         runpy.run_path(program, run_name="__main__")
     except SystemExit as ended:
@@ -143,6 +146,39 @@ def _become(
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # taking down all that was imported costs two seconds
+
+
+def _fork_server_of_jobs() -> None:
+    """Fork now, before there are patients, what becomes the server of jobs once one is started."""
+    here, there = socket.socketpair()
+    child = os.fork()
+    if not child:
+        here.close()
+        message, files, _, _ = socket.recv_fds(there, 1 << 16, 8)
+        if not message:
+            os._exit(0)  # the command ended without a job
+        code, numbers, environment = json.loads(message)
+        os.environ.clear()
+        os.environ.update(environment)
+        high = [fcntl.fcntl(each, fcntl.F_DUPFD, 1000) for each in files]  # clear of the numbers
+        for number, each in zip(numbers, high, strict=True):
+            os.dup2(each, number)
+        exec(code, {})
+        os._exit(0)
+    there.close()
+    start = util.spawnv_passfds
+
+    def forked(path: str | bytes, arguments: Sequence[str], files: Sequence[int]) -> int:
+        code = arguments[-1]
+        if not code.startswith("from multiprocessing.forkserver import main;"):
+            return start(path, arguments, files)
+        util.spawnv_passfds = start  # a second server is started as the first would have been
+        message = json.dumps([code, list(files), dict(os.environ)]).encode()
+        socket.send_fds(here, [message], files)
+        here.close()
+        return child
+
+    util.spawnv_passfds = forked
 
 
 if __name__ == "__main__":

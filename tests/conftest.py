@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -33,6 +34,19 @@ LONGEST = (
     *("plugins/test_activation_attacks.py", "cli/test_cli.py", "plugins/test_attacks.py"),
     *("plugins/test_release_matching.py", "audit/test_shy_attacks.py"),
 )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no test file of which every test is left out: importing all takes half a minute."""
+    if collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text()
+    asked = config.option.markexpr
+    whole_file_is_slow = re.search(r"^pytestmark = (\[[^\]]*)?pytest\.mark\.slow", text, re.M)
+    no_test_is_slow = "pytest.mark.slow" not in text
+    if (asked == "not slow" and whole_file_is_slow) or (asked == "slow" and no_test_is_slow):
+        return True
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

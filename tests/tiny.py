@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -65,14 +65,31 @@ def tiny_patients(
     return patients
 
 
-@cache
-def _built(spec: SplitUNetSpec, seed: int) -> SplitUNet:
+def tiny_network(spec: SplitUNetSpec, seed: int) -> SplitUNet:
+    """An untrained network of one's own, which a test may change."""
     return build(spec, seed).eval()
 
 
-def tiny_network(spec: SplitUNetSpec, seed: int) -> SplitUNet:
-    """An untrained network of one's own: a copy, which takes a tenth of what building it does."""
-    return deepcopy(_built(spec, seed))
+@cache
+def _shared(spec: SplitUNetSpec, seed: int) -> tuple[SplitUNet, tuple[int, ...]]:
+    network = tiny_network(spec, seed)
+    return network, _versions(network)
+
+
+def _versions(network: SplitUNet) -> tuple[int, ...]:
+    """How often each weight was written to in place."""
+    return tuple(weight._version for weight in network.parameters())
+
+
+def _shared_network(spec: SplitUNetSpec, seed: int) -> SplitUNet:
+    """An untrained network that many tests only read: building it is most of a system's cost.
+
+    Raises:
+        AssertionError: a test has changed it.
+    """
+    network, versions = _shared(spec, seed)
+    assert versions == _versions(network) and not network.training, "a test changed this network"
+    return network
 
 
 def tiny_system(
@@ -80,10 +97,14 @@ def tiny_system(
     spec: SplitUNetSpec | None = None,
     auxiliary: list[Patient] | None = None,
     seed: int = 0,
+    network_of: Callable[[SplitUNetSpec, int], SplitUNet] = _shared_network,
 ) -> System:
-    """An untrained system with other weights after each of two epochs, defense fitted."""
+    """An untrained system with other weights after each of two epochs, defense fitted.
+
+    A test that changes its networks passes ``network_of=tiny_network``.
+    """
     spec = tiny_spec() if spec is None else spec
-    initial = tiny_network(spec, seed)
+    initial = network_of(spec, seed)
     others = tiny_patients(2, modalities=sum(spec.channels), seed=99)
     images = torch.cat([images_of(patient) for patient in auxiliary or others])
     with torch.no_grad():
@@ -91,7 +112,7 @@ def tiny_system(
     setting = ReleaseSetting(
         sites=len(spec.channels), releases_per_patient=4, auxiliary_levels=levels
     )
-    halfway, network = (tiny_network(spec, seed + number) for number in (2, 1))
+    halfway, network = (network_of(spec, seed + number) for number in (2, 1))
     return System(
         network=network,
         initial=initial,

@@ -14,13 +14,13 @@ from leakaudit.audit.jobs.tampering import untouched
 from leakaudit.config import PluginUse, expand
 from leakaudit.errors import CellError
 from leakaudit.threat.system import System
-from tests.tiny import tiny_system
+from tests.tiny import tiny_network, tiny_system
 
 
 @pytest.fixture
 def system() -> System:
     use = PluginUse(name="gaussian-noise", parameters={"std": 1.0})
-    return tiny_system(expand("defense", use)[0][1])
+    return tiny_system(expand("defense", use)[0][1], network_of=tiny_network)
 
 
 def nudge(system: System) -> None:
