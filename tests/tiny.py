@@ -88,7 +88,8 @@ def _shared_network(spec: SplitUNetSpec, seed: int) -> SplitUNet:
         AssertionError: a test has changed it.
     """
     network, versions = _shared(spec, seed)
-    assert versions == _versions(network) and not network.training, "a test changed this network"
+    assert versions == _versions(network), "a test changed this network"
+    assert not network.training, "a test left this network in training mode"
     return network
 
 
