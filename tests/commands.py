@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing import util
 from pathlib import Path
+from typing import Any
 
 PATIENCE = 300.0
 # The commands, and what they and their jobs import on their way.
@@ -168,8 +169,8 @@ def _fork_server_of_jobs() -> None:
     there.close()
     start = util.spawnv_passfds
 
-    def forked(path: str | bytes, arguments: Sequence[str], files: Sequence[int]) -> int:
-        code = arguments[-1]
+    def forked(path: bytes, arguments: Sequence[Any], files: Sequence[int]) -> int:
+        code: str = arguments[-1]
         if not code.startswith("from multiprocessing.forkserver import main;"):
             return start(path, arguments, files)
         util.spawnv_passfds = start  # a second server is started as the first would have been
