@@ -179,7 +179,7 @@ def _fork_server_of_jobs() -> None:
         here.close()
         return child
 
-    util.spawnv_passfds = forked
+    setattr(util, "spawnv_passfds", forked)  # noqa: B010  (its parameters have other names)
 
 
 if __name__ == "__main__":

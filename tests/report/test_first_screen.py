@@ -17,7 +17,7 @@ from leakaudit.report.views.choices import choice
 from leakaudit.report.views.settings import matrices
 from tests.policy.test_judging import policy, threshold
 from tests.report.chromium import CHROMIUM
-from tests.report.figures_sample import twenty_eight
+from tests.report.figures_sample import masks_report, twenty_eight
 from tests.report.sample import leakage, sample_gallery, sample_report
 from tests.report.test_junit import judged
 from tests.report.test_page import Page
@@ -61,12 +61,20 @@ def browser_case(*values: object) -> object:
     return pytest.param(*values, marks=in_browser)
 
 
-@pytest.mark.parametrize("images", [browser_case("none"), browser_case("full")])
+@pytest.mark.parametrize(
+    "record",
+    [
+        browser_case(twenty_eight("none")),
+        browser_case(twenty_eight("full")),
+        browser_case(sample_report()),
+        browser_case(masks_report()),
+    ],
+    ids=["28 cells", "28 cells, pictures", "no policy", "masks too"],
+)
 def test_five_answers_stand_on_the_first_screen_and_the_page_is_short(
-    browser: Browser, tmp_path: Path, images: str
+    browser: Browser, tmp_path: Path, record: ReportRecord
 ) -> None:
-    record = twenty_eight(images)  # type: ignore[arg-type]
-    gallery = sample_gallery(None, record) if images == "full" else None
+    gallery = sample_gallery(None, record) if record.images == "full" else None
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(write_report(record, tmp_path / "report", gallery).as_uri())
     assert page.evaluate(_WORDS) <= 5000
@@ -177,16 +185,70 @@ def test_few_patients_show_nothing_and_the_page_says_so_first(
         assert "not shown to exceed" not in text
 
 
-def test_tiles_show_the_floor_and_the_worst_figure_of_what_is_judged() -> None:
+def test_tiles_show_the_floor_and_the_worst_figures_of_what_is_judged_in_their_order() -> None:
     tiles = answered(judged(0.5, "target-2-1")).tiles
-    assert [one.name for one in tiles] == [
-        "Blind floor",
-        "",
-        "",
-        "",
-        "",
-        "Worst here",
-        "The original",
+    shown = [(one.name, one.example.ssim) for one in tiles]
+    assert [name for name, _ in shown] == [
+        *("Blind guess", "", "", "Mean here", "Worst patient", "", "", "Original")
     ]
-    reached = [one.example.ssim for one in tiles]
-    assert reached == pytest.approx([0.297, 0.4, 0.6, 0.8, 0.95, 0.742, 1.0], abs=0.005)
+    reached = [0.297, 0.4, 0.6, 0.742, 0.77, 0.8, 0.95, 1.0]
+    assert [ssim for _, ssim in shown] == pytest.approx(reached, abs=0.005)
+
+
+def test_a_picture_of_the_scale_gives_way_to_an_equal_one_of_this_audit() -> None:
+    record = sample_report()
+    alike = leakage(0.8)
+    cells = tuple(
+        one.model_copy(update={"leakage": alike}) if one.leakage else one for one in record.cells
+    )
+    tiles = answered(sample_report(cells=cells)).tiles
+    texts = [f"{one.example.ssim:.2f}" for one in tiles]
+    assert f"{alike.ssim_brain.mean:.2f}" in texts
+    assert len(set(texts)) == len(texts)
+
+
+def test_who_could_see_what_names_the_setting_and_the_highest_share_picked_out() -> None:
+    record = sample_report()
+    first, *others = answered(record).who
+    assert first.setting == "No defense"
+    assert first.words.startswith("The label site, which holds the masks and the decoder, could ")
+    assert all(one.setting != first.setting for one in others)  # said once
+    worst = next(one for one in record.worst if one.target == "target-2-0")
+    alike = [
+        one.leakage.reidentification.top1
+        for one in record.cells
+        if (one.target, one.victims, one.recovers) == (worst.target, worst.victims, "images")
+        and one.leakage is not None
+    ]
+    assert f" in {max(alike):.0%} of cases".replace("%", "\N{NO-BREAK SPACE}%") in first.words
+
+
+def test_what_is_judged_is_not_named_by_its_setting() -> None:
+    assert {one.setting for one in answered(judged(0.5, "target-2-1")).who} == {""}
+
+
+def test_a_policy_without_a_limit_on_who_is_picked_out_says_so_first() -> None:
+    first = answered(judged(0.9, "target-2-1")).unknown[0]
+    assert first.grave
+    assert first.words == (
+        "The policy limits 1 of 8 measures. It does not limit the share of patients picked out: "
+        "100\N{NO-BREAK SPACE}% of 5 patients."
+    )
+
+
+def test_the_advice_is_the_mark_of_the_figure_that_bears_its_number() -> None:
+    found = answered(twenty_eight("none"))
+    assert found.figure is not None
+    assert found.figure.compact is not None
+    (marked,) = [one for one in found.figure.compact.key if one.number == found.mark]
+    assert marked.lines == ("Activation dropout, p 0.5",)
+
+
+@pytest.mark.parametrize("outcome", [None, 0.5])
+def test_a_verdict_on_simulated_patients_says_so_beside_it(outcome: float | None) -> None:
+    record = sample_report() if outcome is None else judged(outcome, "target-2-1")
+    text = Page(render_html(record)).text
+    verdict = "NO VERDICT Simulated" if outcome is None else "FAIL On simulated"
+    assert f"{verdict} patients only." in text
+    real = record.model_copy(update={"data": record.data.model_copy(update={"simulated": False})})
+    assert " patients only." not in Page(render_html(real)).text

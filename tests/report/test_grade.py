@@ -1,7 +1,8 @@
-"""The prose of the page is in plain words: section by section at most grade 10."""
+"""The prose of the page is in plain words: every section at most grade 10, captions short."""
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -48,13 +49,26 @@ class Prose(HTMLParser):
             self._open.append(data)
 
 
-@pytest.mark.parametrize(
+on_samples = pytest.mark.parametrize(
     "record",
     [twenty_eight("none"), sample_report(), protected_report(), judged(0.9, "target-2-2")],
     ids=["28 cells", "sample", "protected", "judged"],
 )
+
+
+@on_samples
 def test_every_section_is_read_at_grade_10_at_most(record: ReportRecord) -> None:
     sections = Prose(render_html(record)).sections
     assert len(sections) > 15
     grades = {name: grade("\n".join(texts)) for name, texts in sections.items()}
     assert {name: found for name, found in grades.items() if found > 10} == {}
+
+
+@on_samples
+def test_no_caption_has_more_than_two_sentences_unfolded(record: ReportRecord) -> None:
+    page = re.sub(r"<details.*?</details>", "", render_html(record), flags=re.DOTALL)
+    captions = re.findall(r"<(figcaption|caption)\b[^>]*>(.*?)</\1>", page, re.DOTALL)
+    assert captions
+    for _, caption in captions:
+        text = " ".join(re.sub(r"<[^>]+>", "", caption).split())
+        assert len(re.findall(r"[.!?](?= [A-Z]|$)", text)) <= 2, text

@@ -36,7 +36,7 @@ class Canvas:
 WIDE = Canvas(580.0, 410.0, Box(52.0, 14.0, 566.0, 356.0))
 NARROW = Canvas(340.0, 380.0, Box(46.0, 14.0, 326.0, 326.0))
 FACET = Canvas(250.0, 190.0, Box(30.0, 8.0, 232.0, 152.0), every=2, marker=5.4)
-COMPACT = Canvas(400.0, 246.0, Box(46.0, 8.0, 384.0, 196.0), marker=8.0)
+COMPACT = Canvas(400.0, 210.0, Box(46.0, 8.0, 384.0, 160.0), marker=8.0)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from leakaudit.measure.metrics import limits
-from leakaudit.records import CellRecord, Leakage, ReportRecord, WorstCase
+from leakaudit.records import (
+    CellRecord,
+    Leakage,
+    Reidentification,
+    ReportRecord,
+    Verdict,
+    WorstCase,
+)
 from leakaudit.records.verdict import N_MIN
 from leakaudit.report.figures.tradeoff import TradeoffView
 from leakaudit.report.pictures.similarity import Example, example
@@ -14,14 +21,16 @@ from leakaudit.report.text.formatting import (
     best_guess,
     figure,
     guess_name,
+    listed,
     matched,
     patients_words,
     percent,
 )
 from leakaudit.report.text.pointers import count
+from leakaudit.report.text.unlimited import highest
 from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
-from leakaudit.report.text.verdicts import VerdictView
-from leakaudit.report.text.words import attacker, kind_words
+from leakaudit.report.text.verdicts import VerdictView, setting_name
+from leakaudit.report.text.words import kind_words, party
 from leakaudit.report.views.choices import Choice
 from leakaudit.report.views.coverage import kinds
 from leakaudit.report.views.told_apart import told_apart_sentence
@@ -55,22 +64,42 @@ class Unknown:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Who could see what.
+
+    Args:
+        setting: under which setting; empty for that of the sentence before, or for all that is
+            proposed.
+        words: the sentence.
+    """
+
+    setting: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Answers:
     """Answers in plain words.
 
     Args:
         few: that so few patients show nothing; empty if they are enough.
+        achieved: without a policy how well the best setting did; else empty.
         who: who could see what, strongest first.
         figure: Dice against SSIM where most of what is judged stands; None if nothing is drawn.
-        tiles: how alike images of an SSIM look.
+        mark: by which the figure's key numbers the advised setting, 0 if it does not.
+        tiles: how alike images of an SSIM look, the least alike first.
+        named: that a blurred picture can still name its patient; empty if none did.
         choice: what to do next.
         unknown: what is left open.
     """
 
     few: str
-    who: tuple[str, ...]
+    achieved: str
+    who: tuple[Seen, ...]
     figure: TradeoffView | None
+    mark: int
     tiles: tuple[Tile, ...]
+    named: str
     choice: Choice
     unknown: tuple[Unknown, ...]
 
@@ -92,11 +121,15 @@ def answers(
     about = set(judged.outcomes) if judged and judged.outcomes else None
     top = _strongest(record, about)
     images = next((found for cell, _ in top if (found := valid_leakage(cell))), None)
+    shown = _figure(figures, about or (), advice.targets)
     return Answers(
         few=_few(record, top),
-        who=tuple(_who(record, cell, case) for cell, case in top[:_MOST_WHO]),
-        figure=_figure(figures, about or (), advice.targets),
+        achieved=_achieved(record, advice),
+        who=_all_seen(record, top, about is not None),
+        figure=shown,
+        mark=_mark(shown),
         tiles=_tiles(images),
+        named=_named(record, top),
         choice=advice,
         unknown=_unknown(record, about),
     )
@@ -137,25 +170,76 @@ def _few(record: ReportRecord, top: Sequence[tuple[CellRecord, WorstCase]]) -> s
     return f"{patients_words(fewest)} {shows} nothing: a figure needs at least {figure(least)}."
 
 
-def _who(record: ReportRecord, cell: CellRecord, case: WorstCase) -> str:
-    threat = next((one for one in record.threats if one.name == cell.threat), None)
-    party = attacker(cell, threat)
-    whom = kind_words(case.victims, case.recovers, case.site)
-    start = f"{party[:1].upper()}{party[1:]}"
-    if (leakage := valid_leakage(cell)) is not None:
-        what = whom if cell.recovers == "other-site images" else f"images of {whom}"
-        told = f"{start} could rebuild {what}: SSIM {figure(leakage.ssim_brain.mean)}"
-        if cell.recovers != "images":
-            return f"{told}."
-        found = leakage.reidentification
-        return (
-            f"{told}. The picture picked out the right patient in {percent(found.top1)} of cases, "
-            f"{guess_name(found)} in {percent(best_guess(found))}."
+def _all_seen(
+    record: ReportRecord, top: Sequence[tuple[CellRecord, WorstCase]], proposed: bool
+) -> tuple[Seen, ...]:
+    """The strongest attacks; settings that nobody proposed are named."""
+    names = {one.target: "" if proposed else setting_name(one)[0] for one in record.targets}
+    found: list[Seen] = []
+    setting = who = ""
+    for cell, case in top[:_MOST_WHO]:
+        name = names[case.target]
+        start = party(cell, next((one for one in record.threats if one.name == cell.threat), None))
+        words = _seen(record, cell, case)
+        found.append(
+            Seen("" if name == setting else name, f"{'It also' if start == who else start} {words}")
         )
+        setting, who = name, start
+    return tuple(found)
+
+
+def _seen(record: ReportRecord, cell: CellRecord, case: WorstCase) -> str:
+    whose = "training patients" if case.victims == "training" else "new patients"
+    if (leakage := valid_leakage(cell)) is not None:
+        alone = cell.recovers == "images"
+        what = f"images of {whose}" if alone else kind_words(case.victims, case.recovers, case.site)
+        told = f"could rebuild {what}: mean SSIM {figure(leakage.ssim_brain.mean)}."
+        return f"{told} {_picked_out(record, [case])}".strip() if alone else told
     if (masks := valid_masks(cell)) is not None:
-        return f"{start} could recover {whom}: Dice {figure(masks.dice.mean)}."
+        return f"could recover the tumour masks of {whose}: mean Dice {figure(masks.dice.mean)}."
     who = valid_matching(cell)
-    return f"{start} could tell {whom}: {matched(who)}." if who is not None else ""
+    return f"could tell who is who among {whose}: {matched(who)}." if who is not None else ""
+
+
+def _achieved(record: ReportRecord, advice: Choice) -> str:
+    """Without a policy: how well the best setting did, and whom its pictures still picked out."""
+    cases = [case for _, case in _strongest(record, advice.targets) if case.recovers == "images"]
+    return f"{advice.achieved} {_picked_out(record, cases)}".strip() if advice.achieved else ""
+
+
+def _picked_out(record: ReportRecord, cases: Sequence[WorstCase]) -> str:
+    """The highest share of patients that any attack's pictures picked out, beside a guess."""
+    found = _most_picked_out(record, cases)
+    if found is None:
+        return ""
+    return (
+        f"Pictures picked out the right patient in {percent(found.top1)} of cases, "
+        f"{guess_name(found)} in {percent(best_guess(found))}."
+    )
+
+
+def _most_picked_out(record: ReportRecord, cases: Sequence[WorstCase]) -> Reidentification | None:
+    """The highest share picked out by an attack on images of the same victims and settings."""
+    kinds = {(one.target, one.victims) for one in cases if one.recovers == "images"}
+    found = [
+        leakage.reidentification
+        for cell in record.cells
+        if cell.recovers == "images" and (cell.target, cell.victims) in kinds
+        if not cell.control_only and (leakage := valid_leakage(cell)) is not None
+    ]
+    return max(found, key=lambda one: one.top1, default=None)
+
+
+def _named(record: ReportRecord, top: Sequence[tuple[CellRecord, WorstCase]]) -> str:
+    found = _most_picked_out(record, [case for _, case in top])
+    if found is None or found.low <= best_guess(found):
+        return ""
+    return "A blur does not hide who it is: see above how many were picked out."
+
+
+def _mark(view: TradeoffView | None) -> int:
+    points = view.compact.points if view is not None and view.compact is not None else ()
+    return next((one.number for one in points if one.point.advised), 0)
 
 
 def _figure(
@@ -173,20 +257,27 @@ def _figure(
 
 
 def _tiles(leakage: Leakage | None) -> tuple[Tile, ...]:
-    scale = tuple(Tile("", example(ssim), marked=False) for ssim in SHOWN)
-    original = Tile("The original", example(1.0), marked=False)
-    if leakage is None:
-        return (*scale, original)
-    floor = Tile("Blind floor", example(float(leakage.blind_floor)), marked=True)
-    worst = Tile("Worst here", example(float(leakage.ssim_brain.mean)), marked=True)
-    return (floor, *scale, worst, original)
+    scale = [Tile("", example(ssim), marked=False) for ssim in SHOWN]
+    own = []
+    if leakage is not None:
+        own = [Tile("Blind guess", example(float(leakage.blind_floor)), marked=True)]
+        own.append(Tile("Mean here", example(float(leakage.ssim_brain.mean)), marked=True))
+        worst = max((one.ssim_brain for one in leakage.patients), default=None)
+        if worst is not None:
+            own.append(Tile("Worst patient", example(float(worst)), marked=True))
+    shown = {figure(one.example.ssim) for one in own}
+    rest = (one for one in scale if figure(one.example.ssim) not in shown)
+    ordered = sorted((*rest, *own), key=lambda one: one.example.ssim)
+    return (*ordered, Tile("Original", example(1.0), marked=False))
 
 
 def _unknown(record: ReportRecord, about: Collection[str] | None) -> tuple[Unknown, ...]:
     """List the cautions that a reader must know before trusting a figure, the gravest first."""
     found: list[Unknown] = []
+    if record.verdict is not None:
+        found.append(_unlimited(record, record.verdict))
     if record.data.simulated:
-        words = "The patients are simulated: the figures say nothing about real patients."
+        words = "Simulated: the figures say nothing about real patients."
         found.append(Unknown(words, "scope", grave=True))
     for one in record.data.cautions:
         if one.grave:
@@ -199,23 +290,27 @@ def _unknown(record: ReportRecord, about: Collection[str] | None) -> tuple[Unkno
         found.append(Unknown(f"{subject} learned nothing. Such privacy is worthless.", "matrix"))
     missing = record.counts.without_figure
     if missing:
-        found.append(
-            Unknown(
-                f"{figure(missing)} of {figure(record.counts.planned)} planned attacks gave no "
-                "valid figure. The true worst case may be higher.",
-                "limits",
-            )
-        )
+        planned = figure(record.counts.planned)
+        words = f"{figure(missing)} of {planned} planned attacks gave no valid figure."
+        found.append(Unknown(words, "limits"))
     untested = [one for one in kinds(record) if not one.attacks]
     if untested:
-        found.append(Unknown(f"{len(untested)} kinds of attack have no figure at all.", "coverage"))
-    if record.verdict is not None:
-        limited = {one.measure for one in record.verdict.policy.thresholds}
-        share = f"{len(limited)} of {len(limits())} measures"
-        words = f"The policy limits {share}. A PASS is about these alone."
-        found.append(Unknown(words, "policy"))
+        words = f"{len(untested)} kinds of attack were not tried, or gave no figure."
+        found.append(Unknown(words, "coverage"))
     minor = [one for one in record.data.cautions if not one.grave]
     if minor:
         words = f"{len(minor)} more cautions about the data are open."
         found.append(Unknown(words, "cautions"))
     return tuple(found)
+
+
+def _unlimited(record: ReportRecord, verdict: Verdict) -> Unknown:
+    """Which measures the policy limits, and how many patients were picked out if it does not."""
+    names = limits()
+    limited = list(dict.fromkeys(one.measure for one in verdict.policy.thresholds))
+    words = f"The policy limits {len(limited)} of {len(names)} measures."
+    free = [one for one in ("reidentification", "matched") if one not in limited]
+    found = [f"{names[one]}: {it.text}" for one in free if (it := highest(record, verdict, one))]
+    if found:
+        return Unknown(f"{words} It does not limit the {listed(found)}.", "policy", grave=True)
+    return Unknown(words, "policy")

@@ -207,6 +207,28 @@ def kind_words(victims: str, recovers: str, site: str = "") -> str:
     return f"{what.get(recovers, '')}{victims_words(victims)}"
 
 
+# What a reader who never met the parties must know of each, by its position in a threat.
+_HOLDS = {
+    "label site": "which holds the masks and the decoder",
+    "server without the masks": "which runs the decoder",
+    "data site": "which holds other images of these patients",
+    "aggregator": "which averages the sites' encoders",
+    "label site and aggregator": "together",
+}
+
+
+def party(cell: CellRecord, threat: ThreatRecord | None) -> str:
+    """Who ran the attack, as the start of a sentence for readers new to split learning."""
+    if threat is None:
+        return f"An adversary of preset {cell.threat}"
+    malicious = f"malicious {threat.position}" if threat.behaviour == "malicious" else ""
+    start = f"A {malicious}" if malicious else f"The {threat.position}"
+    if cell.site and not malicious:
+        start = f"A {threat.position} with {cell.site}"
+    holds = _HOLDS.get(threat.position, "")
+    return f"{start}, {holds}," if holds else start
+
+
 def attacker(cell: CellRecord, threat: ThreatRecord | None) -> str:
     """Who ran the attack."""
     if threat is None:

@@ -165,10 +165,7 @@ def _without_policy(record: ReportRecord) -> Choice:
     best = min(groups, key=leak)
     reached = _range([each.mean for one in best.targets if (each := cases[one.target].ssim_brain)])
     least = "at least " if gaps(best) else ""
-    lead = (
-        f"{best.name}. It leaks least of the settings that keep {percent(KEPT)} of the undefended "
-        "Dice."
-    )
+    lead = f"{best.name}. It leaks least of those that keep {percent(KEPT)} of the undefended Dice."
     achieved = (
         f"The best setting that was tried leaks an SSIM of {least}{reached}, "
         f"at a Dice of {best.dice_words}."
