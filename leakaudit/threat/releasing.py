@@ -30,6 +30,8 @@ _CHANCE = random.SystemRandom()
 # How often each kept release is made again while others are, and how many beside one call.
 _AGAIN, _BESIDE = 2, 4
 _PROJECTIONS = 4
+# How many values of encoded slices a path holds: an adversary asks about the same slices often.
+_ENCODED = 2**24
 # What another processor or a GPU may change, of a level's norm. A defense that rounds, or keeps the
 # greatest values, turns the last bit of a level into another released value now and then: a few of
 # them change a projection by hundredths of the norm, and the norm by their share of its square.
@@ -72,6 +74,7 @@ class ReleasePath:
         self._channels, self._device = list(channels), device
         self._kept: list[_Kept] = []
         self._fault = ""
+        self._encoded: dict[tuple[int | bytes, ...], SiteLevels] = {}
 
     def release(
         self,
@@ -152,13 +155,28 @@ class ReleasePath:
             return {place: self._one(*asked[place], watches[place]) for place in order}
 
     def _one(self, image: torch.Tensor, seed: int, watch: Effects | None) -> SiteLevels:
-        views = image[None].to(self._device).split(self._channels, dim=1)
-        sites = []
-        for site, (encoder, view) in enumerate(zip(self._encoders, views, strict=True)):
-            levels = tuple(level.float() for level in encoder(view))
-            generator = generator_for(seed, "site", site)
-            sites.append(self._sent(levels, generator, site, watch))
-        return tuple(sites)
+        sent = []
+        for site, levels in enumerate(self._levels(image)):
+            # A copy always: a defense cannot tell by it whether the slice was seen before.
+            own = tuple(level.clone() for level in levels)
+            sent.append(self._sent(own, generator_for(seed, "site", site), site, watch))
+        return tuple(sent)
+
+    def _levels(self, image: torch.Tensor) -> SiteLevels:
+        """Encode a slice at every site; the answer to a slice asked about lately is kept."""
+        key = (*image.shape, image.cpu().numpy().tobytes())
+        levels = self._encoded.pop(key, None)
+        if levels is None:
+            views = image[None].to(self._device).split(self._channels, dim=1)
+            levels = tuple(
+                tuple(level.float() for level in encoder(view))
+                for encoder, view in zip(self._encoders, views, strict=True)
+            )
+        self._encoded[key] = levels  # the last asked about is the last to go
+        values = sum(level.numel() for site in levels for level in site)
+        while len(self._encoded) * values > _ENCODED and len(self._encoded) > 1:
+            del self._encoded[next(iter(self._encoded))]
+        return levels
 
     def _sent(
         self, levels: Levels, generator: torch.Generator, site: int, watch: Effects | None

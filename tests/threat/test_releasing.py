@@ -16,6 +16,7 @@ from leakaudit.contracts import Defense, Observation, ReleaseSetting
 from leakaudit.errors import CellError
 from leakaudit.randomness import generator_for, normal_like
 from leakaudit.target.effects import Effects
+from leakaudit.threat import releasing
 from leakaudit.threat.observing import auxiliary_seeds, observe
 from leakaudit.threat.presets import threat_named
 from leakaudit.threat.releasing import (
@@ -28,6 +29,7 @@ from leakaudit.threat.releasing import (
 )
 from leakaudit.threat.system import (
     System,
+    frozen,
     middle_slices,
     of_slice,
     path_of,
@@ -315,3 +317,34 @@ def alike(one: SiteLevels, other: SiteLevels) -> bool:
         for each in (one, other)
     ]
     return bool((spreads[0] / spreads[1]).log().abs().max() < 0.7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InPlace(Defense):
+    """Doubles the very levels that it is given."""
+
+    def draw(self, levels: Levels, generator: torch.Generator) -> Levels:
+        return ()
+
+    def apply(self, levels: Levels, drawn: Levels) -> Levels:
+        return tuple(level.mul_(2) for level in levels)
+
+
+@pytest.mark.parametrize("room", [0, releasing._ENCODED])
+def test_a_slice_is_encoded_once_while_there_is_room_and_no_defense_changes_what_is_kept(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releasing, "_ENCODED", room)
+    seen: list[int] = []
+    network = tiny_system(Identity()).network
+    encoders = frozen(network.encoders)
+    encoders[0].register_forward_hook(lambda *_: seen.append(1))
+    path = ReleasePath(encoders, InPlace(), network.spec.channels, torch.device("cpu"))
+    images = middle_slices(VICTIMS[:3])
+    with torch.no_grad():
+        sites = network.encode(images.split(list(network.spec.channels), dim=1))
+    for _ in range(2):
+        for released, plain in zip(path.release(images, [0, 1, 2]), sites, strict=True):
+            for level, once in zip(released, plain, strict=True):
+                torch.testing.assert_close(level, 2 * once)
+    assert len(seen) == 3 if room else len(seen) >= 5
