@@ -16,6 +16,7 @@ AVOIDED = re.compile(
 )
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 
 
 def test_long_words_in_long_sentences_are_graded_high_and_terms_are_not() -> None:
@@ -35,7 +36,7 @@ def test_a_page_is_read_at_grade_10_at_most(page: Path) -> None:
     assert grade(prose_of_markdown(page.read_text())) <= 10
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *DECISIONS], ids=lambda page: page.name)
 def test_a_page_has_no_word_that_winds_a_sentence(page: Path) -> None:
     prose = prose_of_markdown(page.read_text())
     assert [found[0] for found in AVOIDED.finditer(prose)] == []

@@ -318,7 +318,7 @@ class Comparison(Record):
         counts: rows by `Outcome`; every outcome is there.
         intervals: how many differences have an interval.
         equal_keys: matched cells whose key is the same: the same work by the same code.
-        differing_elsewhere: cells whose rows show no difference, and of which some other figure
+        differing_elsewhere: cells whose rows show no difference, while some other figure
             differs: clinical harm, inside the tumour, by modality, of single patients.
         verdicts: settings on which the policies' verdicts differ.
         differing_equal_keys: those of equal keys whose figures differ all the same.

@@ -32,8 +32,8 @@ class Metric:
         digits: decimals in the table of patients.
         missing: what stands there for a patient without one.
         complete: whether its mean needs a value of every patient.
-        recovers: of which attacks it is a figure, by what they recover.
-        victims: of which victims.
+        recovers: the attacks that it is a figure of, by what they recover.
+        victims: the victims that it is a figure of.
         scored: makes the figure of each victim of a `leakaudit.measure.metrics.Recovered`; None if
             `leakaudit.audit.scoring` makes it.
         over: its mean with the interval, of an ``ok`` cell; None for what is stored by its name.
@@ -78,7 +78,9 @@ class Metric:
             ValueError: a lower figure gives more away, and a policy is to limit it.
         """
         if self.limit and not self.more_leaks:
-            raise ValueError(f"{self.name}: a policy limits figures of which more gives more away")
+            raise ValueError(
+                f"{self.name}: a policy limits only figures that give more away where they are higher"
+            )
 
     def applies(self, cell: CellRecord) -> bool:
         """Whether a cell of this kind can have the figure at all."""

@@ -62,7 +62,7 @@ class Labels:
         return ", ".join([f"{name} by {' '.join(by)}" if by else name, *seen])
 
     def parameters(self, plan: CellPlan) -> str:
-        """The attack's parameters of which the audit has several values: ``steps=200``."""
+        """The attack's parameters that have several values in the audit: ``steps=200``."""
         return assigned(self._attacks[plan.attack.configured])
 
     def cell(self, plan: CellPlan) -> str:

@@ -16,7 +16,7 @@ from leakaudit.randomness import generator_for
 from leakaudit.types import Levels
 
 # Draws: among 256 two are alike by even chance where there are 2^15 patterns. Fewer of large
-# levels, of which so many values may be released.
+# levels that may release so many values.
 _DRAWS, _LEAST, _VALUES = 256, 64, 2**28
 # So many together, of levels of so few values.
 _TOGETHER, _SMALL = 16, 2**16

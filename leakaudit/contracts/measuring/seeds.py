@@ -20,7 +20,7 @@ _TRIED, _PATTERNS = 2, 4
 _FEW = 64
 # Below this share of the variance over draws what follows the levels is hidden by them.
 HIDDEN = 0.25
-# Draws by which this is told, and draws of which some do other than the first.
+# Draws by which this is told, and draws where some differ from the first.
 _MANY_DRAWS, _OTHERS = 32, 16
 # Steps of the levels that vary by less than this share over draws do not depend on these.
 _LITTLE = 0.02

@@ -83,7 +83,7 @@ def scale(values: Values, start: float, end: float) -> Callable[[float], float]:
 
 
 def marks(values: Values, at: Callable[[float], float], every: int = 1) -> tuple[Tick, ...]:
-    """The ticks in figure units, of which one of ``every`` is named."""
+    """The ticks in figure units; every ``every``-th has its number."""
     return tuple(
         Tick(at(value), text if number % every == 0 else "")
         for number, (value, text) in enumerate(values)

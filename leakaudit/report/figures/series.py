@@ -1,4 +1,4 @@
-"""Lines with their table, of whatever steps: in one plot, or one for each defense if they are many.
+"""Lines over any steps, with their table: in one plot, or one for each defense if they are many.
 
 The template draws what a `SeriesView` holds; what the steps are the view's own module says.
 """

@@ -199,7 +199,7 @@ def _description(named: Sequence[Point], count: int) -> str:
         for point in named
     ]
     if len(named) < count:
-        words.insert(0, f"{count} settings, of which are named")
+        words.insert(0, f"{count} settings; named are")
     return strip_marks("; ".join(words))
 
 

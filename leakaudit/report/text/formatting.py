@@ -256,7 +256,7 @@ def visible(value: Any) -> Any:
 
     A configured plug-in is shown as a call.
 
-    Jinja2 calls it on whatever an expression yields, before escaping.
+    Jinja2 calls it on what an expression yields, before escaping.
     """
     if isinstance(value, Configured):
         value = str(value)

@@ -8,7 +8,7 @@ from leakaudit.report.text.formatting import figure
 
 
 def valid_leakage(cell: CellRecord | None) -> Leakage | None:
-    """The cell's figures on images if it is ``ok``; None otherwise, whatever else it carries."""
+    """The cell's figures on images if it is ``ok``; None otherwise."""
     return cell.leakage if cell is not None and cell.state is State.OK else None
 
 
