@@ -79,7 +79,7 @@ class Metric:
         """
         if self.limit and not self.more_leaks:
             raise ValueError(
-                f"{self.name}: a policy limits only figures that give more away where they are higher"
+                f"{self.name}: a policy limits figures that leak more where they are higher"
             )
 
     def applies(self, cell: CellRecord) -> bool:

@@ -95,7 +95,7 @@ def test_the_questions_come_in_their_order_and_the_public_summary_next() -> None
 
 def test_without_a_policy_it_says_what_the_best_setting_achieves() -> None:
     found = answered(sample_report()).choice
-    assert found.lead.startswith("Activation dropout, p 0.5, cut level 2")
+    assert found.lead.startswith("None is approved. Activation dropout, p 0.5, cut level 2")
     assert "SSIM of at least 0.73, at a Dice of 0.66" in found.achieved
 
 
@@ -120,8 +120,8 @@ def test_without_a_policy_a_figure_in_doubt_is_said_beside_the_advice() -> None:
 def test_the_setting_that_keeps_the_policy_at_the_highest_dice_is_named() -> None:
     record = judged(0.9, "target-2-2", "target-1-2")
     assert answered(record).choice.lead == (
-        "Activation dropout, p 0.5, cut level 2, skips 0 and 1 shared. "
-        "It keeps every limit at the highest Dice, 0.66."
+        "Activation dropout, p 0.5, cut level 2. "
+        "It keeps every limit at the highest Dice, 0.66; without a defense it is 0.68."
     )
 
 
@@ -210,7 +210,7 @@ def test_a_picture_of_the_scale_gives_way_to_an_equal_one_of_this_audit() -> Non
 def test_who_could_see_what_names_the_setting_and_the_highest_share_picked_out() -> None:
     record = sample_report()
     first, *others = answered(record).who
-    assert first.setting == "No defense"
+    assert first.setting == "No defense, cut level 1"
     assert first.words.startswith("The label site, which holds the masks and the decoder, could ")
     assert all(one.setting != first.setting for one in others)  # said once
     worst = next(one for one in record.worst if one.target == "target-2-0")
@@ -227,13 +227,18 @@ def test_what_is_judged_is_not_named_by_its_setting() -> None:
     assert {one.setting for one in answered(judged(0.5, "target-2-1")).who} == {""}
 
 
-def test_a_policy_without_a_limit_on_who_is_picked_out_says_so_first() -> None:
-    first = answered(judged(0.9, "target-2-1")).unknown[0]
-    assert first.grave
-    assert first.words == (
-        "The policy limits 1 of 8 measures. It does not limit the share of patients picked out: "
+def test_a_policy_without_a_limit_on_who_is_picked_out_says_so_beside_the_verdict() -> None:
+    record = judged(0.9, "target-2-1")
+    free = answered(record).free
+    assert free == (
+        "The policy does not limit the share of patients picked out: "
         "100\N{NO-BREAK SPACE}% of 5 patients."
     )
+    text = Page(render_html(record)).text
+    assert text.index("May we switch it on?") < text.index(free) < text.index("Who could see what?")
+    limits = policy(threshold(), threshold(measure="reidentification", quantifier=None))
+    verdict = judge(limits, record.targets, record.cells, {"target-2-1"})
+    assert answered(record.model_copy(update={"verdict": verdict})).free == ""
 
 
 def test_the_advice_is_the_mark_of_the_figure_that_bears_its_number() -> None:

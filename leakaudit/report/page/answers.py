@@ -20,7 +20,6 @@ from leakaudit.report.pictures.similarity import Example, example
 from leakaudit.report.text.formatting import (
     best_guess,
     figure,
-    guess_name,
     listed,
     matched,
     patients_words,
@@ -29,9 +28,9 @@ from leakaudit.report.text.formatting import (
 from leakaudit.report.text.pointers import count
 from leakaudit.report.text.unlimited import highest
 from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
-from leakaudit.report.text.verdicts import VerdictView, setting_name
+from leakaudit.report.text.verdicts import VerdictView
 from leakaudit.report.text.words import kind_words, party
-from leakaudit.report.views.choices import Choice
+from leakaudit.report.views.choices import Choice, placed_name
 from leakaudit.report.views.coverage import kinds
 from leakaudit.report.views.told_apart import told_apart_sentence
 
@@ -83,6 +82,7 @@ class Answers:
 
     Args:
         few: that so few patients show nothing; empty if they are enough.
+        free: how many patients are told apart, where the policy does not limit it; else empty.
         achieved: without a policy how well the best setting did; else empty.
         who: who could see what, strongest first.
         figure: Dice against SSIM where most of what is judged stands; None if nothing is drawn.
@@ -94,6 +94,7 @@ class Answers:
     """
 
     few: str
+    free: str
     achieved: str
     who: tuple[Seen, ...]
     figure: TradeoffView | None
@@ -124,6 +125,7 @@ def answers(
     shown = _figure(figures, about or (), advice.targets)
     return Answers(
         few=_few(record, top),
+        free=_free(record, judged.verdict) if judged else "",
         achieved=_achieved(record, advice),
         who=_all_seen(record, top, about is not None),
         figure=shown,
@@ -174,17 +176,23 @@ def _all_seen(
     record: ReportRecord, top: Sequence[tuple[CellRecord, WorstCase]], proposed: bool
 ) -> tuple[Seen, ...]:
     """The strongest attacks; settings that nobody proposed are named."""
-    names = {one.target: "" if proposed else setting_name(one)[0] for one in record.targets}
     found: list[Seen] = []
-    setting = who = ""
+    many_cuts = len({one.cut_level for one in record.targets if not one.control_only}) > 1
+    names = {one.target: "" if proposed else placed_name(one, many_cuts) for one in record.targets}
+    setting = ""
+    met: set[str] = set()
     for cell, case in top[:_MOST_WHO]:
         name = names[case.target]
         start = party(cell, next((one for one in record.threats if one.name == cell.threat), None))
         words = _seen(record, cell, case)
         found.append(
-            Seen("" if name == setting else name, f"{'It also' if start == who else start} {words}")
+            Seen(
+                "" if name == setting else name,
+                f"{start.split(',')[0] if start in met else start} {words}",
+            )
         )
-        setting, who = name, start
+        setting = name
+        met.add(start)
     return tuple(found)
 
 
@@ -196,7 +204,7 @@ def _seen(record: ReportRecord, cell: CellRecord, case: WorstCase) -> str:
         told = f"could rebuild {what}: mean SSIM {figure(leakage.ssim_brain.mean)}."
         return f"{told} {_picked_out(record, [case])}".strip() if alone else told
     if (masks := valid_masks(cell)) is not None:
-        return f"could recover the tumour masks of {whose}: mean Dice {figure(masks.dice.mean)}."
+        return f"could recover tumour masks of {whose}: Dice {figure(masks.dice.mean)}."
     who = valid_matching(cell)
     return f"could tell who is who among {whose}: {matched(who)}." if who is not None else ""
 
@@ -214,7 +222,7 @@ def _picked_out(record: ReportRecord, cases: Sequence[WorstCase]) -> str:
         return ""
     return (
         f"Pictures picked out the right patient in {percent(found.top1)} of cases, "
-        f"{guess_name(found)} in {percent(best_guess(found))}."
+        f"a guess in {percent(best_guess(found))}."
     )
 
 
@@ -275,7 +283,9 @@ def _unknown(record: ReportRecord, about: Collection[str] | None) -> tuple[Unkno
     """List the cautions that a reader must know before trusting a figure, the gravest first."""
     found: list[Unknown] = []
     if record.verdict is not None:
-        found.append(_unlimited(record, record.verdict))
+        limited = {one.measure for one in record.verdict.policy.thresholds}
+        words = f"The policy limits {len(limited)} of {len(limits())} measures."
+        found.append(Unknown(words, "policy"))
     if record.data.simulated:
         words = "Simulated: the figures say nothing about real patients."
         found.append(Unknown(words, "scope", grave=True))
@@ -304,13 +314,10 @@ def _unknown(record: ReportRecord, about: Collection[str] | None) -> tuple[Unkno
     return tuple(found)
 
 
-def _unlimited(record: ReportRecord, verdict: Verdict) -> Unknown:
-    """Which measures the policy limits, and how many patients were picked out if it does not."""
+def _free(record: ReportRecord, verdict: Verdict) -> str:
+    """How many patients are told from each other, where the policy does not limit that."""
     names = limits()
-    limited = list(dict.fromkeys(one.measure for one in verdict.policy.thresholds))
-    words = f"The policy limits {len(limited)} of {len(names)} measures."
+    limited = {one.measure for one in verdict.policy.thresholds}
     free = [one for one in ("reidentification", "matched") if one not in limited]
     found = [f"{names[one]}: {it.text}" for one in free if (it := highest(record, verdict, one))]
-    if found:
-        return Unknown(f"{words} It does not limit the {listed(found)}.", "policy", grave=True)
-    return Unknown(words, "policy")
+    return f"The policy does not limit the {listed(found)}." if found else ""

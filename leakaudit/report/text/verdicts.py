@@ -42,8 +42,7 @@ BOUNDS = {
     "estimate": "the figure itself",
 }
 OUTCOMES = {
-    Outcome.PASS: "For the settings up for use, the patients and the attacks that were tried, "
-    "every limit of the policy holds.",
+    Outcome.PASS: "For what was tried, every limit of the policy holds.",
     Outcome.INCONCLUSIVE: "It is not shown that the policy's limits hold, nor that they do not.",
 }
 # The classes whose Dice are averaged.

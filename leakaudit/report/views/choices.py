@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from leakaudit.records import Outcome, ReportRecord, TargetRecord, WorstCase
 from leakaudit.records.targets import plain_network
-from leakaudit.report.text.formatting import figure, levels, listed, percent, scientific
+from leakaudit.report.text.formatting import figure, listed, percent, scientific
 from leakaudit.report.text.limits import equal_digits
 from leakaudit.report.text.verdicts import (
     CheckView,
@@ -78,7 +78,10 @@ def choice(record: ReportRecord, judged: VerdictView | None) -> Choice:
     kept = [one for one in groups if all(_passes(outcomes, each) for each in one.targets)]
     if kept:
         best = max(kept, key=lambda one: one.dice)
-        lead = f"{best.name}. It keeps every limit at the highest Dice, {best.dice_words}."
+        lead = (
+            f"{best.name}. It keeps every limit at the highest Dice, {best.dice_words}"
+            f"{_price(best, record)}."
+        )
         return Choice(lead, (), targets=best.keys)
     found = [(one, [outcomes[each.target] for each in one.targets]) for one in groups]
     nearest, views = min(found, key=lambda one: _distance(one[1]))
@@ -87,6 +90,15 @@ def choice(record: ReportRecord, judged: VerdictView | None) -> Choice:
         _misses(views),
         targets=nearest.keys,
     )
+
+
+def _price(group: _Group, record: ReportRecord) -> str:
+    """The Dice without a defense, for comparison; empty where the setting has none."""
+    plain = [plain_network(one, record.targets) for one in group.targets]
+    reached = [one.utility.mean.mean for one in plain if one is not None and one.utility]
+    if not reached or {one.target for one in plain if one} & group.keys:
+        return ""
+    return f"; without a defense it is {_range(reached)}"
 
 
 def _passes(outcomes: dict[str, SettingOutcome], target: TargetRecord) -> bool:
@@ -165,7 +177,10 @@ def _without_policy(record: ReportRecord) -> Choice:
     best = min(groups, key=leak)
     reached = _range([each.mean for one in best.targets if (each := cases[one.target].ssim_brain)])
     least = "at least " if gaps(best) else ""
-    lead = f"{best.name}. It leaks least of those that keep {percent(KEPT)} of the undefended Dice."
+    lead = (
+        f"None is approved. {best.name}, leaks least of those that keep {percent(KEPT)} of the "
+        "undefended Dice."
+    )
     achieved = (
         f"The best setting that was tried leaks an SSIM of {least}{reached}, "
         f"at a Dice of {best.dice_words}."
@@ -189,18 +204,20 @@ def _groups(targets: Sequence[TargetRecord], record: ReportRecord) -> list[_Grou
     for one in targets:
         key = (one.defense, one.cut_level, one.shared_skips, one.bottleneck)
         found.setdefault(key, []).append(one)
-    cuts = {(one.cut_level, one.shared_skips) for one in record.targets if not one.control_only}
-    return [_Group(_name(some, len(cuts) > 1), tuple(some)) for some in found.values()]
+    many_cuts = len({one.cut_level for one in record.targets if not one.control_only}) > 1
+    return [_Group(_name(some, many_cuts), tuple(some)) for some in found.values()]
 
 
-def _name(targets: Sequence[TargetRecord], placed: bool) -> str:
-    """A setting in words; with its cut where settings differ in it, and its seeds if several."""
-    first = targets[0]
-    name = setting_name(first)[0]
-    where = levels(first.cut_level, first.shared_skips) if placed else ""
-    seeds = listed(tuple(str(one.seed) for one in targets)) if len(targets) > 1 else ""
-    parts = (name, f"{where[:1].lower()}{where[1:]}", f"seeds {seeds}" if seeds else "")
-    return ", ".join(part for part in parts if part)
+def placed_name(target: TargetRecord, many_cuts: bool) -> str:
+    """A setting in words; with its cut level if there are many. Withheld skips are named anyway."""
+    name = setting_name(target)[0]
+    return f"{name}, cut level {target.cut_level}" if many_cuts else name
+
+
+def _name(targets: Sequence[TargetRecord], many_cuts: bool) -> str:
+    name = placed_name(targets[0], many_cuts)
+    seeds = listed(tuple(str(one.seed) for one in targets))
+    return f"{name}, seeds {seeds}" if len(targets) > 1 else name
 
 
 def _range(values: Sequence[float]) -> str:
