@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import final
 
 import torch
@@ -256,6 +257,7 @@ class SplitUNet(nn.Module):
         return logits
 
 
+@cache
 def centralised_spec(spec: SplitUNetSpec) -> SplitUNetSpec:
     """The centralised reference: one site with all modalities, as many parameters within 2 %.
 
@@ -295,6 +297,7 @@ def single_site_spec(spec: SplitUNetSpec, site: int) -> SplitUNetSpec:
     return replace(spec, channels=(spec.channels[site],), bottleneck=None)
 
 
+@cache
 def parameter_count(spec: SplitUNetSpec) -> int:
     """Trainable parameters of all parties together; nothing is allocated."""
     with torch.device("meta"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from leakaudit.records import House, Person, ReportRecord
 from leakaudit.report import write_report
@@ -36,6 +36,7 @@ HEIGHT, WIDTH = 297 * MILLIMETRE, 210 * MILLIMETRE
 FOOT = HEIGHT - 17 * MILLIMETRE  # the running foot stands below it
 LEFT, RIGHT = 15 * MILLIMETRE, WIDTH - 15 * MILLIMETRE
 
+Box = tuple[str, str, str, str, str]  # left, top, right, bottom and the word
 _WORD = re.compile(
     r'<word xMin="([\d.]+)" yMin="([\d.]+)" xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</word>'
 )
@@ -94,15 +95,36 @@ class Word:
 
 @dataclass(frozen=True)
 class Print:
-    """Pages as lines from top to bottom, and the headlines of the page in the browser."""
+    """Pages as lines from top to bottom, their words, and the headlines of the page on screen."""
 
     pages: tuple[tuple[Line, ...], ...]
     headlines: frozenset[str]
-    words: tuple[tuple[Word, ...], ...] = ()
+    words: tuple[tuple[Word, ...], ...]
 
     def text(self, number: int) -> str:
         """The words of a page, which are counted from 0."""
         return " ".join(line.words for line in self.pages[number])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One report in the browser and on paper.
+
+    Args:
+        record: the report.
+        digest: SHA-256 of its report.json.
+        as_it_opens: the page printed as it opens.
+        unfolded: the page printed after all of its folds were opened by hand.
+        small: the texts of the unfolded page that are printed below 7 points, with their points.
+        wider: by how many pixels the unfolded page is wider than the paper.
+    """
+
+    record: ReportRecord
+    digest: str
+    as_it_opens: Print
+    unfolded: Print
+    small: dict[str, float]
+    wider: float
 
 
 def many_patients(count: int = 60) -> ReportRecord:
@@ -165,7 +187,7 @@ LONG_NAMES: dict[str, Callable[[], ReportRecord]] = {
 }
 MADE: dict[str, Callable[[], ReportRecord]] = {
     "judged": lambda: judged(0.5, "target-2-1", "target-2-2", images="full"),
-    "crowded": lambda: crowded_report((1, 2)),
+    "crowded": crowded_report,
     "watched": watched_report,
     "masks": lambda: masks_report(40),
     "matched": lambda: with_matching(0.25),
@@ -174,45 +196,56 @@ MADE: dict[str, Callable[[], ReportRecord]] = {
 
 
 @pytest.fixture(scope="module")
-def prints(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Print]:
-    made: dict[str, Print] = {}
+def samples(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sample]:
+    """A report of `MADE` or `LONG_NAMES` by its name; each is written and printed once."""
+    made: dict[str, Sample] = {}
 
-    def of(name: str) -> Print:
+    def of(name: str) -> Sample:
         if name not in made:
-            made[name] = printed(
-                browser, (MADE | LONG_NAMES)[name](), tmp_path_factory.mktemp("print")
-            )
+            record = (MADE | LONG_NAMES)[name]()
+            made[name] = sampled(browser, record, tmp_path_factory.mktemp("print"))
         return made[name]
 
     return of
 
 
-def printed(browser: Browser, record: ReportRecord, folder: Path, *, opened: bool = True) -> Print:
-    """A report on paper, with all of its folds opened by hand or with none."""
+def sampled(browser: Browser, record: ReportRecord, folder: Path) -> Sample:
+    page = opened(browser, record, folder)
+    as_it_opens = printed(page)
+    page.evaluate(_OPEN)
+    unfolded = printed(page)
+    page.set_viewport_size({"width": 680, "height": 979})
+    page.emulate_media(media="print")
+    small, wider = page.evaluate(_SMALL)
+    page.close()
+    digest = hashlib.sha256((folder / "report.json").read_bytes()).hexdigest()
+    return Sample(record, digest, as_it_opens, unfolded, small, wider)
+
+
+def opened(browser: Browser, record: ReportRecord, folder: Path) -> Page:
+    """The page of a report, written into the folder."""
     gallery = sample_gallery(None, record) if record.images != "none" else None
     page = browser.new_page()
-    page.goto(write_report(record, folder / "report", gallery).as_uri())
-    if opened:
-        page.evaluate(_OPEN)
-    page.pdf(path=folder / "report.pdf", prefer_css_page_size=True, print_background=True)
+    page.goto(write_report(record, folder, gallery).as_uri())
+    return page
+
+
+def printed(page: Page) -> Print:
+    """A page on paper as it now stands."""
+    pdf = page.pdf(prefer_css_page_size=True, print_background=True)
     headlines = page.evaluate(_HEADLINES)
-    page.close()
     done = subprocess.run(
-        ["pdftotext", "-bbox", folder / "report.pdf", "-"],
-        capture_output=True,
-        text=True,
-        check=True,
+        ["pdftotext", "-bbox", "-", "-"], input=pdf, capture_output=True, check=True
     )
-    texts = done.stdout.split("<page ")[1:]
+    texts = [_WORD.findall(text) for text in done.stdout.decode().split("<page ")[1:]]
     return Print(
-        tuple(_lines(text) for text in texts),
+        tuple(_lines(found) for found in texts),
         frozenset(" ".join(one.split()) for one in headlines),
-        tuple(_words(text) for text in texts),
+        tuple(_words(found) for found in texts),
     )
 
 
-def _words(text: str) -> tuple[Word, ...]:
-    found = _WORD.findall(text)
+def _words(found: list[Box]) -> tuple[Word, ...]:
     return tuple(
         sorted(
             Word(float(top), float(left), float(bottom), float(right), word)
@@ -221,9 +254,9 @@ def _words(text: str) -> tuple[Word, ...]:
     )
 
 
-def _lines(text: str) -> tuple[Line, ...]:
+def _lines(found: list[Box]) -> tuple[Line, ...]:
     rows: dict[int, list[tuple[float, float, float, str]]] = defaultdict(list)
-    for left, _, right, bottom, word in _WORD.findall(text):
+    for left, _, right, bottom, word in found:
         if float(bottom) < FOOT:
             rows[round(float(bottom))].append((float(left), float(right), float(bottom), word))
     return tuple(
@@ -239,9 +272,9 @@ def _lines(text: str) -> tuple[Line, ...]:
 
 @pytest.mark.parametrize("name", MADE)
 def test_no_headline_stands_alone_at_the_foot_of_a_page(
-    prints: Callable[[str], Print], name: str
+    samples: Callable[[str], Sample], name: str
 ) -> None:
-    sheet = prints(name)
+    sheet = samples(name).unfolded
     assert len(sheet.headlines) > 20
     alone = [
         (number, tail[0].words)
@@ -254,10 +287,10 @@ def test_no_headline_stands_alone_at_the_foot_of_a_page(
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_nothing_is_clipped_at_the_right(prints: Callable[[str], Print], name: str) -> None:
+def test_nothing_is_clipped_at_the_right(samples: Callable[[str], Sample], name: str) -> None:
     beyond = [
         (number, line.words)
-        for number, lines in enumerate(prints(name).pages, 1)
+        for number, lines in enumerate(samples(name).unfolded.pages, 1)
         for line in lines
         if line.right > RIGHT + 1
     ]
@@ -274,20 +307,22 @@ def _overprinted(words: tuple[Word, ...]) -> Iterator[tuple[Word, Word]]:
 
 
 @pytest.mark.parametrize("name", [*MADE, *LONG_NAMES])
-def test_no_word_is_printed_over_another(prints: Callable[[str], Print], name: str) -> None:
+def test_no_word_is_printed_over_another(samples: Callable[[str], Sample], name: str) -> None:
     over = [
         (number, one.text, other.text)
-        for number, words in enumerate(prints(name).words, 1)
+        for number, words in enumerate(samples(name).unfolded.words, 1)
         for one, other in _overprinted(words)
     ]
     assert over == []
 
 
 @pytest.mark.parametrize("name", LONG_NAMES)
-def test_a_long_name_is_not_clipped_at_the_right(prints: Callable[[str], Print], name: str) -> None:
+def test_a_long_name_is_not_clipped_at_the_right(
+    samples: Callable[[str], Sample], name: str
+) -> None:
     beyond = [
         (number, word.text)
-        for number, words in enumerate(prints(name).words, 1)
+        for number, words in enumerate(samples(name).unfolded.words, 1)
         for word in words
         if word.right > RIGHT + 1
     ]
@@ -295,26 +330,19 @@ def test_a_long_name_is_not_clipped_at_the_right(prints: Callable[[str], Print],
 
 
 @pytest.mark.parametrize("name", [*MADE, *LONG_NAMES])
-def test_nothing_is_printed_below_7_points(browser: Browser, tmp_path: Path, name: str) -> None:
+def test_nothing_is_printed_below_7_points(samples: Callable[[str], Sample], name: str) -> None:
     """But for the numbers inside markers; a printer would shrink a page that is too wide."""
-    page = browser.new_page(viewport={"width": 680, "height": 979})
-    record = (MADE | LONG_NAMES)[name]().model_copy(update={"images": "none"})
-    page.goto(write_report(record, tmp_path / "report").as_uri())
-    page.emulate_media(media="print")
-    page.evaluate(_OPEN)
-    small, wider = page.evaluate(_SMALL)
-    page.close()
-    assert small == {}
-    assert wider <= 0
+    assert samples(name).small == {}
+    assert samples(name).wider <= 0
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_pages_are_filled(browser: Browser, tmp_path: Path, name: str) -> None:
+def test_pages_are_filled(samples: Callable[[str], Sample], name: str) -> None:
     """Except the last one, and the page before the signatures, which stand in one piece.
 
     This is the page as it opens; folds that are opened by hand start where there is room for them.
     """
-    pages = printed(browser, MADE[name](), tmp_path, opened=False).pages
+    pages = samples(name).as_it_opens.pages
     alone = {
         at
         for at, lines in enumerate(pages)
@@ -330,19 +358,21 @@ def test_pages_are_filled(browser: Browser, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["judged", "crowded"])
-def test_a_cell_takes_less_than_half_a_page(prints: Callable[[str], Print], name: str) -> None:
-    cells = sum(not one.control_only for one in MADE[name]().cells)
-    pages = [prints(name).text(number) for number in range(len(prints(name).pages))]
+def test_a_cell_takes_less_than_half_a_page(samples: Callable[[str], Sample], name: str) -> None:
+    sample = samples(name)
+    cells = sum(not one.control_only for one in sample.record.cells)
+    pages = [sample.unfolded.text(number) for number in range(len(sample.unfolded.pages))]
     with_cells = [text for text in pages if "Negative control:" in text]
     assert cells > 20
     assert sum(text.count("Negative control:") for text in pages) >= cells
     assert len(with_cells) < cells / 2
 
 
-def test_every_patient_of_a_long_list_is_printed(prints: Callable[[str], Print]) -> None:
-    sheet = prints("many patients")
+def test_every_patient_of_a_long_list_is_printed(samples: Callable[[str], Sample]) -> None:
+    sample = samples("many patients")
+    sheet = sample.unfolded
     text = " ".join(sheet.text(number) for number in range(len(sheet.pages)))
-    measured = sum(one.leakage is not None for one in many_patients().cells if not one.control_only)
+    measured = sum(one.leakage is not None for one in sample.record.cells if not one.control_only)
     for number in (0, 30, 59):
         assert text.count(f"many-{number:03d}") >= measured
 
@@ -351,9 +381,11 @@ def test_every_patient_of_a_long_list_is_printed(prints: Callable[[str], Print])
 def test_the_signatures_are_in_one_piece(browser: Browser, tmp_path: Path, roles: int) -> None:
     people = tuple(Person(role=f"Signer {number}") for number in range(roles))
     record = judged(0.5, "target-2-1", house=House(responsible=people))
-    sheet = printed(browser, record, tmp_path)
+    page = opened(browser, record, tmp_path)
+    sheet = printed(page)
+    page.close()
     texts = [sheet.text(number) for number in range(len(sheet.pages))]
-    (page,) = (text for text in texts if "This annex is a measurement." in text)
+    (annex,) = (text for text in texts if "This annex is a measurement." in text)
     expected = [one.role for one in people] or ["Controller", "Engineer who ran the audit"]
     for words in (
         *expected,
@@ -363,7 +395,7 @@ def test_the_signatures_are_in_one_piece(browser: Browser, tmp_path: Path, roles
         "Conditions",
         "ssh-keygen",
     ):
-        assert words in page
+        assert words in annex
 
 
 @pytest.mark.parametrize("images", ["none", "full"])
@@ -371,7 +403,9 @@ def test_a_page_of_28_cells_takes_12_sheets_and_the_first_one_answers(
     browser: Browser, tmp_path: Path, images: Literal["none", "full"]
 ) -> None:
     """What is folded on the screen is folded on paper."""
-    sheet = printed(browser, twenty_eight(images), tmp_path, opened=False)
+    page = opened(browser, twenty_eight(images), tmp_path)
+    sheet = printed(page)
+    page.close()
     assert len(sheet.pages) <= 12
     first = sheet.text(0)
     for words in (
@@ -383,9 +417,9 @@ def test_a_page_of_28_cells_takes_12_sheets_and_the_first_one_answers(
         assert words in first
 
 
-def test_every_page_says_of_which_report_it_is(browser: Browser, tmp_path: Path) -> None:
-    found = printed(browser, sample_report(), tmp_path)
-    digest = hashlib.sha256((tmp_path / "report" / "report.json").read_bytes()).hexdigest()
-    for number, words in enumerate(found.words, 1):
+def test_every_page_says_of_which_report_it_is(samples: Callable[[str], Sample]) -> None:
+    sample = samples("watched")
+    for number, words in enumerate(sample.unfolded.words, 1):
         foot = " ".join(word.text for word in words if word.top > FOOT)
-        assert f"SAMPLE (test data, not a real a… · report.json {digest[:12]}" in foot, number
+        expected = f"SAMPLE (test data, not a real a… · report.json {sample.digest[:12]}"
+        assert expected in foot, number
