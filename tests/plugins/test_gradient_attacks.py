@@ -46,10 +46,10 @@ from tests.tiny import tiny_patients, tiny_system
 @pytest.mark.slow
 def test_cafe_matches_gradients_and_what_crossed_the_cut_at_once() -> None:
     observation = observation_for("server-and-aggregator", spec=EASY)
-    attack = Cafe(iterations=100)
+    attack = Cafe(iterations=50)
     found = attack(observation, seed=0, progress=quietly).reconstruction
     assert score(found.images) > 0.9
-    blind = Cafe(iterations=100, representation=0.0)(observation, seed=0, progress=quietly)
+    blind = Cafe(iterations=50, representation=0.0)(observation, seed=0, progress=quietly)
     assert score(blind.reconstruction.images) < score(found.images) - 0.2
 
 
@@ -57,7 +57,7 @@ def test_cafe_matches_gradients_and_what_crossed_the_cut_at_once() -> None:
 def test_cafe_gains_from_gradients_what_noise_hides_in_the_release() -> None:
     observation = observation_for("server-and-aggregator", GaussianNoise(std=3.0), EASY)
     both, release = (
-        Cafe(iterations=100, gradients=weight)(observation, seed=0, progress=quietly)
+        Cafe(iterations=70, gradients=weight)(observation, seed=0, progress=quietly)
         for weight in (1.0, 0.0)
     )
     assert score(both.reconstruction.images) > score(release.reconstruction.images) + 0.1
@@ -148,7 +148,7 @@ def test_weight_gradients_alone_tell_one_patient_from_another() -> None:
     assert own > score(found.images.flip(0)) + 0.05
     assert found.objective_last < 0.9 * found.objective_first
     assert attempt.queries == 150
-    twin = learned_from_weight_gradients(60, shuffled=True).reconstruction
+    twin = learned_from_weight_gradients(30, shuffled=True).reconstruction
     assert own > score(twin.images) + 0.03
     assert twin.objective_last > 0.95, "nothing can be learned: the ridge keeps to the mean"
     assert float((twin.images[0] - twin.images[1]).abs().mean()) < 0.02
@@ -162,9 +162,9 @@ def test_the_update_of_a_round_tells_one_patient_from_another() -> None:
         victims=VICTIMS,
         auxiliary=AUXILIARY,
         releases=1,
-        round_steps=3,
+        round_steps=2,
     )
-    attempt = LearnedUpdateInversion(batches=150)(observation, seed=0, progress=quietly)
+    attempt = LearnedUpdateInversion(batches=80)(observation, seed=0, progress=quietly)
     found = attempt.reconstruction
     assert score(found.images) > score(found.images.flip(0)) + 0.03
     assert found.objective_last < 0.95 * found.objective_first
@@ -228,10 +228,10 @@ def test_the_match_of_a_batch_is_exact_at_its_slices_in_their_places() -> None:
 @pytest.mark.parametrize(
     "attack",
     [
-        GradientInversion(iterations=100),
-        GradientInversion(iterations=100, signed=True, anisotropic=True),
-        GroupGradientInversion(iterations=80),
-        MedicalGradientInversion(iterations=80),
+        GradientInversion(iterations=80),
+        GradientInversion(iterations=80, signed=True, anisotropic=True),
+        GroupGradientInversion(iterations=60),
+        MedicalGradientInversion(iterations=70),
     ],
     ids=lambda attack: type(attack).__name__,
 )
@@ -282,7 +282,7 @@ def test_deep_leakage_recovers_images_exactly_from_a_smooth_encoder() -> None:
             Capability.DEFENSE_PARAMETERS: Identity(),
         },
     )
-    found = DeepLeakage(iterations=300)(observation, seed=0, progress=quietly).reconstruction
+    found = DeepLeakage(iterations=100)(observation, seed=0, progress=quietly).reconstruction
     assert float((found.images - private).abs().mean()) < 0.02
     assert found.objective_last < 1e-3 * found.objective_first
 

@@ -333,6 +333,7 @@ def test_one_own_patient_is_not_where_the_trials_start(monkeypatch: pytest.Monke
 def test_a_large_level_is_undone_by_channel_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[fitted_pull.__module__], "_LARGE", 1)
     monkeypatch.setattr(sys.modules[fitted_pull.__module__], "_TABLE", 1)
+    monkeypatch.setattr(sys.modules[fitted_pull.__module__], "_ROWS", 1)
     defense = Scale(by=1e-6)
     pull = fitted_pull(defense, LEVELS, measured(defense, LEVELS))
     own = tuple(level[:2] for level in LEVELS)

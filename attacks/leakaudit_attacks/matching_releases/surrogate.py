@@ -14,9 +14,10 @@ _MOVES = 48
 _STEP = 0.5
 # A map at every place that explains this share of what moves is taken.
 _EXPLAINED = 0.3
-# Values of a table of correlations that are held at a time, values of a level beyond which it would
-# take hours, and moved levels that are released together.
-_TABLE, _LARGE, _TOGETHER = 2**24, 2**19, 8
+# Values of a table of correlations that are held at a time, as many as a processor's cache holds,
+# and its least rows; values of a level beyond which the table would take hours; moved levels that
+# are released together.
+_TABLE, _ROWS, _LARGE, _TOGETHER = 2**20, 32, 2**19, 8
 # Of large levels fewer moves, so that they have so many values together.
 _MOVED = 2**24
 
@@ -94,7 +95,7 @@ def _sources(move: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, torc
     length = step.norm(dim=0)
     follower = (step / length.clamp_min(1e-300)).float()
     best, where = [], []
-    for rows in follower.T.split(max(1, _TABLE // unit.shape[1])):
+    for rows in follower.T.split(max(_ROWS, _TABLE // unit.shape[1])):
         table = rows @ unit
         index = table.abs().argmax(dim=1)
         best.append(table.gather(1, index[:, None])[:, 0])
