@@ -216,8 +216,7 @@ def judged_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_report(record, folder, sample_gallery(record=record)).as_uri()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1360])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1360)])
 def test_axe_finds_no_barrier(
     browser: Browser, judged_address: str, scheme: str, width: int
 ) -> None:
@@ -233,7 +232,7 @@ def test_axe_finds_no_barrier(
     page = context.new_page()
     page.goto(judged_address)
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     context.close()
     assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
 
