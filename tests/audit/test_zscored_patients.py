@@ -23,14 +23,14 @@ def audited(folder: Path, run: Path) -> ReportRecord:
     """A small audit of the undefended network and of one behind dp-gaussian."""
     audit: dict[str, Any] = {
         "name": "z-scored",
-        "data": {"kind": "folder", "path": str(folder), "size": 64},
+        "data": {"kind": "folder", "path": str(folder), "size": 48},
         "target": {
             "cut_level": 1,
             "features": [8, 8, 8, 8, 8, 8],
             "training": {"epochs": 1, "batch_size": 8, "learning_rate": 0.003},
         },
         "defenses": ["identity", {"dp-gaussian": {"epsilon": 0.1}}],
-        "attacks": [{"activation-inversion": {"iterations": 60}}],
+        "attacks": [{"activation-inversion": {"iterations": 40}}],
         "threats": ["curious-server-with-encoder"],
         "policy": {
             "owner": "tests",
