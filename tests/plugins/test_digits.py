@@ -29,15 +29,15 @@ Attacks = tuple[tuple[str, Attack, frozenset[Capability]], ...]
 IMITATED: Attacks = (
     (
         "imitation",
-        PseudoClientInversion(steps=100, batch_size=16, imitation_rate=1e-2, mirror=False),
+        PseudoClientInversion(steps=50, batch_size=8, imitation_rate=1e-2, mirror=False),
         frozenset(),
     ),
-    ("as published", Unsplit(), frozenset({Capability.AUXILIARY_PATIENTS})),
+    ("as published", Unsplit(rounds=15), frozenset({Capability.AUXILIARY_PATIENTS})),
 )
 HIJACKED: Attacks = (
     (
         "hijacked",
-        FeatureSpaceHijacking(decoder_steps=150, steps=400, batch_size=32),
+        FeatureSpaceHijacking(decoder_steps=80, steps=200, batch_size=16, patches=512, slices=32),
         frozenset(),
     ),
 )
@@ -46,9 +46,11 @@ HIJACKED: Attacks = (
 @pytest.mark.slow
 @pytest.mark.parametrize(("cut", "attacks"), [(1, IMITATED), (0, HIJACKED)])
 def test_the_weaker_and_the_malicious_adversaries_work_on_digits(
-    cut: int, attacks: Attacks
+    cut: int, attacks: Attacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figures = {name: of_it for name, of_it, _ in script().compared(cut, attacks)}
+    digits = script()
+    monkeypatch.setattr(digits, "VICTIMS", 30)
+    figures = {name: of_it for name, of_it, _ in digits.compared(cut, attacks)}
     floor, _, chance, _ = figures["blind floor: the mean digit"]
     assert figures["the image itself"][0] == pytest.approx(1.0)
     assert chance < 0.05

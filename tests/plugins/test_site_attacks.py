@@ -39,7 +39,7 @@ def site_observation(returned: Returned = "own") -> Observation:
 
 @pytest.mark.slow
 def test_a_mask_that_stays_at_the_head_is_given_away_by_what_it_returns() -> None:
-    attack = HeadMaskInference(steps=150, width=8, batch_size=4)
+    attack = HeadMaskInference(steps=120, width=8, batch_size=4)
     true = np.stack([patient.masks[patient.middle] > 0 for patient in VICTIMS])
 
     def dice(returned: Returned) -> float:
@@ -149,14 +149,16 @@ def test_hijacked_encoders_send_what_can_be_inverted() -> None:
             releases=1,
             training=[*victims, *patients[7:]],
         )
-        attack = FeatureSpaceHijacking(decoder_steps=100, steps=steps, patches=1024, slices=64)
+        attack = FeatureSpaceHijacking(
+            decoder_steps=60, steps=steps, width=16, patches=512, slices=32
+        )
         attempt = attack(observation, seed=0, progress=quietly)
         found = attempt.reconstruction.images.numpy()
         return float(ssim_brain(found, private, brain_mask(private)).mean()), attempt
 
     mean = np.broadcast_to(truth(list(auxiliary)).mean(axis=0), private.shape)
     blind = float(ssim_brain(mean.copy(), private, brain_mask(private)).mean())
-    score_hijacked, attempt = hijacked(300)
+    score_hijacked, attempt = hijacked(200)
     assert score_hijacked > blind + 0.15
     reconstruction = attempt.reconstruction
     assert reconstruction.objective_last < 0.3 * reconstruction.objective_first

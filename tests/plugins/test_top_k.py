@@ -29,7 +29,7 @@ FACTOR = 3.0
 
 @pytest.fixture(scope="module")
 def patients() -> list[Patient]:
-    return list(phantom_cohort(patients=12, slices=4, size=48, seed=0, spatial_dims=2).patients)
+    return list(phantom_cohort(patients=12, slices=4, size=32, seed=0, spatial_dims=2).patients)
 
 
 @pytest.fixture(scope="module", params=[0.3, 0.1, 0.03])
@@ -129,7 +129,7 @@ def recovered(system: System, patients: list[Patient]) -> float:
         releases=1,
         training=patients[:6],
     )
-    attack = ActivationInversion(iterations=150)
+    attack = ActivationInversion(iterations=110)
     found = attack(observation, seed=0, progress=lambda *_: None).reconstruction.images
     truth = np.stack([one.images[one.middle] for one in victims])
     brain = np.asarray((truth > 0.02).any(axis=1))
