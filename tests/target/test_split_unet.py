@@ -20,6 +20,12 @@ from leakaudit.target.training import build
 from tests.tiny import FEATURES, tiny_spec
 
 SITES = [(4,), (2, 2), (1, 2, 1, 3)]
+# Every cut level in 2 and in 3 dimensions, each time at other sites.
+NETWORKS = [
+    (dims, cut_level, SITES[(dims + cut_level) % len(SITES)])
+    for dims in (2, 3)
+    for cut_level in range(DEEPEST_LEVEL + 1)
+]
 DEFAULT = (16, 16, 32, 64, 128, 16)
 
 
@@ -31,11 +37,9 @@ def skips_of(cut_level: int) -> list[tuple[int, ...]]:
     ]
 
 
-@pytest.mark.parametrize("channels", SITES, ids=lambda sites: f"{len(sites)}-sites")
-@pytest.mark.parametrize("cut_level", range(DEEPEST_LEVEL + 1))
-@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize(("dims", "cut_level", "channels"), NETWORKS)
 def test_shapes_of_what_crosses_and_of_the_logits(
-    channels: tuple[int, ...], cut_level: int, dims: int
+    dims: int, cut_level: int, channels: tuple[int, ...]
 ) -> None:
     extents = (48, 32, 32)[:dims]
     everything = tuple(range(cut_level))
@@ -53,11 +57,9 @@ def test_shapes_of_what_crosses_and_of_the_logits(
         assert network.server(sites).shape == (2, 4, *extents)
 
 
-@pytest.mark.parametrize("channels", SITES, ids=lambda sites: f"{len(sites)}-sites")
-@pytest.mark.parametrize("cut_level", range(DEEPEST_LEVEL + 1))
-@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize(("dims", "cut_level", "channels"), NETWORKS)
 def test_a_bottleneck_narrows_what_crosses_and_nothing_else(
-    channels: tuple[int, ...], cut_level: int, dims: int
+    dims: int, cut_level: int, channels: tuple[int, ...]
 ) -> None:
     extents = (48, 32, 32)[:dims]
     everything = tuple(range(cut_level))
