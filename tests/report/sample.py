@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,7 @@ def interval(mean: float, half: float = 0.05, n: int = 5) -> Interval:
     return Interval(mean=mean, low=mean - half, high=mean + half, n=n, method="t")
 
 
+@cache
 def leakage(ssim: float) -> Leakage:
     hits = 5 if ssim > 0.7 else 2 if ssim > 0.35 else 0
     low, high = {5: (0.478, 1.0), 2: (0.053, 0.853), 0: (0.0, 0.522)}[hits]

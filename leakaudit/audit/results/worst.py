@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import final
 
 from leakaudit.records import (
@@ -57,16 +58,16 @@ class _Setting:
     cells: tuple[CellRecord, ...]
     reached: tuple[Reached, ...]
 
-    @property
+    @cached_property
     def worst(self) -> Reached | None:
         return max(self.reached, key=_height, default=None)
 
-    @property
+    @cached_property
     def panel(self) -> tuple[object, ...]:
         # What does not cross the cut, withheld or narrowed, is a defense as any other is.
         return (self.target.cut_level, self.target.seed, self.kind)
 
-    @property
+    @cached_property
     def attacks(self) -> frozenset[_Attack]:
         return frozenset(
             (cell.attack, cell.seen_by, cell.gradient_checkpoints)
@@ -74,7 +75,7 @@ class _Setting:
             if cell.reads_all  # which tensors there are depends on the setting
         )
 
-    @property
+    @cached_property
     def comparable(self) -> bool:
         """Whether all attacks on single tensors have a figure, and one on all tensors has."""
         reached = {cell.cell for cell, _ in self.reached}
