@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
@@ -578,6 +579,7 @@ def test_hostile_names_become_pseudonyms(name: str, tmp_path: Path) -> None:
             assert name not in path.read_text()
 
 
+@cache
 def large_report(cells: int = 500, victims: int = 10, attacks: int = 5) -> ReportRecord:
     """Cells of so many victims each, so many attacks on each of their targets."""
     figures = leakage(0.8)
