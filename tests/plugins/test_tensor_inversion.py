@@ -20,7 +20,7 @@ from tests.tiny import tiny_observation, tiny_patients, tiny_spec
 
 VICTIMS = tiny_patients(3, slices=1, seed=1)
 AUXILIARY = tiny_patients(4, slices=2, seed=2)
-QUICK = {"steps": 60, "width": 16, "batch_size": 4}
+QUICK = {"steps": 50, "width": 8, "batch_size": 2}
 
 
 def quietly(done: int, total: int) -> None:
