@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,26 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from leakaudit.data import CANONICAL, load_folder, phantom_cohort
+from leakaudit.data import CANONICAL, Cohort, load_folder, phantom_cohort
 from leakaudit.data.preparing.likeness import find_likeness, signature
 from leakaudit.data.preparing.outlines import check_outlines
 
-COHORT = phantom_cohort(patients=6, slices=4, size=96, seed=3)
-IMAGES = [patient.images for patient in COHORT.patients]
-NOISE = np.random.default_rng(0).normal(0, 0.05, IMAGES[0].shape)
-
 Images = NDArray[np.float32]
+
+
+@cache
+def simulated() -> Cohort:
+    """Simulated when a test asks for it: every test process imports this module."""
+    return phantom_cohort(patients=6, slices=4, size=96, seed=3)
+
+
+@cache
+def simulated_images() -> list[Images]:
+    return [patient.images for patient in simulated().patients]
+
+
+def noise(like: Images) -> NDArray[np.float64]:
+    return np.random.default_rng(0).normal(0, 0.05, like.shape)
 
 
 def alike(*images: Images) -> Any:
@@ -31,40 +44,40 @@ def as_images(values: NDArray[Any]) -> Images:
     return np.asarray(np.clip(values, 0, 1), np.float32)
 
 
-COPIES = {
-    "equal": IMAGES[0],
-    "noise": as_images(IMAGES[0] + NOISE * (IMAGES[0] > 0)),
-    "contrast": as_images(IMAGES[0] ** 1.3),
-    "mirrored": IMAGES[0][..., ::-1],
-    "back to front": IMAGES[0][..., ::-1, :],
-    "upside down": IMAGES[0][::-1],
-    "turned": np.rot90(IMAGES[0], axes=(-2, -1)),
-    "shifted": np.roll(IMAGES[0], (7, -5), (-2, -1)),
-    "cropped": np.pad(IMAGES[0][..., 10:, :-8], ((0, 0), (0, 0), (0, 10), (8, 0))),
-    "half a pixel": as_images(ndimage.shift(IMAGES[0], (0, 0, 0.5, 0.5), order=1)),
-    "without a slice": IMAGES[0][1:],
-    "padded": np.pad(IMAGES[0], ((2, 3), (0, 0), (0, 0), (0, 0))),
+COPIES: dict[str, Callable[[Images], Images]] = {
+    "equal": lambda one: one,
+    "noise": lambda one: as_images(one + noise(one) * (one > 0)),
+    "contrast": lambda one: as_images(one**1.3),
+    "mirrored": lambda one: one[..., ::-1],
+    "back to front": lambda one: one[..., ::-1, :],
+    "upside down": lambda one: one[::-1],
+    "turned": lambda one: np.rot90(one, axes=(-2, -1)),
+    "shifted": lambda one: np.roll(one, (7, -5), (-2, -1)),
+    "cropped": lambda one: np.pad(one[..., 10:, :-8], ((0, 0), (0, 0), (0, 10), (8, 0))),
+    "half a pixel": lambda one: as_images(ndimage.shift(one, (0, 0, 0.5, 0.5), order=1)),
+    "without a slice": lambda one: one[1:],
+    "padded": lambda one: np.pad(one, ((2, 3), (0, 0), (0, 0), (0, 0))),
 }
 
 
 def test_different_patients_are_different() -> None:
-    assert alike(*IMAGES) == alike()
+    assert alike(*simulated_images()) == alike()
 
 
 @pytest.mark.parametrize("copy", COPIES)
 def test_copies_under_another_name_are_found(copy: str) -> None:
-    assert alike(*IMAGES, COPIES[copy]).together == ((0, 6),)
+    assert alike(*simulated_images(), COPIES[copy](simulated_images()[0])).together == ((0, 6),)
 
 
 def test_of_two_names_equal_ones_are_found() -> None:
-    assert alike(IMAGES[0], IMAGES[0]).together == ((0, 1),)
-    assert alike(IMAGES[0], IMAGES[1]).together == ()
+    assert alike(simulated_images()[0], simulated_images()[0]).together == ((0, 1),)
+    assert alike(simulated_images()[0], simulated_images()[1]).together == ()
 
 
 def test_a_modality_of_somebody_else_who_is_there_is_found() -> None:
-    mixed = IMAGES[0].copy()
-    mixed[:, 2] = IMAGES[5][:, 2]
-    found = alike(mixed, *IMAGES[1:])
+    mixed = simulated_images()[0].copy()
+    mixed[:, 2] = simulated_images()[5][:, 2]
+    found = alike(mixed, *simulated_images()[1:])
     assert (found.together, found.foreign) == ((), ((0, 5, 2),))
 
 
@@ -84,7 +97,7 @@ def test_real_patients_are_different(real_patients: Path) -> None:
 
 
 def test_outlines_of_phantoms() -> None:
-    for one, other in pairwise(IMAGES):
+    for one, other in pairwise(simulated_images()):
         own = list(one.transpose(1, 0, 2, 3))
         assert check_outlines(own, CANONICAL) == []
         assert check_outlines(own[:1], CANONICAL) == []
@@ -95,7 +108,7 @@ def test_outlines_of_phantoms() -> None:
 
 
 def test_a_part_of_a_brain_is_no_foreign_modality() -> None:
-    own = list(IMAGES[0].transpose(1, 0, 2, 3))
+    own = list(simulated_images()[0].transpose(1, 0, 2, 3))
     half = own[3].copy()
     half[:, :40] = 0
     (finding,) = check_outlines([*own[:3], half], CANONICAL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,7 +12,10 @@ from scipy import ndimage
 from leakaudit.data import phantom_cohort
 from leakaudit.data.preparing.skulls import check_skull
 
-STRIPPED = phantom_cohort(patients=2, slices=4, size=96, seed=3).patients[1].images
+
+@cache
+def stripped() -> NDArray[np.float32]:
+    return phantom_cohort(patients=2, slices=4, size=96, seed=3).patients[1].images
 
 
 def with_skull(images: NDArray[np.float32], pixels: int) -> NDArray[np.float32]:
@@ -27,15 +32,15 @@ def with_skull(images: NDArray[np.float32], pixels: int) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("pixels", [2, 3, 4])
 def test_a_skull_is_found(pixels: int) -> None:
-    (found,) = check_skull(with_skull(STRIPPED, pixels))
+    (found,) = check_skull(with_skull(stripped(), pixels))
     assert (found.kind, found.grave) == ("not-stripped", True)
 
 
 def test_a_stripped_brain_has_none() -> None:
-    assert check_skull(STRIPPED) == []
-    assert check_skull(STRIPPED[..., ::4, ::4]) == []
-    assert check_skull(np.zeros_like(STRIPPED)) == []
+    assert check_skull(stripped()) == []
+    assert check_skull(stripped()[..., ::4, ::4]) == []
+    assert check_skull(np.zeros_like(stripped())) == []
     # A bright rim in one modality is grey matter.
-    mixed = with_skull(STRIPPED, 3)
-    mixed[:, 0] = STRIPPED[:, 0]
+    mixed = with_skull(stripped(), 3)
+    mixed[:, 0] = stripped()[:, 0]
     assert check_skull(mixed) == []
