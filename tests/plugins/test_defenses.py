@@ -61,9 +61,11 @@ def test_the_documentation_names_every_defense_and_its_parameters(name: str) -> 
 
 
 @pytest.mark.parametrize("cls", BUILT_IN.values(), ids=BUILT_IN)
-@pytest.mark.parametrize("sites", [1, 4])
-def test_every_defense_keeps_its_contract(cls: Callable[[], Defense], sites: int) -> None:
-    check_defense(cls(), sites=sites)
+@pytest.mark.parametrize(("sites", "extents"), [(1, (16, 16)), (4, (8, 8))], ids=[1, 4])
+def test_every_defense_keeps_its_contract(
+    cls: Callable[[], Defense], sites: int, extents: tuple[int, ...]
+) -> None:
+    check_defense(cls(), sites=sites, spatial=extents)
 
 
 @pytest.mark.parametrize(
