@@ -71,14 +71,15 @@ def tiny_network(spec: SplitUNetSpec, seed: int) -> SplitUNet:
 
 
 @cache
-def _shared(spec: SplitUNetSpec, seed: int) -> tuple[SplitUNet, tuple[int, ...]]:
+def _shared(spec: SplitUNetSpec, seed: int) -> tuple[SplitUNet, tuple[object, ...]]:
     network = tiny_network(spec, seed)
     return network, _versions(network)
 
 
-def _versions(network: SplitUNet) -> tuple[int, ...]:
-    """How often each weight was written to in place."""
-    return tuple(weight._version for weight in network.parameters())
+def _versions(network: SplitUNet) -> tuple[object, ...]:
+    """Where each weight is, how often it was written to in place, and the mode of each part."""
+    weights = ((w.data_ptr(), w._version, w.requires_grad) for w in network.parameters())
+    return (*weights, *(part.training for part in network.modules()))
 
 
 def _shared_network(spec: SplitUNetSpec, seed: int) -> SplitUNet:
@@ -89,7 +90,6 @@ def _shared_network(spec: SplitUNetSpec, seed: int) -> SplitUNet:
     """
     network, versions = _shared(spec, seed)
     assert versions == _versions(network), "a test changed this network"
-    assert not network.training, "a test left this network in training mode"
     return network
 
 

@@ -30,8 +30,9 @@ _CHANCE = random.SystemRandom()
 # How often each kept release is made again while others are, and how many beside one call.
 _AGAIN, _BESIDE = 2, 4
 _PROJECTIONS = 4
-# How many values of encoded slices a path holds: an adversary asks about the same slices often.
-_ENCODED = 2**24
+# How many values of encoded slices a path holds: an adversary asks about the same slices often. A
+# transcript has a path for every epoch, so that many of these stand in memory at once.
+_ENCODED = 2**21
 # What another processor or a GPU may change, of a level's norm. A defense that rounds, or keeps the
 # greatest values, turns the last bit of a level into another released value now and then: a few of
 # them change a projection by hundredths of the norm, and the norm by their share of its square.

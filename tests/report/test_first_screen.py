@@ -8,13 +8,15 @@ import pytest
 from playwright.sync_api import Browser
 
 from leakaudit.policy import judge
-from leakaudit.records import Doubt, Interval, ReportRecord
+from leakaudit.records import Doubt, Interval, ReportRecord, ThreatRecord
 from leakaudit.report import render_html, write_report
 from leakaudit.report.figures.tradeoff import tradeoffs
 from leakaudit.report.page.answers import Answers, answers
 from leakaudit.report.text.verdicts import verdict_view
+from leakaudit.report.text.words import party
 from leakaudit.report.views.choices import choice
 from leakaudit.report.views.settings import matrices
+from leakaudit.threat.presets import PRESETS
 from tests.policy.test_judging import policy, threshold
 from tests.report.chromium import CHROMIUM
 from tests.report.figures_sample import masks_report, twenty_eight
@@ -95,7 +97,7 @@ def test_the_questions_come_in_their_order_and_the_public_summary_next() -> None
 
 def test_without_a_policy_it_says_what_the_best_setting_achieves() -> None:
     found = answered(sample_report()).choice
-    assert found.lead.startswith("None is approved. Activation dropout, p 0.5, cut level 2")
+    assert found.lead.endswith("this leaks least: Activation dropout, p 0.5, cut level 2.")
     assert "SSIM of at least 0.73, at a Dice of 0.66" in found.achieved
 
 
@@ -195,6 +197,30 @@ def test_tiles_show_the_floor_and_the_worst_figures_of_what_is_judged_in_their_o
     assert [ssim for _, ssim in shown] == pytest.approx(reached, abs=0.005)
 
 
+def test_the_worst_patient_is_that_of_any_attack() -> None:
+    record = sample_report()
+    mean, worst = (
+        next(one.example.ssim for one in answered(record).tiles if one.name == name)
+        for name in ("Mean here", "Worst patient")
+    )
+    weaker = min(
+        (one for one in record.cells if one.leakage and one.recovers == "images"),
+        key=lambda one: one.leakage.ssim_brain.mean if one.leakage else 1.0,
+    )
+    assert weaker.leakage is not None
+    first, *others = weaker.leakage.patients
+    seen = first.model_copy(update={"ssim_brain": 0.99})
+    leak = weaker.leakage.model_copy(update={"patients": (seen, *others)})
+    cells = tuple(
+        one.model_copy(update={"leakage": leak}) if one.cell == weaker.cell else one
+        for one in record.cells
+    )
+    tiles = {one.name: one.example.ssim for one in answered(sample_report(cells=cells)).tiles}
+    assert tiles["Mean here"] == mean
+    assert tiles["Worst patient"] == pytest.approx(0.99, abs=0.01)
+    assert tiles["Worst patient"] > worst
+
+
 def test_a_picture_of_the_scale_gives_way_to_an_equal_one_of_this_audit() -> None:
     record = sample_report()
     alike = leakage(0.8)
@@ -211,16 +237,43 @@ def test_who_could_see_what_names_the_setting_and_the_highest_share_picked_out()
     record = sample_report()
     first, *others = answered(record).who
     assert first.setting == "No defense, cut level 1"
-    assert first.words.startswith("The label site, which holds the masks and the decoder, could ")
+    assert first.words.startswith(
+        "The label site, which holds the masks and the decoder, also the "
+    )
     assert all(one.setting != first.setting for one in others)  # said once
-    worst = next(one for one in record.worst if one.target == "target-2-0")
-    alike = [
-        one.leakage.reidentification.top1
-        for one in record.cells
-        if (one.target, one.victims, one.recovers) == (worst.target, worst.victims, "images")
-        and one.leakage is not None
-    ]
-    assert f" in {max(alike):.0%} of cases".replace("%", "\N{NO-BREAK SPACE}%") in first.words
+
+
+def test_another_attack_that_picked_out_more_is_not_credited_to_the_party() -> None:
+    record = sample_report()
+    worst = {(one.target, one.victims): one.worst for one in record.worst if one.worst}
+    ((target, victims), strongest), *_ = worst.items()
+    cells = []
+    for cell in record.cells:
+        leakage = cell.leakage
+        if leakage is not None and (cell.target, cell.victims) == (target, victims):
+            top1 = 0.4 if cell.cell == strongest else 1.0
+            who = leakage.reidentification.model_copy(update={"top1": top1, "low": top1 - 0.1})
+            leakage = leakage.model_copy(update={"reidentification": who})
+        cells.append(cell.model_copy(update={"leakage": leakage}))
+    text = " ".join(one.words for one in answered(sample_report(cells=tuple(cells))).who)
+    assert "It picked out 40\N{NO-BREAK SPACE}% of 5 patients" in text
+    assert "Another attack picked out 100\N{NO-BREAK SPACE}%." in text
+
+
+def test_every_threat_is_told_from_the_others_by_what_its_party_holds() -> None:
+    cell = sample_report().cells[0]
+    told = {}
+    for name, preset in PRESETS.items():
+        threat = ThreatRecord(
+            name=name,
+            position=preset.position,
+            behaviour=preset.behaviour,
+            capabilities=tuple(one.value for one in preset.capabilities),
+            victims=preset.victims,
+            words=preset.words,
+        )
+        told[name] = party(cell, threat)
+    assert len(set(told.values())) == len(told), told
 
 
 def test_what_is_judged_is_not_named_by_its_setting() -> None:

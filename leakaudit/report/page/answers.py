@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from leakaudit.measure.metrics import limits
@@ -130,7 +130,7 @@ def answers(
         who=_all_seen(record, top, about is not None),
         figure=shown,
         mark=_mark(shown),
-        tiles=_tiles(images),
+        tiles=_tiles(images, [leakage for _, leakage in _images(record, about)]),
         named=_named(record, top),
         choice=advice,
         unknown=_unknown(record, about),
@@ -202,7 +202,13 @@ def _seen(record: ReportRecord, cell: CellRecord, case: WorstCase) -> str:
         alone = cell.recovers == "images"
         what = f"images of {whose}" if alone else kind_words(case.victims, case.recovers, case.site)
         told = f"could rebuild {what}: mean SSIM {figure(leakage.ssim_brain.mean)}."
-        return f"{told} {_picked_out(record, [case])}".strip() if alone else told
+        if not alone:
+            return told
+        own, most = leakage.reidentification, _most_picked_out(record, [case])
+        told = f"{told} {_picked_out(own, 'It')}"
+        if most is None or _beyond_a_guess(most) <= _beyond_a_guess(own):
+            return told
+        return f"{told} Another attack picked out {percent(most.top1)}."
     if (masks := valid_masks(cell)) is not None:
         return f"could recover tumour masks of {whose}: Dice {figure(masks.dice.mean)}."
     who = valid_matching(cell)
@@ -212,30 +218,50 @@ def _seen(record: ReportRecord, cell: CellRecord, case: WorstCase) -> str:
 def _achieved(record: ReportRecord, advice: Choice) -> str:
     """Without a policy: how well the best setting did, and whom its pictures still picked out."""
     cases = [case for _, case in _strongest(record, advice.targets) if case.recovers == "images"]
-    return f"{advice.achieved} {_picked_out(record, cases)}".strip() if advice.achieved else ""
+    most = _most_picked_out(record, cases)
+    if not advice.achieved or most is None:
+        return advice.achieved
+    return f"{advice.achieved} {_picked_out(most, 'Pictures')}"
 
 
-def _picked_out(record: ReportRecord, cases: Sequence[WorstCase]) -> str:
-    """The highest share of patients that any attack's pictures picked out, beside a guess."""
-    found = _most_picked_out(record, cases)
-    if found is None:
-        return ""
+def _picked_out(found: Reidentification, whose: str) -> str:
+    """The share of patients that pictures picked out, beside a guess.
+
+    Where it is not shown to beat the guess, the interval says how much it may be all the same.
+    """
+    guess = best_guess(found)
+    may_be = "" if found.low > guess else f" (or up to {percent(found.high)})"
     return (
-        f"Pictures picked out the right patient in {percent(found.top1)} of cases, "
-        f"a guess in {percent(best_guess(found))}."
+        f"{whose} picked out {percent(found.top1)} of {patients_words(found.n)}{may_be}, "
+        f"a guess {percent(guess)}."
     )
 
 
+def _beyond_a_guess(found: Reidentification) -> float:
+    return found.low - best_guess(found)
+
+
 def _most_picked_out(record: ReportRecord, cases: Sequence[WorstCase]) -> Reidentification | None:
-    """The highest share picked out by an attack on images of the same victims and settings."""
+    """The share that is furthest beyond a guess, of all attacks on images of the same victims."""
     kinds = {(one.target, one.victims) for one in cases if one.recovers == "images"}
     found = [
         leakage.reidentification
-        for cell in record.cells
-        if cell.recovers == "images" and (cell.target, cell.victims) in kinds
-        if not cell.control_only and (leakage := valid_leakage(cell)) is not None
+        for cell, leakage in _images(record, {one.target for one in cases})
+        if (cell.target, cell.victims) in kinds
     ]
-    return max(found, key=lambda one: one.top1, default=None)
+    return max(found, key=_beyond_a_guess, default=None)
+
+
+def _images(
+    record: ReportRecord, targets: Collection[str] | None
+) -> Iterator[tuple[CellRecord, Leakage]]:
+    """The attacks on images with a valid figure; of these settings, if any are named."""
+    for cell in record.cells:
+        asked = targets is None or cell.target in targets
+        if asked and cell.recovers == "images" and not cell.control_only:
+            leakage = valid_leakage(cell)
+            if leakage is not None:
+                yield cell, leakage
 
 
 def _named(record: ReportRecord, top: Sequence[tuple[CellRecord, WorstCase]]) -> str:
@@ -264,15 +290,15 @@ def _figure(
     )
 
 
-def _tiles(leakage: Leakage | None) -> tuple[Tile, ...]:
+def _tiles(leakage: Leakage | None, every: Sequence[Leakage]) -> tuple[Tile, ...]:
     scale = [Tile("", example(ssim), marked=False) for ssim in SHOWN]
     own = []
     if leakage is not None:
         own = [Tile("Blind guess", example(float(leakage.blind_floor)), marked=True)]
         own.append(Tile("Mean here", example(float(leakage.ssim_brain.mean)), marked=True))
-        worst = max((one.ssim_brain for one in leakage.patients), default=None)
-        if worst is not None:
-            own.append(Tile("Worst patient", example(float(worst)), marked=True))
+        patients = [one.ssim_brain for each in every for one in each.patients]
+        if patients:
+            own.append(Tile("Worst patient", example(float(max(patients))), marked=True))
     shown = {figure(one.example.ssim) for one in own}
     rest = (one for one in scale if figure(one.example.ssim) not in shown)
     ordered = sorted((*rest, *own), key=lambda one: one.example.ssim)
@@ -284,7 +310,8 @@ def _unknown(record: ReportRecord, about: Collection[str] | None) -> tuple[Unkno
     found: list[Unknown] = []
     if record.verdict is not None:
         limited = {one.measure for one in record.verdict.policy.thresholds}
-        words = f"The policy limits {len(limited)} of {len(limits())} measures."
+        share = f"{len(limited)} of {len(limits())} measures"
+        words = f"The policy limits {share}; a verdict is about these."
         found.append(Unknown(words, "policy"))
     if record.data.simulated:
         words = "Simulated: the figures say nothing about real patients."
@@ -301,7 +328,8 @@ def _unknown(record: ReportRecord, about: Collection[str] | None) -> tuple[Unkno
     missing = record.counts.without_figure
     if missing:
         planned = figure(record.counts.planned)
-        words = f"{figure(missing)} of {planned} planned attacks gave no valid figure."
+        share = f"{figure(missing)} of {planned} planned attacks"
+        words = f"{share} gave no valid figure: the worst may be worse."
         found.append(Unknown(words, "limits"))
     untested = [one for one in kinds(record) if not one.attacks]
     if untested:

@@ -42,7 +42,7 @@ BOUNDS = {
     "estimate": "the figure itself",
 }
 OUTCOMES = {
-    Outcome.PASS: "For what was tried, every limit of the policy holds.",
+    Outcome.PASS: "In the attacks tried, what is up for use keeps every limit.",
     Outcome.INCONCLUSIVE: "It is not shown that the policy's limits hold, nor that they do not.",
 }
 # The classes whose Dice are averaged.

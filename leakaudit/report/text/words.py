@@ -207,13 +207,24 @@ def kind_words(victims: str, recovers: str, site: str = "") -> str:
     return f"{what.get(recovers, '')}{victims_words(victims)}"
 
 
-# What a reader who never met the parties must know of each, by its position in a threat.
+# What a party holds by its position, for a reader who never met it; then by what a threat adds.
 _HOLDS = {
     "label site": "which holds the masks and the decoder",
-    "server without the masks": "which runs the decoder",
+    "server without the masks": "which runs the network's middle part",
     "data site": "which holds other images of these patients",
     "aggregator": "which averages the sites' encoders",
-    "label site and aggregator": "together",
+    "label site and aggregator": "which are one party",
+}
+_ADDS = {
+    "label site": {
+        "encoder-weights": "also the encoders",
+        "transcript": "also what crossed in every epoch",
+        "candidates": "also images of the candidates",
+    },
+    "aggregator": {
+        "cut-gradients": "with the label site's gradients",
+        "weight-updates": "round by round",
+    },
 }
 
 
@@ -221,12 +232,18 @@ def party(cell: CellRecord, threat: ThreatRecord | None) -> str:
     """Who ran the attack, as the start of a sentence for readers new to split learning."""
     if threat is None:
         return f"An adversary of preset {cell.threat}"
-    malicious = f"malicious {threat.position}" if threat.behaviour == "malicious" else ""
-    start = f"A {malicious}" if malicious else f"The {threat.position}"
-    if cell.site and not malicious:
+    if threat.behaviour == "malicious":
+        start = f"A malicious {threat.position}"
+    elif cell.site:
         start = f"A {threat.position} with {cell.site}"
-    holds = _HOLDS.get(threat.position, "")
-    return f"{start}, {holds}," if holds else start
+    else:
+        start = f"The {threat.position}"
+    holds = _HOLDS.get(threat.position)
+    if holds is None:
+        return start
+    adds = _ADDS.get(threat.position, {})
+    more = [words for name, words in adds.items() if name in threat.capabilities]
+    return f"{start}, {', '.join([holds, *more])},"
 
 
 def attacker(cell: CellRecord, threat: ThreatRecord | None) -> str:

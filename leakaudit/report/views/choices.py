@@ -178,8 +178,8 @@ def _without_policy(record: ReportRecord) -> Choice:
     reached = _range([each.mean for one in best.targets if (each := cases[one.target].ssim_brain)])
     least = "at least " if gaps(best) else ""
     lead = (
-        f"None is approved. {best.name}, leaks least of those that keep {percent(KEPT)} of the "
-        "undefended Dice."
+        f"None is approved. Of those that keep {percent(KEPT)} of the undefended Dice, this leaks "
+        f"least: {best.name}."
     )
     achieved = (
         f"The best setting that was tried leaks an SSIM of {least}{reached}, "
