@@ -28,11 +28,12 @@ MadeOnce = Callable[[str, Callable[[Path], None]], Path]
 # The files that take longest: a process of xdist that began one of them last would end long after
 # the other. Their order here is that of their CPU seconds.
 LONGEST = (
-    *("planted/test_planted.py", "audit/test_runs.py", "plugins/test_digits.py"),
-    *("audit/test_defended_runs.py", "audit/test_zscored_patients.py"),
-    *("plugins/test_more_observed.py", "plugins/test_gradient_attacks.py"),
-    *("plugins/test_activation_attacks.py", "cli/test_cli.py", "plugins/test_attacks.py"),
-    *("plugins/test_release_matching.py", "audit/test_shy_attacks.py"),
+    *("planted/test_planted.py", "audit/test_runs.py", "plugins/test_more_observed.py"),
+    *("plugins/test_activation_attacks.py", "plugins/test_gradient_attacks.py"),
+    *("report/test_figures_browser.py", "report/test_print.py", "audit/test_zscored_patients.py"),
+    *("plugins/test_attacks.py", "cli/test_cli.py", "audit/test_executors.py"),
+    *("report/test_browser.py", "audit/test_defended_runs.py", "plugins/test_digits.py"),
+    *("privacy/test_mechanism.py", "audit/test_isolation.py", "audit/test_folded_runs.py"),
 )
 
 
