@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -339,7 +340,6 @@ def test_the_usual_data_folder_comes_from_the_environment(
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
     finished_run: Path,
-    leakaudit: Leakaudit,
     tmp_path: Path,
     program: Path,
     environment: dict[str, str],
@@ -369,7 +369,16 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
     assert "Traceback" not in err
     assert [line.split()[:2] for line in err.splitlines() if "train" in line] == [["1/10", "ok"]]
     assert not (run / "report").exists()
-    again = leakaudit("run", "tiny.yaml", cwd=tmp_path)
+    again = subprocess.run(
+        [program, "run", "tiny.yaml"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
     assert again.returncode == 0
     assert again.stderr.startswith("1 of 10 jobs were done before\n 2/10 ok")
     assert len(again.stderr.splitlines()) == 10
+    # The jobs of this run imported what they need; those of the other were forked from a process
+    # that had imported it.
+    mine, forked = (
+        json.loads((folder / "runs" / "tiny" / "report" / "report.json").read_text())["cells"]
+        for folder in (tmp_path, finished_run)
+    )
+    assert [one["leakage"] for one in mine] == [one["leakage"] for one in forked]

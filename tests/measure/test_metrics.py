@@ -140,8 +140,8 @@ def test_without_a_declaration_a_policy_refuses_the_name() -> None:
         PolicyConfig.model_validate(given)
 
 
-def test_a_metric_of_which_less_gives_more_away_has_no_limit() -> None:
-    with pytest.raises(ValueError, match="more gives more away"):
+def test_a_metric_that_leaks_more_where_it_is_lower_has_no_limit() -> None:
+    with pytest.raises(ValueError, match="leak more where they are higher"):
         Metric(name="x", words="x", head="X", limit="x", more_leaks=False)
 
 
