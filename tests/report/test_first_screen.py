@@ -292,6 +292,9 @@ def test_a_policy_without_a_limit_on_who_is_picked_out_says_so_beside_the_verdic
     limits = policy(threshold(), threshold(measure="reidentification", quantifier=None))
     verdict = judge(limits, record.targets, record.cells, {"target-2-1"})
     assert answered(record.model_copy(update={"verdict": verdict})).free == ""
+    nothing = tuple(one.model_copy(update={"leakage": None}) for one in record.cells)
+    unmeasured = answered(record.model_copy(update={"cells": nothing})).free
+    assert unmeasured == "Who can be picked out is neither limited nor measured."
 
 
 def test_the_advice_is_the_mark_of_the_figure_that_bears_its_number() -> None:

@@ -36,6 +36,8 @@ from leakaudit.report.views.told_apart import told_apart_sentence
 
 SHOWN = (0.4, 0.6, 0.8, 0.95)
 _MOST_WHO = 3
+# The measures that tell patients from each other.
+_TELLS = ("reidentification", "matched")
 
 
 @dataclass(frozen=True)
@@ -311,7 +313,7 @@ def _unknown(record: ReportRecord, about: Collection[str] | None) -> tuple[Unkno
     if record.verdict is not None:
         limited = {one.measure for one in record.verdict.policy.thresholds}
         share = f"{len(limited)} of {len(limits())} measures"
-        words = f"The policy limits {share}; a verdict is about these."
+        words = f"The policy limits {share}; a verdict is about these alone."
         found.append(Unknown(words, "policy"))
     if record.data.simulated:
         words = "Simulated: the figures say nothing about real patients."
@@ -346,6 +348,8 @@ def _free(record: ReportRecord, verdict: Verdict) -> str:
     """How many patients are told from each other, where the policy does not limit that."""
     names = limits()
     limited = {one.measure for one in verdict.policy.thresholds}
-    free = [one for one in ("reidentification", "matched") if one not in limited]
+    free = [one for one in _TELLS if one not in limited]
     found = [f"{names[one]}: {it.text}" for one in free if (it := highest(record, verdict, one))]
-    return f"The policy does not limit the {listed(found)}." if found else ""
+    if found:
+        return f"The policy does not limit the {listed(found)}."
+    return "" if limited & set(_TELLS) else "Who can be picked out is neither limited nor measured."
