@@ -142,7 +142,7 @@ def _resolved(path: Path, source: str) -> str:
 
 
 def read_policy(path: Path) -> PolicyConfig:
-    """Read a policy file.
+    """Read a policy file, or the policy of an audit file.
 
     Raises:
         ConfigError: with file, line and, for a misspelt key, the nearest valid one.
@@ -150,7 +150,11 @@ def read_policy(path: Path) -> PolicyConfig:
     source = str(path)
     tree = parse_yaml(read_text(path, "the policy file"), source, _POLICY_FILE)
     given = plain(tree, source)
-    if list(given) == ["policy"]:  # as it stands in an audit file
+    if "policy" in given and given.keys() <= AuditConfig.model_fields.keys():
+        if isinstance(given["policy"], str):
+            raise ConfigError(
+                f"{path}: this audit file's policy is the file {given['policy']}; name that file"
+            )
         given, tree = given["policy"], tree["policy"]
     try:
         return PolicyConfig.model_validate(given)

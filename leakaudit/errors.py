@@ -36,9 +36,9 @@ class ExitCode(IntEnum):
 
     DONE = 0, "Done; with a policy: PASS."
     FOUND = 1, "FAIL, or something was shown to be worse, or a claim was refuted."
-    USAGE = 2, "The command, the audit file or the policy is wrong."
+    USAGE = 2, "The command, the audit file or the policy is wrong or missing."
     UNDECIDED = 3, "INCONCLUSIVE, or a cell or a training did not end."
-    DATA = 4, "Data, a run folder or a file is missing, changed or in use."
+    DATA = 4, "Data or a run is missing or changed; a file exists already or is in use."
     INTERNAL = 70, "An internal error."
     INTERRUPTED = 130, "Interrupted; the same command goes on from there."
 

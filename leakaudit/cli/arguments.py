@@ -10,11 +10,16 @@ import typer
 from leakaudit.audit.storage.run_folder import AUDIT_FILE
 from leakaudit.errors import StoreError
 
-RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/quick, or its report.")]
+RunFolder = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A run folder, such as runs/quick, or its report."),
+]
 PolicyFile = Annotated[
     Path | None,
     typer.Option(
-        "--policy", metavar="FILE", help="Policy to judge by, instead of the audit file's."
+        "--policy",
+        metavar="FILE",
+        help="Policy to judge by, instead of the audit file's; another audit file's, too.",
     ),
 ]
 

@@ -139,7 +139,7 @@ def test_show_describes_what_it_is(
     assert done.returncode == 0
     assert done.stdout.startswith(f"{name} (")
     assert all(word in done.stdout for word in words)
-    assert widest(done.stdout) <= 100
+    assert widest(done.stdout) <= 80
 
 
 def test_show_of_an_unknown_name_has_the_nearest(leakaudit: Leakaudit, tmp_path: Path) -> None:

@@ -105,11 +105,14 @@ def test_a_run_is_judged_by_its_own_policy(
     told = leakaudit("gate", out / "tiny", cwd=run.parent)
     assert told.returncode == 0
     assert "own policy the verdict is FAIL" in " ".join(told.stdout.split())
+    assert f"--policy {out / 'tiny' / 'audit.yaml'}` judges the report" in " ".join(
+        told.stdout.split()
+    )
     shared = leakaudit("report", out / "tiny", "--profile", "share", cwd=run.parent)
     assert shared.returncode == 0, shared.stderr
     handed_on = json.loads((out / "tiny" / "share" / "report.json").read_text())
     assert handed_on["verdict"]["own"] == "FAIL"
-    verdict, page, junit = judged(policy)
+    verdict, page, junit = judged(out / "tiny" / "audit.yaml")  # as gate says
     assert verdict == first
     assert (verdict["judged_again"], verdict["own"]) == (False, None)
     assert "Judged again" not in page

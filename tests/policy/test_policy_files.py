@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from leakaudit.audit_file import parse_audit, read_audit, read_policy
 from leakaudit.config import AuditConfig, judged_targets, resolved_policy
 from leakaudit.config.plugins import as_written
-from leakaudit.errors import UsageError
+from leakaudit.errors import ConfigError, UsageError
 from leakaudit.records import TargetRecord
 from tests.configured import a_defense
 from tests.policy.test_judging import TARGET
@@ -108,6 +108,13 @@ def test_a_policy_may_be_a_file_beside_the_audit(tmp_path: Path) -> None:
     assert config.policy == parse(POLICY).policy
     (tmp_path / "headed.yaml").write_text(f"policy:\n{indented(POLICY)}\n")
     assert read_policy(tmp_path / "headed.yaml") == config.policy
+    with pytest.raises(ConfigError, match=r"policy is the file hospital\.yaml; name that file"):
+        read_policy(tmp_path / "audit.yaml")
+    (tmp_path / "whole.yaml").write_text(f"{AUDIT}policy:\n{indented(POLICY)}\n")
+    assert read_policy(tmp_path / "whole.yaml") == config.policy
+    (tmp_path / "stray.yaml").write_text(f"policy:\n{indented(POLICY)}\nthresholds: []\n")
+    with pytest.raises(ConfigError, match="thresholds"):
+        read_policy(tmp_path / "stray.yaml")
     again = AuditConfig.model_validate(config.model_dump(mode="json"))
     assert again == config
 

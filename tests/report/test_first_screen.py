@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from playwright.sync_api import Browser
 
 from leakaudit.policy import judge
 from leakaudit.records import Doubt, Interval, ReportRecord, ThreatRecord
-from leakaudit.report import render_html, write_report
+from leakaudit.report import render_html, worst_table, write_report
 from leakaudit.report.figures.tradeoff import tradeoffs
 from leakaudit.report.page.answers import Answers, answers
 from leakaudit.report.text.verdicts import verdict_view
@@ -255,9 +256,11 @@ def test_another_attack_that_picked_out_more_is_not_credited_to_the_party() -> N
             who = leakage.reidentification.model_copy(update={"top1": top1, "low": top1 - 0.1})
             leakage = leakage.model_copy(update={"reidentification": who})
         cells.append(cell.model_copy(update={"leakage": leakage}))
-    text = " ".join(one.words for one in answered(sample_report(cells=tuple(cells))).who)
+    record = sample_report(cells=tuple(cells))
+    text = " ".join(one.words for one in answered(record).who)
     assert "It picked out 40\N{NO-BREAK SPACE}% of 5 patients" in text
     assert "Another attack picked out 100\N{NO-BREAK SPACE}%." in text
+    assert re.search(r"\| 0\.40 \(chance 0\.\d+\); 1\.00 by [a-z-]+ \|", worst_table(record))
 
 
 def test_every_threat_is_told_from_the_others_by_what_its_party_holds() -> None:

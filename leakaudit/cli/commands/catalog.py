@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Annotated
 
@@ -24,6 +26,9 @@ from leakaudit.visible import made_visible
 
 _PLUGINS: dict[str, Kind] = {"attacks": "attack", "defenses": "defense"}
 _LISTED = (*_PLUGINS, "threats")
+# A docstring's heading, and an entry of an attack's facts.
+_HEAD = re.compile(r"\w+:")
+_ENTRY = re.compile(r"[a-z]+: ")
 
 
 _ARCHITECTURE = f"""{ARCHITECTURE} (an entry under defenses; no plug-in)
@@ -149,9 +154,7 @@ def _describe_attack(name: str) -> str:
         (facts,) = facts_of([attack_use(name)])
         if isinstance(facts, LeakauditError):
             raise facts
-        return "\n".join(
-            [*head, *(part for line in facts.describe().split("\n") for part in _at_most_100(line))]
-        )
+        return "\n".join([*head, *_reflowed(facts.describe())])
     settings = [
         f"  {one.name}: {'required' if one.required else _default(one.default)}"
         for one in kind.parameters
@@ -175,10 +178,42 @@ def _head(name: str, kind: Kind, distribution: str, version: str) -> list[str]:
 
 
 def _described(doc: str, facts: list[str], settings: list[str]) -> list[str]:
-    lines = [doc.replace("``", "")]
+    lines = _reflowed(doc.replace("``", ""))
     if facts:
         lines += ["", *(line for fact in facts for line in _wrapped(fact))]
     return [*lines, "", "configuration:", *(settings or ["  none"])]
+
+
+def _reflowed(doc: str) -> list[str]:
+    """A docstring whose paragraphs and entries are broken anew if some line is too wide."""
+    lines: list[str] = []
+    for paragraph in doc.split("\n\n"):
+        rows = paragraph.split("\n")
+        if max(map(len, rows)) > line_width():
+            rows = [row for entry in _entries(rows) for row in entry]
+        lines += [*rows, ""]
+    return lines[:-1]
+
+
+def _entries(rows: list[str]) -> Iterator[list[str]]:
+    """The entries of a paragraph, each broken at the terminal's width.
+
+    A line begins one after a heading, where it stands no further in than an indented entry, and
+    where it has a name before a colon.
+    """
+    entry, indent = rows[0].strip(), _indent(rows[0])
+    for row in rows[1:]:
+        outwards = _indent(row) <= indent
+        if _HEAD.fullmatch(entry) or (outwards and (indent > 0 or _ENTRY.match(row))):
+            yield _wrapped(entry, indent=indent * " ")
+            entry, indent = row.strip(), _indent(row)
+        else:
+            entry = f"{entry} {row.strip()}"
+    yield _wrapped(entry, indent=indent * " ")
+
+
+def _indent(row: str) -> int:
+    return len(row) - len(row.lstrip())
 
 
 def _default(value: object) -> str:
@@ -188,7 +223,3 @@ def _default(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
-
-
-def _at_most_100(line: str) -> list[str]:
-    return _wrapped(line) if len(line) > 100 else [line]

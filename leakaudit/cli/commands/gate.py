@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from leakaudit.audit.storage.run_folder import AUDIT_FILE
 from leakaudit.cli.arguments import PolicyFile, RunFolder, report_folder
 from leakaudit.cli.printing.messages import print_line
 from leakaudit.errors import StoreError, UsageError
@@ -33,6 +34,12 @@ def gate(run: RunFolder, policy: PolicyFile = None) -> int:
             f"by `leakaudit gate {run} --policy FILE`"
         )
     print_verdict(record)
+    own = folder.parent / AUDIT_FILE
+    if record.verdict.own is not None and policy is None and own.is_file():
+        print_line(
+            f"`leakaudit report {run} --policy {own}` judges the report by the audit's own policy "
+            "again"
+        )
     return record.verdict.exit_code
 
 

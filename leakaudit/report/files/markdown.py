@@ -8,7 +8,14 @@ from leakaudit.measure import metrics
 from leakaudit.records import CellRecord, Interval, ReportRecord, WorstCase, written
 from leakaudit.records.configured import assigned, varying
 from leakaudit.report.text.formatting import epochs_words, figure
-from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
+from leakaudit.report.text.validity import (
+    beyond_a_guess,
+    most_picked_out,
+    valid_figures,
+    valid_leakage,
+    valid_masks,
+    valid_matching,
+)
 from leakaudit.visible import made_visible
 
 _HEAD = (
@@ -34,6 +41,7 @@ def worst_table(record: ReportRecord) -> str:
     The Pareto front is that of the row's cut level, seed, kind of victims and of what is recovered.
 
     A figure that is missing is a dash, and the attacks without a figure are named with their state.
+    Where another attack picks out more patients than the worst one, it is named with its share.
     """
     rows = [_with_metrics(_HEAD), *(_row(record, case) for case in record.worst)]
     rows.insert(1, ("---",) * len(rows[0]))
@@ -121,7 +129,11 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
     asked = [one.attack for one in record.cells if not one.control_only]
     figures: tuple[str, ...] = ("-",) * 5
     if cell is not None and measured:
-        figures = _figures(cell, assigned(varying(asked)[cell.attack]))
+        differing = varying(asked)
+        figures = _figures(cell, assigned(differing[cell.attack]))
+        if more := _picks_out_more(record, cell):
+            attack = " ".join(filter(None, [more.attack_name, assigned(differing[more.attack])]))
+            figures = (*figures[:-1], f"{figures[-1]}; {_share(more)} by {_plain(attack)}")
     seed = f", seed {case.seed}" if len({one.seed for one in record.worst}) > 1 else ""
     return (
         f"{_cut(case)}{seed}",
@@ -135,6 +147,26 @@ def _row(record: ReportRecord, case: WorstCase) -> tuple[str, ...]:
         _plain("; ".join(case.incomplete)) or "none",
         *_measured(cell),
     )
+
+
+def _picks_out_more(record: ReportRecord, worst: CellRecord) -> CellRecord | None:
+    """The attack on the same images that picks out more patients than the worst one does."""
+    own = valid_leakage(worst)
+    if own is None or worst.recovers != "images":
+        return None
+    alike = [one for one in record.cells if (one.target, one.kind) == (worst.target, worst.kind)]
+    most = most_picked_out(alike)
+    found = valid_leakage(most)
+    if found is None or beyond_a_guess(found.reidentification) <= beyond_a_guess(
+        own.reidentification
+    ):
+        return None
+    return most
+
+
+def _share(cell: CellRecord) -> str:
+    leakage = valid_leakage(cell)
+    return figure(leakage.reidentification.top1) if leakage is not None else "-"
 
 
 def _cut(one: CellRecord | WorstCase) -> str:

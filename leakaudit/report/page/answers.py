@@ -27,7 +27,14 @@ from leakaudit.report.text.formatting import (
 )
 from leakaudit.report.text.pointers import count
 from leakaudit.report.text.unlimited import highest
-from leakaudit.report.text.validity import valid_figures, valid_leakage, valid_masks, valid_matching
+from leakaudit.report.text.validity import (
+    beyond_a_guess,
+    most_picked_out,
+    valid_figures,
+    valid_leakage,
+    valid_masks,
+    valid_matching,
+)
 from leakaudit.report.text.verdicts import VerdictView
 from leakaudit.report.text.words import kind_words, party
 from leakaudit.report.views.choices import Choice, placed_name
@@ -208,7 +215,7 @@ def _seen(record: ReportRecord, cell: CellRecord, case: WorstCase) -> str:
             return told
         own, most = leakage.reidentification, _most_picked_out(record, [case])
         told = f"{told} {_picked_out(own, 'It')}"
-        if most is None or _beyond_a_guess(most) <= _beyond_a_guess(own):
+        if most is None or beyond_a_guess(most) <= beyond_a_guess(own):
             return told
         return f"{told} Another attack picked out {percent(most.top1)}."
     if (masks := valid_masks(cell)) is not None:
@@ -239,19 +246,12 @@ def _picked_out(found: Reidentification, whose: str) -> str:
     )
 
 
-def _beyond_a_guess(found: Reidentification) -> float:
-    return found.low - best_guess(found)
-
-
 def _most_picked_out(record: ReportRecord, cases: Sequence[WorstCase]) -> Reidentification | None:
     """The share that is furthest beyond a guess, of all attacks on images of the same victims."""
     kinds = {(one.target, one.victims) for one in cases if one.recovers == "images"}
-    found = [
-        leakage.reidentification
-        for cell, leakage in _images(record, {one.target for one in cases})
-        if (cell.target, cell.victims) in kinds
-    ]
-    return max(found, key=_beyond_a_guess, default=None)
+    found = most_picked_out([one for one in record.cells if (one.target, one.victims) in kinds])
+    leakage = valid_leakage(found)
+    return leakage.reidentification if leakage is not None else None
 
 
 def _images(

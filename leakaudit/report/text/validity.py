@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from leakaudit.records import CellRecord, Figures, Interval, Leakage, MaskLeakage, Matching, State
+from collections.abc import Sequence
+
+from leakaudit.records import (
+    CellRecord,
+    Figures,
+    Interval,
+    Leakage,
+    MaskLeakage,
+    Matching,
+    Reidentification,
+    State,
+)
 from leakaudit.records.verdict import N_MIN
-from leakaudit.report.text.formatting import figure
+from leakaudit.report.text.formatting import best_guess, figure
 
 
 def valid_leakage(cell: CellRecord | None) -> Leakage | None:
@@ -25,6 +36,27 @@ def valid_matching(cell: CellRecord | None) -> Matching | None:
 def valid_rebuilt(cell: CellRecord | None) -> Leakage | MaskLeakage | None:
     """The cell's figures if it is ``ok`` and rebuilt images or masks; None otherwise."""
     return valid_leakage(cell) or valid_masks(cell)
+
+
+def beyond_a_guess(share: Reidentification) -> float:
+    """How far the share of patients picked out is shown to lie above the best guess, in [-1, 1]."""
+    return share.low - best_guess(share)
+
+
+def most_picked_out(cells: Sequence[CellRecord]) -> CellRecord | None:
+    """The attack on images that picks out the share of patients furthest beyond a guess.
+
+    It need not be the attack whose images are most like the originals. None if no cell of these
+    tells whose images it rebuilt.
+    """
+    found = [
+        (beyond_a_guess(leakage.reidentification), cell)
+        for cell in cells
+        if cell.recovers == "images"
+        and not cell.control_only
+        and (leakage := valid_leakage(cell)) is not None
+    ]
+    return max(found, key=lambda one: one[0], default=(0.0, None))[1]
 
 
 def doubt(advantage: Interval) -> str:
