@@ -263,6 +263,29 @@ def test_another_attack_that_picked_out_more_is_not_credited_to_the_party() -> N
     assert re.search(r"\| 0\.40 \(chance 0\.\d+\); 1\.00 by [a-z-]+ \|", worst_table(record))
 
 
+@pytest.mark.parametrize(
+    ("low", "patients", "verb", "beside"),
+    [
+        (0.1, 20, "could rebuild", "."),
+        (-0.1, 20, "tried to rebuild", ", not shown to exceed the guess."),
+        (-0.1, 3, "could rebuild", ", too few patients (3) to compare it with the guess."),
+    ],
+)
+def test_an_attack_that_is_not_shown_to_beat_the_guess_only_tried(
+    low: float, patients: int, verb: str, beside: str
+) -> None:
+    shown = {"mean": 0.2, "low": low, "high": 0.5, "n": patients}
+    cells = []
+    for cell in sample_report().cells:
+        leakage = cell.leakage
+        if leakage is not None:
+            advantage = leakage.advantage.model_copy(update=shown)
+            leakage = leakage.model_copy(update={"advantage": advantage})
+        cells.append(cell.model_copy(update={"leakage": leakage}))
+    first = answered(sample_report(cells=tuple(cells))).who[0].words
+    assert re.search(rf"{verb} images of new patients: mean SSIM 0\.\d+{re.escape(beside)}", first)
+
+
 def test_every_threat_is_told_from_the_others_by_what_its_party_holds() -> None:
     cell = sample_report().cells[0]
     told = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from leakaudit.measure.metrics import limits
 from leakaudit.records import (
     CellRecord,
+    Interval,
     Leakage,
     Reidentification,
     ReportRecord,
@@ -29,6 +30,7 @@ from leakaudit.report.text.pointers import count
 from leakaudit.report.text.unlimited import highest
 from leakaudit.report.text.validity import (
     beyond_a_guess,
+    doubt,
     most_picked_out,
     valid_figures,
     valid_leakage,
@@ -210,7 +212,8 @@ def _seen(record: ReportRecord, cell: CellRecord, case: WorstCase) -> str:
     if (leakage := valid_leakage(cell)) is not None:
         alone = cell.recovers == "images"
         what = f"images of {whose}" if alone else kind_words(case.victims, case.recovers, case.site)
-        told = f"could rebuild {what}: mean SSIM {figure(leakage.ssim_brain.mean)}."
+        verb, beside = _verb(leakage.advantage)
+        told = f"{verb} rebuild {what}: mean SSIM {figure(leakage.ssim_brain.mean)}{beside}."
         if not alone:
             return told
         own, most = leakage.reidentification, _most_picked_out(record, [case])
@@ -219,9 +222,19 @@ def _seen(record: ReportRecord, cell: CellRecord, case: WorstCase) -> str:
             return told
         return f"{told} Another attack picked out {percent(most.top1)}."
     if (masks := valid_masks(cell)) is not None:
-        return f"could recover tumour masks of {whose}: Dice {figure(masks.dice.mean)}."
-    who = valid_matching(cell)
-    return f"could tell who is who among {whose}: {matched(who)}." if who is not None else ""
+        verb, beside = _verb(masks.advantage)
+        return f"{verb} recover tumour masks of {whose}: Dice {figure(masks.dice.mean)}{beside}."
+    if (who := valid_matching(cell)) is None:
+        return ""
+    verb = "could" if who.singles_out else "tried to"
+    return f"{verb} tell who is who among {whose}: {matched(who)}."
+
+
+def _verb(advantage: Interval) -> tuple[str, str]:
+    """Whether an attack could or only tried, and the doubt; few patients show neither."""
+    why = doubt(advantage)
+    shown_not_to = why and advantage.n >= N_MIN
+    return ("tried to" if shown_not_to else "could"), f", {why}" if why else ""
 
 
 def _achieved(record: ReportRecord, advice: Choice) -> str:
