@@ -73,7 +73,7 @@ def audited(
     *,
     audit: dict[str, Any] = AUDIT,
     trained: bool = False,
-    by: Sequence[str] | None = None,
+    by: Mapping[str, str] | None = None,
     events: Events | None = None,
 ) -> dict[str, Audited]:
     """Audit each system, all under one policy; ``folder`` keeps what is done.
@@ -82,7 +82,7 @@ def audited(
         systems: by name.
         folder: the run folder.
         audit: the audit of the undefended network.
-        by: the attacks that planted systems meet; all of the audit if None.
+        by: the one attack that a system meets, by its name; all of the audit for others.
         trained: train each system behind its defense; else all release from one training.
         events: told how far it is.
     """
@@ -99,12 +99,14 @@ def audited(
     if not trained:
         for target in planted.values():
             _share_training(undefended, target, store)
-    own = [
-        cell
-        for cell in plan.matrix.cells
-        if not cell.control_only and (by is None or cell.attack_name in by)
+    own = [cell for cell in plan.matrix.cells if not cell.control_only]
+    only = by or {}
+    cells = [
+        _planted(cell, target)
+        for name, target in planted.items()
+        for cell in own
+        if only.get(name, cell.attack_name) == cell.attack_name
     ]
-    cells = [_planted(cell, target) for target in planted.values() for cell in own]
     matrix = Matrix(
         targets=(*plan.matrix.targets, *planted.values()),
         cells=(*plan.matrix.cells, *cells),

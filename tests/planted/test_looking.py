@@ -35,7 +35,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Audited]:
         "loud for queries": LoudForQueries(),
     }
     folder = tmp_path_factory.mktemp("looking") / "run"
-    return audited(systems, folder, audit=QUICK, trained=True, by=["activation-inversion"])
+    by = dict.fromkeys(systems, "activation-inversion")
+    return audited(systems, folder, audit=QUICK, trained=True, by=by)
 
 
 @pytest.mark.parametrize("name", FOUND)

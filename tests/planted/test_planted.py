@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +12,15 @@ from tests.planted.systems import FOUND, HARDLY_TOLD, LISTED, PRIVATE
 
 pytestmark = pytest.mark.slow  # trains a network and attacks it thirty times
 
-# Half the budget of `python -m tests.planted`: the systems end alike, which is what is asserted.
+# Half the budget of `python -m tests.planted`, one site for its two and half the channels of the
+# level that is largest: the systems end alike, which is what is asserted.
 QUICK: dict[str, Any] = {
     **AUDIT,
+    "target": {
+        **AUDIT["target"],
+        "sites": [["T1w", "FLAIR"]],
+        "features": [8, 8, 8, 16, 16, 8],
+    },
     "attacks": [
         {"activation-inversion": {"iterations": 40}},
         {"decoder-inversion": {"steps": 30, "width": 12}},
@@ -31,42 +36,30 @@ DECIDES = dict.fromkeys(LEAKING, "activation-inversion") | {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder: the training and its controls are made once."""
-    return tmp_path_factory.mktemp("planted") / "run"
-
-
-@pytest.fixture(scope="module")
-def leaking(folder: Path) -> dict[str, Audited]:
-    found: dict[str, Audited] = {}
-    for attack in sorted(set(DECIDES.values())):
-        systems = {name: LEAKING[name] for name in LEAKING if DECIDES[name] == attack}
-        found |= audited(systems, folder, audit=QUICK, by=[attack])
-    return found
-
-
-@pytest.fixture(scope="module")
-def private(folder: Path) -> dict[str, Audited]:
-    return audited({**PRIVATE, **HARDLY_TOLD}, folder, audit=QUICK)
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Audited]:
+    """What became of each: one run, so that the training and its controls are made once."""
+    systems = {**LEAKING, **PRIVATE, **HARDLY_TOLD}
+    folder = tmp_path_factory.mktemp("planted") / "run"
+    return audited(systems, folder, audit=QUICK, by=DECIDES)
 
 
 @pytest.mark.parametrize("name", LEAKING)
-def test_what_leaks_never_passes(leaking: dict[str, Audited], name: str) -> None:
-    found = leaking[name]
-    assert found.outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE), found
-    assert found.outcome is Outcome.FAIL or found.reason
-    assert {cell.attack_name for cell in found.cells} == {DECIDES[name]}
+def test_what_leaks_never_passes(found: dict[str, Audited], name: str) -> None:
+    one = found[name]
+    assert one.outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE), one
+    assert one.outcome is Outcome.FAIL or one.reason
+    assert {cell.attack_name for cell in one.cells} == {DECIDES[name]}
 
 
 @pytest.mark.parametrize("name", PRIVATE)
-def test_what_does_not_leak_passes(private: dict[str, Audited], name: str) -> None:
-    found = private[name]
-    assert len(found.cells) == 2
-    assert found.outcome is Outcome.PASS, (found.reason, found.cells)
+def test_what_does_not_leak_passes(found: dict[str, Audited], name: str) -> None:
+    one = found[name]
+    assert len(one.cells) == 2
+    assert one.outcome is Outcome.PASS, (one.reason, one.cells)
 
 
 @pytest.mark.parametrize("name", HARDLY_TOLD)
-def test_what_tells_hardly_anything_never_fails(private: dict[str, Audited], name: str) -> None:
-    found = private[name]
-    assert found.outcome in (Outcome.PASS, Outcome.INCONCLUSIVE)
-    assert found.outcome is Outcome.PASS or "control-failed" in found.reason
+def test_what_tells_hardly_anything_never_fails(found: dict[str, Audited], name: str) -> None:
+    one = found[name]
+    assert one.outcome in (Outcome.PASS, Outcome.INCONCLUSIVE)
+    assert one.outcome is Outcome.PASS or "control-failed" in one.reason
