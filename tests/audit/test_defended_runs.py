@@ -45,6 +45,7 @@ def defended(
             "aggregator": ["gradient-inversion"],
         },
     }
+    audit["target"]["sites"] = [["T1w", "FLAIR"]]
     audit["target"]["training"]["epochs"] = 2  # seven trainings; none is asserted to teach much
     write_audit(folder / "tiny.yaml", audit)
     done = leakaudit("run", "tiny.yaml", cwd=folder)
