@@ -386,7 +386,8 @@ def test_a_bottleneck_is_attacked_beside_the_plain_target(
             "malicious-server": ["feature-space-hijacking"],
         },
     }
-    audit["target"] = {**tiny_audit["target"], "cut_level": 1, "bottleneck": [None, 2]}
+    one_site = {**tiny_audit["target"], "sites": [["T1w", "FLAIR"]]}
+    audit["target"] = {**one_site, "cut_level": 1, "bottleneck": [None, 2]}
     write_audit(tmp_path / "tiny.yaml", audit)
     done = leakaudit("run", "tiny.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
